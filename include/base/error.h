@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What went wrong, as far as a caller may care. A function that can fail returns 0, or a negated
+ * enum error_kind, and fills the caller's struct error; nothing is allocated. Its header comment
+ * names the two or three kinds it returns. Outputs are untouched on failure.
+ */
+#ifndef BASE_ERROR_H
+#define BASE_ERROR_H
+
+enum error_kind {
+    ERR_NONE = 0,
+    ERR_NOT_FOUND,
+    ERR_INVALID,         /* bad input from outside */
+    ERR_TOO_LARGE,       /* over a limit */
+    ERR_UNAUTHORIZED,    /* 401 of an upstream */
+    ERR_DENIED,          /* not allowed, here or by an upstream (403) */
+    ERR_CONFLICT,        /* somebody else holds it, or it changed */
+    ERR_DIGEST_MISMATCH, /* bytes are not what their digest says */
+    ERR_UNSUPPORTED,
+    ERR_NO_SPACE, /* disk or map full */
+    ERR_NO_MEMORY,
+    ERR_BUSY,      /* try again later */
+    ERR_TIMEOUT,   /* nothing came in time */
+    ERR_UPSTREAM,  /* an upstream failed or answered nonsense */
+    ERR_CANCELLED, /* nobody wants it any more */
+    ERR_CORRUPT,   /* what is on disk is not what we wrote */
+    ERR_IO,
+    ERR_INTERNAL,
+    ERR_KINDS, /* count, not a kind */
+};
+
+struct error {
+    enum error_kind kind;
+    int sys; /* errno, or 0 */
+    char text[240];
+};
+
+/* Fill *err and return -kind, so that "return error_set(...)" is the one way to fail. */
+int error_set(struct error *err, enum error_kind kind, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* The same for a failed system call: the kind follows from errno (ENOENT, ENOSPC, EDQUOT, ENOMEM,
+ * EEXIST…, else ERR_IO), and its text is appended after ": ". */
+int error_set_errno(struct error *err, int sys, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Put "context: " in front of the text; returns -err->kind. */
+int error_wrap(struct error *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* "not_found", "invalid", … for logs and messages. */
+const char *error_kind_name(enum error_kind kind);
+
+#endif

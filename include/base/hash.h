@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Streaming SHA-256 and SHA-512. A hash in progress is plain bytes without pointers: it may be
+ * copied, kept in shared memory and carried on by another process of the same machine. (door:
+ * OpenSSL)
+ */
+#ifndef BASE_HASH_H
+#define BASE_HASH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum hash_algorithm {
+    HASH_SHA256 = 1,
+    HASH_SHA512 = 2,
+};
+
+#define HASH_SIZE_MAX 64
+
+struct hash {
+    enum hash_algorithm algorithm;
+    _Alignas(8) uint8_t state[224]; /* SHA256_CTX or SHA512_CTX */
+};
+
+void hash_init(struct hash *hash, enum hash_algorithm algorithm);
+void hash_update(struct hash *hash, const void *data, size_t length);
+/* 32 or 64 bytes; the hash is used up. */
+void hash_final(struct hash *hash, uint8_t out[HASH_SIZE_MAX]);
+size_t hash_size(enum hash_algorithm algorithm);
+
+#endif

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * JSON, read and written by typed calls. Reading is bounded before memory is taken: a scan counts
+ * values (50,000) and depth (32) first. Duplicate keys are refused. Errors name the path
+ * ("layers[3].size"). (door: jansson)
+ */
+#ifndef BASE_JSONIO_H
+#define BASE_JSONIO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/slice.h"
+
+struct buf;
+struct error;
+struct jsonio; /* a parsed document; values are borrowed from it */
+
+#define JSONIO_VALUES_MAX 50000
+#define JSONIO_DEPTH_MAX  32
+
+/* A value inside a document: borrowed, valid while the document is. A zeroed struct is "absent". */
+struct jsonio_value {
+    const void *node;
+};
+
+enum jsonio_type {
+    JSONIO_ABSENT,
+    JSONIO_NULL,
+    JSONIO_BOOL,
+    JSONIO_INTEGER,
+    JSONIO_REAL,
+    JSONIO_STRING,
+    JSONIO_ARRAY,
+    JSONIO_OBJECT,
+};
+
+/* ERR_INVALID (not JSON, duplicate keys, invalid UTF-8, trailing bytes); ERR_TOO_LARGE (values,
+ * depth); ERR_NO_MEMORY. */
+int jsonio_parse(struct slice text, struct jsonio **out, struct error *err);
+void jsonio_free(struct jsonio **document);
+void jsonio_auto_free(struct jsonio **document);
+#define AUTO_JSONIO __attribute__((cleanup(jsonio_auto_free)))
+
+struct jsonio_value jsonio_root(const struct jsonio *document);
+enum jsonio_type jsonio_type(struct jsonio_value value);
+struct jsonio_value jsonio_member(struct jsonio_value object,
+                                  const char *key); /* absent if it has none */
+size_t jsonio_length(struct jsonio_value array);    /* 0 if it is not an array */
+struct jsonio_value jsonio_element(struct jsonio_value array, size_t index);
+/* Empty if it is not a string. */
+struct slice jsonio_string(struct jsonio_value value);
+/* False when it is not an integer of 0 or more. */
+bool jsonio_u64(struct jsonio_value value, uint64_t *out);
+bool jsonio_bool(struct jsonio_value value, bool fallback);
+/* Calls `each` for every member, in no particular order. */
+typedef void jsonio_each_fn(struct slice key, struct jsonio_value value, void *arg);
+void jsonio_each(struct jsonio_value object, jsonio_each_fn *each, void *arg);
+
+/* Writing: append a JSON string, quoted and escaped. Objects are written by hand with buf_printf.
+ */
+void jsonio_write_string(struct buf *out, struct slice text);
+
+#endif

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One line per event on stderr:
+ *
+ *   2026-09-18T10:11:12.345Z info worker[3] conn=812 req=5 op=pull_blob status=200 "served from
+ * store"
+ *
+ * Never blocks: what stderr does not take at once is dropped and counted (log_dropped). Text or
+ * JSON. Fields come from the call and from the context of the object the line is about. Values are
+ * escaped; secrets have no printer. log_open opens /proc/self/fd/2 anew with O_NONBLOCK; never sets
+ * it on the shared description.
+ */
+#ifndef BASE_LOG_H
+#define BASE_LOG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/slice.h"
+
+enum log_level {
+    LOG_ERROR, /* someone must act */
+    LOG_WARN,  /* we coped */
+    LOG_INFO,  /* life of requests and roles */
+    LOG_DEBUG,
+};
+
+enum log_format {
+    LOG_TEXT,
+    LOG_JSON,
+};
+
+/* Who writes: "worker", 3 (slot -1: none). Borrowed until log_close. */
+void log_open(const char *role, int slot, enum log_level level, enum log_format format);
+void log_close(void);
+void log_set_level(enum log_level level);
+bool log_is_on(enum log_level level);
+uint64_t log_dropped(void);
+
+/* A line under construction. Usage:
+ *
+ *   struct log_line line;
+ *   log_begin(&line, LOG_INFO);
+ *   log_u64(&line, "conn", 812);
+ *   log_text(&line, "op", "pull_blob");
+ *   log_end(&line, "served from store");
+ *
+ * All calls do nothing when the level is off. A line is at most 4 KiB; more is cut. */
+struct log_line {
+    bool is_on;
+    unsigned length;
+    char text[4096];
+};
+
+void log_begin(struct log_line *line, enum log_level level);
+void log_u64(struct log_line *line, const char *key, uint64_t value);
+void log_text(struct log_line *line, const char *key, const char *value);
+void log_slice(struct log_line *line, const char *key, struct slice value);
+void log_printf(struct log_line *line, const char *key, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+void log_end(struct log_line *line, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* A line without fields. */
+void log_say(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

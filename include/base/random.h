@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef BASE_RANDOM_H
+#define BASE_RANDOM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct error;
+
+/* From getrandom(2), for ids nobody may guess. ERR_IO when there is no entropy: refuse, do not go
+ * on. */
+int random_bytes(void *out, size_t length, struct error *err);
+/* For jitter; not secret. */
+uint32_t random_below(uint32_t limit);
+
+#endif

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Numbers, sizes, durations, hex and patterns as text. Everything is strict: no sign, no space,
+ * nothing behind. */
+#ifndef BASE_TEXT_H
+#define BASE_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/slice.h"
+
+struct buf;
+struct error;
+
+/* Decimal digits only, at most 20. ERR_INVALID; ERR_TOO_LARGE over 2^64-1. */
+int text_parse_u64(struct slice text, uint64_t *out, struct error *err);
+/* Hex digits only, 1 to 16. ERR_INVALID. */
+int text_parse_hex(struct slice text, uint64_t *out, struct error *err);
+/* "64KiB", "10MB", "5GiB", "1024": bytes. B, K/KB/KiB… all count by 1024. ERR_INVALID,
+ * ERR_TOO_LARGE. */
+int text_parse_size(struct slice text, uint64_t *out_bytes, struct error *err);
+/* "250ms", "10s", "5m", "1h", "30d", a bare number is seconds: milliseconds. ERR_INVALID,
+ * ERR_TOO_LARGE. */
+int text_parse_duration(struct slice text, uint64_t *out_ms, struct error *err);
+/* Shortest exact form: "64KiB", "1GiB", "1000". */
+void text_print_size(struct buf *out, uint64_t bytes);
+void text_print_duration(struct buf *out, uint64_t ms);
+
+/* Lower-case hex; out has room for 2 * length + 1. */
+void text_print_hex(const uint8_t *bytes, size_t length, char *out);
+/* Lower-case hex only; text.length must be 2 * length. */
+bool text_read_hex(struct slice text, uint8_t *out, size_t length);
+
+/* Percent-decode (RFC 3986 2.1); '+' is left alone. ERR_INVALID on a bad escape or a NUL. */
+int text_percent_decode(struct slice text, struct buf *out, struct error *err);
+/* Percent-encode everything but unreserved characters and those in `keep`. */
+void text_percent_encode(struct buf *out, struct slice text, const char *keep);
+
+/* Patterns of the configuration: '*' is any bytes but '/', '**' any bytes, '?' one byte but '/'. A
+ * pattern that ends in "/" followed by one '*' matches everything below, as people expect of
+ * "library/" and a star. */
+bool text_matches(struct slice pattern, struct slice text);
+
+/* How many single edits lie between two words, capped at 4: for "did you mean". */
+unsigned text_distance(struct slice a, struct slice b);
+
+/* Printable ASCII only, others as \xNN, quotes and backslashes escaped; at most `maximum` bytes of
+ * `text` are shown. For messages and logs that show what came from outside. */
+void text_print_escaped(struct buf *out, struct slice text, size_t maximum);
+
+/* Base64 (RFC 4648 4) without line ends, for Basic credentials. */
+void text_print_base64(struct buf *out, struct slice bytes);
+
+#endif

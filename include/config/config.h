@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The configuration: read from YAML, environment and flags through one table of settings
+ * (settings.def), checked whole, then constant. The same text form carries it from the master to
+ * the roles. (door: libyaml)
+ */
+#ifndef CONFIG_CONFIG_H
+#define CONFIG_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/log.h"
+#include "base/slice.h"
+
+struct buf;
+struct error;
+
+struct config_list { /* of text; NUL-terminated, owned by the configuration */
+    char **items;
+    size_t count;
+};
+
+struct config_listen {
+    char *address;
+    bool is_mirror; /* read-only; a bare path is the default upstream's */
+};
+
+struct config_tag_rule { /* the first whose `match` fits wins */
+    char *match;
+    uint64_t ttl_ms;
+    uint64_t stale_if_error_ms; /* UINT64_MAX: without end */
+    bool is_immutable;          /* never asked again */
+    bool is_offline;            /* never asked at all */
+};
+
+struct config_upstream {
+    char *name;              /* "docker.io": canonical */
+    struct config_list urls; /* tried in turn */
+    bool is_default;
+    char *username; /* NULL: anonymous */
+    char *password; /* of password_file; only in the fetcher's copy */
+    char *password_file;
+    char *ca_file;
+    char *proxy;
+    struct config_list redirects; /* hosts (with port) a redirect may lead to besides the upstream's
+                                     own and public addresses */
+    bool
+        expose; /* what was fetched with credentials may be served to everybody who may pull here */
+    bool is_strict; /* verify: strict: nothing leaves before its digest is right */
+    struct config_tag_rule *tags;
+    size_t tag_count;
+};
+
+struct config {
+    struct config_listen *listens;
+    size_t listen_count;
+    char *admin; /* NULL: none */
+    struct config_list names;
+    unsigned workers; /* 0: auto, resolved by the master */
+    char *user;       /* NULL: default */
+    struct {
+        char *path;
+        uint64_t cache_limit; /* bytes; 0 when it is a share */
+        unsigned cache_limit_percent;
+        uint64_t grace_ms;
+        uint64_t memory_limit;
+        uint64_t blob_max;
+    } storage;
+    struct config_upstream *upstreams;
+    size_t upstream_count;
+    struct {
+        struct config_list reserved, protect, allow;
+        bool may_delete;
+    } hosted;
+    struct {
+        enum log_level level;
+        enum log_format format;
+        bool access;
+    } log;
+    struct { /* limits of the front; times in ms */
+        uint64_t request_line, request_head, header_value;
+        uint64_t head_timeout, body_timeout, keep_alive_timeout, send_timeout;
+        uint64_t connections, manifest_size, uploads, uploads_per_repository;
+        uint64_t drain_timeout;
+    } limits;
+    struct {               /* towards upstreams; times in ms */
+        uint64_t deadline; /* head or error for the client */
+        uint64_t known_down_deadline;
+        uint64_t tag_check_wait; /* a tag that is here waits so long for its check */
+        uint64_t connect_timeout, head_timeout, stall_timeout;
+        uint64_t hold_max; /* blobs up to this are answered when verified */
+        uint64_t hold_time;
+        uint64_t negative_ttl;
+        uint64_t retries;
+        uint64_t connections;
+    } fetch;
+};
+
+struct config_sources {
+    const char *file;               /* NULL: /etc/entrepot/entrepot.yaml if it is there */
+    const char *const *settings;    /* --set key=value, NULL at the end; may be NULL */
+    const char *const *environment; /* environ */
+    bool is_root;
+};
+
+/* All problems found, each "file:line:column: path: what, and what was expected", one a line, go to
+ * *problems; warnings likewise to *warnings. ERR_INVALID when there is any problem. password_file
+ * is read here. */
+int config_load(const struct config_sources *sources, struct config **out, struct buf *problems,
+                struct buf *warnings, struct error *err);
+/* From the text that config_print made. */
+int config_parse(struct slice text, struct config **out, struct error *err);
+void config_free(struct config **config);
+/* As YAML that config_parse reads back to an equal configuration; secrets only if asked for. */
+void config_print(const struct config *config, bool with_secrets, struct buf *out);
+/* The manual page of settings, Markdown. */
+void config_print_manual(struct buf *out);
+
+/* By name, an alias, or NULL. */
+const struct config_upstream *config_upstream_find(const struct config *config, struct slice name);
+const struct config_upstream *
+config_upstream_default(const struct config *config); /* may be NULL */
+/* The rule for a tag; never NULL. */
+const struct config_tag_rule *config_tag_rule(const struct config_upstream *upstream,
+                                              struct slice tag);
+bool config_list_matches(const struct config_list *patterns, struct slice text);
+
+#endif

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The fetcher: talks to upstreams, writes spools, holds upstream credentials, reads the ledger. One
+ * flight a digest. */
+#ifndef FETCHER_FETCHER_H
+#define FETCHER_FETCHER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct config;
+struct fetcher;
+struct ledger;
+struct loop;
+struct pool;
+struct store;
+
+struct fetcher_options { /* all borrowed until fetcher_free */
+    struct loop *loop;
+    struct pool *pool;
+    const struct config *config; /* with secrets */
+    struct store *store;
+    struct ledger *ledger;
+    void (*on_drained)(void *arg);
+    void *arg;
+};
+
+struct fetcher *fetcher_new(const struct fetcher_options *options);
+/* Spools stay. */
+void fetcher_free(struct fetcher **fetcher);
+/* A new channel to the worker of that slot; replaces the one before (its followers are gone). */
+void fetcher_set_worker(struct fetcher *fetcher, unsigned slot, int *fd);
+/* A new channel to the keeper: the first thing said on it is BARRIER; what was not answered before
+ * is sent again. */
+void fetcher_set_keeper(struct fetcher *fetcher, int *fd);
+/* Start nothing new; when all is told to the keeper and answered, or after within_ms, on_drained.
+ */
+void fetcher_drain(struct fetcher *fetcher, uint64_t within_ms);
+unsigned fetcher_flights(const struct fetcher *fetcher);
+
+#endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A channel between two incarnations of roles: a SOCK_SEQPACKET pair made by the master. Messages
+ * are whole and ordered; each may carry one descriptor. A payload over 60 KiB travels as a sealed
+ * memory file, unseen by the caller. A role never stops reading a channel; what the socket does not
+ * take waits in memory, bounded by the protocol (credits, one GREW a flight). EOF means that the
+ * other incarnation is dead.
+ */
+#ifndef IPC_CHANNEL_H
+#define IPC_CHANNEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/slice.h"
+#include "ipc/message.h"
+
+struct channel;
+struct error;
+struct loop;
+
+struct channel_handler {
+    /* `body` lives until this returns. `fd` is -1 or a descriptor; take it with fd_take, else it is
+     * closed. */
+    void (*on_message)(struct channel *channel, enum message_type type, struct slice body, int *fd,
+                       void *arg);
+    /* The other side is dead or spoke nonsense. No callback comes after it; free the channel (from
+     * inside is allowed). */
+    void (*on_closed)(struct channel *channel, void *arg);
+};
+
+int channel_pair(int out_fds[2], struct error *err);
+/* Takes the descriptor over; the handler is borrowed. */
+struct channel *channel_new(struct loop *loop, int *fd, const struct channel_handler *handler,
+                            void *arg);
+/* From inside a callback too. What is queued is dropped. */
+void channel_free(struct channel **channel);
+/* Encode and send. `message` is the struct message_… that belongs to `type`. `fd` (or -1) is
+ * duplicated. */
+void channel_send(struct channel *channel, enum message_type type, const void *message, int fd);
+/* Messages that wait for the socket. */
+size_t channel_queued(const struct channel *channel);
+/* Wait until all is written, at most wait_ms: before an exit. */
+void channel_flush(struct channel *channel, unsigned wait_ms);
+
+#endif

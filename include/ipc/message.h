@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The messages of messages.def as structs, and their bytes. `struct message_join` is MESSAGE_JOIN,
+ * and so on. */
+#ifndef IPC_MESSAGE_H
+#define IPC_MESSAGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/slice.h"
+#include "oci/digest.h"
+
+struct buf;
+struct error;
+struct manifest;
+
+enum message_type {
+    MESSAGE_NONE,
+#define MESSAGE_BEGIN(type, name, from, to) MESSAGE_##type,
+#define NUMBER(field)
+#define BYTES(field)
+#define DIGEST(field)
+#define MESSAGE_END
+#include "ipc/messages.def"
+    MESSAGE_TYPES, /* count */
+#undef MESSAGE_BEGIN
+#undef NUMBER
+#undef BYTES
+#undef DIGEST
+#undef MESSAGE_END
+};
+
+#define MESSAGE_BEGIN(type, name, from, to)                                                        \
+    struct message_##name {                                                                        \
+        uint8_t message_reserved;
+#define NUMBER(field) uint64_t field;
+#define BYTES(field)  struct slice field;
+#define DIGEST(field) struct digest field;
+#define MESSAGE_END                                                                                \
+    }                                                                                              \
+    ;
+#include "ipc/messages.def"
+#undef MESSAGE_BEGIN
+#undef NUMBER
+#undef BYTES
+#undef DIGEST
+#undef MESSAGE_END
+
+enum process_role {
+    ROLE_MASTER,
+    ROLE_WORKER,
+    ROLE_FETCHER,
+    ROLE_KEEPER,
+    ROLES, /* count */
+};
+
+enum shared_kind {
+    SHARED_METRICS = 1,
+    SHARED_UPLOADS = 2,
+};
+
+enum listener_kind {
+    LISTENER_FULL = 1,   /* the whole API */
+    LISTENER_MIRROR = 2, /* read-only, a bare path is the default upstream's */
+    LISTENER_ADMIN = 3,  /* /healthz /readyz /metrics */
+};
+
+enum join_kind {
+    JOIN_BLOB = 1,      /* OPEN, GREW…, VERIFIED; or HERE; or FAILED */
+    JOIN_BLOB_SIZE = 2, /* HEAD: ANSWER with the size */
+    JOIN_MANIFEST = 3,  /* by digest: ANSWER with the bytes */
+    JOIN_TAG = 4, /* ANSWER; the body is empty when the digest's manifest is in the ledger, visible
+                     in the repository */
+    JOIN_TAGS_LIST = 5, /* ANSWER: body is the upstream's JSON, link its next page */
+    JOIN_REFERRERS = 6,
+};
+
+enum answer_state {
+    ANSWER_FRESH = 1, /* the upstream said so just now */
+    ANSWER_STALE =
+        2, /* the upstream could not be asked; this is what is here. `warning` says why */
+};
+
+enum remove_kind {
+    REMOVE_TAG = 1,
+    REMOVE_MANIFEST = 2, /* with the tags that name it */
+    REMOVE_BLOB = 3,
+};
+
+const char *message_name(enum message_type type);      /* "JOIN" */
+const char *process_role_name(enum process_role role); /* "worker" */
+/* Append the body (not the type). `message` is the struct of that type. */
+void message_encode(enum message_type type, const void *message, struct buf *out);
+/* Fill the struct of that type; slices point into `body`. Fields missing at the end are zero, more
+ * than we know are skipped: a newer sender. ERR_INVALID. */
+int message_decode(enum message_type type, struct slice body, void *out_message, struct error *err);
+
+/* The descriptors of a manifest in binary, for the `references` fields. */
+void reference_list_encode(const struct manifest *manifest, struct buf *out);
+struct reference {
+    uint8_t role; /* enum descriptor_role */
+    bool is_foreign;
+    uint64_t size;
+    struct digest digest;
+};
+/* Cuts the next off *list; false at its end or when it is malformed. */
+bool reference_list_next(struct slice *list, struct reference *out);
+
+#endif

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The keeper: the only writer of the ledger and of names under blobs/. Requests that are there
+ * together share one transaction: files first (renamed and folders synced in the pool, in
+ * parallel), then the commit, then the answers.
+ */
+#ifndef KEEPER_KEEPER_H
+#define KEEPER_KEEPER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ipc/message.h"
+
+struct config;
+struct keeper;
+struct ledger;
+struct loop;
+struct pool;
+struct store;
+
+struct keeper_options { /* all borrowed until keeper_free */
+    struct loop *loop;
+    struct pool *pool; /* many threads: files. The writer's order is kept by one key of it */
+    const struct config *config;
+    struct store *store;
+    struct ledger *ledger; /* opened for writing */
+    void (*on_drained)(void *arg);
+    void *arg;
+};
+
+struct keeper *keeper_new(const struct keeper_options *options);
+/* The running transaction is finished first. */
+void keeper_free(struct keeper **keeper);
+/* A new channel to that process; what its predecessor sent is applied before anything on the new
+ * one. */
+void keeper_set_peer(struct keeper *keeper, enum process_role role, unsigned slot, int *fd);
+void keeper_drain(struct keeper *keeper, uint64_t within_ms);
+
+#endif

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Image manifests and image indexes (image-spec, manifest.md and image-index.md), OCI and Docker
+ * schema 2. Bytes are never rewritten; this only reads what they refer to.
+ */
+#ifndef OCI_MANIFEST_H
+#define OCI_MANIFEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/slice.h"
+#include "oci/digest.h"
+#include "oci/media_type.h"
+
+struct error;
+
+#define MANIFEST_MAX_SIZE        (4u * 1024 * 1024)
+#define MANIFEST_MAX_DESCRIPTORS 10000
+
+enum descriptor_role {
+    DESCRIPTOR_CONFIG,
+    DESCRIPTOR_LAYER,
+    DESCRIPTOR_CHILD, /* a manifest named by an index */
+};
+
+struct descriptor {
+    enum descriptor_role role;
+    struct digest digest;
+    uint64_t size;
+    bool is_foreign; /* need not be here */
+};
+
+struct manifest {
+    enum media_kind kind;
+    char *media_type;    /* what to answer as Content-Type */
+    char *artifact_type; /* NULL if there is none; falls back to the config's media type */
+    struct descriptor *descriptors; /* config, layers or children, in the order of the document */
+    size_t descriptor_count;
+    bool has_subject;
+    struct digest subject;
+};
+
+/* `content_type` is the header's, or empty. ERR_INVALID with the path of the bad field;
+ * ERR_TOO_LARGE; ERR_UNSUPPORTED (schema 1, unknown type). Refused: no media type anywhere,
+ * Content-Type against mediaType, both `manifests` and `layers`/`config`, duplicate keys. The
+ * caller frees *out with manifest_free. */
+int manifest_parse(struct slice bytes, struct slice content_type, struct manifest **out,
+                   struct error *err);
+void manifest_free(struct manifest **manifest);
+
+#endif

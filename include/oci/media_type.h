@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The manifest media types we know (image-spec, media-types.md; Docker schema 2). */
+#ifndef OCI_MEDIA_TYPE_H
+#define OCI_MEDIA_TYPE_H
+
+#include <stdbool.h>
+
+#include "base/slice.h"
+
+#define MEDIA_TYPE_OCI_MANIFEST    "application/vnd.oci.image.manifest.v1+json"
+#define MEDIA_TYPE_OCI_INDEX       "application/vnd.oci.image.index.v1+json"
+#define MEDIA_TYPE_DOCKER_MANIFEST "application/vnd.docker.distribution.manifest.v2+json"
+#define MEDIA_TYPE_DOCKER_LIST     "application/vnd.docker.distribution.manifest.list.v2+json"
+/* What we accept from upstreams, always all of it. */
+#define MEDIA_TYPE_ACCEPT_ALL                                                                      \
+    MEDIA_TYPE_OCI_INDEX ", " MEDIA_TYPE_DOCKER_LIST ", " MEDIA_TYPE_OCI_MANIFEST                  \
+                         ", " MEDIA_TYPE_DOCKER_MANIFEST
+#define MEDIA_TYPE_MAX_LENGTH 255
+
+enum media_kind {
+    MEDIA_UNKNOWN,
+    MEDIA_IMAGE, /* OCI manifest or Docker schema 2 */
+    MEDIA_INDEX, /* OCI index or Docker manifest list */
+};
+
+/* Parameters behind ';' are ignored. */
+enum media_kind media_kind_of(struct slice media_type);
+/* Without parameters and surrounding space. */
+struct slice media_type_bare(struct slice media_type);
+/* Layers that need not be in a registry: non-distributable and foreign layer types. */
+bool media_type_is_foreign_layer(struct slice media_type);
+
+#endif

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Repository names, tags and registry host names: what they may look like (distribution-spec,
+ * "Pulling manifests"). */
+#ifndef OCI_NAME_H
+#define OCI_NAME_H
+
+#include <stdbool.h>
+
+#include "base/slice.h"
+
+#define NAME_MAX_LENGTH     255
+#define TAG_MAX_LENGTH      128
+#define REGISTRY_MAX_LENGTH 255
+
+/* [a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(\/…)*, at most 255 bytes. */
+bool name_is_valid(struct slice name);
+/* [a-zA-Z0-9_][a-zA-Z0-9._-]{0,127} */
+bool tag_is_valid(struct slice tag);
+/* host, host:port, [v6]:port; lower case; no user, no path. */
+bool registry_is_valid(struct slice registry);
+/* The canonical name of a registry: "index.docker.io" and "registry-1.docker.io" are "docker.io";
+ * others are returned as they are. */
+struct slice registry_canonical(struct slice registry);
+
+#endif

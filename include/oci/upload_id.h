@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Names of upload sessions: version, replica and 128 random bits, as 40 hex digits: "01" "0000" +
+ * "00" … see upload_id.c. */
+#ifndef OCI_UPLOAD_ID_H
+#define OCI_UPLOAD_ID_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/slice.h"
+
+struct error;
+
+#define UPLOAD_ID_TEXT_SIZE 41
+
+struct upload_id {
+    uint8_t version;    /* 1 */
+    uint8_t replica[3]; /* zero: the only one */
+    uint8_t random[16];
+};
+
+int upload_id_new(struct upload_id *out, struct error *err);
+/* False if it is none of ours. */
+bool upload_id_parse(struct slice text, struct upload_id *out);
+const char *upload_id_print(const struct upload_id *id, char out[UPLOAD_ID_TEXT_SIZE]);
+bool upload_id_equal(const struct upload_id *a, const struct upload_id *b);
+
+#endif

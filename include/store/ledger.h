@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The ledger: an LMDB environment, its transactions and typed tables. Opened once per process, by
+ * main, and handed to the role. (door: LMDB)
+ *
+ * A transaction has a sticky error: after the first failure every call does nothing, and commit
+ * says what it was. Reads: one struct ledger_reader per thread of use; begin renews its transaction
+ * (a fresh snapshot), end gives it back; never held across a turn of the loop. What records point
+ * to lives until the end.
+ *
+ * Byte formats: docs/storage.md, src/store/records.c. Unknown trailing fields are skipped.
+ */
+#ifndef STORE_LEDGER_H
+#define STORE_LEDGER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/slice.h"
+#include "oci/digest.h"
+
+struct ledger;
+struct ledger_reader;
+struct ledger_txn;
+
+/* `folder` exists. The keeper opens it first (is_writer: creates tables, upgrades); others wait for
+ * that: ERR_NOT_FOUND until it is so. ERR_UNSUPPORTED: a newer version; ERR_NO_SPACE; ERR_CORRUPT.
+ */
+int ledger_open(const char *folder, bool is_writer, struct ledger **out, struct error *err);
+void ledger_close(struct ledger **ledger);
+/* Forget readers of dead processes: the keeper, when one died and every 30 s. */
+void ledger_check_readers(struct ledger *ledger);
+
+struct ledger_reader *ledger_reader_new(struct ledger *ledger);
+void ledger_reader_free(struct ledger_reader **reader);
+/* Never fails outright: a failed begin is a transaction whose error is set, and finds nothing. */
+struct ledger_txn *ledger_read(struct ledger_reader *reader);
+void ledger_read_end(struct ledger_reader *reader);
+
+/* One at a time. ERR_NO_SPACE, ERR_IO. */
+int ledger_write(struct ledger *ledger, struct ledger_txn **out, struct error *err);
+/* Commits, synced. On failure nothing was written (ERR_NO_SPACE also for a full map: it is grown,
+ * try again). *txn is NULL afterwards. */
+int ledger_commit(struct ledger_txn **txn, struct error *err);
+void ledger_abort(struct ledger_txn **txn);
+/* A write transaction inside this one: commit merges, abort leaves the outer as it was. */
+int ledger_nest(struct ledger_txn *outer, struct ledger_txn **out, struct error *err);
+/* NULL while all is well. */
+const struct error *ledger_error(const struct ledger_txn *txn);
+
+/* ---- meta ---- */
+/* Number of the newest commit: 0 for an empty ledger. */
+uint64_t ledger_commit_number(struct ledger_txn *txn);
+/* Write transactions: take the next number; the same within one transaction. */
+uint64_t ledger_next_number(struct ledger_txn *txn);
+
+/* ---- repositories: (origin, name) → id. Hosted repositories have the empty origin ---- */
+struct repository {
+    uint32_t id;
+    bool is_hosted;        /* a manifest was committed to it once */
+    uint64_t bytes;        /* of the blobs and manifests linked */
+    uint64_t last_post_ms; /* wall clock of the last upload POST; 0: never */
+    uint64_t links;        /* blobs and manifests linked */
+};
+bool repository_find(struct ledger_txn *txn, struct slice origin, struct slice name,
+                     struct repository *out);
+/* Finds or makes. */
+void repository_get(struct ledger_txn *txn, struct slice origin, struct slice name,
+                    struct repository *out);
+void repository_put(struct ledger_txn *txn, struct slice origin, struct slice name,
+                    const struct repository *repository);
+/* Names of an origin, in byte order, those after `last`. False from `each` stops. */
+typedef bool repository_each_fn(struct slice name, const struct repository *repository, void *arg);
+void repository_each(struct ledger_txn *txn, struct slice origin, struct slice last,
+                     repository_each_fn *each, void *arg);
+/* Are there hosted repositories whose name is `first`, or begins with it and a slash? */
+bool repository_any_hosted_below(struct ledger_txn *txn, struct slice first);
+
+/* ---- tags: (repository id, tag) ---- */
+struct tag {
+    struct digest digest;
+    uint64_t changed_ms; /* when it came to name this digest */
+    uint64_t checked_ms; /* cached: when the upstream last said so */
+};
+bool tag_find(struct ledger_txn *txn, uint32_t repository, struct slice tag, struct tag *out);
+void tag_put(struct ledger_txn *txn, uint32_t repository, struct slice tag,
+             const struct tag *record);
+bool tag_delete(struct ledger_txn *txn, uint32_t repository, struct slice tag);
+typedef bool tag_each_fn(struct slice tag, const struct tag *record, void *arg);
+void tag_each(struct ledger_txn *txn, uint32_t repository, struct slice last, tag_each_fn *each,
+              void *arg);
+
+/* ---- manifests: by digest ---- */
+#define LEDGER_INLINE_MAX (64u * 1024)
+struct manifest_record {
+    uint64_t size;
+    struct slice media_type;
+    struct slice artifact_type; /* empty: none */
+    struct digest subject;      /* algorithm 0: none */
+    struct slice references;    /* reference_list of ipc/message.h; opaque here */
+    struct slice bytes; /* in the map when size ≤ LEDGER_INLINE_MAX, else empty: read the file */
+};
+bool manifest_find(struct ledger_txn *txn, const struct digest *digest,
+                   struct manifest_record *out);
+/* bytes longer than LEDGER_INLINE_MAX are not kept here. */
+void manifest_put(struct ledger_txn *txn, const struct digest *digest,
+                  const struct manifest_record *record);
+bool manifest_delete(struct ledger_txn *txn, const struct digest *digest);
+
+/* ---- blobs: by digest. Manifests have a blob record too: they are files as well ---- */
+enum blob_where {
+    BLOB_HERE = 1, /* 2, 3: reserved for elsewhere, both */
+};
+struct blob_record {
+    uint64_t size;
+    bool is_public;         /* brought without credentials, or pushed: no */
+    uint64_t kept_since_ms; /* wall clock since which nobody refers to it; 0: somebody does */
+    uint64_t stored_ms;
+    enum blob_where where;
+};
+bool blob_find(struct ledger_txn *txn, const struct digest *digest, struct blob_record *out);
+void blob_put(struct ledger_txn *txn, const struct digest *digest,
+              const struct blob_record *record);
+bool blob_delete(struct ledger_txn *txn, const struct digest *digest);
+
+/* ---- links: what is visible in a repository ---- */
+enum link_kind {
+    LINK_BLOB = 1,
+    LINK_MANIFEST = 2,
+    /* both: 3 */
+};
+/* 0: not visible. */
+unsigned link_find(struct ledger_txn *txn, uint32_t repository, const struct digest *digest);
+void link_put(struct ledger_txn *txn, uint32_t repository, const struct digest *digest,
+              unsigned kinds);
+bool link_delete(struct ledger_txn *txn, uint32_t repository, const struct digest *digest);
+/* The repositories that link a digest are found by `linked`: false from `each` stops. */
+typedef bool link_each_fn(uint32_t repository, unsigned kinds, void *arg);
+void link_each(struct ledger_txn *txn, const struct digest *digest, link_each_fn *each, void *arg);
+typedef bool link_digest_fn(const struct digest *digest, unsigned kinds, void *arg);
+void link_each_in(struct ledger_txn *txn, uint32_t repository, link_digest_fn *each, void *arg);
+
+/* ---- referred: within a repository, which manifests name this digest ---- */
+void referred_put(struct ledger_txn *txn, uint32_t repository, const struct digest *digest,
+                  const struct digest *parent);
+void referred_delete(struct ledger_txn *txn, uint32_t repository, const struct digest *digest,
+                     const struct digest *parent);
+bool referred_any(struct ledger_txn *txn, uint32_t repository, const struct digest *digest);
+/* The size that a verified manifest of the repository gives for this digest; false: no manifest
+ * names it. */
+bool referred_find_parent(struct ledger_txn *txn, uint32_t repository, const struct digest *digest,
+                          struct digest *out_parent);
+
+/* ---- referrers: manifests whose subject is a digest ---- */
+void referrer_put(struct ledger_txn *txn, uint32_t repository, const struct digest *subject,
+                  const struct digest *referrer);
+void referrer_delete(struct ledger_txn *txn, uint32_t repository, const struct digest *subject,
+                     const struct digest *referrer);
+void referrer_each(struct ledger_txn *txn, uint32_t repository, const struct digest *subject,
+                   link_digest_fn *each, void *arg);
+
+/* ---- use: when was a digest last used ---- */
+void use_put(struct ledger_txn *txn, const struct digest *digest, uint64_t when_ms);
+uint64_t use_find(struct ledger_txn *txn, const struct digest *digest); /* 0: never */
+
+/* ---- journal: number → what changed ---- */
+enum journal_kind {
+    JOURNAL_BLOB = 1,
+    JOURNAL_LINK = 2,
+    JOURNAL_MANIFEST = 3,
+    JOURNAL_TAG = 4,
+    JOURNAL_REMOVE_TAG = 5,
+    JOURNAL_REMOVE_MANIFEST = 6,
+    JOURNAL_REMOVE_BLOB = 7,
+    JOURNAL_PUSH_BEGUN = 8,
+};
+struct journal_entry {
+    uint64_t number;
+    enum journal_kind kind;
+    uint64_t when_ms;
+    struct slice origin;
+    struct slice repository;
+    struct slice tag;
+    struct digest digest;
+    struct slice actor;
+};
+/* Under the transaction's number, in order. */
+void journal_add(struct ledger_txn *txn, const struct journal_entry *entry);
+/* Entries with a number over `after`; false from `each` stops. */
+typedef bool journal_each_fn(const struct journal_entry *entry, void *arg);
+void journal_each(struct ledger_txn *txn, uint64_t after, journal_each_fn *each, void *arg);
+/* Delete entries older than `before_ms`, at most `limit`. */
+void journal_trim(struct ledger_txn *txn, uint64_t before_ms, unsigned limit);
+
+#endif

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The folders of ROOT and the files in them (design: blobs/, uploads/, spool/, ledger/, layout).
+ * The only code that knows paths. Synchronous and thread-safe; roles call what blocks from their
+ * pool. Names come from digests and ids in binary, never from outside text.
+ *
+ * Only the keeper calls what changes names under blobs/ (store_place). A file under its final name
+ * is whole, matches its digest, and was synced before.
+ */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "oci/digest.h"
+#include "oci/upload_id.h"
+
+struct error;
+struct store;
+
+enum store_place {
+    PLACE_UPLOADS = 1,
+    PLACE_SPOOL = 2,
+};
+
+#define STORE_NAME_SIZE 192 /* a file's name under uploads/ or spool/, with NUL */
+
+/* Make what is missing (master, before it drops privilege), write `layout`. ERR_UNSUPPORTED: a
+ * layout newer than we know, a network file system, folders on several file systems; ERR_IO. */
+int store_prepare(const char *root, struct error *err);
+int store_open(const char *root, struct store **out, struct error *err);
+void store_close(struct store **store);
+const char *store_ledger_folder(const struct store *store);
+/* The keeper's lock on ROOT: waits at most wait_ms. ERR_BUSY names the other's pid. Held until
+ * store_close. */
+int store_lock(struct store *store, unsigned wait_ms, struct error *err);
+
+/* ---- blobs ---- */
+/* Open for reading. ERR_NOT_FOUND; ERR_CORRUPT when it is no regular file or its size is not `size`
+ * (UINT64_MAX: any). */
+int store_blob_open(struct store *store, const struct digest *digest, uint64_t size, int *out_fd,
+                    uint64_t *out_size, struct error *err);
+/* Rename PLACE/name over the final name. Source gone and the target has this inode: done already.
+ * ERR_NOT_FOUND when both are not so. The caller syncs the folder next: store_sync_blob_folder. */
+int store_place(struct store *store, enum store_place place, const char *name, uint64_t inode,
+                const struct digest *digest, struct error *err);
+int store_sync_blob_folder(struct store *store, const struct digest *digest, struct error *err);
+
+/* ---- uploads/ and spool/: append-only files, never preallocated ---- */
+/* ERR_CONFLICT if it is there, ERR_NO_SPACE. */
+int store_file_create(struct store *store, enum store_place place, const char *name, int *out_fd,
+                      struct error *err);
+/* Read and write. ERR_NOT_FOUND. */
+int store_file_open(struct store *store, enum store_place place, const char *name, int *out_fd,
+                    struct error *err);
+/* A second, read-only description of an open file (for passing on). */
+int store_file_reopen_readonly(int fd, int *out_fd, struct error *err);
+int store_file_remove(struct store *store, enum store_place place, const char *name,
+                      struct error *err);
+/* fdatasync of the file, and of its folder if `is_new`. A failed sync is never repeated: the file
+ * is lost. */
+int store_file_sync(struct store *store, enum store_place place, int fd, bool is_new,
+                    struct error *err);
+int store_file_inode(int fd, uint64_t *out_inode, struct error *err);
+/* Every name in the folder. */
+typedef void store_each_fn(const char *name, uint64_t size, uint64_t modified_ms, void *arg);
+int store_file_each(struct store *store, enum store_place place, store_each_fn *each, void *arg,
+                    struct error *err);
+
+/* Names. */
+void store_upload_name(const struct upload_id *id, char out[STORE_NAME_SIZE]);
+void store_spool_name(const struct digest *digest, unsigned take, char out[STORE_NAME_SIZE]);
+bool store_spool_parse(const char *name, struct digest *out_digest, unsigned *out_take);
+/* A fresh name for a manifest or the like. */
+int store_temporary_name(char out[STORE_NAME_SIZE], struct error *err);
+
+/* Bytes free and in all on the file system. */
+int store_space(struct store *store, uint64_t *out_free, uint64_t *out_total, struct error *err);
+
+#endif

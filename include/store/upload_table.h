@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Upload sessions in shared memory: how far each is, and its hash so far, so that the next request
+ * can come to any worker without reading the data again. A slot is written by the holder of the
+ * session's lock alone (an OFD lock on its file under uploads/). The table dies with the server;
+ * after that a session is hashed from its file.
+ */
+#ifndef STORE_UPLOAD_TABLE_H
+#define STORE_UPLOAD_TABLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/hash.h"
+#include "oci/upload_id.h"
+
+struct error;
+struct upload_table;
+
+struct upload_state {
+    uint64_t offset; /* bytes that `hash` has seen; the file may have more */
+    struct hash hash;
+    uint64_t repository_key; /* which repository it belongs to: upload_repository_key */
+    uint64_t used_ms;        /* wall clock */
+};
+
+/* The master makes it. ERR_IO. */
+int upload_table_create(unsigned slots, int *out_fd, struct error *err);
+int upload_table_attach(int fd, struct upload_table **out, struct error *err);
+void upload_table_detach(struct upload_table **table);
+/* For tests and roles without a master: private memory. */
+int upload_table_new(unsigned slots, struct upload_table **out, struct error *err);
+
+/* A new session. ERR_BUSY when all slots are taken (nothing is thrown out here; the caller may free
+ * the idlest). */
+int upload_table_add(struct upload_table *table, const struct upload_id *id,
+                     const struct upload_state *state, struct error *err);
+/* A consistent copy (seqlock). False: no slot, or its writer died while writing: hash from the
+ * file. */
+bool upload_table_get(struct upload_table *table, const struct upload_id *id,
+                      struct upload_state *out);
+/* The lock's holder only. Adds the session when it has no slot. */
+int upload_table_set(struct upload_table *table, const struct upload_id *id,
+                     const struct upload_state *state, struct error *err);
+void upload_table_remove(struct upload_table *table, const struct upload_id *id);
+unsigned upload_table_count(const struct upload_table *table);
+unsigned upload_table_count_of(const struct upload_table *table, uint64_t repository_key);
+/* The session used longest ago, if that is before `before_ms`. */
+bool upload_table_idlest(const struct upload_table *table, uint64_t before_ms,
+                         struct upload_id *out);
+/* Of the repository's name. */
+struct slice;
+uint64_t upload_repository_key(const struct slice *name);
+
+/* The session's lock: an OFD write lock on the open file, without waiting. ERR_BUSY: another
+ * request has it; ERR_NOT_FOUND: the file was removed meanwhile. Closing the descriptor gives it
+ * back. */
+int upload_lock(int fd, struct error *err);
+
+#endif

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The worker: serves clients. May talk to clients, read the ledger and blobs/, write upload files;
+ * nothing else. */
+#ifndef WORKER_WORKER_H
+#define WORKER_WORKER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ipc/message.h"
+
+struct config;
+struct ledger;
+struct loop;
+struct pool;
+struct store;
+struct upload_table;
+struct worker;
+
+struct worker_options { /* all borrowed until worker_free */
+    struct loop *loop;
+    struct pool *pool;
+    const struct config *config;
+    struct store *store;
+    struct ledger *ledger;
+    struct upload_table *uploads;
+    unsigned slot;
+    unsigned workers;              /* how many there are, for the fair share of connections */
+    void (*on_drained)(void *arg); /* worker_drain is finished */
+    void *arg;
+};
+
+struct worker *worker_new(const struct worker_options *options);
+void worker_free(struct worker **worker);
+/* A new channel to the fetcher or the keeper; replaces the one before, and what was asked there and
+ * not answered is asked again here. */
+void worker_set_peer(struct worker *worker, enum process_role role, int *fd);
+/* Takes a listening socket over. */
+void worker_listen(struct worker *worker, int *fd, enum listener_kind kind, const char *address);
+/* Takes a connected socket over: what a listener of this kind accepted. For tests. */
+void worker_adopt(struct worker *worker, int *fd, enum listener_kind kind, const char *peer);
+/* Accept no more, finish what runs; then on_drained. */
+void worker_drain(struct worker *worker, uint64_t within_ms);
+
+#endif
