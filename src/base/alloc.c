@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The only caller of malloc and free. Invariant: no request for zero bytes reaches malloc, so that
+ * NULL means "none left" and nothing else. */
+#include "base/alloc.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+
+/* Nothing we hold in memory is anywhere near: a size from outside beyond it is nonsense. */
+#define TRY_MAX ((size_t)1 << 30)
+
+static _Noreturn void out_of_memory(size_t size)
+{
+    log_say(LOG_ERROR, "out of memory, asked for %zu bytes", size);
+    abort();
+}
+
+void *mem_alloc(size_t size)
+{
+    void *memory = malloc(size ? size : 1);
+
+    if (!memory)
+        out_of_memory(size);
+    return memory;
+}
+
+void *mem_zalloc(size_t count, size_t size)
+{
+    void *memory = calloc(count ? count : 1, size ? size : 1);
+
+    if (!memory)
+        out_of_memory(size);
+    return memory;
+}
+
+void *mem_realloc(void *memory, size_t size)
+{
+    void *moved = realloc(memory, size ? size : 1);
+
+    if (!moved)
+        out_of_memory(size);
+    return moved;
+}
+
+char *mem_strdup(const char *text)
+{
+    return mem_strndup(text, strlen(text));
+}
+
+char *mem_strndup(const char *text, size_t length)
+{
+    char *copy = mem_alloc(length + 1);
+
+    if (length)
+        memcpy(copy, text, length);
+    copy[length] = '\0';
+    return copy;
+}
+
+void *mem_try_alloc(size_t size)
+{
+    if (size > TRY_MAX)
+        return NULL;
+    return malloc(size ? size : 1);
+}
+
+void mem_free(void *memory)
+{
+    free(memory);
+}
+
+void auto_free(void *pointer_to_pointer)
+{
+    void *memory;
+
+    memcpy(&memory, pointer_to_pointer, sizeof(memory));
+    free(memory);
+}

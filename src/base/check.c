@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The end of a role that is wrong about itself. */
+#include "base/check.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+
+/* A check that fails while one is being reported must not report again. */
+static _Thread_local bool is_failing;
+
+_Noreturn void check_failed(const char *file, int line, const char *what)
+{
+    if (!is_failing) {
+        is_failing = true;
+        log_say(LOG_ERROR, "check failed at %s:%d: %s", file, line, what);
+    }
+    abort();
+}

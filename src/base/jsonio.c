@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The door to jansson. Before it may take memory a scan counts values and depth; the scan knows
+ * just enough of JSON not to be fooled by what is inside strings, and leaves judging to jansson.
+ */
+#include "base/jsonio.h"
+
+#include <jansson.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/text.h"
+
+struct jsonio {
+    json_t *root;
+};
+
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+static bool is_structure(char c)
+{
+    return c == '{' || c == '}' || c == '[' || c == ']' || c == ',' || c == ':' || c == '"';
+}
+
+/* The position behind the string that starts at `at`. */
+static size_t skip_string(struct slice text, size_t at)
+{
+    for (at++; at < text.length && text.data[at] != '"'; at++)
+        if (text.data[at] == '\\')
+            at++;
+    return at < text.length ? at + 1 : text.length;
+}
+
+/* The position behind the number, true, false, null (or nonsense) that starts at `at`. */
+static size_t skip_word(struct slice text, size_t at)
+{
+    while (at < text.length && !is_space(text.data[at]) && !is_structure(text.data[at]))
+        at++;
+    return at;
+}
+
+static int check_limits(struct slice text, struct error *err)
+{
+    size_t values = 0;
+    size_t depth = 0;
+    size_t at = 0;
+
+    while (at < text.length) {
+        char c = text.data[at];
+
+        if (is_space(c) || c == ',' || c == ']' || c == '}') {
+            depth -= depth && (c == ']' || c == '}');
+            at++;
+            continue;
+        }
+        if (c == ':') { /* the string before it was a key, not a value */
+            values -= values > 0;
+            at++;
+            continue;
+        }
+        if (c == '[' || c == '{') {
+            at++;
+            depth++;
+        } else {
+            at = c == '"' ? skip_string(text, at) : skip_word(text, at);
+        }
+        values++;
+        if (depth > JSONIO_DEPTH_MAX)
+            return error_set(err, ERR_TOO_LARGE, "JSON is nested deeper than %d", JSONIO_DEPTH_MAX);
+        /* A key is taken back at its colon, so one more than the limit may be seen here. */
+        if (values > JSONIO_VALUES_MAX + 1)
+            break;
+    }
+    if (values > JSONIO_VALUES_MAX)
+        return error_set(err, ERR_TOO_LARGE, "JSON has more than %d values", JSONIO_VALUES_MAX);
+    return 0;
+}
+
+/* jansson's text may quote the input. */
+static int refuse(const json_error_t *reason, struct error *err)
+{
+    AUTO_BUF struct buf shown;
+
+    if (json_error_code(reason) == json_error_out_of_memory)
+        return error_set(err, ERR_NO_MEMORY, "no memory for a JSON document");
+    buf_init(&shown, 1024);
+    text_print_escaped(&shown, slice_of(reason->text), 140);
+    return error_set(err, ERR_INVALID, "not JSON, line %d column %d: %s", reason->line,
+                     reason->column, buf_text(&shown));
+}
+
+int jsonio_parse(struct slice text, struct jsonio **out, struct error *err)
+{
+    json_error_t reason;
+    json_t *root;
+    int failed = check_limits(text, err);
+
+    if (failed)
+        return failed;
+    root = json_loadb(text.data ? text.data : "", text.length, JSON_REJECT_DUPLICATES, &reason);
+    if (!root)
+        return refuse(&reason, err);
+    *out = NEW(struct jsonio);
+    (*out)->root = root;
+    return 0;
+}
+
+void jsonio_free(struct jsonio **document)
+{
+    if (!*document)
+        return;
+    json_decref((*document)->root);
+    mem_free(*document);
+    *document = NULL;
+}
+
+void jsonio_auto_free(struct jsonio **document)
+{
+    jsonio_free(document);
+}
+
+struct jsonio_value jsonio_root(const struct jsonio *document)
+{
+    return (struct jsonio_value){document->root};
+}
+
+enum jsonio_type jsonio_type(struct jsonio_value value)
+{
+    if (!value.node)
+        return JSONIO_ABSENT;
+    switch (json_typeof((const json_t *)value.node)) {
+    case JSON_OBJECT:
+        return JSONIO_OBJECT;
+    case JSON_ARRAY:
+        return JSONIO_ARRAY;
+    case JSON_STRING:
+        return JSONIO_STRING;
+    case JSON_INTEGER:
+        return JSONIO_INTEGER;
+    case JSON_REAL:
+        return JSONIO_REAL;
+    case JSON_TRUE:
+    case JSON_FALSE:
+        return JSONIO_BOOL;
+    case JSON_NULL:
+        return JSONIO_NULL;
+    }
+    return JSONIO_ABSENT;
+}
+
+struct jsonio_value jsonio_member(struct jsonio_value object, const char *key)
+{
+    return (struct jsonio_value){json_object_get(object.node, key)};
+}
+
+size_t jsonio_length(struct jsonio_value array)
+{
+    return json_array_size(array.node);
+}
+
+struct jsonio_value jsonio_element(struct jsonio_value array, size_t index)
+{
+    return (struct jsonio_value){json_array_get(array.node, index)};
+}
+
+struct slice jsonio_string(struct jsonio_value value)
+{
+    return slice_from(json_string_value(value.node), json_string_length(value.node));
+}
+
+bool jsonio_u64(struct jsonio_value value, uint64_t *out)
+{
+    json_int_t number;
+
+    if (jsonio_type(value) != JSONIO_INTEGER)
+        return false;
+    number = json_integer_value(value.node);
+    if (number < 0)
+        return false;
+    *out = (uint64_t)number;
+    return true;
+}
+
+bool jsonio_bool(struct jsonio_value value, bool fallback)
+{
+    if (jsonio_type(value) != JSONIO_BOOL)
+        return fallback;
+    return json_typeof((const json_t *)value.node) == JSON_TRUE;
+}
+
+void jsonio_each(struct jsonio_value object, jsonio_each_fn *each, void *arg)
+{
+    json_t *node;
+
+    memcpy(&node, &object.node, sizeof(node)); /* jansson's iterators lack the const */
+    for (void *at = json_object_iter(node); at; at = json_object_iter_next(node, at))
+        each(slice_from(json_object_iter_key(at), json_object_iter_key_len(at)),
+             (struct jsonio_value){json_object_iter_value(at)}, arg);
+}
+
+/* Length of the well-formed UTF-8 sequence at the start (RFC 3629), or 0. */
+static size_t utf8_length(struct slice text)
+{
+    const uint8_t *bytes = (const uint8_t *)text.data;
+    uint8_t first = bytes[0];
+    size_t length = first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+
+    if (first > 0xf4 || length == 0 || length > text.length)
+        return 0;
+    for (size_t i = 1; i < length; i++)
+        if ((bytes[i] & 0xc0) != 0x80)
+            return 0;
+    if ((first == 0xe0 && bytes[1] < 0xa0) || (first == 0xed && bytes[1] > 0x9f) ||
+        (first == 0xf0 && bytes[1] < 0x90) || (first == 0xf4 && bytes[1] > 0x8f))
+        return 0;
+    return length;
+}
+
+void jsonio_write_string(struct buf *out, struct slice text)
+{
+    buf_append_byte(out, '"');
+    while (text.length) {
+        size_t length = utf8_length(text);
+        char c = text.data[0];
+
+        if (length == 0) {
+            buf_append_text(out, "\\ufffd");
+            length = 1;
+        } else if (c == '"' || c == '\\') {
+            buf_append_byte(out, '\\');
+            buf_append_byte(out, c);
+        } else if ((uint8_t)c < 0x20 || c == 0x7f) {
+            buf_printf(out, "\\u%04x", (unsigned)c);
+        } else {
+            buf_append(out, text.data, length);
+        }
+        text = slice_skip(text, length);
+    }
+    buf_append_byte(out, '"');
+}

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One line per event, never waiting for whoever reads it. Invariants: a line is one write; a line
+ * that was cut still ends properly (closing quote and brace, newline).
+ *
+ *   |0 ... head, fields ... FIELDS_END| ... message ... MESSAGE_END| "}\n |4096
+ */
+#include "base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+
+#define FIELDS_END  3072
+#define MESSAGE_END 4088
+#define VALUE_MAX   1024
+
+enum sink {
+    SINK_PLAIN,       /* descriptor 2 as it is: before log_open */
+    SINK_NONBLOCKING, /* our own open file of the same target */
+    SINK_SOCKET,      /* descriptor 2 is a socket: cannot be opened anew, but send can be told */
+    SINK_POLLED,      /* may not be opened anew: asked whether it takes more before each write */
+};
+
+/* The log is the one thing every part reaches without being handed it. */
+static struct {
+    enum sink sink;
+    int fd;
+    const char *role;
+    int slot;
+    enum log_format format;
+    _Atomic enum log_level level;
+    _Atomic uint64_t dropped;
+} logger = {.sink = SINK_PLAIN, .fd = -1, .slot = -1, .level = LOG_INFO};
+
+static const char *const level_names[] = {
+    [LOG_ERROR] = "error",
+    [LOG_WARN] = "warn",
+    [LOG_INFO] = "info",
+    [LOG_DEBUG] = "debug",
+};
+
+void log_open(const char *role, int slot, enum log_level level, enum log_format format)
+{
+    log_close();
+    logger.role = role;
+    logger.slot = slot;
+    logger.level = level;
+    logger.format = format;
+    logger.fd = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_APPEND | O_CLOEXEC | O_NOCTTY);
+    if (logger.fd >= 0)
+        logger.sink = SINK_NONBLOCKING;
+    else
+        logger.sink = errno == ENXIO ? SINK_SOCKET : SINK_POLLED;
+}
+
+void log_close(void)
+{
+    fd_close(&logger.fd);
+    logger.sink = SINK_PLAIN;
+    logger.role = NULL;
+    logger.slot = -1;
+    logger.format = LOG_TEXT;
+}
+
+void log_set_level(enum log_level level)
+{
+    logger.level = level;
+}
+
+bool log_is_on(enum log_level level)
+{
+    return level <= atomic_load_explicit(&logger.level, memory_order_relaxed);
+}
+
+uint64_t log_dropped(void)
+{
+    return logger.dropped;
+}
+
+static bool takes_more(int fd)
+{
+    struct pollfd wanted = {.fd = fd, .events = POLLOUT};
+
+    return poll(&wanted, 1, 0) == 1 && (wanted.revents & POLLOUT);
+}
+
+static void send_line(const char *text, size_t length)
+{
+    ssize_t written = -1;
+
+    switch (logger.sink) {
+    case SINK_PLAIN:
+        written = write(STDERR_FILENO, text, length);
+        break;
+    case SINK_NONBLOCKING:
+        written = write(logger.fd, text, length);
+        break;
+    case SINK_SOCKET:
+        written = send(STDERR_FILENO, text, length, MSG_DONTWAIT | MSG_NOSIGNAL);
+        break;
+    case SINK_POLLED:
+        if (takes_more(STDERR_FILENO))
+            written = write(STDERR_FILENO, text, length);
+        break;
+    }
+    if (written != (ssize_t)length)
+        logger.dropped++;
+}
+
+/* All of the text or nothing; false when it would reach beyond `end`. */
+static bool put(struct log_line *line, unsigned end, const char *text)
+{
+    size_t length = strlen(text);
+
+    if (length > end || line->length > end - length)
+        return false;
+    memcpy(line->text + line->length, text, length);
+    line->length += (unsigned)length;
+    return true;
+}
+
+/* One byte of a quoted value. What is not printable ASCII is shown as \xNN in both formats; in JSON
+ * the backslash of that is escaped in turn. */
+static bool put_escaped(struct log_line *line, unsigned end, char c)
+{
+    const char *backslash = logger.format == LOG_JSON ? "\\\\" : "\\";
+    uint8_t byte = (uint8_t)c;
+    char shown[8];
+
+    if (c == '"' || c == '\\')
+        (void)snprintf(shown, sizeof(shown), "\\%c", c);
+    else if (c == '\n')
+        (void)snprintf(shown, sizeof(shown), "\\n");
+    else if (byte >= 0x20 && byte < 0x7f)
+        (void)snprintf(shown, sizeof(shown), "%c", c);
+    else
+        (void)snprintf(shown, sizeof(shown), "%sx%02x", backslash, byte);
+    return put(line, end, shown);
+}
+
+/* Quoted, cut where the room ends; there is always room for the last quote behind `end`. */
+static void put_quoted(struct log_line *line, unsigned end, struct slice value)
+{
+    size_t i = 0;
+
+    (void)put(line, end, "\"");
+    while (i < value.length && put_escaped(line, end, value.data[i]))
+        i++;
+    (void)put(line, MESSAGE_END + 4, "\"");
+}
+
+static bool put_key(struct log_line *line, const char *key)
+{
+    unsigned before = line->length;
+    bool is_json = logger.format == LOG_JSON;
+
+    if (put(line, FIELDS_END, is_json ? ",\"" : " ") && put(line, FIELDS_END, key) &&
+        put(line, FIELDS_END, is_json ? "\":\"\"" : "=\"\"")) {
+        line->length -= 2; /* there was room for an empty value */
+        return true;
+    }
+    line->length = before;
+    return false;
+}
+
+static bool is_bare_word(struct slice value)
+{
+    for (size_t i = 0; i < value.length; i++) {
+        uint8_t byte = (uint8_t)value.data[i];
+
+        if (byte <= 0x20 || byte >= 0x7f || byte == '"' || byte == '\\' || byte == '=')
+            return false;
+    }
+    return value.length > 0;
+}
+
+static void put_head_text(struct log_line *line, const char *now, const char *level)
+{
+    char head[128];
+
+    (void)snprintf(head, sizeof(head), "%s %s", now, level);
+    (void)put(line, FIELDS_END, head);
+    if (!logger.role)
+        return;
+    if (logger.slot < 0)
+        (void)snprintf(head, sizeof(head), " %.40s", logger.role);
+    else
+        (void)snprintf(head, sizeof(head), " %.40s[%d]", logger.role, logger.slot);
+    (void)put(line, FIELDS_END, head);
+}
+
+static void put_head_json(struct log_line *line, const char *now, const char *level)
+{
+    char head[128];
+
+    (void)snprintf(head, sizeof(head), "{\"time\":\"%s\",\"level\":\"%s\"", now, level);
+    (void)put(line, FIELDS_END, head);
+    if (!logger.role)
+        return;
+    (void)snprintf(head, sizeof(head), ",\"role\":\"%.40s\"", logger.role);
+    (void)put(line, FIELDS_END, head);
+    if (logger.slot < 0)
+        return;
+    (void)snprintf(head, sizeof(head), ",\"slot\":%d", logger.slot);
+    (void)put(line, FIELDS_END, head);
+}
+
+void log_begin(struct log_line *line, enum log_level level)
+{
+    int saved = errno;
+    char now[32];
+
+    line->is_on = log_is_on(level);
+    line->length = 0;
+    if (!line->is_on)
+        return;
+    walltime_print(clock_wall(), now);
+    if (logger.format == LOG_JSON)
+        put_head_json(line, now, level_names[level]);
+    else
+        put_head_text(line, now, level_names[level]);
+    errno = saved;
+}
+
+void log_u64(struct log_line *line, const char *key, uint64_t value)
+{
+    char digits[24];
+    unsigned before = line->length;
+
+    if (!line->is_on || !put_key(line, key))
+        return;
+    (void)snprintf(digits, sizeof(digits), "%" PRIu64, value);
+    if (!put(line, FIELDS_END, digits))
+        line->length = before;
+}
+
+void log_text(struct log_line *line, const char *key, const char *value)
+{
+    log_slice(line, key, slice_of(value));
+}
+
+void log_slice(struct log_line *line, const char *key, struct slice value)
+{
+    if (value.length > VALUE_MAX)
+        value.length = VALUE_MAX;
+    if (!line->is_on || !put_key(line, key))
+        return;
+    if (logger.format == LOG_TEXT && is_bare_word(value) &&
+        value.length <= FIELDS_END - line->length) {
+        memcpy(line->text + line->length, value.data, value.length);
+        line->length += (unsigned)value.length;
+        return;
+    }
+    put_quoted(line, FIELDS_END, value);
+}
+
+void log_printf(struct log_line *line, const char *key, const char *fmt, ...)
+{
+    char value[VALUE_MAX];
+    va_list args;
+
+    if (!line->is_on)
+        return;
+    va_start(args, fmt);
+    (void)vsnprintf(value, sizeof(value), fmt, args);
+    va_end(args);
+    log_text(line, key, value);
+}
+
+static void end_line(struct log_line *line, const char *fmt, va_list args)
+{
+    bool is_json = logger.format == LOG_JSON;
+    char message[VALUE_MAX];
+    int saved = errno;
+
+    if (!line->is_on)
+        return;
+    (void)vsnprintf(message, sizeof(message), fmt, args);
+    (void)put(line, MESSAGE_END, is_json ? ",\"message\":" : " ");
+    put_quoted(line, MESSAGE_END, slice_of(message));
+    (void)put(line, sizeof(line->text), is_json ? "}\n" : "\n");
+    send_line(line->text, line->length);
+    line->is_on = false;
+    errno = saved;
+}
+
+void log_end(struct log_line *line, const char *fmt, ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    end_line(line, fmt, args);
+    va_end(args);
+}
+
+void log_say(enum log_level level, const char *fmt, ...)
+{
+    struct log_line line;
+    va_list args;
+
+    log_begin(&line, level);
+    va_start(args, fmt);
+    end_line(&line, fmt, args);
+    va_end(args);
+}
