@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The codes and their statuses, and which of our own kinds of error becomes which. */
+#include "oci/api_error.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/jsonio.h"
+
+static const char *const code_names[] = {
+#define API_ERROR(code, status) #code,
+#include "oci/api_errors.def"
+#undef API_ERROR
+};
+
+static const int code_statuses[] = {
+#define API_ERROR(code, status) status,
+#include "oci/api_errors.def"
+#undef API_ERROR
+};
+
+/* ERR_NOT_FOUND is not here: its code depends on what was asked. */
+static const struct {
+    enum api_code code;
+    int status;
+} of_kind[ERR_KINDS] = {
+    [ERR_NONE] = {API_UNKNOWN, 500},
+    [ERR_INVALID] = {API_UNKNOWN, 400},
+    [ERR_TOO_LARGE] = {API_SIZE_INVALID, 413},
+    [ERR_UNAUTHORIZED] = {API_UNAUTHORIZED, 401},
+    [ERR_DENIED] = {API_DENIED, 403},
+    [ERR_CONFLICT] = {API_UNKNOWN, 409},
+    [ERR_DIGEST_MISMATCH] = {API_DIGEST_INVALID, 400},
+    [ERR_UNSUPPORTED] = {API_UNSUPPORTED, 400},
+    [ERR_NO_SPACE] = {API_UNAVAILABLE, 507},
+    [ERR_NO_MEMORY] = {API_UNAVAILABLE, 503},
+    [ERR_BUSY] = {API_UNAVAILABLE, 503},
+    [ERR_TIMEOUT] = {API_UNAVAILABLE, 504},
+    [ERR_UPSTREAM] = {API_UNAVAILABLE, 502},
+    [ERR_CANCELLED] = {API_UNAVAILABLE, 503},
+    [ERR_CORRUPT] = {API_UNKNOWN, 500},
+    [ERR_IO] = {API_UNKNOWN, 500},
+    [ERR_INTERNAL] = {API_UNKNOWN, 500},
+};
+
+static void fill(struct api_error *out, enum api_code code, int status, const char *fmt,
+                 va_list args) __attribute__((format(printf, 4, 0)));
+
+static void fill(struct api_error *out, enum api_code code, int status, const char *fmt,
+                 va_list args)
+{
+    out->code = code;
+    out->status = status;
+    if (vsnprintf(out->text, sizeof(out->text), fmt, args) < 0) {
+        out->text[0] = '\0';
+    }
+}
+
+int api_error_set(struct api_error *out, enum api_code code, const char *fmt, ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    fill(out, code, code_statuses[code], fmt, args);
+    va_end(args);
+    return -1;
+}
+
+int api_error_set_status(struct api_error *out, enum api_code code, int status, const char *fmt,
+                         ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    fill(out, code, status, fmt, args);
+    va_end(args);
+    return -1;
+}
+
+int api_error_from(struct api_error *out, const struct error *err, enum api_code not_found)
+{
+    if (err->kind == ERR_NOT_FOUND) {
+        return api_error_set_status(out, not_found, 404, "%s", err->text);
+    }
+    enum error_kind kind = err->kind < ERR_KINDS ? err->kind : ERR_INTERNAL;
+    return api_error_set_status(out, of_kind[kind].code, of_kind[kind].status, "%s", err->text);
+}
+
+const char *api_code_name(enum api_code code)
+{
+    return code_names[code];
+}
+
+void api_error_print(struct buf *out, const struct api_error *error)
+{
+    buf_append_text(out, "{\"errors\":[{\"code\":\"");
+    buf_append_text(out, api_code_name(error->code));
+    buf_append_text(out, "\",\"message\":");
+    jsonio_write_string(out, slice_of(error->text));
+    buf_append_text(out, "}]}");
+}

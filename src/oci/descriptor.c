@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Descriptors. What a registry must be able to rely on is strict (digest, size, urls, data), what
+ * only clients read is bounded.
+ */
+#include "descriptor.h"
+
+#include <string.h>
+
+#include "base/error.h"
+
+#define URLS_MAX           32
+#define ANNOTATION_KEY_MAX 4096
+
+bool media_type_is_clean(struct slice media_type)
+{
+    if (media_type.length == 0 || media_type.length > MEDIA_TYPE_MAX_LENGTH) {
+        return false;
+    }
+    for (size_t i = 0; i < media_type.length; i++) {
+        unsigned char c = (unsigned char)media_type.data[i];
+        if (c <= 0x20 || c >= 0x7f || c == '"' || c == '\\' || c == ',') {
+            return false;
+        }
+    }
+    return true;
+}
+
+struct annotations {
+    const char *path;
+    struct error *err;
+    int result;
+};
+
+static bool has_control(struct slice text)
+{
+    for (size_t i = 0; i < text.length; i++) {
+        unsigned char c = (unsigned char)text.data[i];
+        if (c < 0x20 || c == 0x7f) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void check_annotation(struct slice key, struct jsonio_value value, void *arg)
+{
+    struct annotations *check = (struct annotations *)arg;
+
+    if (check->result != 0) {
+        return;
+    }
+    if (key.length > ANNOTATION_KEY_MAX || has_control(key)) {
+        check->result = error_set(check->err, ERR_INVALID, "%sannotations: a key is not printable",
+                                  check->path);
+    } else if (jsonio_type(value) != JSONIO_STRING) {
+        check->result = error_set(check->err, ERR_INVALID, "%sannotations: a value is not a string",
+                                  check->path);
+    }
+}
+
+int annotations_check(struct jsonio_value owner, const char *path, struct error *err)
+{
+    struct jsonio_value annotations = jsonio_member(owner, "annotations");
+    struct annotations check = {.path = path, .err = err, .result = 0};
+    enum jsonio_type type = jsonio_type(annotations);
+
+    if (type == JSONIO_ABSENT || type == JSONIO_NULL) {
+        return 0;
+    }
+    if (type != JSONIO_OBJECT) {
+        return error_set(err, ERR_INVALID, "%sannotations: expected an object", path);
+    }
+    jsonio_each(annotations, check_annotation, &check);
+    return check.result;
+}
+
+static int base64_value(char c)
+{
+    if (c >= 'A' && c <= 'Z') {
+        return c - 'A';
+    }
+    if (c >= 'a' && c <= 'z') {
+        return c - 'a' + 26;
+    }
+    if (c >= '0' && c <= '9') {
+        return c - '0' + 52;
+    }
+    if (c == '+') {
+        return 62;
+    }
+    return c == '/' ? 63 : -1;
+}
+
+/* Hash what `text` decodes to; false if it is no padded base64 of `size` bytes. */
+static bool hash_base64(struct hash *hash, struct slice text, uint64_t size)
+{
+    if (text.length % 4 != 0 || size > text.length || (size + 2) / 3 * 4 != text.length) {
+        return false;
+    }
+    size_t padding = (3 - size % 3) % 3;
+    for (size_t at = 0; at < text.length; at += 4) {
+        size_t padded = at + 4 == text.length ? padding : 0;
+        uint32_t bits = 0;
+        for (size_t i = 0; i < 4; i++) {
+            char c = text.data[at + i];
+            int value = i >= 4 - padded ? (c == '=' ? 0 : -1) : base64_value(c);
+            if (value < 0) {
+                return false;
+            }
+            bits = bits << 6 | (uint32_t)value;
+        }
+        uint8_t bytes[3] = {(uint8_t)(bits >> 16), (uint8_t)(bits >> 8 & 0xff),
+                            (uint8_t)(bits & 0xff)};
+        hash_update(hash, bytes, 3 - padded);
+    }
+    return true;
+}
+
+/* `data` is the content itself, so it has to be what size and digest say. */
+static int check_data(struct jsonio_value value, const char *path,
+                      const struct descriptor *descriptor, struct error *err)
+{
+    struct jsonio_value data = jsonio_member(value, "data");
+    enum jsonio_type type = jsonio_type(data);
+    struct hash hash;
+    struct digest digest;
+
+    if (type == JSONIO_ABSENT || type == JSONIO_NULL) {
+        return 0;
+    }
+    if (type != JSONIO_STRING) {
+        return error_set(err, ERR_INVALID, "%sdata: expected a string", path);
+    }
+    hash_init(&hash, descriptor->digest.algorithm);
+    bool is_base64 = hash_base64(&hash, jsonio_string(data), descriptor->size);
+    digest_from_hash(&hash, &digest);
+    if (!is_base64 || !digest_equal(&digest, &descriptor->digest)) {
+        return error_set(err, ERR_INVALID, "%sdata: not the base64 of what size and digest say",
+                         path);
+    }
+    return 0;
+}
+
+static int check_urls(struct jsonio_value value, const char *path, bool is_foreign,
+                      struct error *err)
+{
+    struct jsonio_value urls = jsonio_member(value, "urls");
+    enum jsonio_type type = jsonio_type(urls);
+
+    if (type == JSONIO_ABSENT || type == JSONIO_NULL) {
+        return 0;
+    }
+    if (type != JSONIO_ARRAY) {
+        return error_set(err, ERR_INVALID, "%surls: expected an array", path);
+    }
+    size_t count = jsonio_length(urls);
+    if (count > 0 && !is_foreign) {
+        return error_set(err, ERR_INVALID, "%surls: only a foreign layer may have them", path);
+    }
+    if (count > URLS_MAX) {
+        return error_set(err, ERR_INVALID, "%surls: at most %d are allowed", path, URLS_MAX);
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct slice url = jsonio_string(jsonio_element(urls, i));
+        if ((!slice_starts_with(url, "https://") && !slice_starts_with(url, "http://")) ||
+            has_control(url)) {
+            return error_set(err, ERR_INVALID, "%surls[%zu]: expected an http or https URL", path,
+                             i);
+        }
+    }
+    return 0;
+}
+
+static int read_media_type(struct jsonio_value value, const char *path, struct slice *out,
+                           struct error *err)
+{
+    struct jsonio_value member = jsonio_member(value, "mediaType");
+    enum jsonio_type type = jsonio_type(member);
+
+    *out = slice_of("");
+    if (type == JSONIO_ABSENT || type == JSONIO_NULL) {
+        return 0;
+    }
+    struct slice text = jsonio_string(member);
+    if (type != JSONIO_STRING || (text.length > 0 && !media_type_is_clean(text))) {
+        return error_set(err, ERR_INVALID, "%smediaType: not a media type", path);
+    }
+    *out = text;
+    return 0;
+}
+
+int descriptor_read(struct jsonio_value value, const char *path, struct descriptor *out,
+                    struct slice *out_media_type, struct error *err)
+{
+    struct descriptor descriptor = {.size = 0};
+    struct slice media_type;
+    struct error why;
+
+    if (jsonio_type(value) != JSONIO_OBJECT) {
+        return error_set(err, ERR_INVALID, "%.*s: expected an object", (int)strlen(path) - 1, path);
+    }
+    if (digest_parse(jsonio_string(jsonio_member(value, "digest")), &descriptor.digest, &why) !=
+        0) {
+        return error_set(err, ERR_INVALID, "%sdigest: %s", path, why.text);
+    }
+    if (!jsonio_u64(jsonio_member(value, "size"), &descriptor.size)) {
+        return error_set(err, ERR_INVALID, "%ssize: expected an integer of 0 or more", path);
+    }
+    if (read_media_type(value, path, &media_type, err) != 0) {
+        return -(int)err->kind;
+    }
+    descriptor.is_foreign = media_type_is_foreign_layer(media_type);
+    if (check_urls(value, path, descriptor.is_foreign, err) != 0 ||
+        check_data(value, path, &descriptor, err) != 0 ||
+        annotations_check(value, path, err) != 0) {
+        return -(int)err->kind;
+    }
+    *out = descriptor;
+    if (out_media_type != NULL) {
+        *out_media_type = media_type;
+    }
+    return 0;
+}

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Manifests. What kind of document it is has to be beyond doubt before anything is read from it:
+ * media type inside and Content-Type outside agree, and an image has no field of an index or the
+ * other way round; two readers must never see two different images in one document.
+ */
+#include "oci/manifest.h"
+
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "base/jsonio.h"
+#include "descriptor.h"
+
+#define PATH_SIZE 40 /* "manifests[9999]." */
+
+static bool is_present(struct jsonio_value object, const char *key)
+{
+    return jsonio_type(jsonio_member(object, key)) != JSONIO_ABSENT;
+}
+
+/* Which type the two places name; *out is borrowed from either. */
+static int agree_on_type(struct jsonio_value root, struct slice content_type, struct slice *out,
+                         struct error *err)
+{
+    struct jsonio_value member = jsonio_member(root, "mediaType");
+    struct slice outer = media_type_bare(content_type);
+    struct slice inner = jsonio_string(member);
+
+    if (jsonio_type(member) != JSONIO_ABSENT && jsonio_type(member) != JSONIO_STRING) {
+        return error_set(err, ERR_INVALID, "mediaType: expected a string");
+    }
+    if (inner.length == 0 && outer.length == 0) {
+        return error_set(err, ERR_INVALID, "mediaType: missing, and there is no Content-Type");
+    }
+    struct slice chosen = inner.length > 0 ? inner : outer;
+    if (!media_type_is_clean(chosen) || slice_find(chosen, ';') >= 0) {
+        return error_set(err, ERR_INVALID, "mediaType: not a media type");
+    }
+    if (media_kind_of(chosen) == MEDIA_UNKNOWN) {
+        return error_set(err, ERR_UNSUPPORTED, "mediaType: %.*s is no manifest type known here",
+                         SLICE_PRINT(chosen));
+    }
+    if (inner.length > 0 && outer.length > 0) {
+        AUTO_FREE char *text = slice_dup(outer);
+        if (!slice_is_nocase(inner, text)) {
+            return error_set(err, ERR_INVALID, "mediaType: differs from Content-Type");
+        }
+    }
+    *out = chosen;
+    return 0;
+}
+
+static int check_fields(struct jsonio_value root, enum media_kind kind, struct error *err)
+{
+    static const char *const image_fields[] = {"config", "layers", "fsLayers", NULL};
+    static const char *const index_fields[] = {"manifests", "fsLayers", NULL};
+    const char *const *unwanted = kind == MEDIA_INDEX ? image_fields : index_fields;
+    uint64_t version = 0;
+
+    for (size_t i = 0; unwanted[i] != NULL; i++) {
+        if (is_present(root, unwanted[i])) {
+            return error_set(err, ERR_INVALID, "%s: does not belong into an %s", unwanted[i],
+                             kind == MEDIA_INDEX ? "image index" : "image manifest");
+        }
+    }
+    if (!jsonio_u64(jsonio_member(root, "schemaVersion"), &version)) {
+        return error_set(err, ERR_INVALID, "schemaVersion: expected 2");
+    }
+    if (version == 1) {
+        return error_set(err, ERR_UNSUPPORTED, "schemaVersion: 1 is not supported, expected 2");
+    }
+    if (version != 2) {
+        return error_set(err, ERR_INVALID, "schemaVersion: expected 2");
+    }
+    return 0;
+}
+
+static int read_config(struct jsonio_value root, struct manifest *out, struct slice *out_media_type,
+                       struct error *err)
+{
+    struct descriptor *place = &out->descriptors[out->descriptor_count];
+
+    if (descriptor_read(jsonio_member(root, "config"), "config.", place, out_media_type, err) !=
+        0) {
+        return -(int)err->kind;
+    }
+    place->role = DESCRIPTOR_CONFIG;
+    place->is_foreign = false;
+    out->descriptor_count++;
+    return 0;
+}
+
+static int read_list(struct jsonio_value list, const char *key, enum descriptor_role role,
+                     struct manifest *out, struct error *err)
+{
+    size_t count = jsonio_length(list);
+
+    for (size_t i = 0; i < count; i++) {
+        struct descriptor *place = &out->descriptors[out->descriptor_count];
+        char path[PATH_SIZE];
+        if (snprintf(path, sizeof(path), "%s[%zu].", key, i) < 0) {
+            path[0] = '\0';
+        }
+        if (descriptor_read(jsonio_element(list, i), path, place, NULL, err) != 0) {
+            return -(int)err->kind;
+        }
+        place->role = role;
+        place->is_foreign = place->is_foreign && role == DESCRIPTOR_LAYER;
+        out->descriptor_count++;
+    }
+    return 0;
+}
+
+/* Room for all descriptors, once the list is known to be one and not too long. */
+static int make_room(struct jsonio_value list, const char *key, struct manifest *out,
+                     struct error *err)
+{
+    if (jsonio_type(list) != JSONIO_ARRAY) {
+        return error_set(err, ERR_INVALID, "%s: expected an array", key);
+    }
+    size_t count = jsonio_length(list);
+    if (count > MANIFEST_MAX_DESCRIPTORS) {
+        return error_set(err, ERR_INVALID, "%s: more than %d", key, MANIFEST_MAX_DESCRIPTORS);
+    }
+    out->descriptors = (struct descriptor *)mem_try_alloc((count + 1) * sizeof(struct descriptor));
+    if (out->descriptors == NULL) {
+        return error_set(err, ERR_NO_MEMORY, "no memory for a manifest");
+    }
+    return 0;
+}
+
+static int read_image(struct jsonio_value root, struct manifest *out, struct slice *config_type,
+                      struct error *err)
+{
+    struct jsonio_value layers = jsonio_member(root, "layers");
+    int result = make_room(layers, "layers", out, err);
+
+    if (result == 0) {
+        result = read_config(root, out, config_type, err);
+    }
+    if (result == 0) {
+        result = read_list(layers, "layers", DESCRIPTOR_LAYER, out, err);
+    }
+    return result;
+}
+
+static int read_index(struct jsonio_value root, struct manifest *out, struct error *err)
+{
+    struct jsonio_value children = jsonio_member(root, "manifests");
+    int result = make_room(children, "manifests", out, err);
+
+    return result != 0 ? result : read_list(children, "manifests", DESCRIPTOR_CHILD, out, err);
+}
+
+static int read_subject(struct jsonio_value root, struct manifest *out, struct error *err)
+{
+    struct jsonio_value subject = jsonio_member(root, "subject");
+    enum jsonio_type type = jsonio_type(subject);
+    struct descriptor descriptor;
+
+    if (type == JSONIO_ABSENT || type == JSONIO_NULL) {
+        return 0;
+    }
+    int result = descriptor_read(subject, "subject.", &descriptor, NULL, err);
+    if (result == 0) {
+        out->has_subject = true;
+        out->subject = descriptor.digest;
+    }
+    return result;
+}
+
+static int read_artifact_type(struct jsonio_value root, struct slice config_type,
+                              struct manifest *out, struct error *err)
+{
+    struct jsonio_value member = jsonio_member(root, "artifactType");
+    enum jsonio_type type = jsonio_type(member);
+    struct slice text = jsonio_string(member);
+
+    if (type != JSONIO_ABSENT && type != JSONIO_NULL &&
+        (type != JSONIO_STRING || (text.length > 0 && !media_type_is_clean(text)))) {
+        return error_set(err, ERR_INVALID, "artifactType: not a media type");
+    }
+    if (text.length == 0) {
+        text = config_type;
+    }
+    out->artifact_type = text.length > 0 ? slice_dup(text) : NULL;
+    return 0;
+}
+
+static int read_document(struct jsonio_value root, struct slice content_type, struct manifest *out,
+                         struct error *err)
+{
+    struct slice media_type;
+    struct slice config_type = {NULL, 0};
+
+    if (jsonio_type(root) != JSONIO_OBJECT) {
+        return error_set(err, ERR_INVALID, "a manifest is a JSON object");
+    }
+    int result = agree_on_type(root, content_type, &media_type, err);
+    if (result != 0) {
+        return result;
+    }
+    out->kind = media_kind_of(media_type);
+    out->media_type = slice_dup(media_type);
+    result = check_fields(root, out->kind, err);
+    if (result == 0) {
+        result = out->kind == MEDIA_INDEX ? read_index(root, out, err)
+                                          : read_image(root, out, &config_type, err);
+    }
+    if (result == 0) {
+        result = read_subject(root, out, err);
+    }
+    if (result == 0) {
+        result = read_artifact_type(root, config_type, out, err);
+    }
+    return result != 0 ? result : annotations_check(root, "", err);
+}
+
+int manifest_parse(struct slice bytes, struct slice content_type, struct manifest **out,
+                   struct error *err)
+{
+    AUTO_JSONIO struct jsonio *document = NULL;
+
+    if (bytes.length > MANIFEST_MAX_SIZE) {
+        return error_set(err, ERR_TOO_LARGE, "a manifest has at most %u bytes", MANIFEST_MAX_SIZE);
+    }
+    if (jsonio_parse(bytes, &document, err) != 0) {
+        if (err->kind == ERR_TOO_LARGE) {
+            err->kind = ERR_INVALID; /* too many values or too deep, not too many bytes */
+        }
+        return -(int)err->kind;
+    }
+    struct manifest *manifest = NEW(struct manifest);
+    int result = read_document(jsonio_root(document), content_type, manifest, err);
+    if (result != 0) {
+        manifest_free(&manifest);
+        return result;
+    }
+    *out = manifest;
+    return 0;
+}
+
+void manifest_free(struct manifest **manifest)
+{
+    if (*manifest == NULL) {
+        return;
+    }
+    mem_free((*manifest)->media_type);
+    mem_free((*manifest)->artifact_type);
+    mem_free((*manifest)->descriptors);
+    mem_free(*manifest);
+    *manifest = NULL;
+}

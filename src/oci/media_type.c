@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which media types mean which kind of manifest. Types are compared without case (RFC 6838). */
+#include "oci/media_type.h"
+
+#include <stddef.h>
+
+struct slice media_type_bare(struct slice media_type)
+{
+    ptrdiff_t semicolon = slice_find(media_type, ';');
+
+    if (semicolon >= 0) {
+        media_type.length = (size_t)semicolon;
+    }
+    return slice_trim(media_type);
+}
+
+enum media_kind media_kind_of(struct slice media_type)
+{
+    struct slice bare = media_type_bare(media_type);
+
+    if (slice_is_nocase(bare, MEDIA_TYPE_OCI_MANIFEST) ||
+        slice_is_nocase(bare, MEDIA_TYPE_DOCKER_MANIFEST)) {
+        return MEDIA_IMAGE;
+    }
+    if (slice_is_nocase(bare, MEDIA_TYPE_OCI_INDEX) ||
+        slice_is_nocase(bare, MEDIA_TYPE_DOCKER_LIST)) {
+        return MEDIA_INDEX;
+    }
+    return MEDIA_UNKNOWN;
+}
+
+bool media_type_is_foreign_layer(struct slice media_type)
+{
+    static const char *const foreign[] = {
+        "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+        "application/vnd.docker.image.rootfs.foreign.diff.tar",
+        "application/vnd.oci.image.layer.nondistributable.v1.tar",
+        "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",
+        "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd",
+    };
+    struct slice bare = media_type_bare(media_type);
+
+    for (size_t i = 0; i < sizeof(foreign) / sizeof(foreign[0]); i++) {
+        if (slice_is_nocase(bare, foreign[i])) {
+            return true;
+        }
+    }
+    return false;
+}

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Query parameters: separated by '&' alone, '+' is a plus. A parameter counts only where the
+ * operation has a use for it; others are skipped unread, so that a client may add what it likes.
+ * One table says which belong where.
+ */
+#include "operation_query.h"
+
+#include "base/error.h"
+#include "base/text.h"
+#include "oci/media_type.h"
+#include "oci/name.h"
+
+#define PARAMETERS_MAX 100
+
+#define ON(kind)   (1u << OPERATION_##kind)
+#define EVERYWHERE (~0u)
+
+typedef int parameter_fn(struct operation *operation, struct slice value, struct api_error *error);
+
+static int refuse_second(const char *key, enum api_code code, struct api_error *error)
+{
+    return api_error_set_status(error, code, 400, "%s= appears twice in the query", key);
+}
+
+/* ASCII; the text is ours, so it may be changed where it lies. */
+static void lower_case(struct operation *operation, struct slice text)
+{
+    char *data = operation->text.data + (text.data - operation->text.data);
+
+    for (size_t i = 0; i < text.length; i++) {
+        if (data[i] >= 'A' && data[i] <= 'Z') {
+            data[i] = (char)(data[i] - 'A' + 'a');
+        }
+    }
+}
+
+static bool is_printable(struct slice text)
+{
+    for (size_t i = 0; i < text.length; i++) {
+        unsigned char c = (unsigned char)text.data[i];
+        if (c < 0x20 || c >= 0x7f) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static int on_ns(struct operation *operation, struct slice value, struct api_error *error)
+{
+    if (operation->has_ns) {
+        return refuse_second("ns", API_NAME_INVALID, error);
+    }
+    lower_case(operation, value);
+    operation->has_ns = true;
+    operation->ns = value;
+    return 0;
+}
+
+static int on_n(struct operation *operation, struct slice value, struct api_error *error)
+{
+    struct error why;
+
+    if (operation->has_n) {
+        return refuse_second("n", API_PAGINATION_NUMBER_INVALID, error);
+    }
+    bool is_number = value.length > 0;
+    for (size_t i = 0; i < value.length; i++) {
+        is_number = is_number && value.data[i] >= '0' && value.data[i] <= '9';
+    }
+    if (!is_number) {
+        return api_error_set(error, API_PAGINATION_NUMBER_INVALID, "n= is not a number");
+    }
+    operation->has_n = true;
+    /* digits alone that do not parse are too many of them */
+    if (text_parse_u64(value, &operation->n, &why) != 0 || operation->n > UINT32_MAX) {
+        operation->n = UINT32_MAX;
+    }
+    return 0;
+}
+
+static int on_last(struct operation *operation, struct slice value, struct api_error *error)
+{
+    if (operation->has_last) {
+        return refuse_second("last", API_PAGINATION_NUMBER_INVALID, error);
+    }
+    if (!is_printable(value)) {
+        return api_error_set(error, API_PAGINATION_NUMBER_INVALID, "last= is not printable");
+    }
+    operation->has_last = true;
+    operation->last = value;
+    return 0;
+}
+
+static int parse_digest(const char *key, struct slice value, struct digest *out,
+                        struct api_error *error)
+{
+    struct error why;
+
+    if (digest_parse(value, out, &why) != 0) {
+        return api_error_set(error, API_DIGEST_INVALID, "%s= is %s", key, why.text);
+    }
+    return 0;
+}
+
+static int on_digest(struct operation *operation, struct slice value, struct api_error *error)
+{
+    if (operation->has_digest) {
+        return refuse_second("digest", API_DIGEST_INVALID, error);
+    }
+    operation->has_digest = true;
+    return parse_digest("digest", value, &operation->digest_query, error);
+}
+
+static int on_mount(struct operation *operation, struct slice value, struct api_error *error)
+{
+    if (operation->has_mount) {
+        return refuse_second("mount", API_DIGEST_INVALID, error);
+    }
+    operation->has_mount = true;
+    return parse_digest("mount", value, &operation->mount, error);
+}
+
+static int on_from(struct operation *operation, struct slice value, struct api_error *error)
+{
+    if (operation->has_from) {
+        return refuse_second("from", API_NAME_INVALID, error);
+    }
+    if (!name_is_valid(value)) {
+        return api_error_set(error, API_NAME_INVALID, "from= is not a repository name");
+    }
+    operation->has_from = true;
+    operation->from = value;
+    return 0;
+}
+
+static int on_artifact_type(struct operation *operation, struct slice value,
+                            struct api_error *error)
+{
+    if (value.length > MEDIA_TYPE_MAX_LENGTH || !is_printable(value)) {
+        return api_error_set_status(error, API_UNSUPPORTED, 400,
+                                    "artifactType= is not a media type");
+    }
+    operation->artifact_type = value;
+    return 0;
+}
+
+static int on_digest_algorithm(struct operation *operation, struct slice value,
+                               struct api_error *error)
+{
+    enum hash_algorithm algorithm;
+
+    if (!digest_algorithm_parse(value, &algorithm)) {
+        return api_error_set(error, API_DIGEST_INVALID,
+                             "digest-algorithm= is neither sha256 nor sha512");
+    }
+    operation->digest_algorithm = value;
+    return 0;
+}
+
+static int on_tag(struct operation *operation, struct slice value, struct api_error *error)
+{
+    if (operation->method != METHOD_PUT || !operation->by_digest) {
+        return 0;
+    }
+    if (!tag_is_valid(value)) {
+        return api_error_set(error, API_MANIFEST_INVALID, "tag= is not a tag");
+    }
+    if (operation->tag_count == OPERATION_TAGS_MAX) {
+        return api_error_set_status(error, API_MANIFEST_INVALID, 414,
+                                    "at most %d tags in one request", OPERATION_TAGS_MAX);
+    }
+    operation->tags[operation->tag_count++] = value;
+    return 0;
+}
+
+static const struct parameter {
+    const char *key;
+    unsigned where; /* bits by enum operation_kind */
+    parameter_fn *read;
+} parameters[] = {
+    {"ns", EVERYWHERE, on_ns},
+    {"n", ON(CATALOG) | ON(TAGS) | ON(REFERRERS), on_n},
+    {"last", ON(CATALOG) | ON(TAGS) | ON(REFERRERS), on_last},
+    {"digest", ON(UPLOAD_START) | ON(UPLOAD), on_digest},
+    {"mount", ON(UPLOAD_START), on_mount},
+    {"from", ON(UPLOAD_START), on_from},
+    {"artifactType", ON(REFERRERS), on_artifact_type},
+    {"digest-algorithm", ON(UPLOAD_START), on_digest_algorithm},
+    {"tag", ON(MANIFEST), on_tag},
+};
+
+static int apply(struct operation *operation, struct slice key, struct slice value,
+                 struct api_error *error)
+{
+    for (size_t i = 0; i < sizeof(parameters) / sizeof(parameters[0]); i++) {
+        if (slice_is(key, parameters[i].key)) {
+            bool is_used = (parameters[i].where & 1u << operation->kind) != 0;
+            return is_used ? parameters[i].read(operation, value, error) : 0;
+        }
+    }
+    return 0;
+}
+
+int operation_parse_query(struct operation *operation, struct slice query, struct api_error *error)
+{
+    unsigned count = 0;
+
+    while (query.length > 0) {
+        ptrdiff_t ampersand = slice_find(query, '&');
+        struct slice part = ampersand < 0 ? query : slice_from(query.data, (size_t)ampersand);
+        query = ampersand < 0 ? slice_of("") : slice_skip(query, (size_t)ampersand + 1);
+        if (++count > PARAMETERS_MAX) {
+            return api_error_set_status(error, API_UNSUPPORTED, 400,
+                                        "more than %d parameters in the query", PARAMETERS_MAX);
+        }
+        ptrdiff_t equals = slice_find(part, '=');
+        struct slice raw_key = equals < 0 ? part : slice_from(part.data, (size_t)equals);
+        struct slice raw_value = equals < 0 ? slice_of("") : slice_skip(part, (size_t)equals + 1);
+        struct slice key;
+        struct slice value;
+        if (!operation_decode(operation, raw_key, &key) ||
+            !operation_decode(operation, raw_value, &value)) {
+            return api_error_set_status(error, API_UNSUPPORTED, 400,
+                                        "bad percent escape in the query");
+        }
+        if (apply(operation, key, value, error) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
