@@ -11,12 +11,15 @@ struct list {
     struct list *previous;
 };
 
+/* The struct that `link` is the member `member` of. The arguments are names, not expressions. */
+/* NOLINTBEGIN(bugprone-macro-parentheses) */
 #define LIST_ITEM(link, type, member) ((type *)(void *)((char *)(link)-offsetof(type, member)))
 
 /* Removing the current item inside the loop is allowed; removing the next one is not. */
 #define LIST_EACH(link, head)                                                                      \
     for (struct list *link = (head)->next, *link##_next = link->next; link != (head);              \
          link = link##_next, link##_next = link->next)
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 void list_init(struct list *head);
 bool list_is_empty(const struct list *head);

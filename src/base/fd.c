@@ -83,9 +83,10 @@ int fd_pwrite_all(int fd, const void *data, size_t length, uint64_t offset, stru
 
         if (written < 0 && errno == EINTR)
             continue;
-        if (written <= 0)
+        if (written <= 0) {
             return error_set_errno(err, written < 0 ? errno : EIO, "write at %llu",
                                    (unsigned long long)offset);
+        }
         next += written;
         length -= (size_t)written;
         offset += (uint64_t)written;
@@ -104,9 +105,10 @@ int fd_pread_all(int fd, void *data, size_t length, uint64_t offset, struct erro
             continue;
         if (got < 0)
             return error_set_errno(err, errno, "read at %llu", (unsigned long long)offset);
-        if (got == 0)
+        if (got == 0) {
             return error_set(err, ERR_CORRUPT, "file ends at %llu, %zu bytes early",
                              (unsigned long long)offset, length);
+        }
         next += got;
         length -= (size_t)got;
         offset += (uint64_t)got;

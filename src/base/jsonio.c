@@ -6,7 +6,6 @@
 #include "base/jsonio.h"
 
 #include <jansson.h>
-#include <string.h>
 
 #include "base/alloc.h"
 #include "base/buf.h"
@@ -30,9 +29,10 @@ static bool is_structure(char c)
 /* The position behind the string that starts at `at`. */
 static size_t skip_string(struct slice text, size_t at)
 {
-    for (at++; at < text.length && text.data[at] != '"'; at++)
+    for (at++; at < text.length && text.data[at] != '"'; at++) {
         if (text.data[at] == '\\')
             at++;
+    }
     return at < text.length ? at + 1 : text.length;
 }
 
@@ -195,12 +195,16 @@ bool jsonio_bool(struct jsonio_value value, bool fallback)
 
 void jsonio_each(struct jsonio_value object, jsonio_each_fn *each, void *arg)
 {
-    json_t *node;
+    union {
+        const void *borrowed;
+        json_t *node; /* jansson's iterators lack the const */
+    } same = {.borrowed = object.node};
+    json_t *node = same.node;
 
-    memcpy(&node, &object.node, sizeof(node)); /* jansson's iterators lack the const */
-    for (void *at = json_object_iter(node); at; at = json_object_iter_next(node, at))
+    for (void *at = json_object_iter(node); at; at = json_object_iter_next(node, at)) {
         each(slice_from(json_object_iter_key(at), json_object_iter_key_len(at)),
              (struct jsonio_value){json_object_iter_value(at)}, arg);
+    }
 }
 
 /* Length of the well-formed UTF-8 sequence at the start (RFC 3629), or 0. */
@@ -212,9 +216,10 @@ static size_t utf8_length(struct slice text)
 
     if (first > 0xf4 || length == 0 || length > text.length)
         return 0;
-    for (size_t i = 1; i < length; i++)
+    for (size_t i = 1; i < length; i++) {
         if ((bytes[i] & 0xc0) != 0x80)
             return 0;
+    }
     if ((first == 0xe0 && bytes[1] < 0xa0) || (first == 0xed && bytes[1] > 0x9f) ||
         (first == 0xf0 && bytes[1] < 0x90) || (first == 0xf4 && bytes[1] > 0x8f))
         return 0;

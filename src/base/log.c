@@ -58,10 +58,11 @@ void log_open(const char *role, int slot, enum log_level level, enum log_format 
     logger.level = level;
     logger.format = format;
     logger.fd = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_APPEND | O_CLOEXEC | O_NOCTTY);
-    if (logger.fd >= 0)
+    if (logger.fd >= 0) {
         logger.sink = SINK_NONBLOCKING;
-    else
+    } else {
         logger.sink = errno == ENXIO ? SINK_SOCKET : SINK_POLLED;
+    }
 }
 
 void log_close(void)
@@ -138,14 +139,15 @@ static bool put_escaped(struct log_line *line, unsigned end, char c)
     uint8_t byte = (uint8_t)c;
     char shown[8];
 
-    if (c == '"' || c == '\\')
+    if (c == '"' || c == '\\') {
         (void)snprintf(shown, sizeof(shown), "\\%c", c);
-    else if (c == '\n')
+    } else if (c == '\n') {
         (void)snprintf(shown, sizeof(shown), "\\n");
-    else if (byte >= 0x20 && byte < 0x7f)
+    } else if (byte >= 0x20 && byte < 0x7f) {
         (void)snprintf(shown, sizeof(shown), "%c", c);
-    else
+    } else {
         (void)snprintf(shown, sizeof(shown), "%sx%02x", backslash, byte);
+    }
     return put(line, end, shown);
 }
 
@@ -193,10 +195,11 @@ static void put_head_text(struct log_line *line, const char *now, const char *le
     (void)put(line, FIELDS_END, head);
     if (!logger.role)
         return;
-    if (logger.slot < 0)
+    if (logger.slot < 0) {
         (void)snprintf(head, sizeof(head), " %.40s", logger.role);
-    else
+    } else {
         (void)snprintf(head, sizeof(head), " %.40s[%d]", logger.role, logger.slot);
+    }
     (void)put(line, FIELDS_END, head);
 }
 
@@ -226,10 +229,11 @@ void log_begin(struct log_line *line, enum log_level level)
     if (!line->is_on)
         return;
     walltime_print(clock_wall(), now);
-    if (logger.format == LOG_JSON)
+    if (logger.format == LOG_JSON) {
         put_head_json(line, now, level_names[level]);
-    else
+    } else {
         put_head_text(line, now, level_names[level]);
+    }
     errno = saved;
 }
 
@@ -278,7 +282,8 @@ void log_printf(struct log_line *line, const char *key, const char *fmt, ...)
     log_text(line, key, value);
 }
 
-static void end_line(struct log_line *line, const char *fmt, va_list args)
+static void __attribute__((format(printf, 2, 0)))
+end_line(struct log_line *line, const char *fmt, va_list args)
 {
     bool is_json = logger.format == LOG_JSON;
     char message[VALUE_MAX];

@@ -82,15 +82,15 @@ struct map *map_new(void)
     return map;
 }
 
-/* The macros of uthash are large; our part of these two functions is not. */
-static void take_out(struct map *map, struct entry *entry) /* NOLINT(*-cognitive-complexity) */
+/* The macros of uthash are large; our part of these three functions is not. */
+/* NOLINTBEGIN(readability-function-size,readability-function-cognitive-complexity) */
+static void take_out(struct map *map, struct entry *entry)
 {
     HASH_DELETE(hh, map->entries, entry);
     mem_free(entry);
 }
 
-static void put_in(struct map *map, struct entry *entry, /* NOLINT(*-cognitive-complexity) */
-                   unsigned hash)
+static void put_in(struct map *map, struct entry *entry, unsigned hash)
 {
     HASH_ADD_KEYPTR_BYHASHVALUE(hh, map->entries, entry->key, entry->length, hash, entry);
 }
@@ -103,6 +103,7 @@ static struct entry *find(const struct map *map, struct slice key, unsigned hash
         HASH_FIND_BYHASHVALUE(hh, map->entries, key.data, key.length, hash, entry);
     return entry;
 }
+/* NOLINTEND(readability-function-size,readability-function-cognitive-complexity) */
 
 void map_free(struct map **map)
 {

@@ -59,10 +59,11 @@ struct pool {
 static void queue_push(struct queue *queue, struct pool_work *work)
 {
     work->next = NULL;
-    if (queue->last)
+    if (queue->last) {
         queue->last->next = work;
-    else
+    } else {
         queue->first = work;
+    }
     queue->last = work;
 }
 
@@ -118,8 +119,10 @@ static void release_key(struct pool *pool, uint64_t key)
 {
     struct line **at = find_line(pool, key);
     struct line *line = *at;
-    struct pool_work *next = queue_pop(&line->waiting);
+    struct pool_work *next;
 
+    CHECK(line);
+    next = queue_pop(&line->waiting);
     if (next) {
         make_ready(pool, next);
         return;
@@ -246,10 +249,11 @@ void pool_submit(struct pool *pool, struct pool_work *work)
     pool->pending++;
     pthread_mutex_lock(&pool->lock);
     enqueue(pool, work);
-    if (pool->ready_length > pool->idle_count && pool->thread_count < pool->thread_limit)
+    if (pool->ready_length > pool->idle_count && pool->thread_count < pool->thread_limit) {
         start_thread(pool);
-    else if (pool->idle_count)
+    } else if (pool->idle_count) {
         pthread_cond_signal(&pool->has_ready);
+    }
     pthread_mutex_unlock(&pool->lock);
 }
 

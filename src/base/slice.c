@@ -28,18 +28,19 @@ bool slice_is(struct slice s, const char *text)
     return slice_equal(s, slice_of(text));
 }
 
-static char to_lower(char c)
+static int to_lower(char c)
 {
-    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+    return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c;
 }
 
 bool slice_is_nocase(struct slice s, const char *text)
 {
     if (s.length != strlen(text))
         return false;
-    for (size_t i = 0; i < s.length; i++)
+    for (size_t i = 0; i < s.length; i++) {
         if (to_lower(s.data[i]) != to_lower(text[i]))
             return false;
+    }
     return true;
 }
 

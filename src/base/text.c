@@ -71,10 +71,11 @@ static bool read_digits(struct slice digits, uint64_t *out)
 {
     uint64_t value = 0;
 
-    for (size_t i = 0; i < digits.length; i++)
+    for (size_t i = 0; i < digits.length; i++) {
         if (__builtin_mul_overflow(value, (uint64_t)10, &value) ||
             __builtin_add_overflow(value, (uint64_t)(digits.data[i] - '0'), &value))
             return false;
+    }
     *out = value;
     return true;
 }
@@ -164,8 +165,9 @@ void text_print_duration(struct buf *out, uint64_t ms)
 {
     const struct unit *best = &duration_units[1];
 
-    for (const struct unit *unit = best; unit->name; unit++)
+    for (const struct unit *unit = best; unit->name; unit++) {
         if (ms % unit->factor == 0 && (ms || unit->factor <= 1000))
             best = unit;
+    }
     buf_printf(out, "%" PRIu64 "%s", ms / best->factor, best->name);
 }

@@ -27,19 +27,25 @@ static int lower_hex_value(char c)
 
 static int any_hex_value(char c)
 {
-    return lower_hex_value(c >= 'A' && c <= 'F' ? (char)(c - 'A' + 'a') : c);
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return lower_hex_value(c);
 }
 
 bool text_read_hex(struct slice text, uint8_t *out, size_t length)
 {
     if (text.length != 2 * length)
         return false;
-    for (size_t i = 0; i < text.length; i++)
+    for (size_t i = 0; i < text.length; i++) {
         if (lower_hex_value(text.data[i]) < 0)
             return false;
-    for (size_t i = 0; i < length; i++)
-        out[i] = (uint8_t)(lower_hex_value(text.data[2 * i]) << 4 |
-                           lower_hex_value(text.data[2 * i + 1]));
+    }
+    for (size_t i = 0; i < length; i++) {
+        unsigned high = (unsigned)lower_hex_value(text.data[2 * i]);
+        unsigned low = (unsigned)lower_hex_value(text.data[2 * i + 1]);
+
+        out[i] = (uint8_t)(high << 4 | low);
+    }
     return true;
 }
 
@@ -121,7 +127,11 @@ void text_print_escaped(struct buf *out, struct slice text, size_t maximum)
 
 void text_print_base64(struct buf *out, struct slice bytes)
 {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    static const char digits[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=";
+    enum {
+        PADDING = 64
+    };
 
     for (size_t i = 0; i < bytes.length; i += 3) {
         size_t left = bytes.length - i;
@@ -133,7 +143,7 @@ void text_print_base64(struct buf *out, struct slice bytes)
             group |= (uint32_t)(uint8_t)bytes.data[i + 2];
         buf_append_byte(out, digits[group >> 18]);
         buf_append_byte(out, digits[group >> 12 & 63]);
-        buf_append_byte(out, left > 1 ? digits[group >> 6 & 63] : '=');
-        buf_append_byte(out, left > 2 ? digits[group & 63] : '=');
+        buf_append_byte(out, digits[left > 1 ? group >> 6 & 63 : PADDING]);
+        buf_append_byte(out, digits[left > 2 ? group & 63 : PADDING]);
     }
 }
