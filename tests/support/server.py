@@ -21,12 +21,28 @@ TROUBLE = ("AddressSanitizer", "LeakSanitizer", "runtime error:", "UndefinedBeha
            "Assertion")
 
 
+_known = {}
+
+
 def binary():
     path = os.environ.get("ENTREPOT_BINARY")
     if path:
         return path
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     return os.path.join(root, "build", "dev", "entrepot")
+
+
+def is_sanitized():
+    """A build with AddressSanitizer, which is several times slower."""
+    if "sanitized" not in _known:
+        with open(binary(), "rb") as source:
+            _known["sanitized"] = b"__asan_init" in source.read()
+    return _known["sanitized"]
+
+
+def seconds(limit):
+    """A limit of the product, as a deadline for the build under test."""
+    return limit * (4 if is_sanitized() else 1)
 
 
 def merge(base, extra):
@@ -102,6 +118,7 @@ class Server:
         self.listens = []
         self.admin = None
         self._starts = 0
+        self._session = 0
         self.expected_exit = 0
 
     def _settings(self, upstreams, workers, listens, extra):
@@ -137,6 +154,7 @@ class Server:
             self.process = subprocess.Popen([binary(), "serve", "--config", self.config_file], stderr=errors,
                                             stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL,
                                             start_new_session=True)
+        self._session = self.process.pid
         self.log = Log(log_path)
         try:
             line = wait_until(self._ready_line, seconds, lambda: f"READY\n{self.log.tail()}")
@@ -169,7 +187,7 @@ class Server:
     def url(self):
         return f"http://{self.address}"
 
-    def signal(self, number=signal.SIGTERM):
+    def send_signal(self, number=signal.SIGTERM):
         self.process.send_signal(number)
 
     def wait_end(self, seconds=STOP_SECONDS):
@@ -185,7 +203,7 @@ class Server:
         if self.process is None:
             return
         if self.process.poll() is None:
-            self.signal(signal.SIGTERM)
+            self.send_signal(signal.SIGTERM)
         status = self.wait_end()
         self.process = None
         self.check_log()
@@ -205,11 +223,10 @@ class Server:
             return
         pids = [self.process.pid] + [child.pid for child in self.children()]
         for pid in pids:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
+            _kill(pid)
         self.process.wait()
+        for child in self.children():  # started again in between
+            _kill(child.pid)
         self.process = None
 
     def close(self, failed=False):
@@ -230,8 +247,8 @@ class Server:
     # ---- processes ----
 
     def children(self, role=None, slot=None):
-        """Live processes of the server, by role."""
-        found = [child for child in children_of(self.process.pid) if child.role]
+        """Live processes of the server, by role; also those whose master is dead."""
+        found = [child for child in processes_of_session(self._session) if child.role]
         if role is not None:
             found = [child for child in found if child.role == role]
         if slot is not None:
@@ -279,6 +296,13 @@ class Server:
         raise AssertionError(f"no metric {name}")
 
 
+def _kill(pid):
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
 class Child:
     def __init__(self, pid, arguments):
         self.pid = pid
@@ -296,7 +320,8 @@ def _value_after(arguments, flag):
     return ""
 
 
-def children_of(parent):
+def processes_of_session(session):
+    """Each server is started in a session of its own, which its processes keep when the master dies."""
     found = []
     for entry in os.listdir("/proc"):
         if not entry.isdigit():
@@ -304,7 +329,7 @@ def children_of(parent):
         try:
             with open(f"/proc/{entry}/stat", "rb") as source:
                 stat = source.read().rpartition(b")")[2].split()
-            if int(stat[1]) != parent or stat[0] in (b"Z", b"X"):
+            if int(stat[3]) != session or stat[0] in (b"Z", b"X"):
                 continue
             with open(f"/proc/{entry}/cmdline", "rb") as source:
                 arguments = source.read().decode("utf-8", "replace").split("\0")
