@@ -117,6 +117,8 @@ void config_free(struct config **config);
 void config_print(const struct config *config, bool with_secrets, struct buf *out);
 /* The manual page of settings, Markdown. */
 void config_print_manual(struct buf *out);
+/* conf/entrepot.yaml: every setting as a comment, at its default. */
+void config_print_example(struct buf *out);
 
 /* By name, an alias, or NULL. */
 const struct config_upstream *config_upstream_find(const struct config *config, struct slice name);

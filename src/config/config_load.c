@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* flag > environment > file > default; then what must fit together. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/fd.h"
+#include "config/config.h"
+#include "reader.h"
+
+#define USUAL_FILE    "/etc/entrepot/entrepot.yaml"
+#define MESSAGES_MAX  (256u * 1024)
+#define SETTING_LEVEL 2
+
+static int file_read(const char *path, struct buf *text, struct error *err)
+{
+    AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0)
+        return error_set_errno(err, errno, "%s", path);
+    for (;;) {
+        char *room = buf_reserve(text, 16384);
+        if (room == NULL)
+            return error_set(err, ERR_TOO_LARGE, "%s: longer than %u bytes", path, NODE_TEXT_MAX);
+        ssize_t got = read(fd, room, 16384);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return error_set_errno(err, errno, "%s", path);
+        if (got == 0)
+            return 0;
+        buf_added(text, (size_t)got);
+    }
+}
+
+static void read_text(struct reader *reader, struct slice text, const char *source)
+{
+    struct node *root = NULL;
+    struct position at;
+    struct error err;
+    if (node_read(text, source, &root, &at, &err) != 0)
+        reader_problem(reader, &at, NULL, "%s", err.text);
+    else
+        reader_read(reader, root);
+    node_free(&root);
+}
+
+static void read_file(struct reader *reader, const char *file)
+{
+    AUTO_BUF struct buf text;
+    buf_init(&text, NODE_TEXT_MAX + 2 * 16384);
+    struct error err;
+    struct position at = {file, 0, 0};
+    if (file_read(file, &text, &err) != 0)
+        reader_problem(reader, &at, NULL, "%s", err.text);
+    else
+        read_text(reader, buf_bytes(&text), file);
+}
+
+static void read_flag(struct reader *reader, const char *flag)
+{
+    static const struct position kept = {"--set", 0, 0};
+    char shown[READER_PATH_SIZE];
+    struct slice value = slice_of(flag);
+    struct slice path;
+    if (!slice_split(&value, '=', &path) || path.length == slice_of(flag).length) {
+        reader_problem(reader, &kept, NULL, "\"%.200s\": expected KEY=VALUE", flag);
+        return;
+    }
+    (void)snprintf(shown, sizeof shown, "--set %.*s", SLICE_PRINT(path));
+    struct position at = {shown, 0, 0};
+    const struct setting *setting = setting_find(&settings_of_config, path);
+    if (setting != NULL) {
+        reader_set_text(reader, setting, value, &at);
+        reader->at[setting - settings_of_config.items] = kept;
+    } else if (slice_is(path, "upstreams") && slice_is(value, "{}")) {
+        upstreams_clear(reader->config);
+    } else if (slice_starts_with(path, "upstreams.")) {
+        upstream_set_text(reader, slice_skip(path, 10), value, &at);
+    } else {
+        AUTO_BUF struct buf suggestion;
+        buf_init(&suggestion, 256);
+        for (size_t i = 0; i < SETTING_LEVEL && buf_bytes(&suggestion).length == 0; i++) {
+            ptrdiff_t dot = i == 0 ? slice_find_last(path, '.') : -1;
+            char prefix[READER_PATH_SIZE];
+            (void)snprintf(prefix, sizeof prefix, "%.*s", (int)(dot + 1), path.data);
+            setting_suggest(&settings_of_config, prefix, slice_skip(path, (size_t)(dot + 1)), NULL,
+                            &suggestion);
+        }
+        reader_problem(reader, &at, NULL, "there is no such setting%s", buf_text(&suggestion));
+    }
+}
+
+/* ---- what must fit together ---- */
+
+static void check_order(struct reader *reader, const char *small_path, uint64_t small,
+                        const char *large_path, uint64_t large)
+{
+    const struct setting *setting = setting_find(&settings_of_config, slice_of(small_path));
+    if (small > large)
+        reader_problem(reader, reader_at(reader, setting), small_path,
+                       "it is more than %s, which holds it", large_path);
+}
+
+static void check(struct reader *reader)
+{
+    const struct config *config = reader->config;
+    check_order(reader, "limits.request_line", config->limits.request_line, "limits.request_head",
+                config->limits.request_head);
+    check_order(reader, "limits.header_value", config->limits.header_value, "limits.request_head",
+                config->limits.request_head);
+    check_order(reader, "limits.uploads_per_repository", config->limits.uploads_per_repository,
+                "limits.uploads", config->limits.uploads);
+    check_order(reader, "fetch.known_down_deadline", config->fetch.known_down_deadline,
+                "fetch.deadline", config->fetch.deadline);
+    for (size_t i = 0; i < config->names.count; i++) {
+        const struct setting *names = setting_find(&settings_of_config, SLICE_LITERAL("names"));
+        if (config_upstream_find(config, slice_of(config->names.items[i])) != NULL)
+            reader_problem(reader, reader_at(reader, names), "names",
+                           "%s is an upstream; it cannot be our own name too",
+                           config->names.items[i]);
+    }
+}
+
+static struct config *config_new(void)
+{
+    struct config *config = NEW(struct config);
+    settings_set_initial(&settings_of_config, config);
+    return config;
+}
+
+static void read_sources(struct reader *reader, const struct config_sources *sources)
+{
+    if (sources->file != NULL)
+        read_file(reader, sources->file);
+    else if (access(USUAL_FILE, F_OK) == 0)
+        read_file(reader, USUAL_FILE);
+    if (!reader->has_upstreams)
+        (void)upstream_get(reader->config, SLICE_LITERAL("docker.io"));
+    registry_variables_read(reader, sources->environment);
+    environment_read(reader, sources->environment);
+    for (const char *const *flag = sources->settings; flag != NULL && *flag != NULL; flag++)
+        read_flag(reader, *flag);
+    if (reader->config->storage.path == NULL)
+        reader->config->storage.path =
+            mem_strdup(sources->is_root ? "/var/lib/entrepot" : "./data");
+    upstreams_finish(reader);
+    check(reader);
+}
+
+int config_load(const struct config_sources *sources, struct config **out, struct buf *problems,
+                struct buf *warnings, struct error *err)
+{
+    struct reader reader = {
+        .config = config_new(), .problems = problems, .warnings = warnings, .is_hub_implied = true};
+    read_sources(&reader, sources);
+    if (reader.problem_count == 0) {
+        *out = reader.config;
+        return 0;
+    }
+    config_free(&reader.config);
+    return error_set(err, ERR_INVALID, "the configuration has %u problem%s", reader.problem_count,
+                     reader.problem_count == 1 ? "" : "s");
+}
+
+int config_parse(struct slice text, struct config **out, struct error *err)
+{
+    AUTO_BUF struct buf problems;
+    AUTO_BUF struct buf warnings;
+    buf_init(&problems, MESSAGES_MAX);
+    buf_init(&warnings, MESSAGES_MAX);
+    struct reader reader = {
+        .config = config_new(), .problems = &problems, .warnings = &warnings, .is_trusted = true};
+    read_text(&reader, text, "configuration");
+    upstreams_finish(&reader);
+    if (reader.problem_count == 0) {
+        *out = reader.config;
+        return 0;
+    }
+    config_free(&reader.config);
+    return error_set(err, ERR_INVALID, "%.200s", buf_text(&problems));
+}

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The manual page of settings and the example file, both from the table. */
+#include <ctype.h>
+
+#include "base/buf.h"
+#include "config/config.h"
+#include "settings.h"
+
+static const char *type_sentence(const struct setting *setting)
+{
+    switch (setting->type) {
+    case SETTING_TEXT:
+        return "a text";
+    case SETTING_PATH:
+        return "a path";
+    case SETTING_ADDRESS:
+        return "an address, or none";
+    case SETTING_PROXY:
+        return "a URL";
+    case SETTING_PATTERN:
+        return "a pattern";
+    case SETTING_BOOL:
+        return "true or false";
+    case SETTING_VERIFY:
+        return "stream or strict";
+    case SETTING_LOG_LEVEL:
+        return "error, warn, info or debug";
+    case SETTING_LOG_FORMAT:
+        return "text or json";
+    case SETTING_WORKERS:
+        return "auto, or a number from 1 to 64";
+    case SETTING_SHARE:
+        return "a share from 1% to 99%, or a size";
+    case SETTING_LISTENS:
+        return "an address or a list of them";
+    case SETTING_HOSTS:
+        return "a list of host names";
+    case SETTING_PATTERNS:
+        return "a list of patterns";
+    case SETTING_URLS:
+        return "a URL or a list of them";
+    case SETTING_COUNT:
+    case SETTING_SIZE:
+    case SETTING_DURATION:
+        break;
+    }
+    return NULL;
+}
+
+static void print_type(const struct setting *setting, struct buf *out)
+{
+    const char *sentence = type_sentence(setting);
+    if (sentence != NULL)
+        buf_append_text(out, sentence);
+    else
+        setting_print_expected(setting, out);
+}
+
+static void print_setting(const struct setting *setting, bool has_variable, struct buf *out)
+{
+    buf_printf(out, "\n### `%s`\n\n%s\n\n- Type: ", setting->path, setting->help);
+    print_type(setting, out);
+    buf_append_byte(out, '\n');
+    if (setting->initial != NULL)
+        buf_printf(out, "- Default: `%s`\n", setting->initial);
+    if (!has_variable)
+        return;
+    buf_append_text(out, "- Environment: `ENTREPOT_");
+    for (const char *c = setting->path; *c != '\0'; c++)
+        buf_append_byte(out, *c == '.' ? '_' : (char)toupper((unsigned char)*c));
+    buf_append_text(out, "`\n");
+}
+
+static const char introduction[] =
+    "<!-- Generated from include/config/settings.def by `entrepot help settings`; a test compares. "
+    "-->\n"
+    "# Configuration\n\n"
+    "Everything has a default: `entrepot serve` runs without a configuration file. The file is\n"
+    "`/etc/entrepot/entrepot.yaml` when it is there, or what `--config` names. A flag wins over\n"
+    "the environment, that over the file, that over the default. `entrepot check` reads all of\n"
+    "it and says what is wrong, with file, line and column.\n\n"
+    "- Flags: `--listen`, `--admin`, `--data`, `--user`, `--workers`, and `--set KEY=VALUE` for\n"
+    "  every setting; lists are cut at commas. `--set upstreams.NAME.KEY=VALUE` reaches into\n"
+    "  upstreams, `--set upstreams={}` removes them all.\n"
+    "- Sizes: `64KiB`, `10GiB` (units count by 1024). Durations: `250ms`, `10s`, `5m`, `1h`,\n"
+    "  `30d`; a bare number is seconds.\n"
+    "- Patterns: `*` is anything but `/`, `**` anything, `?` one character but `/`; a pattern\n"
+    "  that ends in `/*` matches everything below.\n\n"
+    "The variables of the stock registry are understood, so that only the image has to change:\n"
+    "`REGISTRY_HTTP_ADDR`, `REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY`,\n"
+    "`REGISTRY_STORAGE_DELETE_ENABLED`, and `REGISTRY_PROXY_REMOTEURL`, `_USERNAME` and\n"
+    "`_PASSWORD`, whose registry becomes the default upstream. Those of authentication, TLS and\n"
+    "other storage drivers refuse the start; others are ignored with a warning.\n\n"
+    "## Settings\n";
+
+static const char upstreams_text[] =
+    "\n## Upstreams\n\n"
+    "`upstreams:` maps the name of a registry to its settings. Without it Docker Hub is the one\n"
+    "upstream; with it, exactly those that are written: `ghcr.io: {}` is enough for one,\n"
+    "`upstreams: {}` means none at all. A name with a port cannot be the first part of a\n"
+    "repository's name; only `?ns=` reaches it. These keys stand below `upstreams.NAME`:\n";
+
+static const char tags_text[] =
+    "\n### `tags`\n\n"
+    "A list of rules, the first whose `match` fits a tag decides. Their keys:\n";
+
+void config_print_manual(struct buf *out)
+{
+    buf_append_text(out, introduction);
+    for (size_t i = 0; i < settings_of_config.count; i++)
+        print_setting(&settings_of_config.items[i], true, out);
+    buf_append_text(out, upstreams_text);
+    for (size_t i = 0; i < settings_of_upstream.count; i++)
+        print_setting(&settings_of_upstream.items[i], false, out);
+    buf_append_text(out, tags_text);
+    for (size_t i = 0; i < settings_of_tag.count; i++)
+        print_setting(&settings_of_tag.items[i], false, out);
+}
+
+/* ---- the example ---- */
+
+/* The sentence as comment lines of at most 96 bytes. */
+static void print_comment(struct slice text, const char *indent, struct buf *out)
+{
+    struct slice word;
+    size_t column = 0;
+    while (slice_split(&text, ' ', &word)) {
+        if (column == 0 || column + word.length > 90) {
+            buf_printf(out, "%s%s# %.*s", column == 0 ? "" : "\n", indent, SLICE_PRINT(word));
+            column = word.length;
+        } else {
+            buf_printf(out, " %.*s", SLICE_PRINT(word));
+            column += word.length + 1;
+        }
+    }
+    buf_append_byte(out, '\n');
+}
+
+static void print_example_value(const struct setting *setting, const char *indent, const char *key,
+                                struct buf *out)
+{
+    print_comment(slice_of(setting->help), indent, out);
+    const char *initial = setting->initial;
+    if (initial == NULL)
+        initial = setting_is_list(setting) ? "[]" : "";
+    buf_printf(out, "%s#%s:%s%s\n", indent, key, initial[0] != '\0' ? " " : "", initial);
+}
+
+static const char example_upstreams[] =
+    "\n# Registries to bring images from. Without this section: Docker Hub alone; with it: "
+    "exactly\n"
+    "# those that stand here.\n"
+    "#upstreams:\n"
+    "#  docker.io:\n"
+    "#    default: true                   # bare names are its\n"
+    "#    username: somebody\n"
+    "#    password_file: /etc/entrepot/docker.io.password\n"
+    "#    expose: true                    # what they fetch may be served to everybody here\n"
+    "#    tags:\n"
+    "#      - { match: \"v*\", immutable: true }\n"
+    "#      - { match: \"*\", ttl: 60s, stale_if_error: 30d }\n"
+    "#  ghcr.io: {}                       # https://ghcr.io\n"
+    "#  registry.lab.example:\n"
+    "#    url: [https://one.lab.example:5000, https://two.lab.example:5000]\n"
+    "#    ca_file: /etc/entrepot/lab.pem\n"
+    "#    proxy: http://proxy.lab.example:3128\n"
+    "#    redirects: [files.lab.example]\n"
+    "#    verify: strict\n";
+
+void config_print_example(struct buf *out)
+{
+    buf_append_text(out, "# Entrepot's configuration, with every setting at its default. "
+                         "`entrepot check` reads it;\n# docs/configuration.md explains it.\n");
+    struct slice group = {NULL, 0};
+    for (size_t i = 0; i < settings_of_config.count; i++) {
+        struct slice path = slice_of(settings_of_config.items[i].path);
+        ptrdiff_t dot = slice_find(path, '.');
+        struct slice here = slice_from(path.data, dot < 0 ? 0 : (size_t)dot);
+        buf_append_byte(out, '\n');
+        if (here.length > 0 && !slice_equal(here, group))
+            buf_printf(out, "%.*s:\n", SLICE_PRINT(here));
+        group = here;
+        print_example_value(&settings_of_config.items[i], here.length > 0 ? "  " : "",
+                            path.data + (dot + 1), out);
+    }
+    buf_append_text(out, example_upstreams);
+}

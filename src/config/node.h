@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A YAML text as a small tree with positions. Anchors, aliases, tags and further documents are
+ * refused, and so are more than 1 MiB, 16 levels or 20,000 values. */
+#ifndef NODE_H
+#define NODE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/slice.h"
+
+struct error;
+
+#define NODE_TEXT_MAX    (1u << 20)
+#define NODE_DEPTH_MAX   16
+#define NODE_COUNT_MAX   20000
+#define NODE_ENTRIES_MAX 1024 /* of one map or list */
+
+enum node_kind {
+    NODE_EMPTY, /* nothing, ~ or null */
+    NODE_TEXT,
+    NODE_LIST,
+    NODE_MAP,
+};
+
+struct position {
+    const char *source; /* a file, or who else said it; borrowed */
+    unsigned line;      /* 0: the source has no lines */
+    unsigned column;
+};
+
+struct node {
+    enum node_kind kind;
+    struct position at;
+    char *text;          /* NODE_TEXT */
+    struct node **items; /* NODE_LIST; NODE_MAP: key, value, key, value */
+    size_t count;        /* of items */
+};
+
+/* *out is NULL for an empty document. ERR_INVALID, and where; ERR_TOO_LARGE. */
+int node_read(struct slice text, const char *source, struct node **out, struct position *out_at,
+              struct error *err);
+void node_free(struct node **node);
+struct slice node_text(const struct node *node);
+
+#endif

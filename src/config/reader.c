@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From nodes to settings. A value that is refused leaves its default, so that reading goes on and
+ * finds the other problems. */
+#include "reader.h"
+
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/error.h"
+#include "config/config.h"
+
+static void say(struct buf *out, const struct position *at, const char *path, const char *fmt,
+                va_list args)
+{
+    buf_append_text(out, at->source);
+    if (at->line != 0)
+        buf_printf(out, ":%u:%u", at->line, at->column);
+    buf_append_text(out, ": ");
+    if (path != NULL)
+        buf_printf(out, "%s: ", path);
+    buf_vprintf(out, fmt, args);
+    buf_append_byte(out, '\n');
+}
+
+void reader_problem(struct reader *reader, const struct position *at, const char *path,
+                    const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    say(reader->problems, at, path, fmt, args);
+    va_end(args);
+    reader->problem_count++;
+}
+
+void reader_warning(struct reader *reader, const struct position *at, const char *path,
+                    const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    say(reader->warnings, at, path, fmt, args);
+    va_end(args);
+}
+
+void reader_unknown_key(struct reader *reader, const struct position *at, const char *path,
+                        const char *suggestion)
+{
+    reader_problem(reader, at, path, "there is no such setting%s", suggestion);
+}
+
+const struct position *reader_at(const struct reader *reader, const struct setting *setting)
+{
+    static const struct position nobody = {"default", 0, 0};
+    const struct position *at = &reader->at[setting - settings_of_config.items];
+    return at->source != NULL ? at : &nobody;
+}
+
+static void set(struct reader *reader, const struct setting *setting, void *object,
+                const struct position *at)
+{
+    if (object == reader->config)
+        reader->at[setting - settings_of_config.items] = *at;
+}
+
+bool reader_key_is_right(struct reader *reader, const struct node *map, size_t index,
+                         const char *path)
+{
+    const struct node *key = map->items[index];
+    if (key->kind != NODE_TEXT) {
+        reader_problem(reader, &key->at, path, "a name is expected here");
+        return false;
+    }
+    for (size_t i = 0; i < index; i += 2) {
+        const struct node *other = map->items[i];
+        if (other->kind == NODE_TEXT && slice_equal(node_text(other), node_text(key))) {
+            reader_problem(reader, &key->at, path, "%s is there twice, first in line %u", key->text,
+                           other->at.line);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- listen ---- */
+
+static void read_listen_map(struct reader *reader, const struct node *map, struct slice *address,
+                            bool *is_mirror)
+{
+    for (size_t i = 0; i < map->count; i += 2) {
+        const struct node *value = map->items[i + 1];
+        if (!reader_key_is_right(reader, map, i, "listen"))
+            continue;
+        struct slice key = node_text(map->items[i]);
+        if (slice_is(key, "address"))
+            *address = node_text(value);
+        else if (slice_is(key, "role") && slice_is(node_text(value), "mirror"))
+            *is_mirror = true;
+        else if (slice_is(key, "role") && !slice_is(node_text(value), "full"))
+            reader_problem(reader, &value->at, "listen.role", "expected full or mirror");
+        else if (!slice_is(key, "role"))
+            reader_problem(reader, &map->items[i]->at, "listen",
+                           "there is no key %.*s, expected address and role", SLICE_PRINT(key));
+    }
+}
+
+static void read_listens(struct reader *reader, const struct setting *setting,
+                         const struct node *value)
+{
+    bool is_list = value->kind == NODE_LIST;
+    size_t count = is_list ? value->count : 1;
+    AUTO_FREE struct slice *addresses = mem_zalloc(count + 1, sizeof *addresses);
+    AUTO_FREE bool *mirrors = mem_zalloc(count + 1, sizeof *mirrors);
+    for (size_t i = 0; i < count; i++) {
+        const struct node *item = is_list ? value->items[i] : value;
+        if (item->kind == NODE_MAP)
+            read_listen_map(reader, item, &addresses[i], &mirrors[i]);
+        else
+            addresses[i] = node_text(item);
+        if (addresses[i].length == 0) {
+            reader_problem(reader, &item->at, setting->path,
+                           "expected an address or { address: …, role: mirror }");
+            return;
+        }
+    }
+    struct error err;
+    if (setting_set(setting, reader->config, addresses, count, &err) != 0) {
+        reader_problem(reader, &value->at, setting->path, "%s", err.text);
+        return;
+    }
+    for (size_t i = 0; i < count; i++)
+        reader->config->listens[i].is_mirror = mirrors[i];
+    set(reader, setting, reader->config, &value->at);
+}
+
+/* ---- one setting ---- */
+
+static void read_list(struct reader *reader, const struct setting *setting, void *object,
+                      const struct node *value, const char *path)
+{
+    bool is_list = value->kind == NODE_LIST;
+    size_t count = is_list ? value->count : 1;
+    AUTO_FREE struct slice *texts = mem_zalloc(count + 1, sizeof *texts);
+    for (size_t i = 0; i < count; i++) {
+        const struct node *item = is_list ? value->items[i] : value;
+        if (item->kind != NODE_TEXT) {
+            reader_problem(reader, &item->at, path, "expected a text or a list of texts");
+            return;
+        }
+        texts[i] = node_text(item);
+    }
+    struct error err;
+    if (setting_set(setting, object, texts, count, &err) != 0)
+        reader_problem(reader, &value->at, path, "%s", err.text);
+    else
+        set(reader, setting, object, &value->at);
+}
+
+void reader_read_setting(struct reader *reader, const struct setting *setting, void *object,
+                         const struct node *value, const char *path)
+{
+    if (value->kind == NODE_EMPTY)
+        return;
+    if (setting->type == SETTING_LISTENS) {
+        read_listens(reader, setting, value);
+        return;
+    }
+    if (setting_is_list(setting)) {
+        read_list(reader, setting, object, value, path);
+        return;
+    }
+    if (value->kind != NODE_TEXT) {
+        reader_problem(reader, &value->at, path, "one value is expected, not a %s",
+                       value->kind == NODE_MAP ? "map" : "list");
+        return;
+    }
+    struct slice text = node_text(value);
+    struct error err;
+    if (setting_set(setting, object, &text, 1, &err) != 0)
+        reader_problem(reader, &value->at, path, "%s", err.text);
+    else
+        set(reader, setting, object, &value->at);
+}
+
+void reader_set_text(struct reader *reader, const struct setting *setting, struct slice text,
+                     const struct position *at)
+{
+    struct slice parts[64];
+    size_t count = 0;
+    struct slice rest = text;
+    struct slice part;
+    if (!setting_is_list(setting))
+        parts[count++] = text;
+    else
+        while (count < 64 && slice_split(&rest, ',', &part))
+            if (slice_trim(part).length > 0)
+                parts[count++] = slice_trim(part);
+    struct error err;
+    if (setting_set(setting, reader->config, parts, count, &err) != 0)
+        reader_problem(reader, at, setting->path, "%s", err.text);
+    else
+        set(reader, setting, reader->config, at);
+}
+
+/* ---- the file ---- */
+
+static bool is_group(const char *path)
+{
+    char prefix[READER_PATH_SIZE + 1];
+    (void)snprintf(prefix, sizeof prefix, "%s.", path);
+    for (size_t i = 0; i < settings_of_config.count; i++)
+        if (slice_starts_with(slice_of(settings_of_config.items[i].path), prefix))
+            return true;
+    return false;
+}
+
+static void read_group(struct reader *reader, const struct node *map, const char *prefix);
+
+static void read_key(struct reader *reader, const struct node *key, const struct node *value,
+                     const char *prefix)
+{
+    char path[READER_PATH_SIZE];
+    (void)snprintf(path, sizeof path, "%s%.100s", prefix, key->text);
+    const struct setting *setting = setting_find(&settings_of_config, slice_of(path));
+    if (setting != NULL) {
+        reader_read_setting(reader, setting, reader->config, value, path);
+    } else if (slice_is(slice_of(path), "upstreams")) {
+        upstreams_read(reader, value);
+    } else if (is_group(path)) {
+        char below[READER_PATH_SIZE + 1];
+        (void)snprintf(below, sizeof below, "%s.", path);
+        read_group(reader, value, below);
+    } else {
+        AUTO_BUF struct buf suggestion;
+        buf_init(&suggestion, 256);
+        setting_suggest(&settings_of_config, prefix, node_text(key),
+                        prefix[0] == '\0' ? "upstreams" : NULL, &suggestion);
+        reader_unknown_key(reader, &key->at, path, buf_text(&suggestion));
+    }
+}
+
+static void read_group(struct reader *reader, const struct node *map, const char *prefix)
+{
+    if (map->kind == NODE_EMPTY)
+        return;
+    if (map->kind != NODE_MAP) {
+        reader_problem(reader, &map->at, prefix[0] != '\0' ? prefix : NULL,
+                       "settings (key: value) are expected here");
+        return;
+    }
+    for (size_t i = 0; i < map->count; i += 2)
+        if (reader_key_is_right(reader, map, i, prefix[0] != '\0' ? prefix : NULL))
+            read_key(reader, map->items[i], map->items[i + 1], prefix);
+}
+
+void reader_read(struct reader *reader, const struct node *root)
+{
+    if (root != NULL)
+        read_group(reader, root, "");
+}

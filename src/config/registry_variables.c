@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The REGISTRY_* variables that people set for the stock registry, so that only the image has to
+ * change. What would make a registry open when it was closed, or keep the data elsewhere than
+ * expected, is refused instead of ignored.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "config/config.h"
+#include "oci/name.h"
+#include "reader.h"
+#include "values.h"
+
+struct variables { /* borrowed from the environment; NULL: not there */
+    const char *remote_url;
+    const char *username;
+    const char *password;
+};
+
+static void set_path(struct reader *reader, const char *path, const char *value,
+                     const struct position *at)
+{
+    const struct setting *setting = setting_find(&settings_of_config, slice_of(path));
+    reader_set_text(reader, setting, slice_of(value), at);
+}
+
+struct refusal {
+    const char *prefix;
+    const char *why;
+};
+
+static const struct refusal refusals[] = {
+    {"REGISTRY_AUTH",
+     "this version has no authentication; started without it the registry would be open to "
+     "everybody. Remove the variable, and put an authenticating proxy in front if you need one"},
+    {"REGISTRY_HTTP_TLS_", "this version speaks plain HTTP; started without TLS the registry would "
+                           "send in the clear. Remove the variable, and let a proxy end TLS"},
+    {"REGISTRY_STORAGE_S3", "only the filesystem driver is there"},
+    {"REGISTRY_STORAGE_GCS", "only the filesystem driver is there"},
+    {"REGISTRY_STORAGE_AZURE", "only the filesystem driver is there"},
+    {"REGISTRY_STORAGE_SWIFT", "only the filesystem driver is there"},
+    {"REGISTRY_STORAGE_OSS", "only the filesystem driver is there"},
+    {"REGISTRY_STORAGE_COS", "only the filesystem driver is there"},
+    {"REGISTRY_STORAGE_INMEMORY", "only the filesystem driver is there"},
+    {"REGISTRY_STORAGE_MAINTENANCE_READONLY",
+     "a whole registry cannot be made read-only; use listen: { address: …, role: mirror }"},
+};
+
+/* True: something was said about it. */
+static bool refuse(struct reader *reader, const char *name, const char *value,
+                   const struct position *at)
+{
+    if (value[0] == '\0')
+        return false;
+    for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++) {
+        if (slice_starts_with(slice_of(name), refusals[i].prefix)) {
+            reader_problem(reader, at, NULL, "%s", refusals[i].why);
+            return true;
+        }
+    }
+    if (slice_is(slice_of(name), "REGISTRY_STORAGE") && !slice_is(slice_of(value), "filesystem")) {
+        reader_problem(reader, at, NULL, "only the filesystem driver is there");
+        return true;
+    }
+    return false;
+}
+
+/* A Service named "registry" makes Kubernetes set these in every container. */
+static bool is_of_kubernetes(struct slice name)
+{
+    return slice_starts_with(name, "REGISTRY_SERVICE_") || slice_is(name, "REGISTRY_PORT") ||
+           slice_starts_with(name, "REGISTRY_PORT_");
+}
+
+static void read_one(struct reader *reader, const char *name, const char *value,
+                     struct variables *variables)
+{
+    static const struct position from = {"environment (REGISTRY_*)", 0, 0};
+    struct position at = {name, 0, 0};
+    struct slice key = slice_of(name);
+    if (is_of_kubernetes(key) || refuse(reader, name, value, &at))
+        return;
+    if (slice_is(key, "REGISTRY_HTTP_ADDR"))
+        set_path(reader, "listen", value, &from);
+    else if (slice_is(key, "REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY"))
+        set_path(reader, "storage.path", value, &from);
+    else if (slice_is(key, "REGISTRY_STORAGE_DELETE_ENABLED"))
+        set_path(reader, "hosted.delete", value, &from);
+    else if (slice_is(key, "REGISTRY_PROXY_REMOTEURL"))
+        variables->remote_url = value;
+    else if (slice_is(key, "REGISTRY_PROXY_USERNAME"))
+        variables->username = value;
+    else if (slice_is(key, "REGISTRY_PROXY_PASSWORD"))
+        variables->password = value;
+    else if (slice_is(key, "REGISTRY_PROXY_TTL"))
+        reader_warning(reader, &at, NULL,
+                       "cached images are not removed by age here, but when storage.cache_limit "
+                       "is reached");
+    else if (!slice_is(key, "REGISTRY_STORAGE"))
+        reader_warning(reader, &at, NULL,
+                       "this variable of the stock registry has no counterpart "
+                       "here; it is ignored");
+}
+
+static void set_credentials(struct reader *reader, struct config_upstream *upstream,
+                            const struct variables *variables)
+{
+    static const struct position at = {"REGISTRY_PROXY_PASSWORD", 0, 0};
+    bool has_user = variables->username != NULL && variables->username[0] != '\0';
+    bool has_password = variables->password != NULL && variables->password[0] != '\0';
+    if (!has_user && !has_password)
+        return;
+    if (!has_user || !has_password || !value_is_text(slice_of(variables->username)) ||
+        !value_is_text(slice_of(variables->password))) {
+        reader_problem(reader, &at, NULL,
+                       "REGISTRY_PROXY_USERNAME and _PASSWORD are only allowed together, and "
+                       "without control characters");
+        return;
+    }
+    mem_free(upstream->username);
+    mem_free(upstream->password);
+    mem_free(upstream->password_file);
+    upstream->password_file = NULL;
+    upstream->username = mem_strdup(variables->username);
+    upstream->password = mem_strdup(variables->password);
+}
+
+/* The upstream of the stock registry's one mirror becomes the default. */
+static void set_upstream(struct reader *reader, const struct variables *variables)
+{
+    static const struct position at = {"REGISTRY_PROXY_REMOTEURL", 0, 0};
+    if (variables->remote_url == NULL || variables->remote_url[0] == '\0')
+        return;
+    AUTO_FREE char *url = NULL;
+    struct error err;
+    if (value_url(slice_of(variables->remote_url), &url, &err) != 0) {
+        reader_problem(reader, &at, NULL, "%s", err.text);
+        return;
+    }
+    if (!reader->has_upstreams)
+        upstreams_clear(reader->config);
+    struct slice value = slice_of(url);
+    struct slice host = slice_skip(value, slice_starts_with(value, "https://") ? 8 : 7);
+    struct config_upstream *upstream = upstream_get(reader->config, registry_canonical(host));
+    upstream_make_default(reader->config, upstream);
+    reader->has_upstreams = true;
+    reader->is_hub_implied = false;
+    if (setting_set(setting_find(&settings_of_upstream, SLICE_LITERAL("url")), upstream, &value, 1,
+                    &err) != 0)
+        reader_problem(reader, &at, NULL, "%s", err.text);
+    set_credentials(reader, upstream, variables);
+}
+
+void registry_variables_read(struct reader *reader, const char *const *environment)
+{
+    struct variables variables = {0};
+    for (; environment != NULL && *environment != NULL; environment++) {
+        struct slice value = slice_of(*environment);
+        struct slice name;
+        if (!slice_split(&value, '=', &name) || !slice_starts_with(name, "REGISTRY_"))
+            continue;
+        char key[128] = {0};
+        if (name.length < sizeof key) {
+            memcpy(key, name.data, name.length);
+            read_one(reader, key, value.data != NULL ? value.data : "", &variables);
+        }
+    }
+    set_upstream(reader, &variables);
+}

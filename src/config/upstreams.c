@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The map of upstreams and the rules for their tags. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/check.h"
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/text.h"
+#include "config/config.h"
+#include "oci/name.h"
+#include "reader.h"
+#include "values.h"
+
+#define UPSTREAMS_MAX 256
+#define TAG_RULES_MAX 64
+#define PASSWORD_MAX  4096
+
+static const char hub[] = "docker.io";
+
+static void upstream_free(struct config_upstream *upstream)
+{
+    settings_free(&settings_of_upstream, upstream);
+    for (size_t i = 0; i < upstream->tag_count; i++)
+        settings_free(&settings_of_tag, &upstream->tags[i]);
+    mem_free(upstream->tags);
+    mem_free(upstream->name);
+    mem_free(upstream->password);
+}
+
+void upstreams_clear(struct config *config)
+{
+    for (size_t i = 0; i < config->upstream_count; i++)
+        upstream_free(&config->upstreams[i]);
+    mem_free(config->upstreams);
+    config->upstreams = NULL;
+    config->upstream_count = 0;
+}
+
+static struct config_upstream *upstream_find(struct config *config, struct slice name)
+{
+    for (size_t i = 0; i < config->upstream_count; i++)
+        if (slice_is(name, config->upstreams[i].name))
+            return &config->upstreams[i];
+    return NULL;
+}
+
+struct config_upstream *upstream_get(struct config *config, struct slice name)
+{
+    struct config_upstream *there = upstream_find(config, name);
+    if (there != NULL)
+        return there;
+    config->upstreams =
+        mem_realloc(config->upstreams, (config->upstream_count + 1) * sizeof *config->upstreams);
+    struct config_upstream *upstream = &config->upstreams[config->upstream_count++];
+    *upstream = (struct config_upstream){.name = slice_dup(name)};
+    settings_set_initial(&settings_of_upstream, upstream);
+    return upstream;
+}
+
+void upstream_make_default(struct config *config, const struct config_upstream *upstream)
+{
+    for (size_t i = 0; i < config->upstream_count; i++)
+        config->upstreams[i].is_default = &config->upstreams[i] == upstream;
+}
+
+/* ---- tags ---- */
+
+static void read_tag_rule(struct reader *reader, const struct node *map,
+                          struct config_tag_rule *rule, const char *path)
+{
+    settings_set_initial(&settings_of_tag, rule);
+    for (size_t i = 0; i < map->count; i += 2) {
+        if (!reader_key_is_right(reader, map, i, path))
+            continue;
+        const struct node *key = map->items[i];
+        char below[READER_PATH_SIZE];
+        (void)snprintf(below, sizeof below, "%.380s.%.100s", path, key->text);
+        const struct setting *setting = setting_find(&settings_of_tag, node_text(key));
+        if (setting != NULL) {
+            reader_read_setting(reader, setting, rule, map->items[i + 1], below);
+            continue;
+        }
+        AUTO_BUF struct buf suggestion;
+        buf_init(&suggestion, 128);
+        setting_suggest(&settings_of_tag, "", node_text(key), NULL, &suggestion);
+        reader_unknown_key(reader, &key->at, below, buf_text(&suggestion));
+    }
+}
+
+static void read_tags(struct reader *reader, const struct node *list,
+                      struct config_upstream *upstream, const char *path)
+{
+    if (list->kind == NODE_EMPTY)
+        return;
+    if (list->kind != NODE_LIST || list->count > TAG_RULES_MAX) {
+        reader_problem(reader, &list->at, path, "a list of at most %u rules is expected",
+                       TAG_RULES_MAX);
+        return;
+    }
+    upstream->tags = mem_zalloc(list->count + 1, sizeof *upstream->tags);
+    for (size_t i = 0; i < list->count; i++) {
+        char below[READER_PATH_SIZE];
+        (void)snprintf(below, sizeof below, "%.450s[%zu]", path, i);
+        if (list->items[i]->kind != NODE_MAP)
+            reader_problem(reader, &list->items[i]->at, below,
+                           "a rule like { match: \"*\", ttl: 60s } is expected");
+        else
+            read_tag_rule(reader, list->items[i], &upstream->tags[upstream->tag_count++], below);
+    }
+}
+
+/* ---- one upstream ---- */
+
+static void read_default(struct reader *reader, struct config_upstream *upstream,
+                         const struct node *value, const char *path)
+{
+    if (slice_is(slice_of(upstream->name), hub))
+        reader->is_hub_implied = false;
+    if (!upstream->is_default)
+        return;
+    for (size_t i = 0; i < reader->config->upstream_count; i++) {
+        const struct config_upstream *other = &reader->config->upstreams[i];
+        if (other != upstream && other->is_default)
+            reader_problem(reader, &value->at, path, "%s is the default already", other->name);
+    }
+}
+
+static void read_password(struct reader *reader, struct config_upstream *upstream,
+                          const struct node *value, const char *path)
+{
+    if (reader->is_trusted && value->kind == NODE_TEXT) {
+        mem_free(upstream->password);
+        upstream->password = slice_dup(node_text(value));
+        return;
+    }
+    reader_problem(reader, &value->at, path,
+                   "a password does not stand in this file: put it in one of its own and write "
+                   "password_file: PATH");
+}
+
+static void read_upstream_key(struct reader *reader, struct config_upstream *upstream,
+                              const struct node *key, const struct node *value)
+{
+    char path[READER_PATH_SIZE];
+    (void)snprintf(path, sizeof path, "upstreams.%.255s.%.100s", upstream->name, key->text);
+    const struct setting *setting = setting_find(&settings_of_upstream, node_text(key));
+    if (setting != NULL) {
+        reader_read_setting(reader, setting, upstream, value, path);
+        if (slice_is(node_text(key), "default"))
+            read_default(reader, upstream, value, path);
+    } else if (slice_is(node_text(key), "tags")) {
+        read_tags(reader, value, upstream, path);
+    } else if (slice_is(node_text(key), "password")) {
+        read_password(reader, upstream, value, path);
+    } else {
+        AUTO_BUF struct buf suggestion;
+        buf_init(&suggestion, 128);
+        setting_suggest(&settings_of_upstream, "", node_text(key), "tags", &suggestion);
+        reader_unknown_key(reader, &key->at, path, buf_text(&suggestion));
+    }
+}
+
+static void read_upstream(struct reader *reader, const struct node *key, const struct node *value)
+{
+    char path[READER_PATH_SIZE];
+    (void)snprintf(path, sizeof path, "upstreams.%.255s", key->text);
+    AUTO_FREE char *host = NULL;
+    struct error err;
+    if (value_host(node_text(key), &host, &err) != 0) {
+        reader_problem(reader, &key->at, path, "%s", err.text);
+        return;
+    }
+    if (value->kind != NODE_MAP && value->kind != NODE_EMPTY) {
+        reader_problem(reader, &value->at, path, "settings are expected here, or {}");
+        return;
+    }
+    struct slice name = registry_canonical(slice_of(host));
+    if (upstream_find(reader->config, name) != NULL) {
+        reader_problem(reader, &key->at, path, "%.*s is there already", SLICE_PRINT(name));
+        return;
+    }
+    struct config_upstream *upstream = upstream_get(reader->config, name);
+    for (size_t i = 0; i < value->count; i += 2)
+        if (reader_key_is_right(reader, value, i, path))
+            read_upstream_key(reader, upstream, value->items[i], value->items[i + 1]);
+}
+
+void upstreams_read(struct reader *reader, const struct node *map)
+{
+    if (map->kind == NODE_EMPTY)
+        return;
+    if (map->kind != NODE_MAP || map->count > 2 * (size_t)UPSTREAMS_MAX) {
+        reader_problem(reader, &map->at, "upstreams",
+                       "at most %u names with their settings are expected, like ghcr.io: {}",
+                       UPSTREAMS_MAX);
+        return;
+    }
+    reader->has_upstreams = true;
+    reader->is_hub_implied = true;
+    for (size_t i = 0; i < map->count; i += 2)
+        if (reader_key_is_right(reader, map, i, "upstreams"))
+            read_upstream(reader, map->items[i], map->items[i + 1]);
+}
+
+void upstream_set_text(struct reader *reader, struct slice path, struct slice text,
+                       const struct position *at)
+{
+    ptrdiff_t dot = slice_find_last(path, '.');
+    struct slice key = dot < 0 ? path : slice_skip(path, (size_t)dot + 1);
+    const struct setting *setting = setting_find(&settings_of_upstream, key);
+    AUTO_FREE char *host = NULL;
+    struct error err;
+    if (setting == NULL || dot < 0 ||
+        value_host(slice_from(path.data, (size_t)dot), &host, &err) != 0) {
+        reader_problem(reader, at, NULL, "expected upstreams.NAME.KEY=VALUE with a key like url");
+        return;
+    }
+    struct slice name = registry_canonical(slice_of(host));
+    struct config_upstream *upstream = upstream_get(reader->config, name);
+    if (setting_set(setting, upstream, &text, 1, &err) != 0) {
+        reader_problem(reader, at, NULL, "%s", err.text);
+        return;
+    }
+    if (slice_is(key, "default")) {
+        if (slice_is(name, hub) || upstream->is_default)
+            reader->is_hub_implied = false;
+        if (upstream->is_default)
+            upstream_make_default(reader->config, upstream);
+    }
+}
+
+/* ---- at the end ---- */
+
+static int password_read(const char *file, char **out, bool *out_is_open, struct error *err)
+{
+    AUTO_CLOSE int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    struct stat status;
+    if (fd < 0 || fstat(fd, &status) != 0)
+        return error_set_errno(err, errno, "%s", file);
+    char text[PASSWORD_MAX + 2];
+    size_t length = 0;
+    ssize_t got = 1;
+    while (got > 0 && length < sizeof text) {
+        got = read(fd, text + length, sizeof text - length);
+        if (got > 0)
+            length += (size_t)got;
+    }
+    if (got < 0)
+        return error_set_errno(err, errno, "%s", file);
+    while (length > 0 && (text[length - 1] == '\n' || text[length - 1] == '\r'))
+        length--;
+    if (length == 0 || length > PASSWORD_MAX || !value_is_text(slice_from(text, length)))
+        return error_set(err, ERR_INVALID, "%s: expected one line of 1 to %u bytes", file,
+                         PASSWORD_MAX);
+    *out_is_open = (status.st_mode & S_IROTH) != 0;
+    *out = slice_dup(slice_from(text, length));
+    return 0;
+}
+
+static void finish_credentials(struct reader *reader, struct config_upstream *upstream,
+                               const struct position *at, const char *path)
+{
+    struct error err;
+    bool is_open = false;
+    char *password = NULL;
+    if (upstream->password_file != NULL) {
+        if (password_read(upstream->password_file, &password, &is_open, &err) != 0) {
+            reader_problem(reader, at, path, "password_file: %s", err.text);
+            return;
+        }
+        mem_free(upstream->password);
+        upstream->password = password;
+    }
+    if ((upstream->username == NULL) != (upstream->password == NULL)) {
+        reader_problem(reader, at, path, "username and password_file are only allowed together");
+        return;
+    }
+    if (is_open)
+        reader_warning(reader, at, path, "everybody on this machine can read %s: chmod o-r",
+                       upstream->password_file);
+    if (upstream->username != NULL && !upstream->expose)
+        reader_warning(reader, at, path,
+                       "the credentials are not used until expose: true says that what they fetch "
+                       "may be served to everybody who may pull here");
+}
+
+static void finish_tags(struct config_upstream *upstream)
+{
+    if (upstream->tag_count > 0)
+        return;
+    mem_free(upstream->tags);
+    upstream->tags = NEW(struct config_tag_rule);
+    upstream->tag_count = 1;
+    settings_set_initial(&settings_of_tag, upstream->tags);
+}
+
+static void finish_urls(struct config_upstream *upstream)
+{
+    if (upstream->urls.count > 0)
+        return;
+    const char *host =
+        slice_is(slice_of(upstream->name), hub) ? "registry-1.docker.io" : upstream->name;
+    AUTO_BUF struct buf url;
+    buf_init(&url, 512);
+    buf_printf(&url, "https://%s", host);
+    struct slice value = buf_bytes(&url);
+    struct error err;
+    CHECK(setting_set(setting_find(&settings_of_upstream, SLICE_LITERAL("url")), upstream, &value,
+                      1, &err) == 0);
+}
+
+void upstreams_finish(struct reader *reader)
+{
+    struct config *config = reader->config;
+    static const struct position at = {"configuration", 0, 0};
+    bool has_default = false;
+    for (size_t i = 0; i < config->upstream_count; i++) {
+        struct config_upstream *upstream = &config->upstreams[i];
+        char path[READER_PATH_SIZE];
+        (void)snprintf(path, sizeof path, "upstreams.%.255s", upstream->name);
+        finish_urls(upstream);
+        finish_tags(upstream);
+        if (!reader->is_trusted)
+            finish_credentials(reader, upstream, &at, path);
+        has_default = has_default || upstream->is_default;
+    }
+    struct config_upstream *implied = upstream_find(config, slice_of(hub));
+    if (!has_default && implied != NULL && reader->is_hub_implied)
+        implied->is_default = true;
+}

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Addresses, hosts, URLs and booleans of a configuration: checked early, so that a typing error is
+ * refused with its line and not met when it is first used. */
+#include "values.h"
+
+#include <ctype.h>
+#include <stdint.h>
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "oci/name.h"
+
+/* Length of the UTF-8 sequence at the front, 0 when it is none (RFC 3629 4, without the finer
+ * rules on surrogates, which libyaml has). */
+static size_t utf8_length(struct slice text)
+{
+    unsigned char first = (unsigned char)text.data[0];
+    size_t length = first < 0x80                    ? 1
+                    : first >= 0xc2 && first < 0xe0 ? 2
+                    : first >= 0xe0 && first < 0xf0 ? 3
+                    : first >= 0xf0 && first < 0xf5 ? 4
+                                                    : 0;
+    if (length > text.length)
+        return 0;
+    for (size_t i = 1; i < length; i++)
+        if (((unsigned char)text.data[i] & 0xc0) != 0x80)
+            return 0;
+    return length;
+}
+
+bool value_is_text(struct slice text)
+{
+    while (text.length > 0) {
+        unsigned char first = (unsigned char)text.data[0];
+        size_t length = utf8_length(text);
+        bool is_c1_control = length == 2 && first == 0xc2 && (unsigned char)text.data[1] < 0xa0;
+        if (length == 0 || first < 0x20 || first == 0x7f || is_c1_control)
+            return false;
+        text = slice_skip(text, length);
+    }
+    return true;
+}
+
+static bool is_port(struct slice text)
+{
+    uint64_t port = 0;
+    struct error ignored;
+    return text_parse_u64(text, &port, &ignored) == 0 && port <= 65535;
+}
+
+int value_address(struct slice text, char **out, struct error *err)
+{
+    if (slice_starts_with(text, "unix:")) {
+        /* sun_path has 108 bytes. */
+        if (text.length <= 5 || text.length > 5 + 107)
+            return error_set(err, ERR_INVALID, "\"%.*s\": a socket's path has 1 to 107 bytes",
+                             SLICE_PRINT(text));
+        *out = slice_dup(text);
+        return 0;
+    }
+    ptrdiff_t colon = slice_find_last(text, ':');
+    if (colon < 0 || !is_port(slice_skip(text, (size_t)colon + 1)))
+        return error_set(err, ERR_INVALID,
+                         "\"%.*s\" is no address, expected like 0.0.0.0:32000, [::]:32000, "
+                         "localhost:32000 or unix:/path",
+                         SLICE_PRINT(text));
+    struct slice host = slice_from(text.data, (size_t)colon);
+    if (host.length == 0) { /* ":5000", as Go programs write it: every address */
+        *out = mem_alloc(text.length + 5);
+        for (size_t i = 0; i < 4; i++)
+            (*out)[i] = "[::]"[i];
+        for (size_t i = 0; i < text.length; i++)
+            (*out)[4 + i] = text.data[i];
+        (*out)[4 + text.length] = '\0';
+        return 0;
+    }
+    bool is_bracketed = host.data[0] == '[' && host.data[host.length - 1] == ']';
+    if (!is_bracketed && slice_find(host, ':') >= 0)
+        return error_set(err, ERR_INVALID, "\"%.*s\": an IPv6 address is written [%.*s]:PORT",
+                         SLICE_PRINT(text), SLICE_PRINT(host));
+    *out = slice_dup(text);
+    return 0;
+}
+
+int value_host(struct slice text, char **out, struct error *err)
+{
+    AUTO_FREE char *lower = slice_dup(text);
+    for (char *c = lower; *c != '\0'; c++)
+        *c = (char)tolower((unsigned char)*c);
+    if (!registry_is_valid(slice_of(lower)))
+        return error_set(err, ERR_INVALID,
+                         "\"%.*s\" is no host name, expected like "
+                         "registry.example or registry.example:5000",
+                         SLICE_PRINT(text));
+    *out = TAKE(lower);
+    return 0;
+}
+
+int value_url(struct slice text, char **out, struct error *err)
+{
+    size_t scheme = slice_starts_with(text, "https://")  ? 8
+                    : slice_starts_with(text, "http://") ? 7
+                                                         : 0;
+    if (scheme == 0)
+        return error_set(err, ERR_INVALID,
+                         "\"%.*s\" is no URL, expected https:// (or http://) and a host",
+                         SLICE_PRINT(text));
+    if (slice_ends_with(text, "/"))
+        text.length--;
+    AUTO_FREE char *host = NULL;
+    if (text.length <= scheme || value_host(slice_skip(text, scheme), &host, err) != 0)
+        return error_set(err, ERR_INVALID, "\"%.*s\": expected only a host (and port) behind %.*s",
+                         SLICE_PRINT(text), (int)scheme, text.data);
+    *out = slice_dup(text);
+    for (size_t i = scheme; i < text.length; i++)
+        (*out)[i] = host[i - scheme];
+    return 0;
+}
+
+int value_bool(struct slice text, bool *out, struct error *err)
+{
+    static const char *const yes[] = {"true", "yes", "on", "1"};
+    static const char *const no[] = {"false", "no", "off", "0"};
+    for (size_t i = 0; i < sizeof yes / sizeof yes[0]; i++) {
+        if (slice_is_nocase(text, yes[i]) || slice_is_nocase(text, no[i])) {
+            *out = slice_is_nocase(text, yes[i]);
+            return 0;
+        }
+    }
+    return error_set(err, ERR_INVALID, "\"%.*s\" is not true or false", SLICE_PRINT(text));
+}

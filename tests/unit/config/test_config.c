@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Configurations as texts: what they mean, and which problems are found where. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/fd.h"
+#include "config/config.h"
+
+struct result {
+    struct config *config;
+    struct buf problems;
+    struct buf warnings;
+};
+
+/* A memory file has a path under /proc/self/fd. */
+static int load(const char *yaml, const char *const *settings, struct result *result)
+{
+    struct error err;
+    int fd = -1;
+    char path[64];
+    assert_int_equal(fd_memory_file("config", slice_of(yaml), &fd, &err), 0);
+    (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    *result = (struct result){0};
+    buf_init(&result->problems, 65536);
+    buf_init(&result->warnings, 65536);
+    struct config_sources sources = {.file = path, .settings = settings, .is_root = true};
+    int rc = config_load(&sources, &result->config, &result->problems, &result->warnings, &err);
+    fd_close(&fd);
+    return rc;
+}
+
+static void result_free(struct result *result)
+{
+    config_free(&result->config);
+    buf_cleanup(&result->problems);
+    buf_cleanup(&result->warnings);
+}
+
+static void an_empty_file_gives_the_defaults(void **state)
+{
+    (void)state;
+    struct result result;
+    assert_int_equal(load("", NULL, &result), 0);
+    const struct config *config = result.config;
+    assert_int_equal(config->listen_count, 1);
+    assert_string_equal(config->listens[0].address, "localhost:32000");
+    assert_string_equal(config->admin, "127.0.0.1:32001");
+    assert_string_equal(config->storage.path, "/var/lib/entrepot");
+    assert_int_equal(config->storage.cache_limit_percent, 80);
+    assert_int_equal(config->storage.grace_ms, 3600000);
+    assert_int_equal(config->workers, 0);
+    assert_true(config->hosted.may_delete);
+    assert_true(config->log.access);
+    assert_int_equal(config->limits.manifest_size, 4 << 20);
+    assert_int_equal(config->fetch.deadline, 10000);
+    assert_int_equal(config->upstream_count, 1);
+    const struct config_upstream *hub = config_upstream_default(config);
+    assert_non_null(hub);
+    assert_string_equal(hub->name, "docker.io");
+    assert_string_equal(hub->urls.items[0], "https://registry-1.docker.io");
+    const struct config_tag_rule *rule = config_tag_rule(hub, SLICE_LITERAL("latest"));
+    assert_int_equal(rule->ttl_ms, 60000);
+    assert_true(rule->stale_if_error_ms == UINT64_MAX);
+    assert_int_equal(buf_bytes(&result.warnings).length, 0);
+    result_free(&result);
+}
+
+static const char full[] =
+    "listen: [0.0.0.0:32000, { address: \"[::]:5000\", role: mirror }]\n"
+    "admin: none\n"
+    "names: [Registry.Lab.example]\n"
+    "workers: 3\n"
+    "storage: { path: /srv/e, cache_limit: 200GiB, grace: 2h }\n"
+    "upstreams:\n"
+    "  index.docker.io:\n"
+    "    tags:\n"
+    "      - { match: \"v*\", immutable: true }\n"
+    "      - { match: \"*\", ttl: 5m, stale_if_error: 30d }\n"
+    "  ghcr.io: {}\n"
+    "  quay.io:\n"
+    "  lab.example:5000: { url: [http://A.example:5000/, https://b.example], default: true, "
+    "verify: strict, redirects: cdn.example }\n"
+    "hosted: { reserved: [\"acme/*\"], delete: no }\n"
+    "log: { level: debug, format: json, access: false }\n";
+
+static void every_part_of_a_file_is_read(void **state)
+{
+    (void)state;
+    struct result result;
+    int rc = load(full, NULL, &result);
+    if (rc != 0)
+        print_error("%s", buf_text(&result.problems));
+    assert_int_equal(rc, 0);
+    const struct config *config = result.config;
+    assert_int_equal(config->listen_count, 2);
+    assert_false(config->listens[0].is_mirror);
+    assert_true(config->listens[1].is_mirror);
+    assert_null(config->admin);
+    assert_string_equal(config->names.items[0], "registry.lab.example");
+    assert_int_equal(config->workers, 3);
+    assert_true(config->storage.cache_limit == 200ull << 30);
+    assert_int_equal(config->upstream_count, 4);
+    assert_string_equal(config_upstream_default(config)->name, "lab.example:5000");
+    assert_string_equal(config_upstream_default(config)->urls.items[0], "http://a.example:5000");
+    assert_true(config_upstream_default(config)->is_strict);
+    const struct config_upstream *hub = config_upstream_find(config, SLICE_LITERAL("docker.io"));
+    assert_non_null(hub);
+    assert_true(config_tag_rule(hub, SLICE_LITERAL("v1"))->is_immutable);
+    assert_int_equal(config_tag_rule(hub, SLICE_LITERAL("latest"))->ttl_ms, 300000);
+    assert_string_equal(config_upstream_find(config, SLICE_LITERAL("ghcr.io"))->urls.items[0],
+                        "https://ghcr.io");
+    assert_true(config_list_matches(&config->hosted.reserved, SLICE_LITERAL("acme/app")));
+    assert_false(config->hosted.may_delete);
+    assert_int_equal(config->log.level, LOG_DEBUG);
+    result_free(&result);
+}
+
+static void what_is_printed_is_read_back_the_same(void **state)
+{
+    (void)state;
+    static const char *const odd[] = {"storage.path=/srv/with \"quotes\" \\ and # : {",
+                                      "workers=auto", "storage.blob_max=12345678",
+                                      "fetch.hold_time=1234ms", NULL};
+    const char *const *const flags[] = {NULL, odd};
+    for (size_t i = 0; i < 2; i++) {
+        struct result result;
+        assert_int_equal(load(i == 0 ? "" : full, flags[i], &result), 0);
+        AUTO_BUF struct buf once;
+        AUTO_BUF struct buf twice;
+        buf_init(&once, 1 << 20);
+        buf_init(&twice, 1 << 20);
+        config_print(result.config, true, &once);
+        struct config *again = NULL;
+        struct error err = {0};
+        int rc = config_parse(buf_bytes(&once), &again, &err);
+        if (rc != 0)
+            print_error("%s\n%s", err.text, buf_text(&once));
+        assert_int_equal(rc, 0);
+        config_print(again, true, &twice);
+        assert_string_equal(buf_text(&once), buf_text(&twice));
+        config_free(&again);
+        result_free(&result);
+    }
+}
+
+static void passwords_are_printed_only_when_asked_for(void **state)
+{
+    (void)state;
+    char secret[] = "/tmp/entrepot-test-XXXXXX";
+    int fd = mkstemp(secret);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, "s3cr3t\n", 7), 7);
+    assert_int_equal(fchmod(fd, 0644), 0);
+    char yaml[256];
+    (void)snprintf(yaml, sizeof yaml,
+                   "upstreams: { docker.io: { username: me, password_file: %s } }\n", secret);
+    struct result result;
+    assert_int_equal(load(yaml, NULL, &result), 0);
+    assert_string_equal(result.config->upstreams[0].password, "s3cr3t");
+    assert_non_null(strstr(buf_text(&result.warnings), "chmod"));
+    assert_non_null(strstr(buf_text(&result.warnings), "expose: true"));
+    AUTO_BUF struct buf without;
+    AUTO_BUF struct buf with;
+    buf_init(&without, 65536);
+    buf_init(&with, 65536);
+    config_print(result.config, false, &without);
+    config_print(result.config, true, &with);
+    assert_null(strstr(buf_text(&without), "s3cr3t"));
+    assert_non_null(strstr(buf_text(&with), "password: \"s3cr3t\""));
+    struct config *parsed = NULL;
+    struct error err;
+    assert_int_equal(config_parse(buf_bytes(&with), &parsed, &err), 0);
+    assert_string_equal(parsed->upstreams[0].password, "s3cr3t");
+    config_free(&parsed);
+    result_free(&result);
+    assert_int_equal(close(fd), 0);
+    assert_int_equal(unlink(secret), 0);
+}
+
+/* A text, and what must be said about it: each a part of the problems, up to four. */
+struct wrong {
+    const char *yaml;
+    const char *said[4];
+};
+
+static const struct wrong wrongs[] = {
+    {"storag:\n  path: x\n", {":1:1: storag: there is no such setting, did you mean storage?"}},
+    {"path: /x\n", {"did you mean storage.path?"}},
+    {"storage:\n  pat: /x\n", {":2:3: storage.pat: ", "did you mean storage.path?"}},
+    {"storage:\n  path: [a, b]\n", {":2:9: storage.path: one value is expected, not a list"}},
+    {"storage: 5\n", {":1:10: ", "settings (key: value) are expected here"}},
+    {"workers: 65\n", {":1:10: workers: \"65\"", "auto or a number from 1 to 64"}},
+    {"workers: -1\n", {"workers"}},
+    {"workers: 1\nworkers: 2\n", {":2:1: ", "workers is there twice, first in line 1"}},
+    {"listen: 32000\n", {":1:9: listen: \"32000\" is no address"}},
+    {"listen: \"::1:32000\"\n", {"an IPv6 address is written [::1]:PORT"}},
+    {"listen: []\n", {"0 entries, expected 1 to 16"}},
+    {"listen: { address: \"a:1\", role: mirrow }\n", {"expected full or mirror"}},
+    {"storage:\n  grace: 1s\n", {":2:10: storage.grace: \"1s\"", "at least 1m"}},
+    {"storage:\n  cache_limit: 120%\n", {"1% to 99%"}},
+    {"log: { level: loud }\n", {"expected error, warn, info or debug"}},
+    {"log: { access: maybe }\n", {"not true or false"}},
+    {"workers: x\nlog: { level: loud }\nfoo: 1\n", {":1:10:", ":2:15:", ":3:1:"}},
+    {"a: &x 1\nb: *x\n", {":1:4: anchors"}},
+    {"a: !!str 1\n", {"tags"}},
+    {"a: [\n", {"this is not YAML"}},
+    {"--- {}\n--- {}\n", {"only one document"}},
+    {"- a\n", {":1:1: ", "expected here"}},
+    {"[[[[[[[[[[[[[[[[[[[[[[[[", {"nested too deep"}},
+    {"upstreams: { \"http://x\": {} }\n", {"is no host name"}},
+    {"upstreams: { ghcr.io: 5 }\n", {"settings are expected here"}},
+    {"upstreams: { ghcr.io: { ulr: x } }\n", {"upstreams.ghcr.io.ulr: ", "did you mean url?"}},
+    {"upstreams: { ghcr.io: { url: ghcr.io } }\n", {"is no URL"}},
+    {"upstreams: { ghcr.io: { url: https://user@ghcr.io } }\n", {"expected only a host"}},
+    {"upstreams: { ghcr.io: { url: https://ghcr.io/path } }\n", {"expected only a host"}},
+    {"upstreams: { ghcr.io: { password: x } }\n", {"password_file"}},
+    {"upstreams: { ghcr.io: { username: x } }\n", {"only allowed together"}},
+    {"upstreams: { ghcr.io: { username: x, password_file: /nonexistent/x } }\n",
+     {"/nonexistent/x"}},
+    {"upstreams: { a.io: { default: true }, b.io: { default: true } }\n",
+     {"upstreams.b.io.default: a.io is the default already"}},
+    {"upstreams: { docker.io: {}, index.docker.io: {} }\n", {"docker.io is there already"}},
+    {"upstreams: { a.io: { tags: [ { ttl: x } ] } }\n", {"upstreams.a.io.tags[0].ttl: \"x\""}},
+    {"upstreams: { a.io: { tags: [ { tll: 5s } ] } }\n", {"did you mean ttl?"}},
+    {"names: [ghcr.io]\nupstreams: { ghcr.io: {} }\n", {":1:8: names: ghcr.io is an upstream"}},
+    {"limits: { request_line: 64KiB }\n", {":1:25: limits.request_line: it is more than"}},
+    {"fetch: { head_timeout: 21s }\n", {"at most 20s"}},
+};
+
+static void problems_say_where_and_what_was_expected(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof wrongs / sizeof wrongs[0]; i++) {
+        struct result result;
+        int rc = load(wrongs[i].yaml, NULL, &result);
+        const char *problems = buf_text(&result.problems);
+        for (size_t k = 0; k < 4 && wrongs[i].said[k] != NULL; k++) {
+            if (strstr(problems, wrongs[i].said[k]) == NULL)
+                fail_msg("%s\nsaid: %s\nnot: %s", wrongs[i].yaml, problems, wrongs[i].said[k]);
+        }
+        assert_int_equal(rc, -ERR_INVALID);
+        assert_null(result.config);
+        result_free(&result);
+    }
+}
+
+static void a_file_over_a_mebibyte_is_refused(void **state)
+{
+    (void)state;
+    size_t length = (1u << 20) + 1;
+    AUTO_FREE char *text = mem_zalloc(length + 1, 1);
+    memset(text, '#', length);
+    struct result result;
+    assert_int_equal(load(text, NULL, &result), -ERR_INVALID);
+    assert_non_null(strstr(buf_text(&result.problems), "longer than 1048576 bytes"));
+    result_free(&result);
+}
+
+static void a_missing_file_is_a_problem(void **state)
+{
+    (void)state;
+    AUTO_BUF struct buf problems;
+    AUTO_BUF struct buf warnings;
+    buf_init(&problems, 65536);
+    buf_init(&warnings, 65536);
+    struct config_sources sources = {.file = "/nonexistent/entrepot.yaml"};
+    struct config *config = NULL;
+    struct error err;
+    assert_int_equal(config_load(&sources, &config, &problems, &warnings, &err), -ERR_INVALID);
+    assert_non_null(strstr(buf_text(&problems), "/nonexistent/entrepot.yaml"));
+}
+
+/* "#key: value" lines of the example, without the mark. */
+static void uncomment(struct slice text, struct buf *out)
+{
+    struct slice line;
+    while (slice_split(&text, '\n', &line)) {
+        ptrdiff_t mark = slice_find(line, '#');
+        bool is_setting = mark >= 0 && (size_t)mark + 1 < line.length &&
+                          line.data[mark + 1] >= 'a' && line.data[mark + 1] <= 'z';
+        if (slice_is(line, "#upstreams:"))
+            return;
+        if (is_setting) {
+            buf_append(out, line.data, (size_t)mark);
+            line = slice_skip(line, (size_t)mark + 1);
+        }
+        buf_append_slice(out, line);
+        buf_append_byte(out, '\n');
+    }
+}
+
+static void the_example_is_right_and_gives_the_defaults(void **state)
+{
+    (void)state;
+    AUTO_BUF struct buf example;
+    AUTO_BUF struct buf bare;
+    AUTO_BUF struct buf expected;
+    buf_init(&example, 65536);
+    buf_init(&bare, 65536);
+    buf_init(&expected, 65536);
+    config_print_example(&example);
+    uncomment(buf_bytes(&example), &bare);
+    struct result result;
+    assert_int_equal(load("", NULL, &result), 0);
+    config_print(result.config, true, &expected);
+    result_free(&result);
+    const char *texts[] = {buf_text(&example), buf_text(&bare)};
+    for (size_t i = 0; i < 2; i++) {
+        AUTO_BUF struct buf printed;
+        buf_init(&printed, 65536);
+        int rc = load(texts[i], NULL, &result);
+        if (rc != 0)
+            print_error("%s", buf_text(&result.problems));
+        assert_int_equal(rc, 0);
+        config_print(result.config, true, &printed);
+        assert_string_equal(buf_text(&printed), buf_text(&expected));
+        result_free(&result);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_empty_file_gives_the_defaults),
+        cmocka_unit_test(every_part_of_a_file_is_read),
+        cmocka_unit_test(what_is_printed_is_read_back_the_same),
+        cmocka_unit_test(passwords_are_printed_only_when_asked_for),
+        cmocka_unit_test(problems_say_where_and_what_was_expected),
+        cmocka_unit_test(a_file_over_a_mebibyte_is_refused),
+        cmocka_unit_test(a_missing_file_is_a_problem),
+        cmocka_unit_test(the_example_is_right_and_gives_the_defaults),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Environment, REGISTRY_* variables and --set: what wins, what is refused. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/fd.h"
+#include "config/config.h"
+
+struct result {
+    struct config *config;
+    struct buf problems;
+    struct buf warnings;
+};
+
+static int load(const char *yaml, const char *const *environment, const char *const *settings,
+                struct result *result)
+{
+    struct error err;
+    int fd = -1;
+    char path[64];
+    assert_int_equal(fd_memory_file("config", slice_of(yaml), &fd, &err), 0);
+    (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    *result = (struct result){0};
+    buf_init(&result->problems, 65536);
+    buf_init(&result->warnings, 65536);
+    struct config_sources sources = {
+        .file = path, .settings = settings, .environment = environment, .is_root = false};
+    int rc = config_load(&sources, &result->config, &result->problems, &result->warnings, &err);
+    fd_close(&fd);
+    return rc;
+}
+
+static void result_free(struct result *result)
+{
+    config_free(&result->config);
+    buf_cleanup(&result->problems);
+    buf_cleanup(&result->warnings);
+}
+
+static void flag_wins_over_environment_over_file(void **state)
+{
+    (void)state;
+    const char *const environment[] = {"ENTREPOT_STORAGE_PATH=/env", "ENTREPOT_WORKERS=2",
+                                       "ENTREPOT_NAMES=a.example, b.example", "PATH=/bin", NULL};
+    const char *const settings[] = {"workers=5", NULL};
+    struct result result;
+    assert_int_equal(
+        load("storage: { path: /file, grace: 2h }\nworkers: 9\n", environment, settings, &result),
+        0);
+    assert_string_equal(result.config->storage.path, "/env");
+    assert_int_equal(result.config->storage.grace_ms, 7200000);
+    assert_int_equal(result.config->workers, 5);
+    assert_int_equal(result.config->names.count, 2);
+    assert_string_equal(result.config->names.items[1], "b.example");
+    result_free(&result);
+}
+
+static void unknown_variables_of_ours_warn_and_those_of_kubernetes_do_not(void **state)
+{
+    (void)state;
+    const char *const environment[] = {"ENTREPOT_STORAGE_PTH=/x", "ENTREPOT_PORT=tcp://1.2.3.4:1",
+                                       "ENTREPOT_SERVICE_HOST=1.2.3.4",
+                                       "REGISTRY_PORT_5000_TCP=tcp://1.2.3.4:5000", NULL};
+    struct result result;
+    assert_int_equal(load("", environment, NULL, &result), 0);
+    assert_string_equal(buf_text(&result.warnings), "ENTREPOT_STORAGE_PTH: there is no such "
+                                                    "setting; it is ignored\n");
+    result_free(&result);
+}
+
+static void variables_of_the_stock_registry_are_understood(void **state)
+{
+    (void)state;
+    const char *const environment[] = {
+        "REGISTRY_HTTP_ADDR=:5000",
+        "REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY=/var/lib/registry",
+        "REGISTRY_STORAGE_DELETE_ENABLED=yes",
+        "REGISTRY_PROXY_REMOTEURL=https://registry-1.docker.io",
+        "REGISTRY_PROXY_USERNAME=me",
+        "REGISTRY_PROXY_PASSWORD=secret",
+        "REGISTRY_LOG_LEVEL=debug",
+        NULL};
+    struct result result;
+    assert_int_equal(load("", environment, NULL, &result), 0);
+    assert_string_equal(result.config->listens[0].address, "[::]:5000");
+    assert_string_equal(result.config->storage.path, "/var/lib/registry");
+    assert_true(result.config->hosted.may_delete);
+    assert_int_equal(result.config->upstream_count, 1);
+    const struct config_upstream *upstream = config_upstream_default(result.config);
+    assert_string_equal(upstream->name, "docker.io");
+    assert_string_equal(upstream->password, "secret");
+    assert_non_null(strstr(buf_text(&result.warnings), "REGISTRY_LOG_LEVEL: "));
+    result_free(&result);
+}
+
+static void a_proxied_registry_becomes_the_default_upstream(void **state)
+{
+    (void)state;
+    const char *const environment[] = {"REGISTRY_PROXY_REMOTEURL=http://Harbor.example:8080/",
+                                       "REGISTRY_PROXY_TTL=168h0m0s", NULL};
+    struct result result;
+    assert_int_equal(load("upstreams: { docker.io: {} }\n", environment, NULL, &result), 0);
+    assert_int_equal(result.config->upstream_count, 2);
+    assert_string_equal(config_upstream_default(result.config)->name, "harbor.example:8080");
+    assert_string_equal(config_upstream_default(result.config)->urls.items[0],
+                        "http://harbor.example:8080");
+    result_free(&result);
+}
+
+static void what_would_open_a_registry_is_refused(void **state)
+{
+    (void)state;
+    static const char *const variables[] = {
+        "REGISTRY_AUTH=htpasswd",
+        "REGISTRY_AUTH_HTPASSWD_PATH=/x",
+        "REGISTRY_HTTP_TLS_CERTIFICATE=/x",
+        "REGISTRY_STORAGE=s3",
+        "REGISTRY_STORAGE_S3_BUCKET=x",
+        "REGISTRY_STORAGE_MAINTENANCE_READONLY_ENABLED=true",
+        "REGISTRY_PROXY_REMOTEURL=registry-1.docker.io",
+        "ENTREPOT_WORKERS=none",
+    };
+    for (size_t i = 0; i < sizeof variables / sizeof variables[0]; i++) {
+        const char *const environment[] = {variables[i], NULL};
+        struct result result;
+        assert_int_equal(load("", environment, NULL, &result), -ERR_INVALID);
+        char name[128] = {0};
+        struct slice rest = slice_of(variables[i]);
+        struct slice first;
+        assert_true(slice_split(&rest, '=', &first));
+        memcpy(name, first.data, first.length);
+        assert_non_null(strstr(buf_text(&result.problems), name));
+        result_free(&result);
+    }
+}
+
+static void flags_reach_into_upstreams(void **state)
+{
+    (void)state;
+    const char *const settings[] = {"upstreams.docker.io.url=http://127.0.0.1:5001",
+                                    "upstreams.ghcr.io.expose=true", "upstreams.b.io.default=true",
+                                    NULL};
+    struct result result;
+    assert_int_equal(load("", NULL, settings, &result), 0);
+    assert_int_equal(result.config->upstream_count, 3);
+    assert_string_equal(result.config->upstreams[0].urls.items[0], "http://127.0.0.1:5001");
+    assert_true(result.config->upstreams[1].expose);
+    assert_string_equal(config_upstream_default(result.config)->name, "b.io");
+    result_free(&result);
+
+    const char *const none[] = {"upstreams={}", NULL};
+    assert_int_equal(load("", NULL, none, &result), 0);
+    assert_int_equal(result.config->upstream_count, 0);
+    assert_null(config_upstream_default(result.config));
+    result_free(&result);
+}
+
+static void wrong_flags_are_refused(void **state)
+{
+    (void)state;
+    static const char *const flags[][2] = {
+        {"workers", "expected KEY=VALUE"},
+        {"storage.pth=x",
+         "--set storage.pth: there is no such setting, did you mean storage.path?"},
+        {"limits.connections=x", "--set limits.connections: limits.connections: \"x\""},
+        {"upstreams.ghcr.io.ulr=x", "expected upstreams.NAME.KEY=VALUE"},
+        {"storage.path=a\x01", "control characters"},
+        {"storage.path=a\xff", "not UTF-8"},
+    };
+    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
+        const char *const settings[] = {flags[i][0], NULL};
+        struct result result;
+        assert_int_equal(load("", NULL, settings, &result), -ERR_INVALID);
+        if (strstr(buf_text(&result.problems), flags[i][1]) == NULL)
+            fail_msg("%s: %s", flags[i][0], buf_text(&result.problems));
+        result_free(&result);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(flag_wins_over_environment_over_file),
+        cmocka_unit_test(unknown_variables_of_ours_warn_and_those_of_kubernetes_do_not),
+        cmocka_unit_test(variables_of_the_stock_registry_are_understood),
+        cmocka_unit_test(a_proxied_registry_becomes_the_default_upstream),
+        cmocka_unit_test(what_would_open_a_registry_is_refused),
+        cmocka_unit_test(flags_reach_into_upstreams),
+        cmocka_unit_test(wrong_flags_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
