@@ -95,6 +95,9 @@ void message_encode(enum message_type type, const void *message, struct buf *out
  * than we know are skipped: a newer sender. ERR_INVALID. */
 int message_decode(enum message_type type, struct slice body, void *out_message, struct error *err);
 
+/* Whether message_decode would take it. */
+bool message_is_valid(enum message_type type, struct slice body);
+
 /* The descriptors of a manifest in binary, for the `references` fields. */
 void reference_list_encode(const struct manifest *manifest, struct buf *out);
 struct reference {

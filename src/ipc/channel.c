@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A channel on the loop: reads always, writes at once when nothing waits, else from a queue.
+ *
+ *   OPEN ──── sending fails ──────► DEAF: what is sent is dropped; what the other side had
+ *    │                               │    already sent is still read
+ *    │ end of file, nonsense         │ end of file (sure to come: our side is shut down)
+ *    ▼                               ▼
+ *   CLOSED: on_closed was called once; nothing happens any more
+ *
+ * A queued GREW is overwritten by a newer one of the same request, as long as no TAKEN for that
+ * request waits behind it: the level belongs to the spool that was announced last before it.
+ * Memory of a channel that is freed inside its own callback goes after the turn.
+ */
+#include "ipc/channel.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/list.h"
+#include "frame.h"
+#include "net/loop.h"
+
+#define MESSAGES_PER_TURN 64
+#define RETRY_MS          10
+/* A scratch buffer larger than this is not kept. */
+#define SCRATCH_KEPT FRAME_INLINE_MAX
+
+enum channel_state {
+    CHANNEL_OPEN,
+    CHANNEL_DEAF,
+    CHANNEL_CLOSED,
+};
+
+struct queued {
+    struct list link;
+    struct frame frame; /* owns body and descriptors */
+    uint64_t request;   /* of GREW and TAKEN */
+};
+
+struct channel {
+    struct loop *loop; /* borrowed: outlives its channels */
+    const struct channel_handler *handler;
+    void *arg;
+    int fd;
+    enum channel_state state;
+    struct watch *watch;
+    struct timer *retry;
+    struct list queue; /* of struct queued, in order */
+    size_t queued;
+    struct buf scratch; /* of what is being encoded */
+    char *buffer;       /* FRAME_BUFFER_SIZE, for receiving */
+    bool is_in_callback;
+    bool is_freed;
+};
+
+int channel_pair(int out_fds[2], struct error *err)
+{
+    int fds[2];
+
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) != 0) {
+        return error_set_errno(err, errno, "making a channel");
+    }
+    out_fds[0] = fds[0];
+    out_fds[1] = fds[1];
+    return 0;
+}
+
+static void queued_free(struct channel *channel, struct queued *queued)
+{
+    list_remove(&queued->link);
+    channel->queued--;
+    frame_cleanup(&queued->frame);
+    mem_free(queued);
+}
+
+static void drop_queue(struct channel *channel)
+{
+    LIST_EACH (link, &channel->queue) {
+        queued_free(channel, LIST_ITEM(link, struct queued, link));
+    }
+}
+
+static void update_watch(struct channel *channel)
+{
+    unsigned events = WATCH_READ;
+
+    if (channel->state == CHANNEL_CLOSED || channel->is_freed) {
+        events = WATCH_NONE;
+    } else if (!list_is_empty(&channel->queue) && !timer_is_running(channel->retry)) {
+        events = WATCH_READ | WATCH_WRITE;
+    }
+    watch_set(channel->watch, events);
+}
+
+/* Nothing can be sent any more. The end of file that on_closed waits for follows surely. */
+static void go_deaf(struct channel *channel)
+{
+    if (channel->state == CHANNEL_OPEN) {
+        channel->state = CHANNEL_DEAF;
+        (void)shutdown(channel->fd, SHUT_RDWR);
+    }
+    drop_queue(channel);
+}
+
+/* Sends from the queue until it is empty or the socket is full. */
+static enum frame_result write_queue(struct channel *channel)
+{
+    while (!list_is_empty(&channel->queue)) {
+        struct queued *first = LIST_ITEM(channel->queue.next, struct queued, link);
+        enum frame_result result = frame_send(channel->fd, &first->frame);
+        if (result == FRAME_BROKEN) {
+            go_deaf(channel);
+        } else if (result != FRAME_DONE) {
+            return result;
+        } else {
+            queued_free(channel, first);
+        }
+    }
+    return FRAME_DONE;
+}
+
+static void on_writable(struct channel *channel)
+{
+    if (write_queue(channel) == FRAME_RETRY) {
+        timer_start(channel->retry, RETRY_MS);
+    }
+    update_watch(channel);
+}
+
+static void on_retry(void *arg)
+{
+    struct channel *channel = (struct channel *)arg;
+
+    on_writable(channel);
+}
+
+static void close_channel(struct channel *channel)
+{
+    channel->state = CHANNEL_CLOSED;
+    drop_queue(channel);
+    timer_stop(channel->retry);
+    update_watch(channel);
+    channel->handler->on_closed(channel, channel->arg);
+}
+
+static void on_readable(struct channel *channel)
+{
+    for (int i = 0; i < MESSAGES_PER_TURN; i++) {
+        struct frame frame;
+        enum frame_result result = frame_receive(channel->fd, channel->buffer, &frame);
+        if (result == FRAME_BROKEN) {
+            close_channel(channel);
+            return;
+        }
+        if (result != FRAME_DONE) {
+            return;
+        }
+        channel->handler->on_message(channel, frame.type, frame.body, &frame.fd, channel->arg);
+        frame_cleanup(&frame);
+        if (channel->is_freed) {
+            return;
+        }
+    }
+}
+
+static void on_event(unsigned ready, void *arg)
+{
+    struct channel *channel = (struct channel *)arg;
+
+    if ((ready & WATCH_WRITE) != 0) {
+        on_writable(channel);
+    }
+    if ((ready & WATCH_READ) != 0) {
+        channel->is_in_callback = true;
+        on_readable(channel);
+        channel->is_in_callback = false;
+    }
+}
+
+struct channel *channel_new(struct loop *loop, int *fd, const struct channel_handler *handler,
+                            void *arg)
+{
+    struct channel *channel = NEW(struct channel);
+
+    channel->loop = loop;
+    channel->handler = handler;
+    channel->arg = arg;
+    channel->fd = fd_take(fd);
+    channel->buffer = (char *)mem_alloc(FRAME_BUFFER_SIZE);
+    list_init(&channel->queue);
+    buf_init(&channel->scratch, FRAME_BODY_MAX);
+    channel->retry = timer_new(loop, on_retry, channel);
+    channel->watch = watch_new(loop, channel->fd, on_event, channel);
+    update_watch(channel);
+    return channel;
+}
+
+static void destroy(void *arg)
+{
+    struct channel *channel = (struct channel *)arg;
+
+    timer_free(&channel->retry);
+    watch_free(&channel->watch);
+    fd_close(&channel->fd);
+    buf_cleanup(&channel->scratch);
+    mem_free(channel->buffer);
+    mem_free(channel);
+}
+
+void channel_free(struct channel **address)
+{
+    struct channel *channel = *address;
+
+    *address = NULL;
+    if (channel == NULL || channel->is_freed) {
+        return;
+    }
+    channel->is_freed = true;
+    drop_queue(channel);
+    timer_stop(channel->retry);
+    update_watch(channel);
+    if (channel->is_in_callback) {
+        loop_defer(channel->loop, destroy, channel);
+    } else {
+        destroy(channel);
+    }
+}
+
+/* The number by which GREW and TAKEN are matched; 0 for others. */
+static uint64_t request_of(enum message_type type, const void *message)
+{
+    if (type == MESSAGE_GREW) {
+        return ((const struct message_grew *)message)->request;
+    }
+    if (type == MESSAGE_TAKEN) {
+        return ((const struct message_taken *)message)->request;
+    }
+    return 0;
+}
+
+/* The queued GREW that a newer one may overwrite, or NULL. */
+static struct queued *find_grew(struct channel *channel, uint64_t request)
+{
+    for (struct list *link = channel->queue.previous; link != &channel->queue;
+         link = link->previous) {
+        struct queued *queued = LIST_ITEM(link, struct queued, link);
+        bool is_same = queued->request == request;
+        if (is_same && queued->frame.type == MESSAGE_GREW) {
+            return queued;
+        }
+        if (is_same && queued->frame.type == MESSAGE_TAKEN) {
+            return NULL;
+        }
+    }
+    return NULL;
+}
+
+static struct queued *queued_new(struct frame frame, uint64_t request)
+{
+    size_t length = frame.body.length;
+    /* the body lies behind the struct */
+    struct queued *queued = (struct queued *)mem_alloc(sizeof(struct queued) + length);
+    char *place = (char *)(queued + 1);
+
+    queued->frame = frame;
+    queued->request = request;
+    if (length > 0) {
+        memcpy(place, frame.body.data, length);
+    }
+    queued->frame.body = slice_from(place, length);
+    return queued;
+}
+
+/* The body is still the scratch buffer's and the descriptor the caller's. */
+static void enqueue(struct channel *channel, struct frame frame, uint64_t request)
+{
+    struct error err;
+    int fd = -1;
+
+    if (frame.fd >= 0 && fd_dup(frame.fd, &fd, &err) != 0) {
+        /* without its descriptor the message would be a lie */
+        fd_close(&frame.payload_fd);
+        go_deaf(channel);
+        return;
+    }
+    frame.fd = fd;
+    struct queued *queued = queued_new(frame, request);
+    struct queued *older = frame.type == MESSAGE_GREW ? find_grew(channel, request) : NULL;
+    if (older != NULL) {
+        list_append(&older->link, &queued->link); /* just before it */
+        queued_free(channel, older);
+    } else {
+        list_append(&channel->queue, &queued->link);
+    }
+    channel->queued++;
+}
+
+/* Straight to the socket; what it does not take now is queued. */
+static void send_frame(struct channel *channel, struct frame *frame, uint64_t request)
+{
+    enum frame_result result = FRAME_LATER;
+
+    if (list_is_empty(&channel->queue)) {
+        result = frame_send(channel->fd, frame);
+    }
+    if (result == FRAME_DONE) {
+        fd_close(&frame->payload_fd);
+        return;
+    }
+    if (result == FRAME_BROKEN) {
+        fd_close(&frame->payload_fd);
+        go_deaf(channel);
+        return;
+    }
+    enqueue(channel, *frame, request);
+    if (result == FRAME_RETRY) {
+        timer_start(channel->retry, RETRY_MS);
+    }
+}
+
+void channel_send(struct channel *channel, enum message_type type, const void *message, int fd)
+{
+    CHECK(!channel->is_freed);
+    if (channel->state != CHANNEL_OPEN) {
+        return;
+    }
+    buf_clear(&channel->scratch);
+    message_encode(type, message, &channel->scratch);
+    CHECK(!channel->scratch.is_over);
+    struct frame frame = {
+        .type = type, .body = buf_bytes(&channel->scratch), .fd = fd, .payload_fd = -1};
+    send_frame(channel, &frame, request_of(type, message));
+    if (channel->scratch.capacity > SCRATCH_KEPT) {
+        buf_cleanup(&channel->scratch);
+    }
+    update_watch(channel);
+}
+
+size_t channel_queued(const struct channel *channel)
+{
+    return channel->queued;
+}
+
+void channel_flush(struct channel *channel, unsigned wait_ms)
+{
+    uint64_t deadline = clock_mono_us() + (uint64_t)wait_ms * 1000;
+
+    for (;;) {
+        enum frame_result result = write_queue(channel);
+        uint64_t now = clock_mono_us();
+        if (result == FRAME_DONE || now >= deadline) {
+            break;
+        }
+        int left_ms = (int)((deadline - now) / 1000) + 1;
+        struct pollfd ready = {.fd = channel->fd, .events = POLLOUT};
+        bool is_full = result == FRAME_LATER;
+        int count = poll(&ready, is_full ? 1 : 0, is_full ? left_ms : RETRY_MS);
+        if (is_full && count == 0) {
+            break;
+        }
+    }
+    update_watch(channel);
+}
