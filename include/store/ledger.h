@@ -74,6 +74,9 @@ void repository_put(struct ledger_txn *txn, struct slice origin, struct slice na
 typedef bool repository_each_fn(struct slice name, const struct repository *repository, void *arg);
 void repository_each(struct ledger_txn *txn, struct slice origin, struct slice last,
                      repository_each_fn *each, void *arg);
+/* Whose id this is; links are found by id. */
+bool repository_name(struct ledger_txn *txn, uint32_t id, struct slice *out_origin,
+                     struct slice *out_name);
 /* Are there hosted repositories whose name is `first`, or begins with it and a slash? */
 bool repository_any_hosted_below(struct ledger_txn *txn, struct slice first);
 
@@ -147,8 +150,10 @@ void referred_put(struct ledger_txn *txn, uint32_t repository, const struct dige
 void referred_delete(struct ledger_txn *txn, uint32_t repository, const struct digest *digest,
                      const struct digest *parent);
 bool referred_any(struct ledger_txn *txn, uint32_t repository, const struct digest *digest);
-/* The size that a verified manifest of the repository gives for this digest; false: no manifest
- * names it. */
+/* In any repository. */
+bool referred_anywhere(struct ledger_txn *txn, const struct digest *digest);
+/* A manifest of the repository that names this digest; its record says with which size. False: none
+ * does. */
 bool referred_find_parent(struct ledger_txn *txn, uint32_t repository, const struct digest *digest,
                           struct digest *out_parent);
 
@@ -190,7 +195,7 @@ void journal_add(struct ledger_txn *txn, const struct journal_entry *entry);
 /* Entries with a number over `after`; false from `each` stops. */
 typedef bool journal_each_fn(const struct journal_entry *entry, void *arg);
 void journal_each(struct ledger_txn *txn, uint64_t after, journal_each_fn *each, void *arg);
-/* Delete entries older than `before_ms`, at most `limit`. */
-void journal_trim(struct ledger_txn *txn, uint64_t before_ms, unsigned limit);
+/* Delete entries older than `before_ms`, at most `limit`; returns how many. */
+unsigned journal_trim(struct ledger_txn *txn, uint64_t before_ms, unsigned limit);
 
 #endif

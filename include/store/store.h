@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "oci/digest.h"
 #include "oci/upload_id.h"
@@ -29,6 +30,9 @@ enum store_place {
 /* Make what is missing (master, before it drops privilege), write `layout`. ERR_UNSUPPORTED: a
  * layout newer than we know, a network file system, folders on several file systems; ERR_IO. */
 int store_prepare(const char *root, struct error *err);
+/* Give ROOT, its folders and `layout` to the user the server will run as (master, before it drops
+ * privilege; not what is in the folders). */
+int store_give(const char *root, uid_t user, gid_t group, struct error *err);
 int store_open(const char *root, struct store **out, struct error *err);
 void store_close(struct store **store);
 const char *store_ledger_folder(const struct store *store);
@@ -37,8 +41,8 @@ const char *store_ledger_folder(const struct store *store);
 int store_lock(struct store *store, unsigned wait_ms, struct error *err);
 
 /* ---- blobs ---- */
-/* Open for reading. ERR_NOT_FOUND; ERR_CORRUPT when it is no regular file or its size is not `size`
- * (UINT64_MAX: any). */
+/* Open for reading; out_size may be NULL. ERR_NOT_FOUND; ERR_CORRUPT when it is no regular file or
+ * its size is not `size` (UINT64_MAX: any). */
 int store_blob_open(struct store *store, const struct digest *digest, uint64_t size, int *out_fd,
                     uint64_t *out_size, struct error *err);
 /* Rename PLACE/name over the final name. Source gone and the target has this inode: done already.

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Blobs: digest → size and state of a file under blobs/. */
+#include "ledger_table.h"
+#include "records.h"
+#include "store/ledger.h"
+
+#define FLAG_PUBLIC 1u
+
+static void make_key(struct record *key, const struct digest *digest)
+{
+    record_init(key);
+    record_add_digest(key, digest);
+}
+
+bool blob_find(struct ledger_txn *txn, const struct digest *digest, struct blob_record *out)
+{
+    struct record key;
+    make_key(&key, digest);
+    struct slice value;
+    if (!ledger_get(txn, TABLE_BLOB, record_bytes(&key), &value))
+        return false;
+    struct record_reader reader;
+    record_read_value(&reader, value);
+    out->size = record_u64(&reader);
+    out->where = (enum blob_where)record_u8(&reader);
+    out->is_public = (record_u8(&reader) & FLAG_PUBLIC) != 0;
+    out->kept_since_ms = record_u64(&reader);
+    out->stored_ms = record_u64(&reader);
+    if (reader.is_bad)
+        ledger_set_corrupt(txn, "blob");
+    return !reader.is_bad;
+}
+
+void blob_put(struct ledger_txn *txn, const struct digest *digest, const struct blob_record *record)
+{
+    struct record key;
+    make_key(&key, digest);
+    struct record value;
+    record_init_value(&value);
+    record_add_u64(&value, record->size);
+    record_add_u8(&value, (uint8_t)record->where);
+    record_add_u8(&value, record->is_public ? FLAG_PUBLIC : 0);
+    record_add_u64(&value, record->kept_since_ms);
+    record_add_u64(&value, record->stored_ms);
+    ledger_put(txn, TABLE_BLOB, record_bytes(&key), record_bytes(&value));
+}
+
+bool blob_delete(struct ledger_txn *txn, const struct digest *digest)
+{
+    struct record key;
+    make_key(&key, digest);
+    return ledger_delete(txn, TABLE_BLOB, record_bytes(&key));
+}

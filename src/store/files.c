@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Unfinished files: uploads/ and spool/, and their names. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/random.h"
+#include "base/text.h"
+#include "layout.h"
+
+/* Names come in messages: nothing that leaves the folder. */
+static int check_name(const char *name, struct error *err)
+{
+    size_t length = strlen(name);
+    if (length == 0 || length >= STORE_NAME_SIZE || name[0] == '.' || strchr(name, '/') != NULL)
+        return error_set(err, ERR_INVALID, "bad name of a file");
+    return 0;
+}
+
+int store_file_create(struct store *store, enum store_place place, const char *name, int *out_fd,
+                      struct error *err)
+{
+    int result = check_name(name, err);
+    if (result != 0)
+        return result;
+    int fd = openat(layout_place(store, place), name,
+                    O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, LAYOUT_FILE_MODE);
+    if (fd < 0 && errno == EEXIST)
+        return error_set(err, ERR_CONFLICT, "file %s is there already", name);
+    if (fd < 0)
+        return error_set_errno(err, errno, "cannot make file %s", name);
+    *out_fd = fd;
+    return 0;
+}
+
+int store_file_open(struct store *store, enum store_place place, const char *name, int *out_fd,
+                    struct error *err)
+{
+    int result = check_name(name, err);
+    if (result != 0)
+        return result;
+    int fd = openat(layout_place(store, place), name, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0)
+        return error_set_errno(err, errno, "cannot open file %s", name);
+    *out_fd = fd;
+    return 0;
+}
+
+int store_file_reopen_readonly(int fd, int *out_fd, struct error *err)
+{
+    char path[32];
+    (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    int again = open(path, O_RDONLY | O_CLOEXEC);
+    if (again < 0)
+        return error_set_errno(err, errno, "cannot open a file again");
+    *out_fd = again;
+    return 0;
+}
+
+int store_file_remove(struct store *store, enum store_place place, const char *name,
+                      struct error *err)
+{
+    int result = check_name(name, err);
+    if (result != 0)
+        return result;
+    if (unlinkat(layout_place(store, place), name, 0) != 0)
+        return error_set_errno(err, errno, "cannot remove file %s", name);
+    return 0;
+}
+
+int store_file_sync(struct store *store, enum store_place place, int fd, bool is_new,
+                    struct error *err)
+{
+    if (fdatasync(fd) != 0)
+        return error_set_errno(err, errno, "cannot sync a file");
+    return is_new ? layout_sync(layout_place(store, place), "its folder", err) : 0;
+}
+
+int store_file_inode(int fd, uint64_t *out_inode, struct error *err)
+{
+    struct stat status;
+    if (fstat(fd, &status) != 0)
+        return error_set_errno(err, errno, "cannot look at a file");
+    *out_inode = status.st_ino;
+    return 0;
+}
+
+static void tell_file(int at, const char *name, store_each_fn *each, void *arg)
+{
+    struct stat status;
+    if (name[0] == '.' || strlen(name) >= STORE_NAME_SIZE ||
+        fstatat(at, name, &status, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(status.st_mode))
+        return;
+    uint64_t modified =
+        (uint64_t)status.st_mtim.tv_sec * 1000 + (uint64_t)status.st_mtim.tv_nsec / 1000000;
+    each(name, (uint64_t)status.st_size, modified, arg);
+}
+
+int store_file_each(struct store *store, enum store_place place, store_each_fn *each, void *arg,
+                    struct error *err)
+{
+    int at = layout_place(store, place);
+    int fd = openat(at, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *folder = fd < 0 ? NULL : fdopendir(fd);
+    if (folder == NULL) {
+        int sys = errno;
+        fd_close(&fd);
+        return error_set_errno(err, sys, "cannot read a folder");
+    }
+    errno = 0;
+    /* The stream is ours alone. NOLINTNEXTLINE(concurrency-mt-unsafe) */
+    for (struct dirent *entry = readdir(folder); entry != NULL; entry = readdir(folder)) {
+        tell_file(at, entry->d_name, each, arg);
+        errno = 0;
+    }
+    int sys = errno;
+    (void)closedir(folder);
+    return sys == 0 ? 0 : error_set_errno(err, sys, "cannot read a folder");
+}
+
+/* ---- names ---- */
+
+void store_upload_name(const struct upload_id *id, char out[STORE_NAME_SIZE])
+{
+    (void)upload_id_print(id, out);
+}
+
+static const char *algorithm_name(enum hash_algorithm algorithm)
+{
+    return algorithm == HASH_SHA512 ? "sha512" : "sha256";
+}
+
+void store_spool_name(const struct digest *digest, unsigned take, char out[STORE_NAME_SIZE])
+{
+    char hex[2 * HASH_SIZE_MAX + 1];
+    text_print_hex(digest->bytes, hash_size(digest->algorithm), hex);
+    (void)snprintf(out, STORE_NAME_SIZE, "%s-%s.%u", algorithm_name(digest->algorithm), hex, take);
+}
+
+bool store_spool_parse(const char *name, struct digest *out_digest, unsigned *out_take)
+{
+    struct slice rest = slice_of(name);
+    struct slice algorithm;
+    struct slice hex;
+    struct digest digest;
+    memset(&digest, 0, sizeof(digest));
+    if (!slice_split(&rest, '-', &algorithm) ||
+        !digest_algorithm_parse(algorithm, &digest.algorithm) || !slice_split(&rest, '.', &hex))
+        return false;
+    uint64_t take;
+    struct error ignored;
+    if (!text_read_hex(hex, digest.bytes, hash_size(digest.algorithm)) ||
+        text_parse_u64(rest, &take, &ignored) != 0 || take > UINT32_MAX)
+        return false;
+    *out_digest = digest;
+    *out_take = (unsigned)take;
+    return true;
+}
+
+int store_temporary_name(char out[STORE_NAME_SIZE], struct error *err)
+{
+    uint8_t random[16];
+    int result = random_bytes(random, sizeof(random), err);
+    if (result != 0)
+        return result;
+    out[0] = 't';
+    out[1] = '-';
+    text_print_hex(random, sizeof(random), out + 2);
+    return 0;
+}

@@ -1,0 +1,559 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The LMDB environment and its transactions. (door: LMDB)
+ *
+ * Readers hold `map_lock` shared while their transaction runs; who changes the size of the map
+ * holds it alone. The map grows at the beginning of the write transaction after the one that found
+ * it full; readers of other processes notice at their next begin.
+ */
+#include "store/ledger.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <lmdb.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/alloc.h"
+#include "base/check.h"
+#include "ledger_table.h"
+#include "records.h"
+
+#define LEDGER_VERSION 1
+#define LEDGER_READERS 1024
+#define LEDGER_MODE    0640
+#define MAP_SIZE       ((size_t)16 << 30) /* sparse: address space, not disk */
+
+static const char *const table_names[LEDGER_TABLES] = {
+    "meta", "repository", "repository_name", "tag",      "manifest", "blob",
+    "link", "linked",     "referred",        "referrer", "use",      "journal",
+};
+
+struct ledger {
+    MDB_env *env;
+    MDB_dbi tables[LEDGER_TABLES];
+    pthread_rwlock_t map_lock;
+    atomic_bool is_full; /* grow before the next write */
+};
+
+struct ledger_txn {
+    struct ledger *ledger;
+    MDB_txn *txn; /* NULL: it could not begin, error says why */
+    struct ledger_txn *outer;
+    bool is_write;
+    uint64_t number;  /* taken by this transaction, 0: none; the outermost's counts */
+    uint32_t entries; /* journal entries written under it */
+    struct error error;
+};
+
+struct ledger_reader {
+    struct ledger_txn txn;
+    MDB_txn *kept; /* reset between uses */
+    bool is_begun;
+};
+
+/* ---- errors ---- */
+
+static int set_code(struct error *err, int code, const char *what)
+{
+    switch (code) {
+    case MDB_MAP_FULL:
+    case MDB_TXN_FULL:
+        return error_set(err, ERR_NO_SPACE, "ledger: %s: the map is full", what);
+    case MDB_VERSION_MISMATCH:
+        return error_set(err, ERR_UNSUPPORTED, "ledger: %s: written by another LMDB", what);
+    case MDB_CORRUPTED:
+    case MDB_INVALID:
+    case MDB_PAGE_NOTFOUND:
+        return error_set(err, ERR_CORRUPT, "ledger: %s: %s", what, mdb_strerror(code));
+    case MDB_PANIC:
+        return error_set(err, ERR_INTERNAL, "ledger: %s: must be opened again", what);
+    case MDB_READERS_FULL:
+        return error_set(err, ERR_BUSY, "ledger: %s: too many readers", what);
+    case MDB_BAD_VALSIZE:
+        return error_set(err, ERR_INVALID, "ledger: %s: key too long", what);
+    default:
+        break;
+    }
+    if (code > 0)
+        return error_set_errno(err, code, "ledger: %s", what);
+    return error_set(err, ERR_IO, "ledger: %s: %s", what, mdb_strerror(code));
+}
+
+static void fail(struct ledger_txn *txn, int code, const char *what)
+{
+    if (code == MDB_MAP_FULL)
+        atomic_store(&txn->ledger->is_full, true);
+    if (txn->error.kind == ERR_NONE)
+        (void)set_code(&txn->error, code, what);
+}
+
+const struct error *ledger_error(const struct ledger_txn *txn)
+{
+    return txn->error.kind == ERR_NONE ? NULL : &txn->error;
+}
+
+void ledger_set_corrupt(struct ledger_txn *txn, const char *what)
+{
+    if (txn->error.kind == ERR_NONE)
+        (void)error_set(&txn->error, ERR_CORRUPT, "ledger: bad record of %s", what);
+}
+
+void ledger_set_too_long(struct ledger_txn *txn)
+{
+    if (txn->error.kind == ERR_NONE)
+        (void)error_set(&txn->error, ERR_INVALID, "ledger: record too long");
+}
+
+/* ---- open, close ---- */
+
+static size_t choose_map_size(const char *folder, size_t least)
+{
+    AUTO_FREE char *path = mem_alloc(strlen(folder) + sizeof("/data.mdb"));
+    char *end = stpcpy(path, folder);
+    (void)stpcpy(end, "/data.mdb");
+    struct stat status;
+    size_t size = least;
+    while (stat(path, &status) == 0 && size < 2 * (size_t)status.st_size)
+        size *= 2;
+    return size;
+}
+
+static int open_environment(struct ledger *ledger, const char *folder, bool is_writer,
+                            size_t map_size, struct error *err)
+{
+    int code = mdb_env_create(&ledger->env);
+    if (code == 0)
+        code = mdb_env_set_maxdbs(ledger->env, 16);
+    if (code == 0)
+        code = mdb_env_set_maxreaders(ledger->env, LEDGER_READERS);
+    if (code == 0)
+        code = mdb_env_set_mapsize(ledger->env, choose_map_size(folder, map_size));
+    if (code == 0) {
+        unsigned flags = MDB_NOTLS | MDB_NORDAHEAD | (is_writer ? 0 : (unsigned)MDB_RDONLY);
+        code = mdb_env_open(ledger->env, folder, flags, LEDGER_MODE);
+    }
+    return code == 0 ? 0 : set_code(err, code, "open");
+}
+
+/* The version that is there; 0: none yet. */
+static int read_version(struct ledger *ledger, uint32_t *out, struct error *err)
+{
+    MDB_txn *txn = NULL;
+    *out = 0;
+    int code = mdb_txn_begin(ledger->env, NULL, MDB_RDONLY, &txn);
+    if (code != 0)
+        return set_code(err, code, "open");
+    MDB_dbi meta;
+    code = mdb_dbi_open(txn, table_names[TABLE_META], 0, &meta);
+    char name[] = "version";
+    MDB_val key = {sizeof(name) - 1, name};
+    MDB_val value;
+    if (code == 0)
+        code = mdb_get(txn, meta, &key, &value);
+    if (code == 0) {
+        struct record_reader reader;
+        record_read(&reader, slice_from(value.mv_data, value.mv_size));
+        *out = record_u32(&reader);
+    }
+    mdb_txn_abort(txn);
+    return code == 0 || code == MDB_NOTFOUND ? 0 : set_code(err, code, "open");
+}
+
+static int open_tables(struct ledger *ledger, bool is_writer, bool is_new, struct error *err)
+{
+    MDB_txn *txn = NULL;
+    int code = mdb_txn_begin(ledger->env, NULL, is_writer ? 0 : (unsigned)MDB_RDONLY, &txn);
+    if (code != 0)
+        return set_code(err, code, "open");
+    for (unsigned i = 0; code == 0 && i < LEDGER_TABLES; i++)
+        code = mdb_dbi_open(txn, table_names[i], is_writer ? (unsigned)MDB_CREATE : 0,
+                            &ledger->tables[i]);
+    if (code == 0 && is_new) {
+        struct record version;
+        record_init(&version);
+        record_add_u32(&version, LEDGER_VERSION);
+        char name[] = "version";
+        MDB_val key = {sizeof(name) - 1, name};
+        MDB_val value = {version.length, version.bytes};
+        code = mdb_put(txn, ledger->tables[TABLE_META], &key, &value, 0);
+    }
+    if (code != 0) {
+        mdb_txn_abort(txn);
+        return code == MDB_NOTFOUND ? error_set(err, ERR_NOT_FOUND, "ledger: not made yet")
+                                    : set_code(err, code, "open");
+    }
+    code = mdb_txn_commit(txn);
+    return code == 0 ? 0 : set_code(err, code, "open");
+}
+
+static int open_ledger(struct ledger *ledger, const char *folder, bool is_writer, size_t map_size,
+                       struct error *err)
+{
+    int result = open_environment(ledger, folder, is_writer, map_size, err);
+    if (result != 0)
+        return result;
+    uint32_t version;
+    result = read_version(ledger, &version, err);
+    if (result != 0)
+        return result;
+    if (version > LEDGER_VERSION)
+        return error_set(err, ERR_UNSUPPORTED, "ledger: version %u is newer than this program's %d",
+                         version, LEDGER_VERSION);
+    if (version == 0 && !is_writer)
+        return error_set(err, ERR_NOT_FOUND, "ledger: not made yet");
+    return open_tables(ledger, is_writer, version == 0, err);
+}
+
+int ledger_open_sized(const char *folder, bool is_writer, size_t map_size, struct ledger **out,
+                      struct error *err)
+{
+    struct ledger *ledger = NEW(struct ledger);
+    CHECK(pthread_rwlock_init(&ledger->map_lock, NULL) == 0);
+    int result = open_ledger(ledger, folder, is_writer, map_size, err);
+    if (result != 0) {
+        ledger_close(&ledger);
+        return result;
+    }
+    *out = ledger;
+    return 0;
+}
+
+int ledger_open(const char *folder, bool is_writer, struct ledger **out, struct error *err)
+{
+    return ledger_open_sized(folder, is_writer, MAP_SIZE, out, err);
+}
+
+void ledger_close(struct ledger **ledger)
+{
+    if (*ledger == NULL)
+        return;
+    if ((*ledger)->env != NULL)
+        mdb_env_close((*ledger)->env);
+    (void)pthread_rwlock_destroy(&(*ledger)->map_lock);
+    mem_free(*ledger);
+    *ledger = NULL;
+}
+
+void ledger_check_readers(struct ledger *ledger)
+{
+    int dead = 0;
+    (void)mdb_reader_check(ledger->env, &dead);
+}
+
+size_t ledger_map_size(const struct ledger *ledger)
+{
+    MDB_envinfo info;
+    return mdb_env_info(ledger->env, &info) == 0 ? info.me_mapsize : 0;
+}
+
+/* ---- the map ---- */
+
+/* 0: as large as the writer made it. Nobody in this process is in a transaction. */
+static int resize(struct ledger *ledger, size_t size)
+{
+    CHECK(pthread_rwlock_wrlock(&ledger->map_lock) == 0);
+    int code = mdb_env_set_mapsize(ledger->env, size);
+    CHECK(pthread_rwlock_unlock(&ledger->map_lock) == 0);
+    return code;
+}
+
+/* ---- reading ---- */
+
+struct ledger_reader *ledger_reader_new(struct ledger *ledger)
+{
+    struct ledger_reader *reader = NEW(struct ledger_reader);
+    reader->txn.ledger = ledger;
+    return reader;
+}
+
+void ledger_reader_free(struct ledger_reader **reader)
+{
+    if (*reader == NULL)
+        return;
+    if ((*reader)->is_begun)
+        ledger_read_end(*reader);
+    if ((*reader)->kept != NULL)
+        mdb_txn_abort((*reader)->kept);
+    mem_free(*reader);
+    *reader = NULL;
+}
+
+static int begin_read(struct ledger_reader *reader)
+{
+    if (reader->kept != NULL)
+        return mdb_txn_renew(reader->kept);
+    return mdb_txn_begin(reader->txn.ledger->env, NULL, MDB_RDONLY, &reader->kept);
+}
+
+struct ledger_txn *ledger_read(struct ledger_reader *reader)
+{
+    struct ledger *ledger = reader->txn.ledger;
+    CHECK(!reader->is_begun);
+    reader->is_begun = true;
+    CHECK(pthread_rwlock_rdlock(&ledger->map_lock) == 0);
+    int code = begin_read(reader);
+    for (int i = 0; i < 3 && (code == MDB_READERS_FULL || code == MDB_MAP_RESIZED); i++) {
+        CHECK(pthread_rwlock_unlock(&ledger->map_lock) == 0);
+        if (code == MDB_READERS_FULL)
+            ledger_check_readers(ledger);
+        else
+            (void)resize(ledger, 0);
+        CHECK(pthread_rwlock_rdlock(&ledger->map_lock) == 0);
+        code = begin_read(reader);
+    }
+    reader->txn.error.kind = ERR_NONE;
+    reader->txn.txn = code == 0 ? reader->kept : NULL;
+    if (code != 0)
+        fail(&reader->txn, code, "read");
+    return &reader->txn;
+}
+
+void ledger_read_end(struct ledger_reader *reader)
+{
+    CHECK(reader->is_begun);
+    reader->is_begun = false;
+    if (reader->txn.txn != NULL)
+        mdb_txn_reset(reader->kept);
+    reader->txn.txn = NULL;
+    CHECK(pthread_rwlock_unlock(&reader->txn.ledger->map_lock) == 0);
+}
+
+/* ---- writing ---- */
+
+static struct ledger_txn *txn_new(struct ledger *ledger, MDB_txn *mdb, struct ledger_txn *outer)
+{
+    struct ledger_txn *txn = NEW(struct ledger_txn);
+    txn->ledger = ledger;
+    txn->txn = mdb;
+    txn->outer = outer;
+    txn->is_write = true;
+    return txn;
+}
+
+int ledger_write(struct ledger *ledger, struct ledger_txn **out, struct error *err)
+{
+    if (atomic_exchange(&ledger->is_full, false)) {
+        int code = resize(ledger, 2 * ledger_map_size(ledger));
+        if (code != 0)
+            return set_code(err, code, "grow");
+    }
+    MDB_txn *mdb = NULL;
+    int code = mdb_txn_begin(ledger->env, NULL, 0, &mdb);
+    if (code == MDB_MAP_RESIZED) {
+        code = resize(ledger, 0);
+        if (code == 0)
+            code = mdb_txn_begin(ledger->env, NULL, 0, &mdb);
+    }
+    if (code != 0)
+        return set_code(err, code, "write");
+    *out = txn_new(ledger, mdb, NULL);
+    return 0;
+}
+
+int ledger_nest(struct ledger_txn *outer, struct ledger_txn **out, struct error *err)
+{
+    CHECK(outer->is_write);
+    if (outer->error.kind != ERR_NONE) {
+        *err = outer->error;
+        return -(int)err->kind;
+    }
+    MDB_txn *mdb = NULL;
+    int code = mdb_txn_begin(outer->ledger->env, outer->txn, 0, &mdb);
+    if (code != 0)
+        return set_code(err, code, "write");
+    *out = txn_new(outer->ledger, mdb, outer);
+    return 0;
+}
+
+void ledger_abort(struct ledger_txn **txn)
+{
+    if (*txn == NULL)
+        return;
+    if ((*txn)->txn != NULL)
+        mdb_txn_abort((*txn)->txn);
+    mem_free(*txn);
+    *txn = NULL;
+}
+
+static struct ledger_txn *outermost(struct ledger_txn *txn)
+{
+    while (txn->outer != NULL)
+        txn = txn->outer;
+    return txn;
+}
+
+static const struct slice commit_key = {"commit", 6};
+
+/* The number is written last, by the outermost: an inner transaction that is given up takes no
+ * number with it. */
+static void put_number(struct ledger_txn *txn)
+{
+    if (txn->outer != NULL || txn->number == 0)
+        return;
+    struct record value;
+    record_init(&value);
+    record_add_u64(&value, txn->number);
+    ledger_put(txn, TABLE_META, commit_key, record_bytes(&value));
+}
+
+int ledger_commit(struct ledger_txn **txn, struct error *err)
+{
+    put_number(*txn);
+    if ((*txn)->error.kind == ERR_NONE) {
+        int code = mdb_txn_commit((*txn)->txn);
+        (*txn)->txn = NULL; /* gone either way */
+        if (code != 0)
+            fail(*txn, code, "commit");
+    }
+    int result = -(int)(*txn)->error.kind;
+    if (result != 0)
+        *err = (*txn)->error;
+    ledger_abort(txn);
+    return result;
+}
+
+uint64_t ledger_commit_number(struct ledger_txn *txn)
+{
+    if (txn->is_write && outermost(txn)->number != 0)
+        return outermost(txn)->number;
+    struct slice value;
+    if (!ledger_get(txn, TABLE_META, commit_key, &value))
+        return 0;
+    struct record_reader reader;
+    record_read(&reader, value);
+    return record_u64(&reader);
+}
+
+uint64_t ledger_next_number(struct ledger_txn *txn)
+{
+    CHECK(txn->is_write);
+    struct ledger_txn *outer = outermost(txn);
+    if (outer->number == 0)
+        outer->number = ledger_commit_number(txn) + 1;
+    return outer->number;
+}
+
+uint32_t ledger_next_entry(struct ledger_txn *txn)
+{
+    return outermost(txn)->entries++;
+}
+
+/* ---- tables ---- */
+
+static MDB_val val_of(struct slice bytes)
+{
+    /* LMDB does not write through what it is given. */
+    union {
+        const char *given;
+        void *taken;
+    } data = {.given = bytes.data};
+    return (MDB_val){bytes.length, data.taken};
+}
+
+bool ledger_get(struct ledger_txn *txn, enum ledger_table table, struct slice key,
+                struct slice *out_value)
+{
+    if (txn->error.kind != ERR_NONE || key.length == 0 || key.length > LEDGER_KEY_MAX)
+        return false;
+    MDB_val name = val_of(key);
+    MDB_val value;
+    int code = mdb_get(txn->txn, txn->ledger->tables[table], &name, &value);
+    if (code == 0) {
+        *out_value = slice_from(value.mv_data, value.mv_size);
+        return true;
+    }
+    if (code != MDB_NOTFOUND)
+        fail(txn, code, "get");
+    return false;
+}
+
+void ledger_put(struct ledger_txn *txn, enum ledger_table table, struct slice key,
+                struct slice value)
+{
+    if (txn->error.kind != ERR_NONE)
+        return;
+    CHECK(txn->is_write);
+    MDB_val name = val_of(key);
+    MDB_val data = val_of(value);
+    int code = mdb_put(txn->txn, txn->ledger->tables[table], &name, &data, 0);
+    if (code != 0)
+        fail(txn, code, "put");
+}
+
+bool ledger_delete(struct ledger_txn *txn, enum ledger_table table, struct slice key)
+{
+    if (txn->error.kind != ERR_NONE || key.length == 0 || key.length > LEDGER_KEY_MAX)
+        return false;
+    CHECK(txn->is_write);
+    MDB_val name = val_of(key);
+    int code = mdb_del(txn->txn, txn->ledger->tables[table], &name, NULL);
+    if (code != 0 && code != MDB_NOTFOUND)
+        fail(txn, code, "delete");
+    return code == 0;
+}
+
+static bool begins_with(const MDB_val *key, struct slice prefix)
+{
+    return key->mv_size >= prefix.length &&
+           (prefix.length == 0 || memcmp(key->mv_data, prefix.data, prefix.length) == 0);
+}
+
+static int walk(MDB_cursor *cursor, struct slice prefix, struct slice after, ledger_each_fn *each,
+                void *arg)
+{
+    struct slice from = after.length > 0 ? after : prefix;
+    MDB_val key = val_of(from);
+    MDB_val value;
+    int code = mdb_cursor_get(cursor, &key, &value, from.length > 0 ? MDB_SET_RANGE : MDB_FIRST);
+    if (code == 0 && after.length > 0 && slice_equal(slice_from(key.mv_data, key.mv_size), after))
+        code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
+    while (code == 0 && begins_with(&key, prefix)) {
+        if (!each(slice_from(key.mv_data, key.mv_size), slice_from(value.mv_data, value.mv_size),
+                  arg))
+            return 0;
+        code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
+    }
+    return code == MDB_NOTFOUND ? 0 : code;
+}
+
+void ledger_walk(struct ledger_txn *txn, enum ledger_table table, struct slice prefix,
+                 struct slice after, ledger_each_fn *each, void *arg)
+{
+    if (txn->error.kind != ERR_NONE || prefix.length > LEDGER_KEY_MAX ||
+        after.length > LEDGER_KEY_MAX)
+        return;
+    MDB_cursor *cursor = NULL;
+    int code = mdb_cursor_open(txn->txn, txn->ledger->tables[table], &cursor);
+    if (code == 0)
+        code = walk(cursor, prefix, after, each, arg);
+    if (cursor != NULL)
+        mdb_cursor_close(cursor);
+    if (code != 0)
+        fail(txn, code, "walk");
+}
+
+struct first {
+    struct slice *key;
+    struct slice *value;
+    bool is_found;
+};
+
+static bool on_first(struct slice key, struct slice value, void *arg)
+{
+    struct first *first = arg;
+    *first->key = key;
+    *first->value = value;
+    first->is_found = true;
+    return false;
+}
+
+bool ledger_first(struct ledger_txn *txn, enum ledger_table table, struct slice prefix,
+                  struct slice *out_key, struct slice *out_value)
+{
+    struct first first = {out_key, out_value, false};
+    ledger_walk(txn, table, prefix, slice_from(NULL, 0), on_first, &first);
+    return first.is_found;
+}

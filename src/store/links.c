@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What hangs together, each as a key of its own:
+ *
+ *   link      id, digest            → kinds    what a repository shows
+ *   linked    digest, id            → kinds    the same, from the other side
+ *   referred  digest, id, parent    →          a manifest of the repository names the digest
+ *   referrer  id, subject, referrer →          a manifest of the repository has that subject
+ */
+#include "ledger_table.h"
+#include "records.h"
+#include "store/ledger.h"
+
+/* ---- links ---- */
+
+static void link_key(struct record *key, uint32_t repository, const struct digest *digest)
+{
+    record_init(key);
+    record_add_u32(key, repository);
+    record_add_digest(key, digest);
+}
+
+static void linked_key(struct record *key, const struct digest *digest, uint32_t repository)
+{
+    record_init(key);
+    record_add_digest(key, digest);
+    record_add_u32(key, repository);
+}
+
+static unsigned decode_kinds(struct ledger_txn *txn, struct slice value)
+{
+    struct record_reader reader;
+    record_read_value(&reader, value);
+    unsigned kinds = record_u8(&reader);
+    if (!reader.is_bad)
+        return kinds;
+    ledger_set_corrupt(txn, "link");
+    return 0;
+}
+
+unsigned link_find(struct ledger_txn *txn, uint32_t repository, const struct digest *digest)
+{
+    struct record key;
+    link_key(&key, repository, digest);
+    struct slice value;
+    if (!ledger_get(txn, TABLE_LINK, record_bytes(&key), &value))
+        return 0;
+    return decode_kinds(txn, value);
+}
+
+void link_put(struct ledger_txn *txn, uint32_t repository, const struct digest *digest,
+              unsigned kinds)
+{
+    struct record value;
+    record_init_value(&value);
+    record_add_u8(&value, (uint8_t)kinds);
+    struct record key;
+    link_key(&key, repository, digest);
+    ledger_put(txn, TABLE_LINK, record_bytes(&key), record_bytes(&value));
+    linked_key(&key, digest, repository);
+    ledger_put(txn, TABLE_LINKED, record_bytes(&key), record_bytes(&value));
+}
+
+bool link_delete(struct ledger_txn *txn, uint32_t repository, const struct digest *digest)
+{
+    struct record key;
+    link_key(&key, repository, digest);
+    bool was_there = ledger_delete(txn, TABLE_LINK, record_bytes(&key));
+    linked_key(&key, digest, repository);
+    (void)ledger_delete(txn, TABLE_LINKED, record_bytes(&key));
+    return was_there;
+}
+
+struct repositories {
+    struct ledger_txn *txn;
+    size_t skip; /* the digest before the id */
+    link_each_fn *each;
+    void *arg;
+};
+
+static bool on_linked(struct slice key, struct slice value, void *arg)
+{
+    const struct repositories *walk = arg;
+    struct record_reader reader;
+    record_read(&reader, slice_skip(key, walk->skip));
+    uint32_t repository = record_u32(&reader);
+    return walk->each(repository, decode_kinds(walk->txn, value), walk->arg);
+}
+
+void link_each(struct ledger_txn *txn, const struct digest *digest, link_each_fn *each, void *arg)
+{
+    struct record prefix;
+    record_init(&prefix);
+    record_add_digest(&prefix, digest);
+    struct repositories walk = {txn, prefix.length, each, arg};
+    ledger_walk(txn, TABLE_LINKED, record_bytes(&prefix), slice_from(NULL, 0), on_linked, &walk);
+}
+
+struct digests {
+    struct ledger_txn *txn;
+    size_t skip; /* what stands before the digest */
+    bool has_kinds;
+    link_digest_fn *each;
+    void *arg;
+};
+
+static bool on_digest(struct slice key, struct slice value, void *arg)
+{
+    const struct digests *walk = arg;
+    struct record_reader reader;
+    record_read(&reader, slice_skip(key, walk->skip));
+    struct digest digest;
+    record_digest(&reader, &digest);
+    if (reader.is_bad) {
+        ledger_set_corrupt(walk->txn, "link");
+        return false;
+    }
+    return walk->each(&digest, walk->has_kinds ? decode_kinds(walk->txn, value) : LINK_MANIFEST,
+                      walk->arg);
+}
+
+void link_each_in(struct ledger_txn *txn, uint32_t repository, link_digest_fn *each, void *arg)
+{
+    struct record prefix;
+    record_init(&prefix);
+    record_add_u32(&prefix, repository);
+    struct digests walk = {txn, prefix.length, true, each, arg};
+    ledger_walk(txn, TABLE_LINK, record_bytes(&prefix), slice_from(NULL, 0), on_digest, &walk);
+}
+
+/* ---- referred ---- */
+
+static void referred_key(struct record *key, uint32_t repository, const struct digest *digest,
+                         const struct digest *parent)
+{
+    linked_key(key, digest, repository);
+    record_add_digest(key, parent);
+}
+
+static void put_empty(struct ledger_txn *txn, enum ledger_table table, const struct record *key)
+{
+    struct record value;
+    record_init_value(&value);
+    ledger_put(txn, table, record_bytes(key), record_bytes(&value));
+}
+
+void referred_put(struct ledger_txn *txn, uint32_t repository, const struct digest *digest,
+                  const struct digest *parent)
+{
+    struct record key;
+    referred_key(&key, repository, digest, parent);
+    put_empty(txn, TABLE_REFERRED, &key);
+}
+
+void referred_delete(struct ledger_txn *txn, uint32_t repository, const struct digest *digest,
+                     const struct digest *parent)
+{
+    struct record key;
+    referred_key(&key, repository, digest, parent);
+    (void)ledger_delete(txn, TABLE_REFERRED, record_bytes(&key));
+}
+
+bool referred_find_parent(struct ledger_txn *txn, uint32_t repository, const struct digest *digest,
+                          struct digest *out_parent)
+{
+    struct record prefix;
+    linked_key(&prefix, digest, repository);
+    struct slice key;
+    struct slice value;
+    if (!ledger_first(txn, TABLE_REFERRED, record_bytes(&prefix), &key, &value))
+        return false;
+    struct record_reader reader;
+    record_read(&reader, slice_skip(key, prefix.length));
+    record_digest(&reader, out_parent);
+    if (reader.is_bad)
+        ledger_set_corrupt(txn, "referred");
+    return !reader.is_bad;
+}
+
+bool referred_any(struct ledger_txn *txn, uint32_t repository, const struct digest *digest)
+{
+    struct digest parent;
+    return referred_find_parent(txn, repository, digest, &parent);
+}
+
+bool referred_anywhere(struct ledger_txn *txn, const struct digest *digest)
+{
+    struct record prefix;
+    record_init(&prefix);
+    record_add_digest(&prefix, digest);
+    struct slice key;
+    struct slice value;
+    return ledger_first(txn, TABLE_REFERRED, record_bytes(&prefix), &key, &value);
+}
+
+/* ---- referrers ---- */
+
+static void referrer_key(struct record *key, uint32_t repository, const struct digest *subject,
+                         const struct digest *referrer)
+{
+    link_key(key, repository, subject);
+    record_add_digest(key, referrer);
+}
+
+void referrer_put(struct ledger_txn *txn, uint32_t repository, const struct digest *subject,
+                  const struct digest *referrer)
+{
+    struct record key;
+    referrer_key(&key, repository, subject, referrer);
+    put_empty(txn, TABLE_REFERRER, &key);
+}
+
+void referrer_delete(struct ledger_txn *txn, uint32_t repository, const struct digest *subject,
+                     const struct digest *referrer)
+{
+    struct record key;
+    referrer_key(&key, repository, subject, referrer);
+    (void)ledger_delete(txn, TABLE_REFERRER, record_bytes(&key));
+}
+
+void referrer_each(struct ledger_txn *txn, uint32_t repository, const struct digest *subject,
+                   link_digest_fn *each, void *arg)
+{
+    struct record prefix;
+    link_key(&prefix, repository, subject);
+    struct digests walk = {txn, prefix.length, false, each, arg};
+    ledger_walk(txn, TABLE_REFERRER, record_bytes(&prefix), slice_from(NULL, 0), on_digest, &walk);
+}

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Making ROOT: folders, the file `layout`, and what may not be: a newer layout, a network file
+ * system (locks and memory maps lie there), folders on several file systems (files are renamed
+ * between them).
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/slice.h"
+#include "base/text.h"
+#include "layout.h"
+
+#define CIFS_MAGIC 0xff534d42UL
+#define SMB2_MAGIC 0xfe534d42UL
+
+static const char *const folders[] = {
+    LAYOUT_BLOBS, LAYOUT_SHA256, LAYOUT_SHA512, LAYOUT_SPOOL, LAYOUT_UPLOADS, LAYOUT_LEDGER,
+};
+#define FOLDERS (sizeof(folders) / sizeof(folders[0]))
+
+int layout_sync(int fd, const char *what, struct error *err)
+{
+    if (fsync(fd) != 0)
+        return error_set_errno(err, errno, "cannot sync %s", what);
+    return 0;
+}
+
+int layout_open_folder(int at, const char *name, int *out_fd, struct error *err)
+{
+    int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return error_set_errno(err, errno, "cannot open folder %s", name);
+    *out_fd = fd;
+    return 0;
+}
+
+/* The folder that holds the last part of a path. */
+static int sync_parent(const char *path, struct error *err)
+{
+    AUTO_FREE char *copy = mem_strdup(path);
+    char *slash = strrchr(copy, '/');
+    const char *parent = slash == NULL ? "." : slash == copy ? "/" : copy;
+    if (slash != NULL && slash != copy)
+        *slash = '\0';
+    AUTO_CLOSE int fd = -1;
+    int result = layout_open_folder(AT_FDCWD, parent, &fd, err);
+    return result != 0 ? result : layout_sync(fd, parent, err);
+}
+
+static int make_folder(const char *path, struct error *err)
+{
+    if (mkdir(path, LAYOUT_FOLDER_MODE) == 0)
+        return sync_parent(path, err);
+    if (errno == EEXIST)
+        return 0;
+    return error_set_errno(err, errno, "cannot make folder %s", path);
+}
+
+/* ROOT and the folders above it. */
+static int make_root(const char *root, struct error *err)
+{
+    AUTO_FREE char *path = mem_strdup(root);
+    for (char *at = path + 1; *path != '\0' && *at != '\0'; at++) {
+        if (*at != '/' || at[1] == '/' || at[1] == '\0')
+            continue;
+        *at = '\0';
+        struct stat status;
+        int result = stat(path, &status) == 0 ? 0 : make_folder(path, err);
+        if (result != 0)
+            return result;
+        *at = '/';
+    }
+    size_t length = strlen(path);
+    while (length > 1 && path[length - 1] == '/')
+        path[--length] = '\0';
+    return make_folder(path, err);
+}
+
+static int refuse_network(int root_fd, const char *root, struct error *err)
+{
+    struct statfs status;
+    if (fstatfs(root_fd, &status) != 0)
+        return error_set_errno(err, errno, "cannot look at the file system of %s", root);
+    unsigned long type = (unsigned long)status.f_type & 0xffffffffUL;
+    if (type == NFS_SUPER_MAGIC || type == SMB_SUPER_MAGIC || type == CIFS_MAGIC ||
+        type == SMB2_MAGIC)
+        return error_set(err, ERR_UNSUPPORTED,
+                         "%s is on a network file system (NFS or SMB); use a local disk", root);
+    return 0;
+}
+
+static int make_folders(int root_fd, struct error *err)
+{
+    bool is_new = false;
+    for (size_t i = 0; i < FOLDERS; i++) {
+        if (mkdirat(root_fd, folders[i], LAYOUT_FOLDER_MODE) == 0)
+            is_new = true;
+        else if (errno != EEXIST)
+            return error_set_errno(err, errno, "cannot make folder %s", folders[i]);
+    }
+    if (!is_new)
+        return 0;
+    AUTO_CLOSE int blobs_fd = -1;
+    int result = layout_open_folder(root_fd, LAYOUT_BLOBS, &blobs_fd, err);
+    if (result == 0)
+        result = layout_sync(blobs_fd, LAYOUT_BLOBS, err);
+    return result != 0 ? result : layout_sync(root_fd, "the storage folder", err);
+}
+
+static int check_one_file_system(int root_fd, struct error *err)
+{
+    struct stat first;
+    if (fstatat(root_fd, folders[0], &first, 0) != 0)
+        return error_set_errno(err, errno, "cannot look at %s", folders[0]);
+    for (size_t i = 1; i < FOLDERS; i++) {
+        struct stat status;
+        if (fstatat(root_fd, folders[i], &status, 0) != 0)
+            return error_set_errno(err, errno, "cannot look at %s", folders[i]);
+        if (!S_ISDIR(status.st_mode))
+            return error_set(err, ERR_CORRUPT, "%s is not a folder", folders[i]);
+        bool is_ledger = strcmp(folders[i], LAYOUT_LEDGER) == 0;
+        if (status.st_dev != first.st_dev && !is_ledger)
+            return error_set(err, ERR_UNSUPPORTED,
+                             "%s and %s are on different file systems; they must be on one",
+                             folders[0], folders[i]);
+    }
+    return 0;
+}
+
+/* ---- layout ---- */
+
+static int check_layout(struct slice text, struct error *err)
+{
+    static const char product[] = "entrepot ";
+    uint64_t version = 0;
+    struct error ignored;
+    if (!slice_starts_with(text, product) || !slice_ends_with(text, "\n"))
+        return error_set(err, ERR_CORRUPT, "the file layout is not ours");
+    struct slice number = slice_skip(text, sizeof(product) - 1);
+    number.length--;
+    if (text_parse_u64(number, &version, &ignored) != 0 || version == 0)
+        return error_set(err, ERR_CORRUPT, "the file layout is not ours");
+    if (version > LAYOUT_VERSION)
+        return error_set(err, ERR_UNSUPPORTED,
+                         "the storage folder has layout %llu, newer than this program's %d",
+                         (unsigned long long)version, LAYOUT_VERSION);
+    return 0;
+}
+
+static int write_layout(int root_fd, struct error *err)
+{
+    char text[32];
+    int length = snprintf(text, sizeof(text), "entrepot %d\n", LAYOUT_VERSION);
+    AUTO_CLOSE int fd = openat(root_fd, LAYOUT_FILE ".new",
+                               O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, LAYOUT_FILE_MODE);
+    if (fd < 0)
+        return error_set_errno(err, errno, "cannot write the file layout");
+    int result = fd_write_all(fd, text, (size_t)length, err);
+    if (result == 0)
+        result = layout_sync(fd, LAYOUT_FILE, err);
+    if (result != 0)
+        return result;
+    if (renameat(root_fd, LAYOUT_FILE ".new", root_fd, LAYOUT_FILE) != 0)
+        return error_set_errno(err, errno, "cannot write the file layout");
+    return layout_sync(root_fd, "the storage folder", err);
+}
+
+static int read_layout(int root_fd, bool *out_is_there, struct error *err)
+{
+    AUTO_CLOSE int fd = openat(root_fd, LAYOUT_FILE, O_RDONLY | O_CLOEXEC);
+    *out_is_there = fd >= 0;
+    if (fd < 0)
+        return errno == ENOENT ? 0 : error_set_errno(err, errno, "cannot read the file layout");
+    char text[64];
+    ssize_t length = read(fd, text, sizeof(text));
+    if (length < 0)
+        return error_set_errno(err, errno, "cannot read the file layout");
+    return check_layout(slice_from(text, (size_t)length), err);
+}
+
+int store_prepare(const char *root, struct error *err)
+{
+    int result = make_root(root, err);
+    if (result != 0)
+        return result;
+    AUTO_CLOSE int root_fd = -1;
+    result = layout_open_folder(AT_FDCWD, root, &root_fd, err);
+    if (result != 0)
+        return result;
+    bool is_there = false;
+    result = read_layout(root_fd, &is_there, err);
+    if (result == 0)
+        result = refuse_network(root_fd, root, err);
+    if (result == 0)
+        result = make_folders(root_fd, err);
+    if (result == 0)
+        result = check_one_file_system(root_fd, err);
+    if (result == 0 && !is_there)
+        result = write_layout(root_fd, err);
+    return result;
+}
+
+int store_give(const char *root, uid_t user, gid_t group, struct error *err)
+{
+    AUTO_CLOSE int root_fd = -1;
+    int result = layout_open_folder(AT_FDCWD, root, &root_fd, err);
+    if (result != 0)
+        return result;
+    if (fchown(root_fd, user, group) != 0)
+        return error_set_errno(err, errno, "cannot give %s to the server's user", root);
+    for (size_t i = 0; i < FOLDERS; i++) {
+        if (fchownat(root_fd, folders[i], user, group, AT_SYMLINK_NOFOLLOW) != 0)
+            return error_set_errno(err, errno, "cannot give %s to the server's user", folders[i]);
+    }
+    if (fchownat(root_fd, LAYOUT_FILE, user, group, AT_SYMLINK_NOFOLLOW) != 0)
+        return error_set_errno(err, errno, "cannot give the file layout to the server's user");
+    return 0;
+}

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The open store: descriptors of its folders, the lock on ROOT, and blobs/: opening for reading,
+ * placing under the final name.
+ */
+#include "store/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/text.h"
+#include "layout.h"
+
+#define LOCK_POLL_MS 20
+
+int layout_place(const struct store *store, enum store_place place)
+{
+    switch (place) {
+    case PLACE_UPLOADS:
+        return store->uploads_fd;
+    case PLACE_SPOOL:
+        return store->spool_fd;
+    }
+    UNREACHABLE();
+}
+
+static int open_folders(struct store *store, const char *root, struct error *err)
+{
+    int result = layout_open_folder(AT_FDCWD, root, &store->root_fd, err);
+    if (result == 0)
+        result = layout_open_folder(store->root_fd, LAYOUT_SHA256, &store->blobs_fds[0], err);
+    if (result == 0)
+        result = layout_open_folder(store->root_fd, LAYOUT_SHA512, &store->blobs_fds[1], err);
+    if (result == 0)
+        result = layout_open_folder(store->root_fd, LAYOUT_SPOOL, &store->spool_fd, err);
+    if (result == 0)
+        result = layout_open_folder(store->root_fd, LAYOUT_UPLOADS, &store->uploads_fd, err);
+    return result;
+}
+
+int store_open(const char *root, struct store **out, struct error *err)
+{
+    struct store *store = NEW(struct store);
+    store->root_fd = store->blobs_fds[0] = store->blobs_fds[1] = -1;
+    store->spool_fd = store->uploads_fd = store->lock_fd = -1;
+    store->ledger_folder = mem_alloc(strlen(root) + sizeof("/" LAYOUT_LEDGER));
+    (void)stpcpy(stpcpy(store->ledger_folder, root), "/" LAYOUT_LEDGER);
+    int result = open_folders(store, root, err);
+    if (result != 0) {
+        store_close(&store);
+        return result;
+    }
+    *out = store;
+    return 0;
+}
+
+void store_close(struct store **store)
+{
+    if (*store == NULL)
+        return;
+    fd_close(&(*store)->lock_fd);
+    fd_close(&(*store)->uploads_fd);
+    fd_close(&(*store)->spool_fd);
+    fd_close(&(*store)->blobs_fds[1]);
+    fd_close(&(*store)->blobs_fds[0]);
+    fd_close(&(*store)->root_fd);
+    mem_free((*store)->ledger_folder);
+    mem_free(*store);
+    *store = NULL;
+}
+
+const char *store_ledger_folder(const struct store *store)
+{
+    return store->ledger_folder;
+}
+
+int store_space(struct store *store, uint64_t *out_free, uint64_t *out_total, struct error *err)
+{
+    struct statvfs status;
+    if (fstatvfs(store->root_fd, &status) != 0)
+        return error_set_errno(err, errno, "cannot look at the file system");
+    *out_free = (uint64_t)status.f_bavail * status.f_frsize;
+    *out_total = (uint64_t)status.f_blocks * status.f_frsize;
+    return 0;
+}
+
+/* ---- the lock ---- */
+
+static int refuse_lock(int fd, struct error *err)
+{
+    char pid[16];
+    ssize_t length = pread(fd, pid, sizeof(pid), 0);
+    struct slice text = slice_from(pid, length > 0 ? (size_t)length : 0);
+    if (slice_ends_with(text, "\n"))
+        text.length--;
+    return error_set(err, ERR_BUSY, "the storage folder is in use by process %.*s",
+                     SLICE_PRINT(text));
+}
+
+/* Blocks: only at the keeper's start. */
+static int wait_for_lock(int fd, unsigned wait_ms, struct error *err)
+{
+    struct timespec pause = {0, LOCK_POLL_MS * 1000000L};
+    for (unsigned waited = 0;; waited += LOCK_POLL_MS) {
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+            return 0;
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            return error_set_errno(err, errno, "cannot lock the storage folder");
+        if (waited >= wait_ms)
+            return refuse_lock(fd, err);
+        (void)nanosleep(&pause, NULL);
+    }
+}
+
+int store_lock(struct store *store, unsigned wait_ms, struct error *err)
+{
+    AUTO_CLOSE int fd = openat(store->root_fd, LAYOUT_LOCK,
+                               O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, LAYOUT_FILE_MODE);
+    if (fd < 0)
+        return error_set_errno(err, errno, "cannot open the lock of the storage folder");
+    int result = wait_for_lock(fd, wait_ms, err);
+    if (result != 0)
+        return result;
+    char pid[16];
+    int length = snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
+    if (ftruncate(fd, 0) != 0)
+        return error_set_errno(err, errno, "cannot write the lock of the storage folder");
+    result = fd_pwrite_all(fd, pid, (size_t)length, 0, err);
+    if (result == 0)
+        store->lock_fd = fd_take(&fd);
+    return result;
+}
+
+/* ---- blobs/ ---- */
+
+struct blob_path {
+    int at;
+    char folder[3];                       /* "ab" */
+    char name[3 + 2 * HASH_SIZE_MAX + 1]; /* "ab/ab12…" */
+};
+
+static void blob_path(const struct store *store, const struct digest *digest,
+                      struct blob_path *path)
+{
+    path->at = store->blobs_fds[digest->algorithm == HASH_SHA512];
+    text_print_hex(digest->bytes, 1, path->folder);
+    (void)stpcpy(path->name, path->folder);
+    path->name[2] = '/';
+    text_print_hex(digest->bytes, hash_size(digest->algorithm), path->name + 3);
+}
+
+/* Reading shall not write: without O_NOATIME where the owner is another. */
+static int open_for_reading(struct store *store, const struct blob_path *path)
+{
+    int flags = O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK;
+    if (!atomic_load_explicit(&store->may_not_noatime, memory_order_relaxed)) {
+        int fd = openat(path->at, path->name, flags | O_NOATIME);
+        if (fd >= 0 || errno != EPERM)
+            return fd;
+        atomic_store_explicit(&store->may_not_noatime, true, memory_order_relaxed);
+    }
+    return openat(path->at, path->name, flags);
+}
+
+int store_blob_open(struct store *store, const struct digest *digest, uint64_t size, int *out_fd,
+                    uint64_t *out_size, struct error *err)
+{
+    struct blob_path path;
+    blob_path(store, digest, &path);
+    AUTO_CLOSE int fd = open_for_reading(store, &path);
+    if (fd < 0 && errno == ELOOP)
+        return error_set(err, ERR_CORRUPT, "blob %s is no regular file", path.name);
+    if (fd < 0)
+        return error_set_errno(err, errno, "cannot open blob %s", path.name);
+    struct stat status;
+    if (fstat(fd, &status) != 0)
+        return error_set_errno(err, errno, "cannot look at blob %s", path.name);
+    if (!S_ISREG(status.st_mode))
+        return error_set(err, ERR_CORRUPT, "blob %s is no regular file", path.name);
+    if (size != UINT64_MAX && (uint64_t)status.st_size != size)
+        return error_set(err, ERR_CORRUPT, "blob %s has %llu bytes instead of %llu", path.name,
+                         (unsigned long long)status.st_size, (unsigned long long)size);
+    if (out_size != NULL)
+        *out_size = (uint64_t)status.st_size;
+    *out_fd = fd_take(&fd);
+    return 0;
+}
+
+/* The name of a folder is synced once by each process: its maker may have died before. */
+static int make_blob_folder(struct store *store, const struct digest *digest,
+                            const struct blob_path *path, struct error *err)
+{
+    atomic_uchar *is_synced =
+        &store->is_folder_synced[digest->algorithm == HASH_SHA512][digest->bytes[0]];
+    if (atomic_load(is_synced) != 0)
+        return 0;
+    if (mkdirat(path->at, path->folder, LAYOUT_FOLDER_MODE) != 0 && errno != EEXIST)
+        return error_set_errno(err, errno, "cannot make folder %s", path->folder);
+    int result = layout_sync(path->at, LAYOUT_BLOBS, err);
+    if (result == 0)
+        atomic_store(is_synced, 1);
+    return result;
+}
+
+static bool is_inode(int at, const char *name, uint64_t inode)
+{
+    struct stat status;
+    return fstatat(at, name, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(status.st_mode) &&
+           status.st_ino == inode;
+}
+
+int store_place(struct store *store, enum store_place place, const char *name, uint64_t inode,
+                const struct digest *digest, struct error *err)
+{
+    struct blob_path path;
+    blob_path(store, digest, &path);
+    int result = make_blob_folder(store, digest, &path, err);
+    if (result != 0)
+        return result;
+    int from = layout_place(store, place);
+    if (is_inode(from, name, inode)) {
+        if (renameat(from, name, path.at, path.name) == 0)
+            return 0;
+        if (errno != ENOENT)
+            return error_set_errno(err, errno, "cannot place blob %s", path.name);
+    }
+    if (is_inode(path.at, path.name, inode))
+        return 0;
+    return error_set(err, ERR_NOT_FOUND, "the file of blob %s vanished", path.name);
+}
+
+int store_sync_blob_folder(struct store *store, const struct digest *digest, struct error *err)
+{
+    struct blob_path path;
+    blob_path(store, digest, &path);
+    AUTO_CLOSE int fd = -1;
+    int result = layout_open_folder(path.at, path.folder, &fd, err);
+    return result != 0 ? result : layout_sync(fd, path.folder, err);
+}
