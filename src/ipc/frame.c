@@ -143,7 +143,7 @@ enum frame_result frame_receive(int socket, char buffer[FRAME_BUFFER_SIZE], stru
 
     ssize_t length = receive_packet(socket, &packet);
     if (length < 0) {
-        return errno == EAGAIN || errno == EWOULDBLOCK ? FRAME_LATER : FRAME_BROKEN;
+        return errno == EAGAIN ? FRAME_LATER : FRAME_BROKEN;
     }
     size_t fd_count = take_descriptors(&packet, fds);
     bool is_whole = (packet.msg_flags & MSG_TRUNC) == 0;
@@ -174,7 +174,7 @@ static void add_descriptors(struct msghdr *packet, union control *control, const
 
 static enum frame_result result_of_send(int sys)
 {
-    if (sys == EAGAIN || sys == EWOULDBLOCK) {
+    if (sys == EAGAIN) {
         return FRAME_LATER;
     }
     if (sys == ENOBUFS || sys == ENOMEM || sys == ETOOMANYREFS || sys == EMFILE || sys == ENFILE) {
