@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "dispatch.h"
+
+#include "admin.h"
+#include "base/check.h"
+#include "base/clock.h"
+#include "lists.h"
+#include "oci/api_error.h"
+#include "pull_blob.h"
+#include "pull_manifest.h"
+#include "push_manifest.h"
+#include "referrers.h"
+#include "remove.h"
+#include "request.h"
+#include "store/ledger.h"
+#include "upload.h"
+#include "worker_state.h"
+
+/* Everybody is anonymous. */
+static int authenticate(const struct request *request, struct api_error *error)
+{
+    (void)request;
+    (void)error;
+    return 0;
+}
+
+/* Of the resolved repository, never of the name as the client wrote it. */
+static int authorize(const struct request *request, struct api_error *error)
+{
+    (void)request;
+    (void)error;
+    return 0;
+}
+
+static void answer_base(struct request *request)
+{
+    struct headers headers;
+    headers_init(&headers);
+    headers_add(&headers, "Content-Type", SLICE_LITERAL("application/json"));
+    request->outcome = "registry API";
+    request_respond(request, 200, &headers, SLICE_LITERAL("{}"));
+}
+
+static void handle_manifest(struct request *request, struct ledger_txn *txn)
+{
+    if (request->operation.method == METHOD_PUT)
+        push_manifest(request, txn);
+    else if (request->operation.method == METHOD_DELETE)
+        remove_manifest(request, txn);
+    else
+        pull_manifest(request, txn);
+}
+
+static void handle_blob(struct request *request, struct ledger_txn *txn)
+{
+    if (request->operation.method == METHOD_DELETE)
+        remove_blob(request, txn);
+    else
+        pull_blob(request, txn);
+}
+
+static void handle(struct request *request, struct ledger_txn *txn)
+{
+    switch (request->operation.kind) {
+    case OPERATION_BASE:
+    case OPERATION_CATALOG:
+        UNREACHABLE();
+    case OPERATION_TAGS:
+        list_tags(request, txn);
+        return;
+    case OPERATION_MANIFEST:
+        handle_manifest(request, txn);
+        return;
+    case OPERATION_BLOB:
+        handle_blob(request, txn);
+        return;
+    case OPERATION_UPLOAD_START:
+        upload_start(request, txn);
+        return;
+    case OPERATION_UPLOAD:
+        upload_continue(request);
+        return;
+    case OPERATION_REFERRERS:
+        list_referrers(request, txn);
+        return;
+    }
+}
+
+static void resolve_and_handle(struct request *request, struct ledger_txn *txn)
+{
+    struct api_error error;
+    struct resolve_question question = {
+        .config = request->worker->options.config,
+        .operation = &request->operation,
+        .listener = request->listener,
+        .now_ms = clock_wall().ms,
+    };
+    if (ledger_error(txn)) {
+        request_fail_unknown(request, txn, API_UNKNOWN);
+        return;
+    }
+    if (resolve(&question, txn, &request->target, &error) != 0 || authorize(request, &error) != 0) {
+        request_fail(request, &error);
+        return;
+    }
+    handle(request, txn);
+}
+
+void dispatch(struct request *request)
+{
+    if (request->listener == LISTENER_ADMIN) {
+        admin_answer(request);
+        return;
+    }
+    struct api_error error;
+    if (operation_parse(&request->operation, request->head->method, request->head->target,
+                        &error) != 0 ||
+        authenticate(request, &error) != 0) {
+        request_fail(request, &error);
+        return;
+    }
+    if (request->operation.kind == OPERATION_BASE) {
+        answer_base(request);
+        return;
+    }
+    struct ledger_txn *txn = worker_read(request->worker);
+    if (request->operation.kind == OPERATION_CATALOG)
+        list_catalog(request, txn);
+    else
+        resolve_and_handle(request, txn);
+    worker_read_end(request->worker);
+}

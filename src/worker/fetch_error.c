@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fetch_error.h"
+
+#include "base/error.h"
+#include "ipc/message.h"
+#include "request.h"
+
+struct mapping {
+    enum error_kind kind;
+    enum api_code code;
+    int status;
+};
+
+/* 404, 403, 502 and 504 make clients go to their next host; a 401 would make them log in here. */
+static const struct mapping mappings[] = {
+    {ERR_DENIED, API_DENIED, 403},        {ERR_UNAUTHORIZED, API_DENIED, 403},
+    {ERR_TIMEOUT, API_UNAVAILABLE, 504},  {ERR_BUSY, API_TOOMANYREQUESTS, 429},
+    {ERR_NO_SPACE, API_UNAVAILABLE, 503},
+};
+
+void fetch_error_answer(struct request *request, const struct message_failed *failed,
+                        enum api_code not_found)
+{
+    struct api_error error;
+    if (failed->kind == ERR_NOT_FOUND) {
+        api_error_set(&error, not_found, "%.*s", SLICE_PRINT(failed->text));
+        request_fail(request, &error);
+        return;
+    }
+    api_error_set_status(&error, API_UNAVAILABLE, 502, "%.*s", SLICE_PRINT(failed->text));
+    for (unsigned i = 0; i < sizeof(mappings) / sizeof(mappings[0]); i++)
+        if (failed->kind == mappings[i].kind)
+            api_error_set_status(&error, mappings[i].code, mappings[i].status, "%.*s",
+                                 SLICE_PRINT(failed->text));
+    if (error.status == 429 || error.status == 503)
+        request_fail_retry(request, &error, failed->retry_after);
+    else
+        request_fail(request, &error);
+}

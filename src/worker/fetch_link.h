@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What this worker asks of the fetcher. A question stays open until it is answered for good or
+ * dropped; when the fetcher dies, all open ones are asked again on the new channel under their old
+ * numbers.
+ */
+#ifndef WORKER_FETCH_LINK_H
+#define WORKER_FETCH_LINK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "ipc/message.h"
+
+struct fetch_ask;
+struct fetch_link;
+struct loop;
+
+/* `message` is the struct of that type, alive until this returns. HERE, ANSWER and FAILED are the
+ * last: the question is closed before they are told. Take the descriptor with fd_take. */
+typedef void fetch_ask_fn(struct fetch_ask *ask, enum message_type type, const void *message,
+                          int *fd);
+
+struct fetch_ask {            /* embedded in its owner, zeroed before */
+    struct message_join join; /* its slices live until the question is closed */
+    fetch_ask_fn *on_message;
+    bool is_open;
+    bool is_settled; /* open, but not to be asked again: everything is known */
+    struct list link;
+};
+
+struct fetch_link *fetch_link_new(struct loop *loop);
+void fetch_link_free(struct fetch_link **link);
+void fetch_link_set_channel(struct fetch_link *link, int *fd);
+bool fetch_link_is_up(const struct fetch_link *link);
+/* Fills join.request. */
+void fetch_link_ask(struct fetch_link *link, struct fetch_ask *ask);
+/* Close it: nothing more is told. Says LEAVE to the fetcher. */
+void fetch_link_drop(struct fetch_link *link, struct fetch_ask *ask);
+
+#endif

@@ -1,0 +1,470 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "follow.h"
+
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/check.h"
+#include "base/fd.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "base/map.h"
+#include "config/config.h"
+#include "fetch_error.h"
+#include "fetch_link.h"
+#include "follow_limit.h"
+#include "net/loop.h"
+#include "pull_blob.h"
+#include "request.h"
+#include "serve.h"
+#include "store/store.h"
+#include "worker_state.h"
+
+#define PIECE_MAX (256u * 1024)
+#define KEY_MAX   1024
+
+struct follow_table {
+    struct worker *worker;
+    struct map *follows;
+};
+
+/* The spool of one take. Counted: pieces that are being sent keep it open after a new take came. */
+struct take {
+    int fd;
+    uint64_t inode;
+    unsigned users;
+};
+
+struct follow {
+    struct follow_table *table;
+    struct fetch_ask fetch;
+    struct digest digest;
+    struct take *take; /* NULL until OPEN */
+    struct follow_level level;
+    struct timer *hold; /* runs from OPEN for small blobs */
+    struct list followers;
+    bool is_busy;     /* its list is being walked: it ends when that is over */
+    bool is_unlisted; /* out of the table: nobody joins any more */
+    struct buf key;
+};
+
+struct follower {
+    struct list link;
+    struct follow *follow; /* NULL: answered otherwise */
+    struct request *request;
+    struct timer *deadline;
+    struct take *take;  /* of the piece that is being sent; NULL: none */
+    uint64_t offset;    /* behind the piece that is being sent */
+    uint64_t end;       /* behind the last byte asked for */
+    uint64_t size_said; /* in the head */
+    bool has_head;
+    bool is_over; /* the answer is complete */
+};
+
+/* ---- takes ---- */
+
+static struct take *take_new(int *fd)
+{
+    struct take *take = NEW(struct take);
+    struct error err;
+    take->users = 1;
+    if (store_file_inode(*fd, &take->inode, &err) != 0)
+        take->inode = 0;
+    take->fd = fd_take(fd);
+    return take;
+}
+
+static void take_unref(struct take **slot)
+{
+    struct take *take = TAKE(*slot);
+    if (!take || --take->users > 0)
+        return;
+    fd_close(&take->fd);
+    mem_free(take);
+}
+
+/* ---- follows ---- */
+
+static void unlist(struct follow *follow)
+{
+    if (!follow->is_unlisted)
+        map_remove(follow->table->follows, buf_bytes(&follow->key));
+    follow->is_unlisted = true;
+}
+
+static void end(struct follow *follow)
+{
+    struct worker *worker = follow->table->worker;
+    CHECK(list_is_empty(&follow->followers));
+    unlist(follow);
+    fetch_link_drop(worker->fetcher, &follow->fetch);
+    timer_free(&follow->hold);
+    take_unref(&follow->take);
+    buf_cleanup(&follow->key);
+    mem_free(follow);
+}
+
+static void end_if_empty(struct follow *follow)
+{
+    if (!follow->is_busy && list_is_empty(&follow->followers))
+        end(follow);
+}
+
+static void detach(struct follower *follower)
+{
+    struct follow *follow = TAKE(follower->follow);
+    if (!follow)
+        return;
+    list_remove(&follower->link);
+    end_if_empty(follow);
+}
+
+static void follower_free(struct follower *follower)
+{
+    detach(follower);
+    timer_free(&follower->deadline);
+    take_unref(&follower->take);
+    mem_free(follower);
+}
+
+/* The follower stays the request's step until the request is over. */
+static void fail(struct follower *follower, const struct message_failed *failed)
+{
+    detach(follower);
+    if (follower->is_over)
+        return;
+    follower->is_over = true;
+    timer_stop(follower->deadline);
+    if (follower->has_head)
+        request_abort(follower->request, "the download failed after the answer had begun");
+    else
+        fetch_error_answer(follower->request, failed, API_BLOB_UNKNOWN);
+}
+
+static void cut(struct follower *follower, const char *why)
+{
+    detach(follower);
+    if (follower->is_over)
+        return;
+    follower->is_over = true;
+    request_abort(follower->request, why);
+}
+
+/* ---- sending ---- */
+
+static void begin(struct follower *follower)
+{
+    struct follow *follow = follower->follow;
+    struct request *request = follower->request;
+    struct serve_plan plan = serve_plan_blob(request, &follow->digest, follow->level.size);
+    timer_stop(follower->deadline);
+    follower->has_head = true;
+    follower->offset = plan.first;
+    follower->end = plan.end;
+    follower->size_said = follow->level.size;
+    follower->is_over = plan.status != 200 && plan.status != 206;
+    request->source = SOURCE_FLIGHT;
+    request->outcome = "served from a flight";
+    serve_blob_head(request, &follow->digest, follow->level.size, &plan);
+}
+
+static void send_piece(struct follower *follower, uint64_t limit)
+{
+    struct follow *follow = follower->follow;
+    uint64_t until = limit < follower->end ? limit : follower->end;
+    if (until <= follower->offset)
+        return;
+    uint64_t length = until - follower->offset;
+    if (length > PIECE_MAX)
+        length = PIECE_MAX;
+    follower->take = follow->take;
+    follower->take->users++;
+    http_conn_send_file(follower->request->conn, follower->take->fd, follower->offset, length);
+    follower->offset += length;
+}
+
+static void advance(struct follower *follower)
+{
+    struct follow *follow = follower->follow;
+    if (!follow || !follow->take)
+        return;
+    if (!follower->has_head && follow_may_begin(&follow->level))
+        begin(follower);
+    if (!follower->has_head || follower->is_over || follower->take)
+        return;
+    if (follower->offset == follower->end) {
+        follower->is_over = true;
+        http_conn_end(follower->request->conn);
+        return;
+    }
+    send_piece(follower, follow_limit(&follow->level));
+}
+
+static void on_piece_sent(struct request *request)
+{
+    struct follower *follower = request->step;
+    take_unref(&follower->take);
+    if (!follower->is_over)
+        advance(follower);
+}
+
+static void on_gone(struct request *request)
+{
+    follower_free(request->step);
+}
+
+static const struct request_steps follower_steps = {.on_drained = on_piece_sent,
+                                                    .on_gone = on_gone};
+
+static void on_deadline(void *arg)
+{
+    struct follower *follower = arg;
+    struct message_failed failed = {
+        .kind = ERR_TIMEOUT,
+        .text = SLICE_LITERAL("the upstream did not answer in time; the download goes on"),
+    };
+    fail(follower, &failed);
+}
+
+/* ---- what the fetcher says ---- */
+
+static void advance_all(struct follow *follow)
+{
+    LIST_EACH (link, &follow->followers)
+        advance(LIST_ITEM(link, struct follower, link));
+}
+
+static void fail_all(struct follow *follow, const struct message_failed *failed)
+{
+    LIST_EACH (link, &follow->followers)
+        fail(LIST_ITEM(link, struct follower, link), failed);
+}
+
+static void on_hold_over(void *arg)
+{
+    struct follow *follow = arg;
+    follow->level.is_held_long = true;
+    advance_all(follow);
+}
+
+static void set_level(struct follow *follow, uint64_t size, uint64_t bytes)
+{
+    struct follow_level *level = &follow->level;
+    if (size != level->size) {
+        level->size = size;
+        LIST_EACH (link, &follow->followers) {
+            struct follower *follower = LIST_ITEM(link, struct follower, link);
+            if (follower->has_head && follower->size_said != size)
+                cut(follower, "the size of the blob changed after the answer had begun");
+        }
+    }
+    if (bytes > level->bytes)
+        level->bytes = bytes;
+    if (!follow_is_too_large(level))
+        return;
+    struct message_failed failed = {
+        .kind = ERR_UPSTREAM,
+        .text = SLICE_LITERAL("the upstream does not say how large this blob is, and it is too "
+                              "large to be held back whole"),
+    };
+    fail_all(follow, &failed);
+}
+
+/* Another spool: those who are beyond what both share cannot go on. A piece that is being sent
+ * counts as sent. */
+static void replace_take(struct follow *follow, int *fd, uint64_t same_until)
+{
+    LIST_EACH (link, &follow->followers) {
+        struct follower *follower = LIST_ITEM(link, struct follower, link);
+        if (follower->has_head && follower->offset > same_until)
+            cut(follower, "the download started over and differs from what was sent");
+    }
+    take_unref(&follow->take);
+    follow->take = take_new(fd);
+    follow->level.bytes = 0;
+    follow->level.is_verified = false;
+}
+
+static void start_hold(struct follow *follow)
+{
+    if (follow->level.is_held_long || timer_is_running(follow->hold))
+        return;
+    timer_start(follow->hold, follow->table->worker->options.config->fetch.hold_time);
+}
+
+static void on_open(struct follow *follow, const struct message_open *open, int *fd)
+{
+    uint64_t inode = 0;
+    struct error err;
+    if (*fd < 0)
+        return;
+    bool is_same =
+        follow->take && store_file_inode(*fd, &inode, &err) == 0 && inode == follow->take->inode;
+    if (!is_same)
+        replace_take(follow, fd, 0);
+    follow->level.is_strict = open->is_strict != 0;
+    set_level(follow, open->size, open->bytes);
+    start_hold(follow);
+    advance_all(follow);
+}
+
+static void on_taken(struct follow *follow, const struct message_taken *taken, int *fd)
+{
+    if (*fd < 0)
+        return;
+    replace_take(follow, fd, taken->same_until);
+    set_level(follow, taken->size, taken->bytes);
+    advance_all(follow);
+}
+
+static void on_verified(struct follow *follow, const struct message_verified *verified)
+{
+    if (!follow->take)
+        return;
+    set_level(follow, verified->size, verified->size);
+    follow->level.is_verified = true;
+    follow->fetch.is_settled = true;
+    advance_all(follow);
+}
+
+/* It is on disk by now. Who has a head may go on only with the very file it came from. */
+static void on_here(struct follow *follow)
+{
+    struct worker *worker = follow->table->worker;
+    int fd = -1;
+    uint64_t size;
+    uint64_t inode;
+    struct error err;
+    bool is_same = follow->take &&
+                   store_blob_open(worker->options.store, &follow->digest, UINT64_MAX, &fd, &size,
+                                   &err) == 0 &&
+                   store_file_inode(fd, &inode, &err) == 0 && inode == follow->take->inode;
+    fd_close(&fd);
+    if (is_same) {
+        struct message_verified verified = {.size = size};
+        on_verified(follow, &verified);
+        return;
+    }
+    /* Out of the table first: who still finds nothing on disk asks anew. */
+    unlist(follow);
+    LIST_EACH (link, &follow->followers) {
+        struct follower *follower = LIST_ITEM(link, struct follower, link);
+        struct request *request = follower->request;
+        if (follower->has_head) {
+            cut(follower, "the download went on elsewhere");
+            continue;
+        }
+        request_set_step(request, NULL, NULL);
+        follower_free(follower);
+        pull_blob_again(request);
+    }
+}
+
+static void on_message(struct fetch_ask *fetch, enum message_type type, const void *message,
+                       int *fd)
+{
+    struct follow *follow = LIST_ITEM(fetch, struct follow, fetch);
+    follow->is_busy = true;
+    if (type == MESSAGE_OPEN) {
+        on_open(follow, message, fd);
+    } else if (type == MESSAGE_GREW) {
+        const struct message_grew *grew = message;
+        set_level(follow, follow->level.size, grew->bytes);
+        advance_all(follow);
+    } else if (type == MESSAGE_TAKEN) {
+        on_taken(follow, message, fd);
+    } else if (type == MESSAGE_VERIFIED) {
+        on_verified(follow, message);
+    } else if (type == MESSAGE_HERE) {
+        on_here(follow);
+    } else if (type == MESSAGE_FAILED) {
+        fail_all(follow, message);
+    }
+    follow->is_busy = false;
+    end_if_empty(follow);
+}
+
+/* ---- joining ---- */
+
+static void fill_key(struct buf *key, const struct request *request)
+{
+    uint8_t binary[DIGEST_BINARY_MAX];
+    buf_append_slice(key, request->target.origin);
+    buf_append_byte(key, '\0');
+    buf_append_slice(key, request->target.name);
+    buf_append_byte(key, '\0');
+    buf_append(key, binary, digest_encode(&request->operation.digest, binary));
+    CHECK(!key->is_over);
+}
+
+static struct follow *start(struct follow_table *table, const struct request *request,
+                            uint64_t size)
+{
+    struct worker *worker = table->worker;
+    struct follow *follow = NEW(struct follow);
+    follow->table = table;
+    follow->digest = request->operation.digest;
+    follow->hold = timer_new(worker->options.loop, on_hold_over, follow);
+    follow->level.size = FOLLOW_SIZE_UNKNOWN;
+    follow->level.hold_max = worker->options.config->fetch.hold_max;
+    list_init(&follow->followers);
+    buf_init(&follow->key, KEY_MAX);
+    fill_key(&follow->key, request);
+    map_set(table->follows, buf_bytes(&follow->key), follow);
+
+    struct slice key = buf_bytes(&follow->key);
+    struct message_join *join = &follow->fetch.join;
+    join->kind = JOIN_BLOB;
+    join->origin = slice_from(key.data, request->target.origin.length);
+    join->repository = slice_from(key.data + join->origin.length + 1, request->target.name.length);
+    join->digest = follow->digest;
+    join->size = size;
+    follow->fetch.on_message = on_message;
+    fetch_link_ask(worker->fetcher, &follow->fetch);
+    return follow;
+}
+
+static struct follow *find(const struct follow_table *table, const struct request *request)
+{
+    AUTO_BUF struct buf key;
+    buf_init(&key, KEY_MAX);
+    fill_key(&key, request);
+    return map_find(table->follows, buf_bytes(&key));
+}
+
+void follow_join(struct follow_table *table, struct request *request, uint64_t size)
+{
+    struct worker *worker = table->worker;
+    struct follow *follow = find(table, request);
+    request->is_asked = true;
+    request->is_joined = follow != NULL;
+    if (!follow)
+        follow = start(table, request, size);
+    struct follower *follower = NEW(struct follower);
+    follower->follow = follow;
+    follower->request = request;
+    follower->deadline = timer_new(worker->options.loop, on_deadline, follower);
+    timer_start(follower->deadline, worker->options.config->fetch.deadline);
+    list_init(&follower->link);
+    list_append(&follow->followers, &follower->link);
+    request_set_step(request, &follower_steps, follower);
+    advance(follower);
+}
+
+struct follow_table *follow_table_new(struct worker *worker)
+{
+    struct follow_table *table = NEW(struct follow_table);
+    table->worker = worker;
+    table->follows = map_new();
+    return table;
+}
+
+void follow_table_free(struct follow_table **table)
+{
+    if (!*table)
+        return;
+    CHECK(map_count((*table)->follows) == 0);
+    map_free(&(*table)->follows);
+    mem_free(TAKE(*table));
+}

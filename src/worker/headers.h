@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Header fields of an answer, built on the stack. What would not fit is left out whole: every
+ * value given here has a limit far below. */
+#ifndef WORKER_HEADERS_H
+#define WORKER_HEADERS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/slice.h"
+
+struct digest;
+
+#define HEADERS_SIZE 4096
+
+struct headers {
+    size_t length;
+    char text[HEADERS_SIZE];
+};
+
+void headers_init(struct headers *headers);
+void headers_add(struct headers *headers, const char *name, struct slice value);
+void headers_addf(struct headers *headers, const char *name, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Docker-Content-Digest and ETag. */
+void headers_add_digest(struct headers *headers, const struct digest *digest);
+struct slice headers_slice(const struct headers *headers);
+
+#endif

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lists.h"
+
+#include "oci/api_error.h"
+#include "request.h"
+
+void list_tags(struct request *request, struct ledger_txn *txn)
+{
+    (void)txn;
+    request_failf(request, API_UNSUPPORTED, "not there yet");
+}
+void list_catalog(struct request *request, struct ledger_txn *txn)
+{
+    (void)txn;
+    request_failf(request, API_UNSUPPORTED, "not there yet");
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* GET and HEAD of a blob. */
+#ifndef WORKER_PULL_BLOB_H
+#define WORKER_PULL_BLOB_H
+
+struct ledger_txn;
+struct request;
+
+void pull_blob(struct request *request, struct ledger_txn *txn);
+/* The fetcher says that it is here by now. */
+void pull_blob_again(struct request *request);
+
+#endif

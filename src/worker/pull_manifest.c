@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Cached tags:   fresh and here → served
+ *                stale and here → asked, served stale when the answer takes longer than
+ *                                 fetch.tag_check_wait or is a failure of the upstream
+ *                not here       → asked, 504 after fetch.deadline
+ */
+#include "pull_manifest.h"
+
+#include "ask.h"
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "config/config.h"
+#include "fetch_error.h"
+#include "net/loop.h"
+#include "oci/api_error.h"
+#include "request.h"
+#include "serve.h"
+#include "worker_state.h"
+
+#define TRIES_MAX 2
+
+struct manifest_wait {
+    struct ask_waiter waiter;
+    struct request *request;
+    struct timer *deadline;
+    bool may_be_stale; /* the tag is here, and may be served without the upstream's word */
+};
+
+static void wait_free(struct manifest_wait *wait)
+{
+    ask_leave(&wait->waiter);
+    timer_free(&wait->deadline);
+    mem_free(wait);
+}
+
+static void on_gone(struct request *request)
+{
+    wait_free(request->step);
+}
+
+static const struct request_steps wait_steps = {.on_gone = on_gone};
+
+/* ---- from the ledger ---- */
+
+static bool serve_digest(struct request *request, struct ledger_txn *txn,
+                         const struct resolved *target, const struct digest *digest,
+                         const struct serve_age *age)
+{
+    struct manifest_record record;
+    return serve_find_manifest(txn, target, digest, &record) &&
+           serve_manifest_record(request, digest, &record, age);
+}
+
+/* What a tag names is visible in its repository. */
+static bool serve_tag(struct request *request, struct ledger_txn *txn, const struct tag *tag,
+                      const struct serve_age *age)
+{
+    struct manifest_record record;
+    return manifest_find(txn, &tag->digest, &record) &&
+           serve_manifest_record(request, &tag->digest, &record, age);
+}
+
+static bool find_tag(const struct request *request, struct ledger_txn *txn, struct tag *out)
+{
+    return request->target.is_known &&
+           tag_find(txn, request->target.repository.id, request->operation.tag, out);
+}
+
+static bool serve_stale(struct request *request, struct slice warning, uint64_t checked_ms)
+{
+    struct ledger_txn *txn = worker_read(request->worker);
+    struct tag tag;
+    resolve_refresh(&request->target, txn);
+    bool is_found = find_tag(request, txn, &tag);
+    struct serve_age age = {
+        .is_stale = true,
+        .warning = warning,
+        .checked_ms = checked_ms != 0 || !is_found ? checked_ms : tag.checked_ms,
+    };
+    bool is_served = is_found && serve_tag(request, txn, &tag, &age);
+    worker_read_end(request->worker);
+    return is_served;
+}
+
+/* ---- asking ---- */
+
+static void ask(struct request *request, enum join_kind kind, const struct digest *digest,
+                bool may_be_stale);
+
+/* A pusher asks HEAD by a bare name before he pushes: whatever ails the upstream, it is not here.
+ */
+static bool is_pushers_question(const struct request *request)
+{
+    return request_is_head(request) && request->target.is_bare &&
+           request->listener != LISTENER_MIRROR;
+}
+
+static void failed(struct manifest_wait *wait, const struct message_failed *failure)
+{
+    struct request *request = wait->request;
+    bool is_believed = failure->kind == ERR_NOT_FOUND || failure->kind == ERR_DENIED ||
+                       failure->kind == ERR_UNAUTHORIZED;
+    if (wait->may_be_stale && !is_believed && serve_stale(request, failure->text, 0))
+        return;
+    if (is_pushers_question(request)) {
+        request_failf(request, API_MANIFEST_UNKNOWN, "%.*s", SLICE_PRINT(failure->text));
+        return;
+    }
+    fetch_error_answer(request, failure, API_MANIFEST_UNKNOWN);
+}
+
+static void fail_lost(struct manifest_wait *wait)
+{
+    struct message_failed failure = {
+        .kind = ERR_INTERNAL,
+        .text = SLICE_LITERAL("the manifest was brought, but cannot be read from the store"),
+    };
+    failed(wait, &failure);
+}
+
+static void serve_answer(struct request *request, const struct message_answer *answer)
+{
+    struct serve_body body = {
+        .digest = answer->digest,
+        .media_type = answer->media_type,
+        .bytes = answer->body,
+        .size = answer->body.length > 0 ? answer->body.length : answer->size,
+    };
+    struct serve_age age = {
+        .is_stale = answer->state == ANSWER_STALE,
+        .checked_ms = answer->checked,
+        .warning = answer->warning,
+    };
+    request->source = SOURCE_UPSTREAM;
+    request->outcome = "served from the upstream";
+    serve_manifest(request, &body, &age);
+}
+
+/* The fetcher says that the bytes are in the ledger, or that the client of a HEAD needs none. */
+static bool serve_named(struct manifest_wait *wait, const struct message_answer *answer)
+{
+    struct request *request = wait->request;
+    struct serve_age age = {
+        .is_stale = answer->state == ANSWER_STALE,
+        .checked_ms = answer->checked,
+        .warning = answer->warning,
+    };
+    struct ledger_txn *txn = worker_read(request->worker);
+    resolve_refresh(&request->target, txn);
+    bool is_served = serve_digest(request, txn, &request->target, &answer->digest, &age);
+    worker_read_end(request->worker);
+    if (is_served)
+        return true;
+    if (!request_is_head(request) || answer->size == 0 || answer->media_type.length == 0)
+        return false;
+    serve_answer(request, answer);
+    return true;
+}
+
+static void again(struct manifest_wait *wait, enum join_kind kind, const struct digest *digest)
+{
+    struct request *request = wait->request;
+    bool may_be_stale = wait->may_be_stale;
+    if (++request->tries >= TRIES_MAX) {
+        fail_lost(wait);
+        return;
+    }
+    request_set_step(request, NULL, NULL);
+    wait_free(wait);
+    ask(request, kind, digest, may_be_stale);
+}
+
+static void here(struct manifest_wait *wait)
+{
+    struct request *request = wait->request;
+    struct ledger_txn *txn = worker_read(request->worker);
+    struct tag tag;
+    bool is_served;
+    resolve_refresh(&request->target, txn);
+    if (request->operation.by_digest)
+        is_served = serve_digest(request, txn, &request->target, &request->operation.digest, NULL);
+    else
+        is_served = find_tag(request, txn, &tag) && serve_tag(request, txn, &tag, NULL);
+    worker_read_end(request->worker);
+    if (!is_served)
+        again(wait, request->operation.by_digest ? JOIN_MANIFEST : JOIN_TAG,
+              &request->operation.digest);
+}
+
+static void on_answer(struct ask_waiter *waiter, enum message_type type, const void *message)
+{
+    struct manifest_wait *wait = LIST_ITEM(waiter, struct manifest_wait, waiter);
+    timer_stop(wait->deadline);
+    if (type == MESSAGE_FAILED) {
+        failed(wait, message);
+    } else if (type == MESSAGE_HERE) {
+        here(wait);
+    } else {
+        const struct message_answer *answer = message;
+        if (answer->body.length > 0)
+            serve_answer(wait->request, answer);
+        else if (!serve_named(wait, answer))
+            again(wait, JOIN_MANIFEST, &answer->digest);
+    }
+}
+
+static void on_deadline(void *arg)
+{
+    struct manifest_wait *wait = arg;
+    struct message_failed failure = {
+        .kind = ERR_TIMEOUT,
+        .text = SLICE_LITERAL("the upstream did not answer in time"),
+    };
+    ask_leave(&wait->waiter);
+    failed(wait, &failure);
+}
+
+/* JOIN_TAG for the request's tag, JOIN_MANIFEST for `digest`. */
+static void ask(struct request *request, enum join_kind kind, const struct digest *digest,
+                bool may_be_stale)
+{
+    struct worker *worker = request->worker;
+    struct manifest_wait *wait = NEW(struct manifest_wait);
+    struct ask_question question = {
+        .kind = kind,
+        .origin = request->target.origin,
+        .repository = request->target.name,
+        .is_check = kind == JOIN_TAG && may_be_stale,
+    };
+    if (kind == JOIN_TAG)
+        question.reference = request->operation.tag;
+    else
+        question.digest = *digest;
+    wait->request = request;
+    wait->may_be_stale = may_be_stale;
+    wait->waiter.on_answer = on_answer;
+    wait->deadline = timer_new(worker->options.loop, on_deadline, wait);
+    timer_start(wait->deadline, may_be_stale ? worker->options.config->fetch.tag_check_wait
+                                             : worker->options.config->fetch.deadline);
+    request_set_step(request, &wait_steps, wait);
+    request->is_asked = true;
+    request->is_joined = ask_wait(worker->asks, &question, &wait->waiter);
+}
+
+/* ---- */
+
+static void pull_by_digest(struct request *request, struct ledger_txn *txn)
+{
+    const struct resolved *target = &request->target;
+    const struct digest *digest = &request->operation.digest;
+    if (serve_digest(request, txn, target, digest, NULL))
+        return;
+    if (target->upstream) {
+        ask(request, JOIN_MANIFEST, digest, false);
+        return;
+    }
+    struct resolved twin = {.is_bare = true};
+    if (target->is_bare && !request_is_head(request) &&
+        resolve_cached_twin(request->worker->options.config, txn, target->name, &twin) &&
+        serve_digest(request, txn, &twin, digest, NULL))
+        return;
+    request_fail_unknown(request, txn, API_MANIFEST_UNKNOWN);
+}
+
+static bool within(uint64_t now, uint64_t since, uint64_t period)
+{
+    return period == UINT64_MAX || now <= since || now - since <= period;
+}
+
+static void pull_cached_tag(struct request *request, struct ledger_txn *txn)
+{
+    const struct config_tag_rule *rule =
+        config_tag_rule(request->target.upstream, request->operation.tag);
+    struct tag tag;
+    uint64_t now = clock_wall().ms;
+    bool may_be_stale = false;
+    if (find_tag(request, txn, &tag)) {
+        bool is_fresh =
+            rule->is_offline || rule->is_immutable || within(now, tag.checked_ms, rule->ttl_ms);
+        if (is_fresh && serve_tag(request, txn, &tag, NULL))
+            return;
+        struct manifest_record record;
+        may_be_stale = manifest_find(txn, &tag.digest, &record) &&
+                       within(now, tag.checked_ms, rule->stale_if_error_ms);
+    }
+    if (rule->is_offline)
+        request_fail_unknown(request, txn, API_MANIFEST_UNKNOWN);
+    else
+        ask(request, JOIN_TAG, NULL, may_be_stale);
+}
+
+void pull_manifest(struct request *request, struct ledger_txn *txn)
+{
+    struct tag tag;
+    if (request->operation.by_digest)
+        pull_by_digest(request, txn);
+    else if (request->target.upstream)
+        pull_cached_tag(request, txn);
+    else if (!find_tag(request, txn, &tag) || !serve_tag(request, txn, &tag, NULL))
+        request_fail_unknown(request, txn, API_MANIFEST_UNKNOWN);
+}

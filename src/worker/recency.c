@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "recency.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "keep_link.h"
+#include "net/loop.h"
+#include "oci/digest.h"
+#include "worker_state.h"
+
+#define FRESH_MS    60000
+#define BATCH_MS    10000
+#define ENTRIES_MAX 16384
+#define BATCH_BYTES (48u * 1024)
+
+struct entry {
+    struct list link; /* in the order of the first use */
+    uint64_t used_ms;
+    bool is_dirty;
+    struct digest digest;
+};
+
+struct recency {
+    struct worker *worker;
+    struct map *entries; /* binary digest → entry */
+    struct list order;
+    struct timer *timer;
+    struct buf urgent;
+    bool is_deferred;
+};
+
+static void send(struct recency *recency, struct buf *digests)
+{
+    struct message_used used = {.digests = buf_bytes(digests), .when = clock_wall().ms};
+    if (used.digests.length > 0)
+        keep_link_used(recency->worker->keeper, &used);
+    buf_clear(digests);
+}
+
+static void append(struct recency *recency, struct buf *out, const struct digest *digest)
+{
+    uint8_t binary[DIGEST_BINARY_MAX];
+    if (buf_bytes(out).length + DIGEST_BINARY_MAX > BATCH_BYTES)
+        send(recency, out);
+    buf_append(out, binary, digest_encode(digest, binary));
+}
+
+static void on_deferred(void *arg)
+{
+    struct recency *recency = arg;
+    recency->is_deferred = false;
+    send(recency, &recency->urgent);
+}
+
+static void on_timer(void *arg)
+{
+    struct recency *recency = arg;
+    AUTO_BUF struct buf batch;
+    buf_init(&batch, BATCH_BYTES + DIGEST_BINARY_MAX);
+    LIST_EACH (link, &recency->order) {
+        struct entry *entry = LIST_ITEM(link, struct entry, link);
+        if (!entry->is_dirty)
+            continue;
+        entry->is_dirty = false;
+        append(recency, &batch, &entry->digest);
+    }
+    send(recency, &batch);
+}
+
+struct recency *recency_new(struct worker *worker)
+{
+    struct recency *recency = NEW(struct recency);
+    recency->worker = worker;
+    recency->entries = map_new();
+    recency->timer = timer_new(worker->options.loop, on_timer, recency);
+    list_init(&recency->order);
+    buf_init(&recency->urgent, BATCH_BYTES + DIGEST_BINARY_MAX);
+    return recency;
+}
+
+static void drop(struct recency *recency, struct entry *entry)
+{
+    uint8_t binary[DIGEST_BINARY_MAX];
+    size_t length = digest_encode(&entry->digest, binary);
+    map_remove(recency->entries, slice_from(binary, length));
+    list_remove(&entry->link);
+    mem_free(entry);
+}
+
+void recency_free(struct recency **recency)
+{
+    if (!*recency)
+        return;
+    struct recency *old = TAKE(*recency);
+    loop_cancel_deferred(old->worker->options.loop, old);
+    timer_free(&old->timer);
+    while (!list_is_empty(&old->order))
+        drop(old, LIST_ITEM(old->order.next, struct entry, link));
+    map_free(&old->entries);
+    buf_cleanup(&old->urgent);
+    mem_free(old);
+}
+
+static void tell_at_once(struct recency *recency, const struct digest *digest)
+{
+    append(recency, &recency->urgent, digest);
+    if (recency->is_deferred)
+        return;
+    recency->is_deferred = true;
+    loop_defer(recency->worker->options.loop, on_deferred, recency);
+}
+
+void recency_note(struct recency *recency, const struct digest *digest)
+{
+    uint8_t binary[DIGEST_BINARY_MAX];
+    struct slice key = slice_from(binary, digest_encode(digest, binary));
+    uint64_t now = clock_mono().ms;
+    struct entry *entry = map_find(recency->entries, key);
+    if (entry && now < entry->used_ms + FRESH_MS) {
+        entry->used_ms = now;
+        entry->is_dirty = true;
+        if (!timer_is_running(recency->timer))
+            timer_start(recency->timer, BATCH_MS);
+        return;
+    }
+    if (!entry) {
+        if (map_count(recency->entries) >= ENTRIES_MAX)
+            drop(recency, LIST_ITEM(recency->order.next, struct entry, link));
+        entry = NEW(struct entry);
+        entry->digest = *digest;
+        list_init(&entry->link);
+        list_append(&recency->order, &entry->link);
+        map_set(recency->entries, key, entry);
+    }
+    entry->used_ms = now;
+    tell_at_once(recency, digest);
+}

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ *   ?ns=REGISTRY        → that upstream, or hosted when it is one of our own names, else 404
+ *   UPSTREAM/name       → that upstream
+ *   name                → hosted, when the name is hosted, reserved, or being pushed to;
+ *                         else the default upstream
+ */
+#include "resolve.h"
+
+#include <string.h>
+
+#include "base/check.h"
+#include "config/config.h"
+#include "oci/api_error.h"
+#include "oci/operation.h"
+
+#define DOCKER_HUB "docker.io"
+
+static bool is_write(const struct operation *operation)
+{
+    switch (operation->kind) {
+    case OPERATION_UPLOAD_START:
+    case OPERATION_UPLOAD:
+        return true;
+    case OPERATION_MANIFEST:
+    case OPERATION_BLOB:
+        return operation->method != METHOD_GET && operation->method != METHOD_HEAD;
+    case OPERATION_BASE:
+    case OPERATION_CATALOG:
+    case OPERATION_TAGS:
+    case OPERATION_REFERRERS:
+        return false;
+    }
+    UNREACHABLE();
+}
+
+static void set_hosted(struct resolved *out, struct ledger_txn *txn, struct slice name)
+{
+    out->origin = slice_of("");
+    out->upstream = NULL;
+    out->name = name;
+    out->is_known = repository_find(txn, out->origin, name, &out->repository);
+}
+
+static void set_upstream(struct resolved *out, struct ledger_txn *txn,
+                         const struct config_upstream *upstream, struct slice name)
+{
+    out->origin = slice_of(upstream->name);
+    out->upstream = upstream;
+    out->name = name;
+    if (slice_is(out->origin, DOCKER_HUB) && slice_find(name, '/') < 0) {
+        const struct slice library = SLICE_LITERAL("library/");
+        CHECK(library.length + name.length <= sizeof(out->text));
+        memcpy(out->text, library.data, library.length);
+        memcpy(out->text + library.length, name.data, name.length);
+        out->name = slice_from(out->text, library.length + name.length);
+    }
+    out->is_known = repository_find(txn, out->origin, out->name, &out->repository);
+}
+
+static int name_unknown(struct api_error *error, const char *why)
+{
+    return api_error_set(error, API_NAME_UNKNOWN, "%s", why);
+}
+
+static bool is_own_name(const struct config *config, struct slice registry)
+{
+    for (size_t i = 0; i < config->names.count; i++)
+        if (slice_is_nocase(registry, config->names.items[i]))
+            return true;
+    return false;
+}
+
+static int by_namespace(const struct resolve_question *question, struct ledger_txn *txn,
+                        struct resolved *out, struct api_error *error)
+{
+    const struct operation *operation = question->operation;
+    if (is_own_name(question->config, operation->ns)) {
+        set_hosted(out, txn, operation->name);
+        return 0;
+    }
+    struct slice registry = registry_canonical(operation->ns);
+    const struct config_upstream *upstream =
+        registry.length == 0 ? NULL : config_upstream_find(question->config, registry);
+    if (!upstream)
+        return name_unknown(error, "the registry named by ns= is no upstream of this server; add "
+                                   "it under `upstreams:`");
+    set_upstream(out, txn, upstream, operation->name);
+    return 0;
+}
+
+/* A mark of the first upload keeps a pusher's HEAD of a tag from being asked upstream. */
+static bool is_being_pushed(const struct resolve_question *question, const struct resolved *out)
+{
+    const struct repository *repository = &out->repository;
+    if (!out->is_known)
+        return false;
+    if (repository->links > 0)
+        return true;
+    return repository->last_post_ms != 0 &&
+           question->now_ms < repository->last_post_ms + question->config->storage.grace_ms;
+}
+
+/* `out` has been looked up as hosted. */
+static bool is_hosted_here(const struct resolve_question *question, struct ledger_txn *txn,
+                           const struct resolved *out)
+{
+    const struct operation *operation = question->operation;
+    if (out->is_known && out->repository.is_hosted)
+        return true;
+    if (config_list_matches(&question->config->hosted.reserved, operation->name))
+        return true;
+    if (operation->kind == OPERATION_MANIFEST && operation->method == METHOD_HEAD)
+        return is_being_pushed(question, out);
+    if (operation->kind == OPERATION_BLOB && operation->method == METHOD_HEAD)
+        return true; /* a pusher's question */
+    if (operation->kind == OPERATION_BLOB && operation->method == METHOD_GET)
+        return out->is_known && link_find(txn, out->repository.id, &operation->digest) != 0;
+    return false;
+}
+
+static int bare_write(const struct resolve_question *question, struct ledger_txn *txn,
+                      struct resolved *out)
+{
+    const struct config_upstream *upstream = config_upstream_default(question->config);
+    if (out->is_known || question->operation->method != METHOD_DELETE || !upstream)
+        return 0;
+    /* Deleting what is only cached: say that it is an upstream's, not that it is unknown. */
+    struct resolved cached = {.is_bare = true};
+    set_upstream(&cached, txn, upstream, question->operation->name);
+    if (cached.is_known)
+        set_upstream(out, txn, upstream, question->operation->name);
+    return 0;
+}
+
+static int bare(const struct resolve_question *question, struct ledger_txn *txn,
+                struct resolved *out, struct api_error *error)
+{
+    const struct operation *operation = question->operation;
+    out->is_bare = true;
+    if (question->listener != LISTENER_MIRROR) {
+        set_hosted(out, txn, operation->name);
+        if (is_write(operation))
+            return bare_write(question, txn, out);
+        if (is_hosted_here(question, txn, out))
+            return 0;
+    }
+    const struct config_upstream *upstream = config_upstream_default(question->config);
+    if (!upstream)
+        return name_unknown(error, "nothing was pushed to this name, and there is no default "
+                                   "upstream to ask");
+    set_upstream(out, txn, upstream, operation->name);
+    return 0;
+}
+
+static const struct config_upstream *prefix_upstream(const struct config *config, struct slice name,
+                                                     struct slice *out_rest)
+{
+    ptrdiff_t slash = slice_find(name, '/');
+    if (slash <= 0)
+        return NULL;
+    *out_rest = slice_skip(name, (size_t)slash + 1);
+    return config_upstream_find(config, slice_from(name.data, (size_t)slash));
+}
+
+int resolve(const struct resolve_question *question, struct ledger_txn *txn, struct resolved *out,
+            struct api_error *error)
+{
+    const struct operation *operation = question->operation;
+    bool writes = is_write(operation);
+    if (writes && question->listener == LISTENER_MIRROR)
+        return api_error_set(error, API_UNSUPPORTED,
+                             "this address is a mirror: nothing can be pushed or deleted here");
+    struct slice rest;
+    const struct config_upstream *upstream;
+    int rc = 0;
+    if (operation->has_ns)
+        rc = by_namespace(question, txn, out, error);
+    else if ((upstream = prefix_upstream(question->config, operation->name, &rest)) != NULL)
+        set_upstream(out, txn, upstream, rest);
+    else
+        rc = bare(question, txn, out, error);
+    if (rc == 0 && writes && out->upstream)
+        return api_error_set(error, API_UNSUPPORTED,
+                             "this name belongs to the upstream %s: its images are copies, they "
+                             "cannot be pushed or deleted",
+                             out->upstream->name);
+    return rc;
+}
+
+void resolve_refresh(struct resolved *target, struct ledger_txn *txn)
+{
+    target->is_known = repository_find(txn, target->origin, target->name, &target->repository);
+}
+
+bool resolve_cached_twin(const struct config *config, struct ledger_txn *txn, struct slice name,
+                         struct resolved *out)
+{
+    const struct config_upstream *upstream = config_upstream_default(config);
+    if (!upstream)
+        return false;
+    out->is_bare = true;
+    set_upstream(out, txn, upstream, name);
+    return out->is_known;
+}
+
+int resolve_may_push(const struct config *config, struct ledger_txn *txn,
+                     const struct resolved *target, struct api_error *error)
+{
+    if (target->is_known && target->repository.is_hosted)
+        return 0;
+    if (config_list_matches(&config->hosted.allow, target->name))
+        return 0;
+    if (config_list_matches(&config->hosted.protect, target->name))
+        return api_error_set(error, API_DENIED,
+                             "%.*s is protected from being shadowed by a push "
+                             "(`hosted.protect`); to allow it, add it to `hosted.allow`",
+                             SLICE_PRINT(target->name));
+    /* One component shadows nobody: mirror clients always send two or more. */
+    if (slice_find(target->name, '/') < 0 ||
+        config_list_matches(&config->hosted.reserved, target->name))
+        return 0;
+    struct resolved twin = {.is_bare = true};
+    if (!resolve_cached_twin(config, txn, target->name, &twin))
+        return 0;
+    return api_error_set(error, API_DENIED,
+                         "%.*s is an image of %s that was pulled through here; a push would take "
+                         "its place for everybody. To allow it, add it to `hosted.allow`",
+                         SLICE_PRINT(target->name), twin.upstream->name);
+}

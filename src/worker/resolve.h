@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a request's name means: which repository of which origin (three ways of addressing). The
+ * one place where that is decided; handlers never look at the name a client wrote. */
+#ifndef WORKER_RESOLVE_H
+#define WORKER_RESOLVE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/slice.h"
+#include "ipc/message.h"
+#include "oci/name.h"
+#include "store/ledger.h"
+
+struct api_error;
+struct config;
+struct config_upstream;
+struct operation;
+
+#define RESOLVED_TEXT_SIZE (NAME_MAX_LENGTH + sizeof("library/"))
+
+/* Not to be moved: `name` may point into `text`. The rest is borrowed from the operation and the
+ * configuration. */
+struct resolved {
+    struct slice origin;                    /* empty: hosted */
+    struct slice name;                      /* as the ledger and the upstream know it */
+    const struct config_upstream *upstream; /* NULL: hosted */
+    bool is_bare;                           /* neither ns nor prefix said whose it is */
+    bool is_known;                          /* the ledger has a record: */
+    struct repository repository;
+    char text[RESOLVED_TEXT_SIZE];
+};
+
+struct resolve_question {
+    const struct config *config;
+    const struct operation *operation;
+    enum listener_kind listener;
+    uint64_t now_ms; /* wall clock */
+};
+
+/* 0, or -1 with *error: 404 NAME_UNKNOWN, 405 UNSUPPORTED for what cannot be written. */
+int resolve(const struct resolve_question *question, struct ledger_txn *txn, struct resolved *out,
+            struct api_error *error);
+/* Look the repository's record up again, in a newer snapshot. */
+void resolve_refresh(struct resolved *target, struct ledger_txn *txn);
+/* The default upstream's repository of the same bare name: what a hosted name may be answered from
+ * by digest, from disk alone. False when there is none here. */
+bool resolve_cached_twin(const struct config *config, struct ledger_txn *txn, struct slice name,
+                         struct resolved *out);
+/* May an upload to this bare name begin? 0, or -1 with *error: 403 DENIED. */
+int resolve_may_push(const struct config *config, struct ledger_txn *txn,
+                     const struct resolved *target, struct api_error *error);
+
+#endif

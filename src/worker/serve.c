@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "serve.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "ipc/metrics.h"
+#include "oci/api_error.h"
+#include "oci/byte_range.h"
+#include "recency.h"
+#include "request.h"
+#include "store/store.h"
+#include "worker_state.h"
+
+#define WARNING_TEXT_MAX 200
+
+static unsigned links_of(struct ledger_txn *txn, const struct resolved *target,
+                         const struct digest *digest)
+{
+    return target->is_known ? link_find(txn, target->repository.id, digest) : 0;
+}
+
+bool serve_find_blob(struct ledger_txn *txn, const struct resolved *target,
+                     const struct digest *digest, struct blob_record *out)
+{
+    if (!blob_find(txn, digest, out) || out->where != BLOB_HERE)
+        return false;
+    if (!target->upstream)
+        return (links_of(txn, target, digest) & LINK_BLOB) != 0;
+    return out->is_public || links_of(txn, target, digest) != 0;
+}
+
+bool serve_find_manifest(struct ledger_txn *txn, const struct resolved *target,
+                         const struct digest *digest, struct manifest_record *out)
+{
+    struct blob_record blob;
+    if (!manifest_find(txn, digest, out))
+        return false;
+    if (links_of(txn, target, digest) & LINK_MANIFEST)
+        return true;
+    return target->upstream && blob_find(txn, digest, &blob) && blob.is_public;
+}
+
+/* ---- blobs ---- */
+
+static bool wants_range(const struct request *request, const struct digest *digest,
+                        struct slice *out)
+{
+    const struct slice *range = http_head_find(request->head, "Range");
+    const struct slice *condition = http_head_find(request->head, "If-Range");
+    char text[DIGEST_TEXT_SIZE + 2];
+    if (!range || request_is_head(request))
+        return false;
+    *out = *range;
+    if (!condition)
+        return true;
+    text[0] = '"';
+    digest_print(digest, text + 1);
+    struct slice etag = slice_of(text);
+    return condition->length == etag.length + 1 && slice_starts_with(*condition, text) &&
+           condition->data[etag.length] == '"';
+}
+
+struct serve_plan serve_plan_blob(const struct request *request, const struct digest *digest,
+                                  uint64_t size)
+{
+    struct serve_plan plan = {.status = 200, .end = size};
+    struct byte_range ranges[BYTE_RANGES_MAX];
+    struct slice header;
+    unsigned count;
+    if (request_has_it(request, digest)) {
+        plan.status = 304;
+        return plan;
+    }
+    if (!wants_range(request, digest, &header))
+        return plan;
+    enum byte_range_verdict verdict = byte_range_resolve(header, size, ranges, &count);
+    if (verdict == RANGE_UNSATISFIABLE) {
+        plan.status = 416;
+    } else if (verdict == RANGE_SATISFIABLE && count == 1) {
+        plan.status = 206;
+        plan.first = ranges[0].first;
+        plan.end = ranges[0].last + 1;
+    }
+    return plan; /* several ranges: the whole */
+}
+
+static void blob_headers(const struct request *request, const struct digest *digest,
+                         struct headers *headers)
+{
+    request_headers(request, headers);
+    headers_add(headers, "Content-Type", SLICE_LITERAL("application/octet-stream"));
+    headers_add(headers, "Accept-Ranges", SLICE_LITERAL("bytes"));
+    headers_add_digest(headers, digest);
+}
+
+static void refuse_range(struct request *request, uint64_t size)
+{
+    struct headers headers;
+    request_headers(request, &headers);
+    headers_add(&headers, "Content-Type", SLICE_LITERAL("application/json"));
+    headers_addf(&headers, "Content-Range", "bytes */%llu", (unsigned long long)size);
+    request->outcome = "the range asked for is outside the blob";
+    request_respond(request, 416, &headers,
+                    SLICE_LITERAL("{\"errors\":[{\"code\":\"RANGE_INVALID\",\"message\":\"the "
+                                  "range is outside the blob\"}]}"));
+}
+
+void serve_blob_head(struct request *request, const struct digest *digest, uint64_t size,
+                     const struct serve_plan *plan)
+{
+    struct headers headers;
+    if (plan->status == 416) {
+        refuse_range(request, size);
+        return;
+    }
+    blob_headers(request, digest, &headers);
+    if (plan->status == 304) {
+        request->outcome = "the client has it";
+        request_respond_head(request, 304, &headers, 0);
+        return;
+    }
+    if (plan->status == 206)
+        headers_addf(&headers, "Content-Range", "bytes %llu-%llu/%llu",
+                     (unsigned long long)plan->first, (unsigned long long)plan->end - 1,
+                     (unsigned long long)size);
+    request_begin(request, plan->status, &headers, plan->end - plan->first);
+}
+
+void serve_blob_size(struct request *request, const struct digest *digest, uint64_t size)
+{
+    struct headers headers;
+    blob_headers(request, digest, &headers);
+    request_respond_head(request, 200, &headers, size);
+}
+
+static bool open_blob(struct request *request, const struct digest *digest, uint64_t size)
+{
+    struct error err;
+    uint64_t real_size;
+    if (store_blob_open(request->worker->options.store, digest, size, &request->fd, &real_size,
+                        &err) == 0)
+        return true;
+    char text[DIGEST_TEXT_SIZE];
+    log_say(LOG_ERROR, "the ledger names %s, but its file cannot be served: %s",
+            digest_print(digest, text), err.text);
+    return false;
+}
+
+bool serve_blob(struct request *request, const struct digest *digest, uint64_t size)
+{
+    request->source = SOURCE_DISK;
+    request->outcome = "served from the store";
+    if (request_is_head(request)) {
+        serve_blob_size(request, digest, size);
+        return true;
+    }
+    struct serve_plan plan = serve_plan_blob(request, digest, size);
+    bool has_body = plan.status == 200 || plan.status == 206;
+    if (has_body && !open_blob(request, digest, size)) {
+        request->source = SOURCE_NONE;
+        request->outcome = NULL;
+        return false;
+    }
+    recency_note(request->worker->recency, digest);
+    serve_blob_head(request, digest, size, &plan);
+    if (!has_body)
+        return true;
+    if (plan.end > plan.first)
+        http_conn_send_file(request->conn, request->fd, plan.first, plan.end - plan.first);
+    else
+        http_conn_end(request->conn);
+    return true;
+}
+
+/* ---- manifests ---- */
+
+void serve_mark_stale(struct headers *headers, const struct serve_age *age)
+{
+    char text[WARNING_TEXT_MAX];
+    size_t length = 0;
+    for (size_t i = 0; i < age->warning.length && length < sizeof(text); i++) {
+        char byte = age->warning.data[i];
+        text[length++] = byte < 0x20 || byte > 0x7e || byte == '"' || byte == '\\' ? ' ' : byte;
+    }
+    headers_addf(headers, "Warning", "299 - \"%.*s\"", (int)length, text);
+    uint64_t now = clock_wall().ms;
+    if (age->checked_ms > 0 && now > age->checked_ms)
+        headers_addf(headers, "Age", "%llu", (unsigned long long)((now - age->checked_ms) / 1000));
+}
+
+static void respond_manifest(struct request *request, const struct serve_body *body,
+                             const struct headers *headers)
+{
+    if (request_is_head(request)) {
+        request_respond_head(request, 200, headers, body->size);
+    } else if (body->bytes.length > 0 || body->size == 0) {
+        request_respond(request, 200, headers, body->bytes);
+    } else {
+        request_begin(request, 200, headers, body->size);
+        http_conn_send_file(request->conn, request->fd, 0, body->size);
+    }
+}
+
+bool serve_manifest(struct request *request, const struct serve_body *body,
+                    const struct serve_age *age)
+{
+    bool has_it = request_has_it(request, &body->digest);
+    bool needs_file = !has_it && !request_is_head(request) && body->bytes.length == 0;
+    if (needs_file && !open_blob(request, &body->digest, body->size))
+        return false;
+    struct headers headers;
+    request_headers(request, &headers);
+    headers_add(&headers, "Content-Type", body->media_type);
+    headers_add_digest(&headers, &body->digest);
+    if (age && age->is_stale) {
+        serve_mark_stale(&headers, age);
+        metrics_add(METRIC_stale, 1);
+    }
+    if (request->source == SOURCE_NONE)
+        request->source = SOURCE_DISK;
+    if (!request->outcome)
+        request->outcome = "served";
+    if (request->source == SOURCE_DISK)
+        recency_note(request->worker->recency, &body->digest);
+    if (has_it)
+        request_respond_head(request, 304, &headers, 0);
+    else
+        respond_manifest(request, body, &headers);
+    return true;
+}
+
+bool serve_manifest_record(struct request *request, const struct digest *digest,
+                           const struct manifest_record *record, const struct serve_age *age)
+{
+    struct serve_body body = {
+        .digest = *digest,
+        .media_type = record->media_type,
+        .bytes = record->bytes,
+        .size = record->size,
+    };
+    if (age && age->is_stale)
+        request->outcome = "served stale";
+    else
+        request->outcome = "served from the store";
+    return serve_manifest(request, &body, age);
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Answers from the ledger and the disk: what is visible in the resolved repository, and the heads
+ * of blob answers wherever their bytes come from. */
+#ifndef WORKER_SERVE_H
+#define WORKER_SERVE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/slice.h"
+#include "store/ledger.h"
+
+struct headers;
+struct request;
+struct resolved;
+
+/* Hosted: linked in the repository. Cached: public, or linked. */
+bool serve_find_blob(struct ledger_txn *txn, const struct resolved *target,
+                     const struct digest *digest, struct blob_record *out);
+bool serve_find_manifest(struct ledger_txn *txn, const struct resolved *target,
+                         const struct digest *digest, struct manifest_record *out);
+
+/* Which bytes of a blob the request is for. */
+struct serve_plan {
+    int status; /* 200, 206, 304, 416 */
+    uint64_t first;
+    uint64_t end; /* behind the last */
+};
+struct serve_plan serve_plan_blob(const struct request *request, const struct digest *digest,
+                                  uint64_t size);
+/* Its head: begun for 200 and 206, answered whole for 304 and 416. */
+void serve_blob_head(struct request *request, const struct digest *digest, uint64_t size,
+                     const struct serve_plan *plan);
+
+/* Answer with a blob that is here. False, and nothing answered, when its file is not. */
+bool serve_blob(struct request *request, const struct digest *digest, uint64_t size);
+/* HEAD of a blob of this size. */
+void serve_blob_size(struct request *request, const struct digest *digest, uint64_t size);
+
+struct serve_age {
+    bool is_stale; /* marked with Warning and Age */
+    uint64_t checked_ms;
+    struct slice warning;
+};
+struct serve_body {
+    struct digest digest;
+    struct slice media_type;
+    struct slice bytes; /* empty: in the file, or for HEAD nowhere */
+    uint64_t size;
+};
+/* Answer with a manifest; `age` may be NULL. False, and nothing answered, when its bytes are not
+ * here. */
+bool serve_manifest(struct request *request, const struct serve_body *body,
+                    const struct serve_age *age);
+/* The same from its record. */
+bool serve_manifest_record(struct request *request, const struct digest *digest,
+                           const struct manifest_record *record, const struct serve_age *age);
+/* Warning: 299 and Age. */
+void serve_mark_stale(struct headers *headers, const struct serve_age *age);
+
+#endif

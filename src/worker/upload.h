@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Upload sessions as clients see them: POST starts one, PATCH and PUT send, GET asks, DELETE ends.
+ */
+#ifndef WORKER_UPLOAD_H
+#define WORKER_UPLOAD_H
+
+struct ledger_txn;
+struct request;
+
+void upload_start(struct request *request, struct ledger_txn *txn);
+/* GET, PATCH, PUT and DELETE of a session. */
+void upload_continue(struct request *request);
+
+#endif

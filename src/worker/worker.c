@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The worker as an object: what it owns, its fronts and listeners, and how it ends.
+ *
+ *   running → draining (no new connections, running requests finish) → drained
+ */
+#include "worker/worker.h"
+
+#include <poll.h>
+
+#include "ask.h"
+#include "base/alloc.h"
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "config/config.h"
+#include "fetch_link.h"
+#include "follow.h"
+#include "ipc/metrics.h"
+#include "keep_link.h"
+#include "net/listener.h"
+#include "net/loop.h"
+#include "recency.h"
+#include "request.h"
+#include "store/ledger.h"
+#include "worker_state.h"
+
+#define DRAIN_CHECK_MS 20
+#define SHARE_MARGIN   2
+
+/* ---- what the modules share ---- */
+
+struct ledger_txn *worker_read(struct worker *worker)
+{
+    if (worker->reads++ == 0)
+        worker->txn = ledger_read(worker->reader);
+    return worker->txn;
+}
+
+void worker_read_end(struct worker *worker)
+{
+    CHECK(worker->reads > 0);
+    if (--worker->reads > 0)
+        return;
+    worker->txn = NULL;
+    ledger_read_end(worker->reader);
+}
+
+static void run_job(struct pool_work *work)
+{
+    struct worker_job *job = LIST_ITEM(work, struct worker_job, work);
+    job->run(job);
+}
+
+static void end_job(struct pool_work *work)
+{
+    struct worker_job *job = LIST_ITEM(work, struct worker_job, work);
+    job->worker->jobs--;
+    job->done(job);
+}
+
+void worker_submit(struct worker *worker, struct worker_job *job, uint64_t key)
+{
+    job->worker = worker;
+    job->work.run = run_job;
+    job->work.done = end_job;
+    job->work.key = key;
+    worker->jobs++;
+    pool_submit(worker->options.pool, &job->work);
+}
+
+/* ---- life ---- */
+
+static void fill_settings(struct worker *worker)
+{
+    const struct config *config = worker->options.config;
+    worker->settings = (struct http_settings){
+        .limits = {.line_max = config->limits.request_line,
+                   .head_max = config->limits.request_head,
+                   .value_max = config->limits.header_value},
+        .head_timeout_ms = config->limits.head_timeout,
+        .body_idle_timeout_ms = config->limits.body_timeout,
+        .keep_alive_timeout_ms = config->limits.keep_alive_timeout,
+        .send_timeout_ms = config->limits.send_timeout,
+        .connections_max = (unsigned)config->limits.connections,
+    };
+}
+
+static struct front *front_of(struct worker *worker, enum listener_kind kind)
+{
+    CHECK(kind >= LISTENER_FULL && kind <= LISTENER_ADMIN);
+    return &worker->fronts[kind - 1];
+}
+
+struct worker *worker_new(const struct worker_options *options)
+{
+    struct worker *worker = NEW(struct worker);
+    worker->options = *options;
+    fill_settings(worker);
+    worker->reader = ledger_reader_new(options->ledger);
+    worker->fetcher = fetch_link_new(options->loop);
+    worker->keeper = keep_link_new(worker);
+    worker->asks = ask_table_new(worker);
+    worker->follows = follow_table_new(worker);
+    worker->recency = recency_new(worker);
+    for (int kind = LISTENER_FULL; kind <= LISTENER_ADMIN; kind++) {
+        struct front *front = front_of(worker, (enum listener_kind)kind);
+        front->worker = worker;
+        front->kind = (enum listener_kind)kind;
+        front->server = http_server_new(options->loop, options->pool, &worker->settings,
+                                        &request_handler, front);
+    }
+    return worker;
+}
+
+/* Jobs in the pool and questions to the keeper have owners that live until they are answered. */
+static void finish_work(struct worker *worker)
+{
+    while (worker->jobs > 0 || keep_link_waiting(worker->keeper) > 0) {
+        keep_link_cancel(worker->keeper);
+        if (worker->jobs == 0)
+            continue;
+        struct pollfd done = {.fd = pool_descriptor(worker->options.pool), .events = POLLIN};
+        (void)poll(&done, 1, 10);
+        pool_run_done(worker->options.pool);
+    }
+}
+
+void worker_free(struct worker **worker)
+{
+    if (!*worker)
+        return;
+    struct worker *old = TAKE(*worker);
+    for (unsigned i = 0; i < old->listener_count; i++)
+        listener_free(&old->listeners[i]);
+    for (unsigned i = 0; i < LISTENER_ADMIN; i++)
+        http_server_free(&old->fronts[i].server);
+    finish_work(old);
+    follow_table_free(&old->follows);
+    ask_table_free(&old->asks);
+    recency_free(&old->recency);
+    keep_link_free(&old->keeper);
+    fetch_link_free(&old->fetcher);
+    ledger_reader_free(&old->reader);
+    timer_free(&old->drain_timer);
+    while (old->block_count > 0)
+        mem_free(old->blocks[--old->block_count]);
+    mem_free(old);
+}
+
+void worker_set_peer(struct worker *worker, enum process_role role, int *fd)
+{
+    if (role == ROLE_FETCHER)
+        fetch_link_set_channel(worker->fetcher, fd);
+    else if (role == ROLE_KEEPER)
+        keep_link_set_channel(worker->keeper, fd);
+}
+
+/* ---- connections ---- */
+
+static unsigned connections(const struct worker *worker)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < LISTENER_ADMIN; i++)
+        count += http_server_connections(worker->fronts[i].server);
+    return count;
+}
+
+static void on_accept(int *fd, const char *peer, void *arg)
+{
+    struct front *front = arg;
+    http_server_adopt(front->server, fd, peer);
+    metrics_set(METRIC_connections, connections(front->worker));
+}
+
+/* The share is of what is open now, in all workers. */
+static bool should_pause(void *arg)
+{
+    const struct front *front = arg;
+    const struct worker *worker = front->worker;
+    unsigned mine = connections(worker);
+    metrics_set(METRIC_connections, mine);
+    if (worker->options.workers <= 1)
+        return false;
+    uint64_t all = metrics_sum(METRIC_connections, ROLE_WORKER);
+    return mine > all / worker->options.workers + SHARE_MARGIN;
+}
+
+void worker_listen(struct worker *worker, int *fd, enum listener_kind kind, const char *address)
+{
+    CHECK(worker->listener_count < WORKER_LISTENERS_MAX);
+    struct front *front = front_of(worker, kind);
+    log_say(LOG_DEBUG, "serving %s", address);
+    worker->listeners[worker->listener_count++] =
+        listener_new(worker->options.loop, fd, on_accept, should_pause, front);
+}
+
+void worker_adopt(struct worker *worker, int *fd, enum listener_kind kind, const char *peer)
+{
+    http_server_adopt(front_of(worker, kind)->server, fd, peer);
+}
+
+/* ---- drain ---- */
+
+static bool is_idle(const struct worker *worker)
+{
+    return connections(worker) == 0 && worker->jobs == 0 && keep_link_waiting(worker->keeper) == 0;
+}
+
+static void on_drain_timer(void *arg)
+{
+    struct worker *worker = arg;
+    if (!is_idle(worker) && clock_mono().ms < worker->drain_until_ms) {
+        timer_start(worker->drain_timer, DRAIN_CHECK_MS);
+        return;
+    }
+    if (worker->options.on_drained)
+        worker->options.on_drained(worker->options.arg);
+}
+
+void worker_drain(struct worker *worker, uint64_t within_ms)
+{
+    uint64_t until = clock_mono().ms + within_ms;
+    if (worker->is_draining) {
+        if (until < worker->drain_until_ms)
+            worker->drain_until_ms = until;
+        return;
+    }
+    worker->is_draining = true;
+    worker->drain_until_ms = until;
+    for (unsigned i = 0; i < worker->listener_count; i++)
+        listener_stop(worker->listeners[i]);
+    for (unsigned i = 0; i < LISTENER_ADMIN; i++)
+        http_server_drain(worker->fronts[i].server);
+    worker->drain_timer = timer_new(worker->options.loop, on_drain_timer, worker);
+    timer_start(worker->drain_timer, 0);
+}
