@@ -35,7 +35,8 @@ struct error {
     char text[240];
 };
 
-/* Fill *err and return -kind, so that "return error_set(...)" is the one way to fail. */
+/* Fill *err and return -kind, so that "return error_set(...)" is the one way to fail. Where
+ * nobody wants the text, err may be NULL. */
 int error_set(struct error *err, enum error_kind kind, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 

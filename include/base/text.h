@@ -39,7 +39,7 @@ void text_percent_encode(struct buf *out, struct slice text, const char *keep);
 
 /* Patterns of the configuration: '*' is any bytes but '/', '**' any bytes, '?' one byte but '/'. A
  * pattern that ends in "/" followed by one '*' matches everything below, as people expect of
- * "library/" and a star. */
+ * "library/" and a star; a lone star is everything. */
 bool text_matches(struct slice pattern, struct slice text);
 
 /* How many single edits lie between two words, capped at 4: for "did you mean". */

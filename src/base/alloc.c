@@ -3,6 +3,7 @@
  * NULL means "none left" and nothing else. */
 #include "base/alloc.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,10 +29,14 @@ void *mem_alloc(size_t size)
 
 void *mem_zalloc(size_t count, size_t size)
 {
-    void *memory = calloc(count ? count : 1, size ? size : 1);
+    void *memory;
+    size_t total;
 
+    if (__builtin_mul_overflow(count, size, &total))
+        out_of_memory(SIZE_MAX);
+    memory = calloc(1, total ? total : 1);
     if (!memory)
-        out_of_memory(size);
+        out_of_memory(total);
     return memory;
 }
 
