@@ -29,7 +29,7 @@ def sha256(content):
 
 def random_bytes(size, seed):
     """The same bytes for the same seed: a failure can be repeated."""
-    return random.Random(seed).randbytes(size)
+    return random.Random(repr(seed)).randbytes(size)
 
 
 def to_json(document):

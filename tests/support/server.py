@@ -144,15 +144,16 @@ class Server:
 
     # ---- life ----
 
-    def start(self, seconds=START_SECONDS):
+    def start(self, seconds=START_SECONDS, flags=None):
+        """`flags`: instead of the configuration file."""
         os.makedirs(self.data, exist_ok=True)
         with open(self.config_file, "w", encoding="utf-8") as out:
             json.dump(self.settings, out, indent=2)  # JSON is YAML
         self._starts += 1
-        log_path = self.folder / f"log.{self._starts}"
+        log_path = f"{self.config_file}.log.{self._starts}"
         with open(log_path, "wb") as errors:
-            self.process = subprocess.Popen([binary(), "serve", "--config", self.config_file], stderr=errors,
-                                            stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL,
+            self.process = subprocess.Popen([binary(), "serve"] + (flags or ["--config", self.config_file]),
+                                            stderr=errors, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL,
                                             start_new_session=True)
         self._session = self.process.pid
         self.log = Log(log_path)
@@ -219,15 +220,12 @@ class Server:
 
     def end(self):
         """By force, with all its processes; for when a test failed."""
-        if self.process is None:
-            return
-        pids = [self.process.pid] + [child.pid for child in self.children()]
-        for pid in pids:
-            _kill(pid)
-        self.process.wait()
-        for child in self.children():  # started again in between
+        if self.process is not None:
+            _kill(self.process.pid)
+            self.process.wait()
+            self.process = None
+        for child in self.children():  # nobody starts them again
             _kill(child.pid)
-        self.process = None
 
     def close(self, failed=False):
         """The last thing of a test."""
@@ -248,7 +246,7 @@ class Server:
 
     def children(self, role=None, slot=None):
         """Live processes of the server, by role; also those whose master is dead."""
-        found = [child for child in processes_of_session(self._session) if child.role]
+        found = [child for child in processes_of_session(self._session) if child.role] if self._session else []
         if role is not None:
             found = [child for child in found if child.role == role]
         if slot is not None:

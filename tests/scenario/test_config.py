@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Configuration: mistakes are told with their place, ports are announced, one folder has one server."""
+
+import os
+import re
+import unittest
+
+from support.case import Scenario
+from support.processes import run
+from support.server import Server, binary
+from support.waiting import Folder
+
+GOOD = """listen: 127.0.0.1:0
+upstreams:
+  docker.io:
+    default: true
+"""
+
+# (text, line of the mistake, what the message names)
+BAD = (
+    ("listne: 127.0.0.1:0\n", 1, "listne"),
+    ("listen: 127.0.0.1:0\nworkers: many\n", 2, "workers"),
+    ("listen: 127.0.0.1:0\nworkers: 0\n", 2, "workers"),
+    ("storage:\n  path: /tmp\n  grace: soon\n", 3, "grace"),
+    ("storage:\n  pth: /tmp\n", 2, "pth"),
+    ("listen: not an address\n", 1, "listen"),
+    ("limits:\n  head_timeout: 10\n  request_line: 5 apples\n", 3, "request_line"),
+    ("upstreams:\n  docker.io:\n    url: ftp://example.org\n", 3, "url"),
+    ("upstreams:\n  docker.io:\n    tags:\n      - { match: \"*\", ttl: never ever }\n", 4, "ttl"),
+    ("upstreams:\n  docker.io: {}\n  docker.io: {}\n", 3, "docker.io"),
+    ("log:\n  level: loud\n", 2, "level"),
+    ("listen: [127.0.0.1:0\n", None, ""),
+    ("listen: 127.0.0.1:0\nlisten: 127.0.0.1:0\n", 2, "listen"),
+)
+
+
+class CheckTest(Scenario):
+    def setUp(self):
+        self.folder = Folder("config")
+        self.addCleanup(self.folder.remove)
+
+    def check(self, text):
+        path = self.folder / "entrepot.yaml"
+        with open(path, "w", encoding="utf-8") as out:
+            out.write(text)
+        return run([binary(), "check", "--config", path], check=False)
+
+    def test_good_file(self):
+        self.assertEqual(self.check(GOOD).status, 0)
+
+    def test_mistakes_are_told_with_file_line_and_name(self):
+        for text, line, name in BAD:
+            with self.subTest(text=text):
+                result = self.check(text)
+                said = result.out + result.err
+                self.assertEqual(result.status, 1, result)
+                self.assertIn("entrepot.yaml:", said)
+                if line is not None:
+                    self.assertRegex(said, rf"entrepot\.yaml:{line}:\d+:")
+                self.assertIn(name, said)
+
+    def test_all_mistakes_are_told_at_once(self):
+        said = self.check("listne: x\nworkers: many\nlog:\n  level: loud\n")
+        text = said.out + said.err
+        self.assertEqual(sorted(set(re.findall(r"entrepot\.yaml:(\d+):", text))), ["1", "2", "4"], text)
+
+    def test_serve_refuses_what_check_refuses(self):
+        path = self.folder / "entrepot.yaml"
+        with open(path, "w", encoding="utf-8") as out:
+            out.write("listne: x\n")
+        result = run([binary(), "serve", "--config", path], check=False, seconds=20)
+        self.assertNotEqual(result.status, 0)
+        self.assertIn("entrepot.yaml:1:", result.out + result.err)
+
+    def test_no_file_and_unknown_command(self):
+        self.assertNotEqual(run([binary(), "check", "--config", self.folder / "none"], check=False).status, 0)
+        self.assertEqual(run([binary(), "dance"], check=False).status, 2)
+
+
+class StartTest(Scenario):
+    def test_ready_line_names_every_address(self):
+        server = self.server(listens=["127.0.0.1:0", "127.0.0.1:0"])
+        self.assertEqual(len(server.listens), 2)
+        for port in server.listens + [server.admin]:
+            self.assertGreater(port, 0)
+        self.assertEqual(len(set(server.listens + [server.admin])), 3)
+        roles = sorted((child.role, child.slot) for child in server.children())
+        self.assertEqual([role for role, _ in roles], ["fetcher", "keeper", "worker", "worker"])
+
+    def test_flags_instead_of_a_file(self):
+        folder = Folder("flags")
+        self.addCleanup(folder.remove)
+        server = Server(folder=folder)
+        self.addCleanup(lambda: server.close(self.has_failed()))
+        os.makedirs(server.data, exist_ok=True)
+        flags = ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--data", server.data, "--set", "workers=1"]
+        if os.geteuid() == 0:
+            flags += ["--user", "root"]
+        server.start(flags=flags)
+        self.assertEqual(len(server.children("worker")), 1)
+        self.assertEqual(self.client(server).request("GET", "/v2/").status, 200)
+
+    def test_second_server_on_the_same_folder_refuses(self):
+        first = self.server()
+        second = Server(folder=first.folder)
+        second.config_file = first.folder / "second.yaml"
+        with self.assertRaises(AssertionError) as caught:
+            second.start(seconds=20)
+        self.assertIn("the server ended with", str(caught.exception))
+        self.assertEqual(self.client(first).request("GET", "/v2/").status, 200)
+
+    def test_port_in_use_is_told(self):
+        first = self.server()
+        second = self.server(settings={"listen": first.address}, start=False)
+        with self.assertRaises(AssertionError) as caught:
+            second.start(seconds=20)
+        self.assertIn("the server ended with", str(caught.exception))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,281 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Any process dies at any moment: it is back at once, the others go on, nothing acknowledged is lost.
+
+ENTREPOT_SEED repeats a run; ENTREPOT_KILLS says how many of each role are killed (ENTREPOT_FULL: 20).
+"""
+
+import os
+import random
+import sys
+import threading
+import time
+import unittest
+
+from support import images
+from support.case import Scenario
+from support.client import Client, Many, check_ok
+from support.images import sha256
+from support.server import seconds
+from support.waiting import Folder, is_full, wait_until
+
+MIB = 1 << 20
+ROLES = ("worker", "fetcher", "keeper")
+
+
+def kills():
+    return int(os.environ.get("ENTREPOT_KILLS", "20" if is_full() else "5"))
+
+
+class Load:
+    """Pushes, hits and misses, all the time. What was acknowledged is remembered; a wrong whole answer is noted."""
+
+    def __init__(self, server, hub, seed):
+        self.api = Client(server.port)
+        self.hub = hub
+        self.seed = seed
+        self.lock = threading.Lock()
+        self.blobs = {}   # digest -> repository: acknowledged with 201
+        self.tags = {}    # (repository, tag) -> digest: acknowledged with 201
+        self.wrong = []
+        self.failed_hits = []
+        self.answered = 0
+        self.over = threading.Event()
+        self.hit = images.random_bytes(2 * MIB, seed)
+        self.hit_digest = self.api.push_blob("load/hits", self.hit)
+        self.threads = []
+
+    def start(self):
+        for work in (self.push, self.push, self.pull_hits, self.pull_hits, self.pull_misses, self.pull_misses):
+            thread = threading.Thread(target=self.repeat, args=(work, len(self.threads)), daemon=True)
+            self.threads.append(thread)
+            thread.start()
+
+    def stop(self):
+        self.over.set()
+        for thread in self.threads:
+            thread.join(90)
+            if thread.is_alive():
+                raise AssertionError("a client of the load hangs")
+
+    def repeat(self, work, number):
+        turn = 0
+        while not self.over.is_set():
+            turn += 1
+            work(number, turn)
+
+    def push(self, number, turn):
+        name = f"load/push{number}"
+        layer = images.random_bytes(random.Random(turn).choice((100, 70_000, 400_000)), (self.seed, number, turn))
+        image = images.make_image([layer], label=f"{number} {turn}")
+        try:
+            for content in image.blobs.values():
+                digest = self.api.push_blob(name, content)
+                with self.lock:
+                    self.blobs[digest] = name
+            tag = f"t{turn % 20}"
+            with self.lock:
+                before = self.tags.pop((name, tag), None)
+            answer = self.api.push_manifest(name, tag, image.top)
+            with self.lock:
+                if answer.status == 201:
+                    self.tags[(name, tag)] = image.digest
+                    self.answered += 1
+                elif answer.status and before:
+                    self.tags[(name, tag)] = before  # refused: as before; without an answer it may be either
+        except AssertionError:
+            self.over.wait(0.01)  # its process died; the next turn is another image
+
+    def pull_hits(self, number, turn):
+        answer = self.api.blob("load/hits", self.hit_digest, keep=False)
+        if answer.is_complete and answer.status == 200 and answer.digest == self.hit_digest:
+            with self.lock:
+                self.answered += 1
+            return
+        with self.lock:
+            self.failed_hits.append((time.monotonic(), str(answer)))
+            if answer.is_complete and answer.status == 200:
+                self.wrong.append(str(answer))
+
+    def pull_misses(self, number, turn):
+        content = images.random_bytes(random.Random(turn).choice((1000, 200_000, 3 * MIB)), (self.seed, -number, turn))
+        digest = self.hub.publish_blob("library/misses", content)
+        for _ in range(4):
+            answer = self.api.blob("library/misses", digest, keep=False)
+            if answer.status == 200 and answer.is_complete:
+                with self.lock:
+                    self.answered += 1
+                    if answer.digest != digest:
+                        self.wrong.append(str(answer))
+                return
+            self.over.wait(0.05)
+
+    def acknowledged(self):
+        with self.lock:
+            return dict(self.blobs), dict(self.tags)
+
+
+class DeathScenario(Scenario):
+    def setUp(self):
+        self.docker = self.hub()
+        self.registry = self.server(self.docker, workers=2, settings={"fetch": {"negative_ttl": "0s"}})
+        self.seed = int(os.environ.get("ENTREPOT_SEED", random.SystemRandom().randrange(1 << 30)))
+        print(f"ENTREPOT_SEED={self.seed}", file=sys.stderr)
+
+
+class LoadTest(DeathScenario):
+    def setUp(self):
+        super().setUp()
+        self.load = Load(self.registry, self.docker, self.seed)
+        self.random = random.Random(self.seed)
+        self.checked = set()
+
+    def check_acknowledged(self):
+        """Everything, whatever died. Tags that are being overwritten at this moment are left to the next time."""
+        blobs, tags = self.load.acknowledged()
+        for digest, name in blobs.items():
+            if digest in self.checked:
+                continue
+            check_ok(self.load.api.blob(name, digest, keep=False), digest)
+        for (name, tag), digest in tags.items():
+            answer = self.load.api.manifest(name, tag)
+            _, now = self.load.acknowledged()
+            if now.get((name, tag)) == digest:
+                check_ok(answer, digest)
+        return blobs
+
+    def kill_one(self, role):
+        self.random.random()
+        self.load.over.wait(self.random.uniform(0.05, 0.5))
+        slot = self.random.randrange(2) if role == "worker" else None
+        others = {child.pid for child in self.registry.children() if child.role != role or child.slot != slot}
+        answered = self.load.answered
+        killed_at = time.monotonic()
+        old = self.registry.kill(role, slot)
+        self.registry.wait_respawn(role, slot, old, seconds(1))
+        wait_until(lambda: self.load.answered > answered, seconds(1), f"an answer after the {role} died")
+        blobs = self.check_acknowledged()
+        self.checked.update(random.Random(self.seed).sample(sorted(blobs), len(blobs) // 2))
+        self.assertLessEqual(others, {child.pid for child in self.registry.children()}, f"others when {role} died")
+        failed = [text for when, text in self.load.failed_hits if when >= killed_at]
+        # A dying worker takes the connections it has; those of the others do not notice.
+        self.assertLessEqual(len(failed), 2 if role == "worker" else 0, f"{role}: {failed}")
+
+    def test_nothing_acknowledged_is_lost(self):
+        self.load.start()
+        try:
+            order = list(ROLES) * kills()
+            self.random.shuffle(order)
+            for role in order:
+                self.kill_one(role)
+        finally:
+            self.load.stop()
+        self.assertEqual(self.load.wrong, [])
+        self.checked.clear()
+        self.check_acknowledged()
+        self.assertGreater(len(self.load.blobs), 10)
+        # And after everything was stopped and started.
+        self.registry.stop()
+        self.registry.start()
+        self.load.api.port = self.registry.port
+        self.check_acknowledged()
+        print(f"{len(self.load.blobs)} blobs, {len(self.load.tags)} tags", file=sys.stderr)
+
+
+class WorkerTest(DeathScenario):
+    def test_other_workers_followers_go_on(self):
+        """A worker dies while both serve the same flight: the other's clients get everything."""
+        digest = self.docker.publish_blob("library/big", images.random_bytes(8 * MIB, self.seed))
+        fault = self.docker.fault(kind="cdn", reference=digest, stall_after=4 * MIB)
+        arrived = {}
+        many = Many()
+        for number in range(12):
+            many.start(Client(self.registry.port).blob, "library/big", digest, keep=False,
+                       progress=lambda length, number=number: arrived.update({number: length}))
+        wait_until(lambda: len(arrived) == 12, 30, lambda: f"all have bytes: {arrived}")
+        old = self.registry.kill("worker", 0)
+        self.registry.wait_respawn("worker", 0, old)
+        fault.release()
+        whole = [answer for answer in many.join() if answer.is_complete]
+        for answer in whole:
+            check_ok(answer, digest)
+        self.assertGreaterEqual(len(whole), 2)
+        check_ok(Client(self.registry.port).blob("library/big", digest, keep=False), digest)
+        self.assertEqual(self.docker.count(kind="cdn", reference=digest), 1)
+
+    def test_upload_session_outlives_its_worker(self):
+        api = Client(self.registry.port)
+        content = images.random_bytes(300_000, self.seed)
+        location = api.begin_upload("team/app")
+        offset = 0
+        for slot in (0, 1, 0):
+            answer = api.patch(location, content[offset:offset + 100_000], offset)
+            self.assertEqual(answer.status, 202, answer)
+            offset += 100_000
+            old = self.registry.kill("worker", slot)
+            self.registry.wait_respawn("worker", slot, old)
+        answer = api.finish_upload(location, sha256(content))
+        self.assertEqual(answer.status, 201, answer)
+        check_ok(api.blob("team/app", sha256(content)), sha256(content))
+
+    def test_crash_loop_does_not_stop_the_others(self):
+        api = Client(self.registry.port)
+        digest = api.push_blob("team/app", b"served all the time")
+        for _ in range(6):
+            old = self.registry.kill("fetcher")
+            check_ok(api.blob("team/app", digest), digest)
+            self.registry.wait_respawn("fetcher", None, old, 20)
+        wait_until(lambda: self.registry.metric("restarts") >= 6, 5, "restarts are counted")
+
+
+class MasterTest(DeathScenario):
+    def test_slow_pulls_end_well_and_a_new_server_takes_over(self):
+        api = Client(self.registry.port)
+        contents = [images.random_bytes(6 * MIB, self.seed), images.random_bytes(10_000, self.seed + 1)]
+        digests = [api.push_blob("team/app", content) for content in contents]
+        many = Many()
+        arrived = {}
+        for number in range(6):
+            many.start(api.slow_blob, "team/app", digests[0], 2e6,
+                       progress=lambda length, number=number: arrived.update({number: length}))
+        wait_until(lambda: len(arrived) == 6, 20, "all are under way")
+        old = {child.pid for child in self.registry.children()}
+        self.registry.process.kill()
+        self.registry.process.wait()
+        killed_at = time.monotonic()
+        folder = Folder("again")
+        self.addCleanup(folder.remove)
+        again = self.server(self.docker, settings={"storage": {"path": self.registry.data}}, folder=folder)
+        for digest in digests:
+            check_ok(Client(again.port).blob("team/app", digest, keep=False), digest)
+        took = time.monotonic() - killed_at
+        self.assertLess(took, seconds(2))
+        check_ok(Client(again.port).blob("team/app", again_push(again), keep=False))
+        for answer in many.join():
+            check_ok(answer, digests[0])
+        wait_until(lambda: not [child for child in self.registry.children() if child.pid in old], 40,
+                   "the processes of the dead master end")
+        self.registry.check_log()
+        self.registry.process = None
+
+    def test_acknowledged_is_there_after_all_are_killed(self):
+        load = Load(self.registry, self.docker, self.seed)
+        load.start()
+        wait_until(lambda: len(load.tags) >= 4, 60, "some images")
+        self.registry.end()
+        blobs, tags = load.acknowledged()
+        load.over.set()
+        self.registry.start()
+        load.stop()
+        api = Client(self.registry.port)
+        for digest, name in blobs.items():
+            check_ok(api.blob(name, digest, keep=False), digest)
+        for (name, tag), digest in tags.items():
+            check_ok(api.manifest(name, tag), digest)
+
+
+def again_push(server):
+    return Client(server.port).push_blob("team/app", b"written after the old master's death")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SIGTERM: what runs ends well, then the program ends with 0."""
+
+import threading
+import unittest
+
+from support import images
+from support.case import Scenario
+from support.client import Many, Raw, check_ok
+from support.images import sha256
+from support.waiting import wait_until
+
+MIB = 1 << 20
+
+
+class DrainTest(Scenario):
+    def setUp(self):
+        self.docker = self.hub()
+        self.cold = self.docker.publish_blob("library/cold", images.random_bytes(8 * MIB, 1))
+        self.registry = self.server(self.docker, workers=2)
+        self.api = self.client(self.registry)
+        self.hosted = self.api.push_blob("team/app", images.random_bytes(6 * MIB, 2))
+        self.progress = {}
+        self.gate = threading.Event()
+
+    def at(self, who):
+        def note(length):
+            self.progress[who] = length
+        return note
+
+    def push_slowly(self, number, location):
+        """PUT of a whole blob whose second half is sent when the gate opens."""
+        content = images.random_bytes(2 * MIB, 10 + number)
+        digest = sha256(content)
+        mark = "&" if "?" in location else "?"
+        with Raw(self.registry.port) as raw:
+            raw.send((f"PUT {location}{mark}digest={digest} HTTP/1.1\r\nHost: x\r\n"
+                      f"Content-Length: {len(content)}\r\n\r\n").encode())
+            raw.send(content[:MIB])
+            self.progress[f"push {number}"] = MIB
+            self.gate.wait(60)
+            raw.send(content[MIB:])
+            return raw.read_answer()[0], digest
+
+    def test_pulls_pushes_and_a_flight_end_well(self):
+        locations = [self.api.begin_upload("team/app") for _ in range(4)]
+        many = Many()
+        for number in range(8):
+            many.start(self.api.slow_blob, "team/app", self.hosted, 2e6, progress=self.at(f"pull {number}"))
+        fault = self.docker.fault(kind="cdn", reference=self.cold, stall_after=4 * MIB)
+        many.start(self.api.blob, "library/cold", self.cold, keep=False, progress=self.at("flight"))
+        for number, location in enumerate(locations):
+            many.start(self.push_slowly, number, location)
+        wait_until(lambda: len(self.progress) == 13 and self.registry.metric("requests_running") >= 13, 60,
+                   lambda: f"all are under way: {self.progress}")
+        self.registry.send_signal()
+        self.registry.log.wait(lambda line: "drain" in line.text.lower() or "SIGTERM" in line.text, 10, "draining")
+        self.gate.set()
+        fault.release()
+        results = many.join(90)
+        for answer in results[:8]:
+            check_ok(answer, self.hosted)
+        check_ok(results[8], self.cold)
+        self.assertEqual([status for status, _ in results[9:]], [201] * 4)
+        self.assertEqual(self.registry.wait_end(), 0)
+        self.registry.check_log()
+
+        self.registry.start()
+        api = self.client(self.registry)
+        for _, digest in results[9:]:
+            check_ok(api.blob("team/app", digest), digest)
+        self.docker.down()
+        check_ok(api.blob("library/cold", self.cold, keep=False), self.cold)
+
+    def test_idle_server_ends_at_once(self):
+        self.registry.send_signal()
+        self.assertEqual(self.registry.wait_end(15), 0)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,383 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The mirror: what is asked of an upstream, how often, with which credentials, and what happens when it fails."""
+
+import os
+import unittest
+
+from support import images
+from support.case import Scenario
+from support.client import Client, Many, check_ok, check_status
+from support.images import sha256
+from support.stock import StockRegistry
+from support.waiting import Folder, wait_until
+
+MIB = 1 << 20
+
+
+class MirrorScenario(Scenario):
+    """A Hub with library/hello:latest, and a server whose tags are asked again after `ttl`."""
+
+    ttl = "1h"
+    hub_options = {}
+    upstream_options = {}
+    fetch = {"stall_timeout": "2s", "negative_ttl": "0s"}
+
+    def setUp(self):
+        self.docker = self.hub(**self.hub_options)
+        self.layer = images.random_bytes(300_000, 1)
+        self.image = self.docker.publish("library/hello", "latest", images.make_image([self.layer]))
+        upstream = {"url": self.docker.url, "ca_file": self.docker.ca_file, "default": True,
+                    "tags": [{"match": "*", "ttl": self.ttl}]}
+        upstream.update(self.upstream_options)
+        self.registry = self.server(upstreams={"docker.io": upstream}, settings={"fetch": self.fetch}, workers=2)
+        self.api = self.client(self.registry)
+
+    def publish(self, tag, content=b"moved"):
+        return self.docker.publish("library/hello", tag, images.make_image([content]))
+
+    def big(self, size, seed=7):
+        content = images.random_bytes(size, seed)
+        return content, self.docker.publish_blob("library/hello", content)
+
+
+class PullTest(MirrorScenario):
+    def test_each_byte_comes_from_upstream_once(self):
+        for _ in range(3):
+            self.assertIn(self.image.layers[0], self.api.pull("library/hello", "latest"))
+        self.assertEqual(self.docker.pulls, 1)
+        for digest in self.image.blobs:
+            self.assertEqual(self.docker.count(kind="cdn", method="GET", reference=digest), 1, self.docker.story())
+
+    def test_second_pull_is_from_disk(self):
+        self.api.pull("library/hello", "latest")
+        self.docker.down()
+        self.api.pull("library/hello", "latest")
+        lines = self.registry.log.access(method="GET", ref=self.image.layers[0])
+        self.assertEqual([line["source"] for line in lines][1:], ["disk"])
+        self.assertIn(lines[0]["source"], ("flight", "upstream"))
+
+    def test_index_and_only_the_platform_that_is_asked_for(self):
+        image = images.make_image([b"amd64 layer"], platforms=["amd64", "arm64"], oci=True)
+        self.docker.publish("library/multi", "1", image)
+        got = self.api.pull("library/multi", "1")
+        self.assertIn(image.digest, got)
+        self.assertEqual(self.docker.count(kind="manifest", method="GET"), 2)
+        self.docker.down()
+        self.assertEqual(set(self.api.pull("library/multi", "1")), set(got))
+
+    def test_manifest_by_digest_is_never_asked_again(self):
+        check_ok(self.api.manifest("library/hello", self.image.digest), self.image.digest)
+        self.docker.forget()
+        check_ok(self.api.manifest("library/hello", self.image.digest), self.image.digest)
+        self.assertEqual(self.docker.requests, [])
+
+    def test_head_of_a_tag_costs_no_pull(self):
+        answer = check_status(self.api.manifest("library/hello", "latest", "HEAD"), 200)
+        self.assertEqual(answer.headers["docker-content-digest"], self.image.digest)
+        self.assertEqual(answer.headers["content-length"], str(len(self.image.top.content)))
+
+    def test_head_of_a_blob_by_prefix_says_its_size(self):
+        prefixed = self.client(self.registry, prefix="docker.io/")
+        answer = check_status(prefixed.blob("library/hello", self.image.layers[0], "HEAD"), 200)
+        self.assertEqual(answer.headers["content-length"], str(len(self.layer)))
+        self.assertEqual(self.docker.count(kind="cdn", method="GET"), 0)
+
+    def test_lists_come_from_upstream(self):
+        self.publish("v1")
+        self.publish("v2")
+        self.assertEqual(self.api.tags("library/hello").json(), {"name": "library/hello",
+                                                                 "tags": ["latest", "v1", "v2"]})
+        artifact = images.make_artifact(self.image.top, "application/x.signature", b"signed")
+        self.docker.publish("library/hello", None, artifact)
+        found = self.api.request("GET", f"/v2/library/hello/referrers/{self.image.digest}")
+        self.assertEqual([entry["digest"] for entry in found.json()["manifests"]], [artifact.digest])
+
+    def test_what_is_not_there_is_404(self):
+        self.assertEqual(check_status(self.api.manifest("library/hello", "none"), 404).code, "MANIFEST_UNKNOWN")
+        self.assertEqual(self.api.manifest("library/nobody", "latest").status, 404)
+        self.assertEqual(self.api.blob("library/hello", sha256(b"nothing")).status, 404)
+
+    def test_answers_hide_what_the_upstream_says_of_itself(self):
+        self.docker.fault(kind="manifest", digest_header="sha256:" + "1" * 64)
+        answer = check_ok(self.api.manifest("library/hello", "latest"), self.image.digest)
+        self.assertEqual(answer.headers["docker-content-digest"], self.image.digest)
+        for name in ("www-authenticate", "ratelimit-remaining", "set-cookie", "location"):
+            self.assertNotIn(name, answer.headers)
+
+
+class CredentialsTest(MirrorScenario):
+    def test_token_is_asked_once_and_never_seen_by_the_content_network(self):
+        self.api.pull("library/hello", "latest")
+        self.assertEqual(self.docker.authorized_cdn_requests, 0)
+        self.assertEqual(self.docker.count(kind="token"), 1, self.docker.story())
+
+    def test_expired_token_is_asked_for_anew(self):
+        self.api.pull("library/hello", "latest")
+        self.docker.expire_tokens()
+        image = self.publish("v2")
+        check_ok(self.api.manifest("library/hello", "v2"), image.digest)
+        self.assertLessEqual(self.docker.count(kind="token"), 3, self.docker.story())
+
+    def test_private_image_is_refused_to_the_anonymous(self):
+        self.docker.publish("team/private", "1", images.make_image([b"private"]), private=True)
+        self.assertIn(self.api.manifest("team/private", "1").status, (401, 403, 404))
+
+
+class UserTest(MirrorScenario):
+    hub_options = {"users": {"robot": "pass word"}}
+
+    def setUp(self):
+        self.secrets = Folder("secrets")
+        self.addCleanup(self.secrets.remove)
+        path = self.secrets / "password"
+        with open(path, "w", encoding="ascii") as out:
+            out.write("pass word\n")
+        os.chmod(path, 0o600)
+        self.upstream_options = {"username": "robot", "password_file": path, "expose": True}
+        super().setUp()
+        self.private = self.docker.publish("team/private", "1", images.make_image([b"private"]), private=True)
+
+    def test_user_reaches_private_images_and_the_content_network_sees_nothing(self):
+        got = self.api.pull("team/private", "1")
+        self.assertIn(self.private.layers[0], got)
+        self.assertEqual(self.docker.authorized_cdn_requests, 0)
+        with open(self.registry.log.path, encoding="utf-8", errors="replace") as log:
+            self.assertNotIn("pass word", log.read())
+
+
+class TagTest(MirrorScenario):
+    ttl = "0s"
+
+    def test_moved_tag_is_noticed(self):
+        check_ok(self.api.manifest("library/hello", "latest"), self.image.digest)
+        moved = self.publish("latest")
+        check_ok(self.api.manifest("library/hello", "latest"), moved.digest)
+
+    def test_check_is_a_head_and_no_pull(self):
+        check_ok(self.api.manifest("library/hello", "latest"), self.image.digest)
+        self.docker.forget()
+        for _ in range(3):
+            check_ok(self.api.manifest("library/hello", "latest"), self.image.digest)
+        self.assertEqual(self.docker.pulls, 0, self.docker.story())
+        self.assertEqual(self.docker.count(kind="manifest", method="HEAD"), 3, self.docker.story())
+
+    def test_upstream_down_serves_the_tag_marked(self):
+        check_ok(self.api.manifest("library/hello", "latest"), self.image.digest)
+        self.docker.down()
+        answer = check_ok(self.api.manifest("library/hello", "latest"), self.image.digest)
+        self.assertIn("299", answer.headers.get("warning", ""), answer)
+        self.docker.up()
+        wait_until(lambda: "warning" not in self.api.manifest("library/hello", "latest").headers, 20,
+                   "no warning once the upstream is back")
+
+    def test_5xx_and_429_serve_the_tag_marked(self):
+        check_ok(self.api.manifest("library/hello", "latest"), self.image.digest)
+        for status in (500, 503, 429):
+            fault = self.docker.fault(kind="manifest", status=status, retry_after="1" if status == 429 else None)
+            answer = check_ok(self.api.manifest("library/hello", "latest"), self.image.digest)
+            self.assertIn("299", answer.headers.get("warning", ""), status)
+            self.assertGreaterEqual(fault.met, 1)
+            self.docker.clear_faults()
+            wait_until(lambda: "warning" not in self.api.manifest("library/hello", "latest").headers, 20,
+                       "no warning once the upstream is well")
+
+    def test_404_is_believed(self):
+        check_ok(self.api.manifest("library/hello", "latest"), self.image.digest)
+        self.docker.delete_tag("library/hello", "latest")
+        self.assertEqual(self.api.manifest("library/hello", "latest").status, 404)
+        check_ok(self.api.manifest("library/hello", self.image.digest), self.image.digest)
+
+    def test_slow_check_does_not_hold_a_pull_up(self):
+        check_ok(self.api.manifest("library/hello", "latest"), self.image.digest)
+        fault = self.docker.fault(kind="manifest", hold=True)
+        answer = check_ok(self.api.manifest("library/hello", "latest"), self.image.digest)
+        self.assertLess(answer.ended - answer.began, 6)
+        fault.release()
+
+
+class TtlTest(MirrorScenario):
+    ttl = "1h"
+
+    def test_fresh_tag_is_not_asked_again(self):
+        check_ok(self.api.manifest("library/hello", "latest"), self.image.digest)
+        self.publish("latest")
+        self.docker.forget()
+        check_ok(self.api.manifest("library/hello", "latest"), self.image.digest)
+        self.assertEqual(self.docker.requests, [])
+
+
+class NegativeTest(MirrorScenario):
+    fetch = {"negative_ttl": "1h"}
+
+    def test_absence_is_remembered(self):
+        for _ in range(3):
+            self.assertEqual(self.api.manifest("library/hello", "none").status, 404)
+        asked = [entry for entry in self.docker.asked(kind="manifest", reference="none")]
+        self.assertLessEqual(len([entry for entry in asked if entry.status == 404]), 2, self.docker.story())
+
+
+class FailureTest(MirrorScenario):
+    fetch = {"stall_timeout": "1s", "head_timeout": "2s", "deadline": "5s", "negative_ttl": "0s"}
+
+    def test_cut_downloads_go_on_where_they_were(self):
+        content, digest = self.big(5 * MIB)
+        self.docker.fault(kind="cdn", reference=digest, cut_after=1 * MIB, times=2)
+        check_ok(self.api.blob("library/hello", digest), digest)
+        asked = self.docker.asked(kind="cdn", reference=digest)
+        self.assertEqual(len(asked), 3, self.docker.story())
+        self.assertTrue(asked[1].headers.get("range", "").startswith("bytes="), asked[1])
+        self.assertLess(self.docker.sent(kind="cdn", reference=digest), len(content) + 2 * MIB)
+        self.assertGreaterEqual(self.registry.metric("flights_resumed"), 2)
+
+    def test_stalled_download_goes_on(self):
+        _, digest = self.big(3 * MIB)
+        self.docker.fault(kind="cdn", reference=digest, stall_after=1 * MIB, times=1)
+        check_ok(self.api.blob("library/hello", digest), digest)
+        self.assertEqual(self.docker.count(kind="cdn", reference=digest), 2)
+
+    def test_upstream_without_range_starts_over_and_the_bytes_are_right(self):
+        _, digest = self.big(4 * MIB)
+        self.docker.fault(kind="cdn", reference=digest, cut_after=2 * MIB, times=1)
+        self.docker.fault(kind="cdn", reference=digest, ignore_range=True)
+        answer = self.api.blob("library/hello", digest)
+        if answer.is_complete:
+            self.assertEqual(answer.digest, digest)
+        check_ok(self.api.blob("library/hello", digest), digest)
+
+    def test_5xx_then_well(self):
+        _, digest = self.big(100_000)
+        self.docker.fault(kind="cdn", reference=digest, status=503, times=1)
+        check_ok(self.api.blob("library/hello", digest), digest)
+
+    def test_head_that_never_comes_is_an_error_in_time(self):
+        _, digest = self.big(100_000)
+        self.docker.fault(kind="cdn", reference=digest, hold=True)
+        answer = self.api.blob("library/hello", digest)
+        self.assertIn(answer.status, (502, 503, 504), answer)
+        self.assertLess(answer.ended - answer.began, 15)
+        self.docker.clear_faults()
+
+    def test_upstream_down_is_an_error_in_time_and_well_again_soon(self):
+        self.docker.down()
+        answer = self.api.manifest("library/hello", "latest")
+        self.assertIn(answer.status, (502, 503, 504), answer)
+        self.docker.up()
+        wait_until(lambda: self.api.manifest("library/hello", "latest").status == 200, 20, "well again")
+
+    def test_html_for_a_manifest_or_a_blob_is_not_believed(self):
+        self.docker.fault(kind="manifest", html=True)
+        self.assertGreaterEqual(self.api.manifest("library/hello", "latest").status, 500)
+        self.docker.clear_faults()
+        self.docker.fault(kind="cdn", html=True)
+        self.assertGreaterEqual(self.api.blob("library/hello", self.image.layers[0]).status, 500)
+        self.docker.clear_faults()
+        self.api.pull("library/hello", "latest")
+
+    def test_unknown_length_and_wrong_encoding(self):
+        _, digest = self.big(400_000, 8)
+        self.docker.fault(kind="cdn", reference=digest, chunked=True)
+        check_ok(self.api.blob("library/hello", digest), digest)
+        _, digest = self.big(400_000, 9)
+        self.docker.fault(kind="cdn", reference=digest, encoding="gzip", times=1)
+        answer = self.api.blob("library/hello", digest)
+        self.assertNotIn("content-encoding", answer.headers)
+        if answer.is_complete and answer.status == 200:
+            self.assertEqual(answer.digest, digest)
+        self.docker.clear_faults()
+        check_ok(self.api.blob("library/hello", digest), digest)
+
+    def test_429_of_a_cold_pull_is_told_and_obeyed(self):
+        self.docker.fault(kind="manifest", status=429, retry_after="1", times=1)
+        answer = self.api.manifest("library/hello", "latest")
+        self.assertIn(answer.status, (200, 429, 502, 503), answer)
+        wait_until(lambda: self.api.manifest("library/hello", "latest").status == 200, 20, "well again")
+
+    def test_redirect_to_elsewhere_is_not_followed_to_other_schemes(self):
+        _, digest = self.big(100_000, 11)
+        self.docker.fault(kind="blob", reference=digest, location="file:///etc/passwd", times=4)
+        answer = self.api.blob("library/hello", digest)
+        self.assertGreaterEqual(answer.status, 500, answer)
+        self.assertNotIn(b"root:", answer.body)
+
+
+class FlightTest(MirrorScenario):
+    def test_first_client_leaves_and_the_others_get_everything(self):
+        _, digest = self.big(8 * MIB)
+        fault = self.docker.fault(kind="cdn", reference=digest, stall_after=4 * MIB)
+        first = self.api.blob("library/hello", digest, stop_after=1 * MIB)
+        self.assertEqual(first.error, "left")
+        many = Many()
+        arrived = []
+        for number in range(4):
+            many.start(self.api.blob, "library/hello", digest, keep=False,
+                       progress=lambda length, number=number: arrived.append(number))
+        wait_until(lambda: len(set(arrived)) == 4, 20, "four followers")
+        fault.release()
+        for answer in many.join():
+            check_ok(answer, digest)
+        self.assertEqual(self.docker.count(kind="cdn", reference=digest), 1, self.docker.story())
+
+    def test_fetcher_dies_in_flight_and_the_pull_ends_well(self):
+        content, digest = self.big(8 * MIB)
+        fault = self.docker.fault(kind="cdn", reference=digest, stall_after=4 * MIB, times=1)
+        many = Many()
+        arrived = []
+        for _ in range(3):
+            many.start(self.api.blob, "library/hello", digest, keep=False, progress=arrived.append)
+        wait_until(lambda: max(arrived, default=0) > 2 * MIB, 20, "some bytes")
+        old = self.registry.kill("fetcher")
+        self.registry.wait_respawn("fetcher", None, old)
+        fault.release()
+        for answer in many.join():
+            check_ok(answer, digest)
+        check_ok(self.api.blob("library/hello", digest), digest)
+        self.assertLess(self.docker.sent(kind="cdn", reference=digest), 2 * len(content))
+
+    def test_several_ranges_of_a_blob_that_is_not_here(self):
+        content, digest = self.big(3 * MIB)
+        answer = self.api.blob("library/hello", digest, headers={"Range": "bytes=0-9,2000000-2000009"})
+        check_status(answer, 206)
+        self.assertIn(content[:10], answer.body)
+        self.assertIn(content[2_000_000:2_000_010], answer.body)
+        one = self.api.blob("library/hello", digest, headers={"Range": "bytes=1000000-1999999"})
+        self.assertEqual((one.status, one.body), (206, content[1_000_000:2_000_000]))
+        self.assertEqual(self.docker.count(kind="cdn", reference=digest), 1, self.docker.story())
+
+    def test_restart_of_the_server_keeps_what_is_cached(self):
+        self.api.pull("library/hello", "latest")
+        self.registry.stop()
+        self.docker.down()
+        self.registry.start()
+        self.client(self.registry).pull("library/hello", "latest")
+
+
+class StrictTest(MirrorScenario):
+    upstream_options = {"verify": "strict"}
+
+    def test_nothing_leaves_before_it_is_verified(self):
+        _, digest = self.big(4 * MIB)
+        fault = self.docker.fault(kind="cdn", reference=digest, stall_after=3 * MIB, stall_for=1)
+        seen = []
+        answer = check_ok(self.api.blob("library/hello", digest, progress=seen.append), digest)
+        whole = self.docker.asked(kind="cdn", reference=digest)[0]
+        self.assertGreater(answer.first_byte, whole.began + 1)
+        self.assertEqual(fault.met, 1)
+
+
+class SecondUpstreamTest(Scenario):
+    """Debian's own registry as another upstream, by prefix and by ns."""
+
+    def test_prefix_and_ns_reach_it(self):
+        stock = self.daemon(StockRegistry())
+        image = images.make_image([images.random_bytes(2 * MIB, 5)], platforms=["amd64", "arm64"])
+        Client(stock.port).push("team/app", "1", image)
+        hub = self.hub()
+        registry = self.server(upstreams={"docker.io": hub, "stock.example": {"url": stock.url}})
+        self.client(registry, prefix="stock.example/").pull("team/app", "1")
+        stock.stop()
+        Client(registry.port, ns="stock.example").pull("team/app", "1")
+        self.assertEqual(hub.requests, [])
+
+
+if __name__ == "__main__":
+    unittest.main()
