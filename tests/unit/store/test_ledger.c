@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The environment: opening, transactions, readers, growth. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/error.h"
+#include "ledger_table.h"
+#include "records.h"
+#include "store/ledger.h"
+#include "support/scratch.h"
+
+static struct error err;
+
+static const char *path_of_folder;
+
+static int setup(void **state)
+{
+    (void)state;
+    path_of_folder = scratch_make();
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    scratch_remove();
+    return 0;
+}
+
+static const char *folder(void **state)
+{
+    (void)state;
+    return path_of_folder;
+}
+
+static void put_use(struct ledger *ledger, const char *what, uint64_t when)
+{
+    struct ledger_txn *txn;
+    struct digest digest;
+    digest_of(HASH_SHA256, slice_of(what), &digest);
+    assert_int_equal(ledger_write(ledger, &txn, &err), 0);
+    use_put(txn, &digest, when);
+    (void)ledger_next_number(txn);
+    assert_int_equal(ledger_commit(&txn, &err), 0);
+    assert_null(txn);
+}
+
+static uint64_t get_use(struct ledger *ledger, const char *what)
+{
+    struct digest digest;
+    digest_of(HASH_SHA256, slice_of(what), &digest);
+    struct ledger_reader *reader = ledger_reader_new(ledger);
+    struct ledger_txn *txn = ledger_read(reader);
+    uint64_t when = use_find(txn, &digest);
+    assert_null(ledger_error(txn));
+    ledger_read_end(reader);
+    ledger_reader_free(&reader);
+    return when;
+}
+
+static void who_does_not_write_waits_for_the_writer(void **state)
+{
+    struct ledger *ledger = NULL;
+    assert_int_equal(ledger_open(folder(state), false, &ledger, &err), -ERR_NOT_FOUND);
+    assert_null(ledger);
+    assert_int_equal(ledger_open(folder(state), true, &ledger, &err), 0);
+    put_use(ledger, "a", 1);
+    ledger_close(&ledger);
+    assert_int_equal(ledger_open(folder(state), false, &ledger, &err), 0);
+    assert_int_equal(get_use(ledger, "a"), 1);
+    ledger_close(&ledger);
+}
+
+static void a_newer_ledger_is_refused_and_left_alone(void **state)
+{
+    struct ledger *ledger = NULL;
+    struct ledger_txn *txn;
+    assert_int_equal(ledger_open(folder(state), true, &ledger, &err), 0);
+    assert_int_equal(ledger_write(ledger, &txn, &err), 0);
+    ledger_put(txn, TABLE_META, SLICE_LITERAL("version"), slice_from("\0\0\0\x02", 4));
+    assert_int_equal(ledger_commit(&txn, &err), 0);
+    ledger_close(&ledger);
+    assert_int_equal(ledger_open(folder(state), true, &ledger, &err), -ERR_UNSUPPORTED);
+    assert_int_equal(ledger_open(folder(state), false, &ledger, &err), -ERR_UNSUPPORTED);
+}
+
+static void numbers_count_commits(void **state)
+{
+    struct ledger *ledger = NULL;
+    struct ledger_txn *txn;
+    assert_int_equal(ledger_open(folder(state), true, &ledger, &err), 0);
+    assert_int_equal(ledger_write(ledger, &txn, &err), 0);
+    assert_int_equal(ledger_commit_number(txn), 0);
+    assert_int_equal(ledger_next_number(txn), 1);
+    assert_int_equal(ledger_next_number(txn), 1);
+    assert_int_equal(ledger_commit(&txn, &err), 0);
+    assert_int_equal(ledger_write(ledger, &txn, &err), 0);
+    assert_int_equal(ledger_next_number(txn), 2);
+    ledger_abort(&txn);
+    assert_int_equal(ledger_write(ledger, &txn, &err), 0);
+    assert_int_equal(ledger_next_number(txn), 2);
+    ledger_abort(&txn);
+    ledger_close(&ledger);
+}
+
+static void a_nested_transaction_that_is_given_up_leaves_nothing(void **state)
+{
+    struct ledger *ledger = NULL;
+    struct ledger_txn *txn;
+    struct ledger_txn *inner;
+    struct digest a;
+    struct digest b;
+    digest_of(HASH_SHA256, SLICE_LITERAL("a"), &a);
+    digest_of(HASH_SHA256, SLICE_LITERAL("b"), &b);
+    assert_int_equal(ledger_open(folder(state), true, &ledger, &err), 0);
+    assert_int_equal(ledger_write(ledger, &txn, &err), 0);
+    assert_int_equal(ledger_nest(txn, &inner, &err), 0);
+    use_put(inner, &a, 1);
+    assert_int_equal(ledger_next_number(inner), 1);
+    ledger_abort(&inner);
+    assert_int_equal(ledger_nest(txn, &inner, &err), 0);
+    use_put(inner, &b, 2);
+    assert_int_equal(ledger_commit(&inner, &err), 0);
+    assert_int_equal(use_find(txn, &b), 2);
+    assert_int_equal(ledger_commit(&txn, &err), 0);
+    assert_int_equal(get_use(ledger, "a"), 0);
+    assert_int_equal(get_use(ledger, "b"), 2);
+    assert_int_equal(ledger_write(ledger, &txn, &err), 0);
+    assert_int_equal(ledger_commit_number(txn), 1);
+    ledger_abort(&txn);
+    ledger_close(&ledger);
+}
+
+static void an_error_sticks_until_the_commit_says_it(void **state)
+{
+    struct ledger *ledger = NULL;
+    struct ledger_txn *txn;
+    assert_int_equal(ledger_open(folder(state), true, &ledger, &err), 0);
+    assert_int_equal(ledger_write(ledger, &txn, &err), 0);
+    ledger_put(txn, TABLE_META, slice_from(NULL, 0),
+               SLICE_LITERAL("x")); /* LMDB has no empty keys */
+    assert_non_null(ledger_error(txn));
+    ledger_put(txn, TABLE_META, SLICE_LITERAL("k"), SLICE_LITERAL("v"));
+    struct slice value;
+    assert_false(ledger_get(txn, TABLE_META, SLICE_LITERAL("k"), &value));
+    assert_int_equal(ledger_commit(&txn, &err), -ERR_INVALID);
+    assert_null(txn);
+    ledger_close(&ledger);
+}
+
+static void a_bad_record_is_an_error_and_not_found(void **state)
+{
+    struct ledger *ledger = NULL;
+    struct ledger_txn *txn;
+    struct tag tag;
+    assert_int_equal(ledger_open(folder(state), true, &ledger, &err), 0);
+    assert_int_equal(ledger_write(ledger, &txn, &err), 0);
+    ledger_put(txn, TABLE_TAG, slice_from("\0\0\0\x01v1", 6), SLICE_LITERAL("\x01\x01zz"));
+    assert_false(tag_find(txn, 1, SLICE_LITERAL("v1"), &tag));
+    assert_int_equal(ledger_error(txn)->kind, ERR_CORRUPT);
+    ledger_abort(&txn);
+    ledger_close(&ledger);
+}
+
+static void a_full_map_grows_before_the_next_write(void **state)
+{
+    struct ledger *ledger = NULL;
+    assert_int_equal(ledger_open_sized(folder(state), true, 256 * 1024, &ledger, &err), 0);
+    static char block[32 * 1024];
+    struct ledger_reader *reader = ledger_reader_new(ledger);
+    (void)ledger_read(reader);
+    ledger_read_end(reader); /* kept, and renewed in the larger map below */
+    unsigned failures = 0;
+    for (uint32_t i = 0; i < 64;) {
+        struct ledger_txn *txn;
+        struct record key;
+        record_init(&key);
+        record_add_u32(&key, i);
+        assert_int_equal(ledger_write(ledger, &txn, &err), 0);
+        ledger_put(txn, TABLE_META, record_bytes(&key), slice_from(block, sizeof(block)));
+        int result = ledger_commit(&txn, &err);
+        if (result == 0)
+            i++;
+        else
+            failures++;
+        assert_true(result == 0 || result == -ERR_NO_SPACE);
+        assert_true(failures < 16);
+    }
+    assert_true(failures > 0);
+    assert_true(ledger_map_size(ledger) > 256 * 1024);
+    struct ledger_txn *txn = ledger_read(reader);
+    for (uint32_t i = 0; i < 64; i++) {
+        struct record key;
+        struct slice value;
+        record_init(&key);
+        record_add_u32(&key, i);
+        assert_true(ledger_get(txn, TABLE_META, record_bytes(&key), &value));
+        assert_int_equal(value.length, sizeof(block));
+        assert_int_equal(value.data[value.length - 1], 0);
+    }
+    ledger_read_end(reader);
+    ledger_reader_free(&reader);
+    ledger_close(&ledger);
+    /* Opened again with the small size, it has room for what is there. */
+    assert_int_equal(ledger_open_sized(folder(state), true, 256 * 1024, &ledger, &err), 0);
+    put_use(ledger, "a", 9);
+    ledger_close(&ledger);
+}
+
+/* In a child: reads, is told by a byte that the writer grew the map, reads again. */
+static _Noreturn void run_reader(const char *path, int tell, int listen)
+{
+    struct ledger *ledger = NULL;
+    struct error problem;
+    char byte = 'r';
+    if (ledger_open_sized(path, false, 256 * 1024, &ledger, &problem) != 0)
+        _exit(1);
+    struct ledger_reader *reader = ledger_reader_new(ledger);
+    (void)ledger_read(reader);
+    ledger_read_end(reader);
+    if (write(tell, &byte, 1) != 1 || read(listen, &byte, 1) != 1)
+        _exit(2);
+    struct ledger_txn *txn = ledger_read(reader);
+    struct slice value;
+    bool is_there = ledger_get(txn, TABLE_META, SLICE_LITERAL("big"), &value);
+    if (ledger_error(txn) != NULL || !is_there || value.data[value.length - 1] != 'x')
+        _exit(3);
+    ledger_read_end(reader);
+    ledger_reader_free(&reader);
+    ledger_close(&ledger);
+    _exit(0);
+}
+
+static void a_reader_in_another_process_follows_the_growth(void **state)
+{
+    const char *path = folder(state);
+    struct ledger *ledger = NULL;
+    int up[2];
+    int down[2];
+    char byte;
+    assert_int_equal(pipe(up), 0);
+    assert_int_equal(pipe(down), 0);
+    assert_int_equal(ledger_open_sized(path, true, 256 * 1024, &ledger, &err), 0);
+    put_use(ledger, "a", 1);
+    ledger_close(&ledger); /* no environment is open across the fork */
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        run_reader(path, up[1], down[0]);
+    assert_int_equal(read(up[0], &byte, 1), 1);
+    assert_int_equal(ledger_open_sized(path, true, 256 * 1024, &ledger, &err), 0);
+    static char block[2 * 1024 * 1024];
+    memset(block, 'x', sizeof(block));
+    int result = -1;
+    for (int i = 0; i < 16 && result != 0; i++) {
+        struct ledger_txn *txn;
+        assert_int_equal(ledger_write(ledger, &txn, &err), 0);
+        ledger_put(txn, TABLE_META, SLICE_LITERAL("big"), slice_from(block, sizeof(block)));
+        result = ledger_commit(&txn, &err);
+    }
+    assert_int_equal(result, 0);
+    assert_int_equal(write(down[1], "g", 1), 1);
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(WEXITSTATUS(status), 0);
+    for (int i = 0; i < 2; i++) {
+        (void)close(up[i]);
+        (void)close(down[i]);
+    }
+    ledger_close(&ledger);
+}
+
+/* In a child that dies with a transaction open. */
+static _Noreturn void die_reading(const char *path)
+{
+    struct ledger *ledger = NULL;
+    struct error problem;
+    if (ledger_open(path, false, &ledger, &problem) != 0)
+        _exit(1);
+    (void)ledger_read(ledger_reader_new(ledger));
+    _exit(0);
+}
+
+static void readers_of_dead_processes_are_forgotten(void **state)
+{
+    const char *path = folder(state);
+    struct ledger *ledger = NULL;
+    assert_int_equal(ledger_open(path, true, &ledger, &err), 0);
+    ledger_close(&ledger);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        die_reading(path);
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(WEXITSTATUS(status), 0);
+    assert_int_equal(ledger_open(path, true, &ledger, &err), 0);
+    ledger_check_readers(ledger);
+    put_use(ledger, "a", 1);
+    assert_int_equal(get_use(ledger, "a"), 1);
+    ledger_close(&ledger);
+}
+
+static void a_reader_keeps_its_snapshot_until_its_end(void **state)
+{
+    struct ledger *ledger = NULL;
+    struct digest a;
+    digest_of(HASH_SHA256, SLICE_LITERAL("a"), &a);
+    assert_int_equal(ledger_open(folder(state), true, &ledger, &err), 0);
+    struct ledger_reader *reader = ledger_reader_new(ledger);
+    struct ledger_txn *txn = ledger_read(reader);
+    put_use(ledger, "a", 1);
+    assert_int_equal(use_find(txn, &a), 0);
+    ledger_read_end(reader);
+    txn = ledger_read(reader);
+    assert_int_equal(use_find(txn, &a), 1);
+    ledger_read_end(reader);
+    ledger_reader_free(&reader);
+    ledger_close(&ledger);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(who_does_not_write_waits_for_the_writer),
+        TEST(a_newer_ledger_is_refused_and_left_alone),
+        TEST(numbers_count_commits),
+        TEST(a_nested_transaction_that_is_given_up_leaves_nothing),
+        TEST(an_error_sticks_until_the_commit_says_it),
+        TEST(a_bad_record_is_an_error_and_not_found),
+        TEST(a_full_map_grows_before_the_next_write),
+        TEST(a_reader_in_another_process_follows_the_growth),
+        TEST(readers_of_dead_processes_are_forgotten),
+        TEST(a_reader_keeps_its_snapshot_until_its_end),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

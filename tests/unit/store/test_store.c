@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Folders and files: preparing, locking, placing, names. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/slice.h"
+#include "store/store.h"
+#include "support/scratch.h"
+
+static struct error err;
+static char root[300];
+static struct store *store;
+
+static int setup(void **state)
+{
+    (void)state;
+    (void)snprintf(root, sizeof(root), "%s/above/root/", scratch_make());
+    if (store_prepare(root, &err) != 0)
+        return -1;
+    return store_open(root, &store, &err);
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    store_close(&store);
+    scratch_remove();
+    return 0;
+}
+
+static const char *below(const char *name)
+{
+    static char path[400];
+    (void)snprintf(path, sizeof(path), "%s%s", root, name);
+    return path;
+}
+
+static void write_text(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "we");
+    assert_non_null(file);
+    assert_true(fputs(text, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+}
+
+static struct digest digest(const char *text)
+{
+    struct digest out;
+    digest_of(HASH_SHA256, slice_of(text), &out);
+    return out;
+}
+
+/* A file with this content; its inode. */
+static uint64_t make_file(enum store_place place, const char *name, const char *text)
+{
+    int fd = -1;
+    uint64_t inode = 0;
+    assert_int_equal(store_file_create(store, place, name, &fd, &err), 0);
+    assert_int_equal(fd_write_all(fd, text, strlen(text), &err), 0);
+    assert_int_equal(store_file_sync(store, place, fd, true, &err), 0);
+    assert_int_equal(store_file_inode(fd, &inode, &err), 0);
+    fd_close(&fd);
+    return inode;
+}
+
+static void preparing_twice_changes_nothing(void **state)
+{
+    (void)state;
+    struct stat status;
+    assert_int_equal(store_prepare(root, &err), 0);
+    assert_int_equal(stat(below("blobs/sha256"), &status), 0);
+    assert_int_equal(stat(below("uploads"), &status), 0);
+    assert_int_equal(stat(below("ledger"), &status), 0);
+    assert_int_equal(stat(below("layout.new"), &status), -1);
+}
+
+static void a_newer_layout_is_refused(void **state)
+{
+    (void)state;
+    write_text(below("layout"), "entrepot 2\n");
+    assert_int_equal(store_prepare(root, &err), -ERR_UNSUPPORTED);
+    write_text(below("layout"), "hello\n");
+    assert_int_equal(store_prepare(root, &err), -ERR_CORRUPT);
+    write_text(below("layout"), "entrepot 1");
+    assert_int_equal(store_prepare(root, &err), -ERR_CORRUPT);
+}
+
+static void the_lock_names_who_has_it(void **state)
+{
+    (void)state;
+    struct store *other = NULL;
+    char pid[16];
+    assert_int_equal(store_lock(store, 0, &err), 0);
+    assert_int_equal(store_open(root, &other, &err), 0);
+    assert_int_equal(store_lock(other, 0, &err), -ERR_BUSY);
+    (void)snprintf(pid, sizeof(pid), "%d", (int)getpid());
+    assert_non_null(strstr(err.text, pid));
+    store_close(&store);
+    assert_int_equal(store_lock(other, 0, &err), 0);
+    store_close(&other);
+}
+
+static void a_placed_file_is_found_by_its_digest(void **state)
+{
+    (void)state;
+    struct digest d = digest("hello");
+    uint64_t inode = make_file(PLACE_UPLOADS, "u1", "hello");
+    int fd = -1;
+    uint64_t size = 0;
+    assert_int_equal(store_blob_open(store, &d, 5, &fd, &size, &err), -ERR_NOT_FOUND);
+    assert_int_equal(store_place(store, PLACE_UPLOADS, "u1", inode, &d, &err), 0);
+    assert_int_equal(store_sync_blob_folder(store, &d, &err), 0);
+    assert_int_equal(store_blob_open(store, &d, 5, &fd, &size, &err), 0);
+    assert_int_equal(size, 5);
+    fd_close(&fd);
+    assert_int_equal(store_blob_open(store, &d, 6, &fd, NULL, &err), -ERR_CORRUPT);
+    assert_int_equal(store_blob_open(store, &d, UINT64_MAX, &fd, NULL, &err), 0);
+    fd_close(&fd);
+}
+
+static void placing_again_is_done_already(void **state)
+{
+    (void)state;
+    struct digest d = digest("hello");
+    uint64_t inode = make_file(PLACE_SPOOL, "s1", "hello");
+    assert_int_equal(store_place(store, PLACE_SPOOL, "s1", inode, &d, &err), 0);
+    assert_int_equal(store_place(store, PLACE_SPOOL, "s1", inode, &d, &err), 0);
+    assert_int_equal(store_place(store, PLACE_SPOOL, "s1", inode + 1, &d, &err), -ERR_NOT_FOUND);
+}
+
+static void placing_replaces_what_is_there(void **state)
+{
+    (void)state;
+    struct digest d = digest("hello");
+    int fd = -1;
+    char text[5];
+    uint64_t bad = make_file(PLACE_UPLOADS, "u1", "XXXXX");
+    uint64_t good = make_file(PLACE_UPLOADS, "u2", "hello");
+    assert_int_equal(store_place(store, PLACE_UPLOADS, "u1", bad, &d, &err), 0);
+    assert_int_equal(store_place(store, PLACE_UPLOADS, "u2", good, &d, &err), 0);
+    assert_int_equal(store_blob_open(store, &d, 5, &fd, NULL, &err), 0);
+    assert_int_equal(fd_pread_all(fd, text, 5, 0, &err), 0);
+    assert_memory_equal(text, "hello", 5);
+    fd_close(&fd);
+}
+
+static void another_file_under_the_same_name_is_not_placed(void **state)
+{
+    (void)state;
+    struct digest d = digest("hello");
+    int fd = -1;
+    uint64_t inode = make_file(PLACE_SPOOL, "s1", "half");
+    assert_int_equal(store_place(store, PLACE_SPOOL, "s1", inode + 1, &d, &err), -ERR_NOT_FOUND);
+    assert_int_equal(store_blob_open(store, &d, UINT64_MAX, &fd, NULL, &err), -ERR_NOT_FOUND);
+    assert_int_equal(store_file_open(store, PLACE_SPOOL, "s1", &fd, &err), 0);
+    fd_close(&fd);
+}
+
+static void a_blob_that_is_no_regular_file_is_corrupt(void **state)
+{
+    (void)state;
+    struct digest d = digest("hello"); /* 2cf24d… */
+    char text[DIGEST_TEXT_SIZE];
+    char path[200];
+    int fd = -1;
+    (void)digest_print(&d, text);
+    (void)snprintf(path, sizeof(path), "blobs/sha256/%.2s", text + 7);
+    assert_int_equal(mkdir(below(path), 0750), 0);
+    (void)snprintf(path, sizeof(path), "blobs/sha256/%.2s/%s", text + 7, text + 7);
+    assert_int_equal(symlink("/etc/passwd", below(path)), 0);
+    assert_int_equal(store_blob_open(store, &d, UINT64_MAX, &fd, NULL, &err), -ERR_CORRUPT);
+    assert_int_equal(unlink(below(path)), 0);
+    assert_int_equal(mkfifo(below(path), 0600), 0);
+    assert_int_equal(store_blob_open(store, &d, UINT64_MAX, &fd, NULL, &err), -ERR_CORRUPT);
+}
+
+static void names_that_leave_the_folder_are_refused(void **state)
+{
+    (void)state;
+    int fd = -1;
+    assert_int_equal(store_file_create(store, PLACE_UPLOADS, "../x", &fd, &err), -ERR_INVALID);
+    assert_int_equal(store_file_create(store, PLACE_UPLOADS, "a/b", &fd, &err), -ERR_INVALID);
+    assert_int_equal(store_file_open(store, PLACE_UPLOADS, "", &fd, &err), -ERR_INVALID);
+    assert_int_equal(store_file_remove(store, PLACE_UPLOADS, "..", &err), -ERR_INVALID);
+}
+
+static void files_are_made_once_and_listed(void **state)
+{
+    (void)state;
+    int fd = -1;
+    int again = -1;
+    (void)make_file(PLACE_UPLOADS, "u1", "hello");
+    assert_int_equal(store_file_create(store, PLACE_UPLOADS, "u1", &fd, &err), -ERR_CONFLICT);
+    assert_int_equal(store_file_open(store, PLACE_UPLOADS, "u1", &fd, &err), 0);
+    assert_int_equal(store_file_reopen_readonly(fd, &again, &err), 0);
+    assert_int_equal(write(again, "x", 1), -1);
+    fd_close(&again);
+    fd_close(&fd);
+    assert_int_equal(store_file_remove(store, PLACE_UPLOADS, "u1", &err), 0);
+    assert_int_equal(store_file_open(store, PLACE_UPLOADS, "u1", &fd, &err), -ERR_NOT_FOUND);
+}
+
+static void on_file(const char *name, uint64_t size, uint64_t modified_ms, void *arg)
+{
+    uint64_t *sum = arg;
+    assert_string_equal(name, "s1");
+    assert_true(modified_ms > 0);
+    *sum += size;
+}
+
+static void each_tells_names_and_sizes(void **state)
+{
+    (void)state;
+    uint64_t sum = 0;
+    (void)make_file(PLACE_SPOOL, "s1", "hello");
+    assert_int_equal(store_file_each(store, PLACE_SPOOL, on_file, &sum, &err), 0);
+    assert_int_equal(sum, 5);
+}
+
+static void spool_names_are_read_back(void **state)
+{
+    (void)state;
+    struct digest back;
+    unsigned take = 0;
+    char name[STORE_NAME_SIZE];
+    struct digest d;
+    digest_of(HASH_SHA512, SLICE_LITERAL("x"), &d);
+    store_spool_name(&d, 12, name);
+    assert_true(store_spool_parse(name, &back, &take));
+    assert_int_equal(take, 12);
+    assert_true(digest_equal(&d, &back));
+    assert_false(store_spool_parse("t-0011", &back, &take));
+    assert_false(store_spool_parse("sha256-00.1", &back, &take));
+    assert_false(store_spool_parse("sha256-", &back, &take));
+    assert_false(store_spool_parse("", &back, &take));
+}
+
+static void space_is_told(void **state)
+{
+    (void)state;
+    uint64_t available = 0;
+    uint64_t total = 0;
+    assert_int_equal(store_space(store, &available, &total, &err), 0);
+    assert_true(total > 0 && available <= total);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(preparing_twice_changes_nothing),
+        TEST(a_newer_layout_is_refused),
+        TEST(the_lock_names_who_has_it),
+        TEST(a_placed_file_is_found_by_its_digest),
+        TEST(placing_again_is_done_already),
+        TEST(placing_replaces_what_is_there),
+        TEST(another_file_under_the_same_name_is_not_placed),
+        TEST(a_blob_that_is_no_regular_file_is_corrupt),
+        TEST(names_that_leave_the_folder_are_refused),
+        TEST(files_are_made_once_and_listed),
+        TEST(each_tells_names_and_sizes),
+        TEST(spool_names_are_read_back),
+        TEST(space_is_told),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The typed tables: what is put is found, walks are in order and stay within their prefix. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/error.h"
+#include "store/ledger.h"
+#include "support/scratch.h"
+
+static struct error err;
+static struct ledger *ledger;
+static struct ledger_txn *txn;
+static const struct slice hosted = {"", 0};
+
+static int setup(void **state)
+{
+    (void)state;
+    if (ledger_open(scratch_make(), true, &ledger, &err) != 0)
+        return -1;
+    return ledger_write(ledger, &txn, &err);
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    ledger_abort(&txn);
+    ledger_close(&ledger);
+    scratch_remove();
+    return 0;
+}
+
+static struct digest digest(const char *text)
+{
+    struct digest out;
+    digest_of(HASH_SHA256, slice_of(text), &out);
+    return out;
+}
+
+static void hosted_and_each_upstream_never_share_a_repository(void **state)
+{
+    (void)state;
+    struct repository a;
+    struct repository b;
+    struct repository c;
+    repository_get(txn, hosted, SLICE_LITERAL("team/app"), &a);
+    repository_get(txn, SLICE_LITERAL("docker.io"), SLICE_LITERAL("team/app"), &b);
+    assert_int_not_equal(a.id, b.id);
+    a.is_hosted = true;
+    a.bytes = 77;
+    a.last_post_ms = 5;
+    a.links = 2;
+    repository_put(txn, hosted, SLICE_LITERAL("team/app"), &a);
+    assert_true(repository_find(txn, hosted, SLICE_LITERAL("team/app"), &c));
+    assert_int_equal(c.id, a.id);
+    assert_true(c.is_hosted);
+    assert_int_equal(c.bytes, 77);
+    assert_int_equal(c.last_post_ms, 5);
+    assert_int_equal(c.links, 2);
+    assert_true(repository_find(txn, SLICE_LITERAL("docker.io"), SLICE_LITERAL("team/app"), &c));
+    assert_false(c.is_hosted);
+    struct slice origin;
+    struct slice name;
+    assert_true(repository_name(txn, b.id, &origin, &name));
+    assert_true(slice_is(origin, "docker.io"));
+    assert_true(slice_is(name, "team/app"));
+}
+
+static void the_longest_names_fit_and_longer_ones_are_refused(void **state)
+{
+    (void)state;
+    char origin[256];
+    char name[256];
+    memset(origin, 'o', sizeof(origin));
+    memset(name, 'n', sizeof(name));
+    struct repository repository;
+    repository_get(txn, slice_from(origin, 255), slice_from(name, 255), &repository);
+    assert_null(ledger_error(txn));
+    assert_true(repository_find(txn, slice_from(origin, 255), slice_from(name, 255), &repository));
+    repository_get(txn, slice_from(origin, 255), slice_from(name, 256), &repository);
+    assert_int_equal(ledger_error(txn)->kind, ERR_INVALID);
+}
+
+static bool collect(struct slice name, const struct repository *repository, void *arg)
+{
+    (void)repository;
+    char *all = arg;
+    size_t length = strlen(all);
+    (void)snprintf(all + length, 200 - length, "%.*s ", SLICE_PRINT(name));
+    return true;
+}
+
+static void repositories_of_an_origin_come_in_order(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"b/x", "a", "b", "c"};
+    struct repository repository;
+    for (size_t i = 0; i < 4; i++)
+        repository_get(txn, hosted, slice_of(names[i]), &repository);
+    repository_get(txn, SLICE_LITERAL("docker.io"), SLICE_LITERAL("bb"), &repository);
+    char all[200] = "";
+    repository_each(txn, hosted, slice_from(NULL, 0), collect, all);
+    assert_string_equal(all, "a b b/x c ");
+    all[0] = '\0';
+    repository_each(txn, hosted, SLICE_LITERAL("b"), collect, all);
+    assert_string_equal(all, "b/x c ");
+    all[0] = '\0';
+    repository_each(txn, SLICE_LITERAL("docker.io"), slice_from(NULL, 0), collect, all);
+    assert_string_equal(all, "bb ");
+}
+
+static void hosted_below_means_the_name_or_behind_a_slash(void **state)
+{
+    (void)state;
+    struct repository repository;
+    repository_get(txn, hosted, SLICE_LITERAL("quay.io/app"), &repository);
+    assert_false(repository_any_hosted_below(txn, SLICE_LITERAL("quay.io")));
+    repository.is_hosted = true;
+    repository_put(txn, hosted, SLICE_LITERAL("quay.io/app"), &repository);
+    assert_true(repository_any_hosted_below(txn, SLICE_LITERAL("quay.io")));
+    assert_true(repository_any_hosted_below(txn, SLICE_LITERAL("quay.io/app")));
+    assert_false(repository_any_hosted_below(txn, SLICE_LITERAL("quay")));
+}
+
+static bool collect_tag(struct slice tag, const struct tag *record, void *arg)
+{
+    (void)record;
+    char *all = arg;
+    size_t length = strlen(all);
+    (void)snprintf(all + length, 200 - length, "%.*s ", SLICE_PRINT(tag));
+    return strlen(all) < 8;
+}
+
+static void tags_are_of_one_repository_and_walks_go_on_after_the_last(void **state)
+{
+    (void)state;
+    struct tag tag = {digest("m"), 10, 20};
+    static const char *const names[] = {"v2", "latest", "v1", "v10"};
+    for (size_t i = 0; i < 4; i++)
+        tag_put(txn, 7, slice_of(names[i]), &tag);
+    tag_put(txn, 8, SLICE_LITERAL("other"), &tag);
+    char all[200] = "";
+    tag_each(txn, 7, slice_from(NULL, 0), collect_tag, all);
+    assert_string_equal(all, "latest v1 "); /* `each` stopped it */
+    all[0] = '\0';
+    tag_each(txn, 7, SLICE_LITERAL("v1"), collect_tag, all);
+    assert_string_equal(all, "v10 v2 ");
+    struct tag back;
+    assert_true(tag_find(txn, 7, SLICE_LITERAL("v10"), &back));
+    assert_true(digest_equal(&back.digest, &tag.digest));
+    assert_int_equal(back.changed_ms, 10);
+    assert_int_equal(back.checked_ms, 20);
+    assert_true(tag_delete(txn, 7, SLICE_LITERAL("v10")));
+    assert_false(tag_delete(txn, 7, SLICE_LITERAL("v10")));
+    assert_false(tag_find(txn, 7, SLICE_LITERAL("v10"), &back));
+}
+
+static void small_manifests_are_kept_inline_and_large_ones_not(void **state)
+{
+    (void)state;
+    static char bytes[LEDGER_INLINE_MAX + 1];
+    memset(bytes, 'j', sizeof(bytes));
+    struct manifest_record record = {
+        .size = LEDGER_INLINE_MAX,
+        .media_type = SLICE_LITERAL("application/vnd.oci.image.manifest.v1+json"),
+        .subject = digest("subject"),
+        .references = SLICE_LITERAL("refs"),
+        .bytes = slice_from(bytes, LEDGER_INLINE_MAX),
+    };
+    struct digest small = digest("small");
+    struct digest large = digest("large");
+    manifest_put(txn, &small, &record);
+    record.bytes = slice_from(bytes, sizeof(bytes));
+    record.size = sizeof(bytes);
+    manifest_put(txn, &large, &record);
+    struct manifest_record back;
+    assert_true(manifest_find(txn, &small, &back));
+    assert_int_equal(back.bytes.length, LEDGER_INLINE_MAX);
+    assert_true(slice_is(back.references, "refs"));
+    assert_int_equal(back.artifact_type.length, 0);
+    assert_true(digest_equal(&back.subject, &record.subject));
+    assert_true(manifest_find(txn, &large, &back));
+    assert_int_equal(back.bytes.length, 0);
+    assert_int_equal(back.size, sizeof(bytes));
+    assert_true(manifest_delete(txn, &small));
+    assert_false(manifest_find(txn, &small, &back));
+}
+
+static void blobs_keep_their_state(void **state)
+{
+    (void)state;
+    struct blob_record record = {123, true, 5, 6, BLOB_HERE};
+    struct digest a = digest("a");
+    struct blob_record back;
+    assert_false(blob_find(txn, &a, &back));
+    blob_put(txn, &a, &record);
+    assert_true(blob_find(txn, &a, &back));
+    assert_int_equal(back.size, 123);
+    assert_true(back.is_public);
+    assert_int_equal(back.kept_since_ms, 5);
+    assert_int_equal(back.stored_ms, 6);
+    assert_int_equal(back.where, BLOB_HERE);
+    assert_true(blob_delete(txn, &a));
+}
+
+static bool count_links(uint32_t repository, unsigned kinds, void *arg)
+{
+    unsigned *sum = arg;
+    *sum += repository * 10 + kinds;
+    return true;
+}
+
+static bool count_digests(const struct digest *found, unsigned kinds, void *arg)
+{
+    (void)found;
+    unsigned *sum = arg;
+    *sum += 10 + kinds;
+    return true;
+}
+
+static void links_are_found_from_both_sides(void **state)
+{
+    (void)state;
+    struct digest a = digest("a");
+    struct digest b = digest("b");
+    link_put(txn, 1, &a, LINK_BLOB);
+    link_put(txn, 2, &a, LINK_MANIFEST);
+    link_put(txn, 2, &b, LINK_BLOB);
+    assert_int_equal(link_find(txn, 1, &a), LINK_BLOB);
+    assert_int_equal(link_find(txn, 1, &b), 0);
+    unsigned sum = 0;
+    link_each(txn, &a, count_links, &sum);
+    assert_int_equal(sum, 11 + 22);
+    sum = 0;
+    link_each_in(txn, 2, count_digests, &sum);
+    assert_int_equal(sum, 12 + 11);
+    assert_true(link_delete(txn, 1, &a));
+    assert_false(link_delete(txn, 1, &a));
+    sum = 0;
+    link_each(txn, &a, count_links, &sum);
+    assert_int_equal(sum, 22);
+}
+
+static void referred_is_asked_by_repository_or_anywhere(void **state)
+{
+    (void)state;
+    struct digest blob = digest("blob");
+    struct digest one = digest("one");
+    struct digest two = digest("two");
+    struct digest parent;
+    referred_put(txn, 1, &blob, &one);
+    referred_put(txn, 1, &blob, &two);
+    assert_true(referred_any(txn, 1, &blob));
+    assert_false(referred_any(txn, 2, &blob));
+    assert_true(referred_anywhere(txn, &blob));
+    assert_true(referred_find_parent(txn, 1, &blob, &parent));
+    assert_true(digest_equal(&parent, &one) || digest_equal(&parent, &two));
+    referred_delete(txn, 1, &blob, &one);
+    assert_true(referred_any(txn, 1, &blob));
+    referred_delete(txn, 1, &blob, &two);
+    assert_false(referred_anywhere(txn, &blob));
+}
+
+static void referrers_are_of_one_subject(void **state)
+{
+    (void)state;
+    struct digest subject = digest("subject");
+    struct digest other = digest("other");
+    struct digest one = digest("one");
+    struct digest two = digest("two");
+    referrer_put(txn, 1, &subject, &one);
+    referrer_put(txn, 1, &subject, &two);
+    referrer_put(txn, 1, &other, &one);
+    unsigned sum = 0;
+    referrer_each(txn, 1, &subject, count_digests, &sum);
+    assert_int_equal(sum, 24);
+    referrer_delete(txn, 1, &subject, &one);
+    sum = 0;
+    referrer_each(txn, 1, &subject, count_digests, &sum);
+    assert_int_equal(sum, 12);
+}
+
+static bool collect_entry(const struct journal_entry *entry, void *arg)
+{
+    char *all = arg;
+    size_t length = strlen(all);
+    (void)snprintf(all + length, 200 - length, "%u:%.*s ", (unsigned)entry->number,
+                   SLICE_PRINT(entry->tag));
+    return true;
+}
+
+static void commit(void)
+{
+    assert_int_equal(ledger_commit(&txn, &err), 0);
+    assert_int_equal(ledger_write(ledger, &txn, &err), 0);
+}
+
+static void the_journal_tells_what_changed_after_a_number(void **state)
+{
+    (void)state;
+    struct journal_entry entry = {.kind = JOURNAL_TAG, .when_ms = 100, .tag = SLICE_LITERAL("a")};
+    journal_add(txn, &entry);
+    entry.tag = SLICE_LITERAL("b");
+    journal_add(txn, &entry);
+    commit();
+    entry.when_ms = 200;
+    entry.tag = SLICE_LITERAL("c");
+    journal_add(txn, &entry);
+    commit();
+    char all[200] = "";
+    journal_each(txn, 0, collect_entry, all);
+    assert_string_equal(all, "1:a 1:b 2:c ");
+    all[0] = '\0';
+    journal_each(txn, 1, collect_entry, all);
+    assert_string_equal(all, "2:c ");
+    all[0] = '\0';
+    journal_each(txn, 2, collect_entry, all);
+    journal_each(txn, UINT64_MAX, collect_entry, all);
+    assert_string_equal(all, "");
+    assert_int_equal(journal_trim(txn, 200, 1), 1);
+    assert_int_equal(journal_trim(txn, 200, 10), 1);
+    journal_each(txn, 0, collect_entry, all);
+    assert_string_equal(all, "2:c ");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(hosted_and_each_upstream_never_share_a_repository),
+        TEST(the_longest_names_fit_and_longer_ones_are_refused),
+        TEST(repositories_of_an_origin_come_in_order),
+        TEST(hosted_below_means_the_name_or_behind_a_slash),
+        TEST(tags_are_of_one_repository_and_walks_go_on_after_the_last),
+        TEST(small_manifests_are_kept_inline_and_large_ones_not),
+        TEST(blobs_keep_their_state),
+        TEST(links_are_found_from_both_sides),
+        TEST(referred_is_asked_by_repository_or_anywhere),
+        TEST(referrers_are_of_one_subject),
+        TEST(the_journal_tells_what_changed_after_a_number),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
