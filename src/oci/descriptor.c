@@ -110,6 +110,9 @@ static bool hash_base64(struct hash *hash, struct slice text, uint64_t size)
             }
             bits = bits << 6 | (uint32_t)value;
         }
+        if ((bits & ((1u << 8 * padded) - 1)) != 0) {
+            return false; /* bits behind the end */
+        }
         uint8_t bytes[3] = {(uint8_t)(bits >> 16), (uint8_t)(bits >> 8 & 0xff),
                             (uint8_t)(bits & 0xff)};
         hash_update(hash, bytes, 3 - padded);

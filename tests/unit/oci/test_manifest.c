@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Manifests: the four kinds, what they refer to, and every way to be ambiguous or wrong. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "oci/manifest.h"
+
+#define HEX   "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+#define A     "sha256:" HEX
+#define LAYER "application/vnd.oci.image.layer.v1.tar+gzip"
+#define DESCRIPTOR(type, more)                                                                     \
+    "{\"mediaType\":\"" type "\",\"digest\":\"" A "\",\"size\":7" more "}"
+#define CONFIG      DESCRIPTOR("application/vnd.oci.image.config.v1+json", "")
+#define TYPED(type) "\"schemaVersion\":2,\"mediaType\":\"" type "\","
+#define IMAGE(more) "{" TYPED(MEDIA_TYPE_OCI_MANIFEST) "\"config\":" CONFIG "," more "}"
+#define INDEX(more) "{" TYPED(MEDIA_TYPE_OCI_INDEX) more "}"
+#define CHILD       DESCRIPTOR(MEDIA_TYPE_OCI_MANIFEST, "")
+
+static struct manifest *manifest;
+static struct error err;
+
+static int parse_as(const char *text, const char *content_type)
+{
+    manifest_free(&manifest);
+    return manifest_parse(slice_of(text), slice_of(content_type), &manifest, &err);
+}
+
+static int parse(const char *text)
+{
+    return parse_as(text, "");
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    manifest_free(&manifest);
+    return 0;
+}
+
+static void expect_invalid(const char *text)
+{
+    if (parse(text) != -ERR_INVALID) {
+        fail_msg("not refused as invalid: %s", text);
+    }
+    assert_null(manifest);
+}
+
+static void manifest_parse_lists_config_and_layers_in_order(void **state)
+{
+    (void)state;
+
+    assert_int_equal(parse(IMAGE("\"layers\":[" DESCRIPTOR(LAYER, "") "," DESCRIPTOR(
+                         "application/vnd.oci.image.layer.nondistributable.v1.tar",
+                         ",\"urls\":[\"https://x/y\"]") "]")),
+                     0);
+    assert_int_equal(manifest->kind, MEDIA_IMAGE);
+    assert_string_equal(manifest->media_type, MEDIA_TYPE_OCI_MANIFEST);
+    assert_string_equal(manifest->artifact_type, "application/vnd.oci.image.config.v1+json");
+    assert_int_equal(manifest->descriptor_count, 3);
+    assert_int_equal(manifest->descriptors[0].role, DESCRIPTOR_CONFIG);
+    assert_int_equal(manifest->descriptors[1].role, DESCRIPTOR_LAYER);
+    assert_false(manifest->descriptors[1].is_foreign);
+    assert_true(manifest->descriptors[2].is_foreign);
+    assert_int_equal(manifest->descriptors[1].size, 7);
+    assert_false(manifest->has_subject);
+}
+
+static void manifest_parse_reads_artifacts(void **state)
+{
+    (void)state;
+
+    assert_int_equal(
+        parse(
+            IMAGE("\"layers\":[],\"artifactType\":\"application/x\",\"annotations\":{\"a\":\"b\"},"
+                  "\"subject\":" CHILD)),
+        0);
+    assert_string_equal(manifest->artifact_type, "application/x");
+    assert_true(manifest->has_subject);
+    char text[DIGEST_TEXT_SIZE];
+    assert_string_equal(digest_print(&manifest->subject, text), A);
+}
+
+static void manifest_parse_lists_the_children_of_an_index(void **state)
+{
+    (void)state;
+
+    assert_int_equal(parse(INDEX("\"manifests\":[" CHILD "," CHILD "]")), 0);
+    assert_int_equal(manifest->kind, MEDIA_INDEX);
+    assert_int_equal(manifest->descriptor_count, 2);
+    assert_int_equal(manifest->descriptors[1].role, DESCRIPTOR_CHILD);
+    assert_null(manifest->artifact_type);
+    assert_int_equal(parse(INDEX("\"manifests\":[]")), 0);
+}
+
+static void manifest_parse_takes_the_type_from_either_place(void **state)
+{
+    static const char bare[] = "{\"schemaVersion\":2,\"manifests\":[]}";
+    (void)state;
+
+    assert_int_equal(parse_as(bare, MEDIA_TYPE_DOCKER_LIST "; charset=utf-8"), 0);
+    assert_string_equal(manifest->media_type, MEDIA_TYPE_DOCKER_LIST);
+    assert_int_equal(parse_as(INDEX("\"manifests\":[]"), MEDIA_TYPE_OCI_INDEX ";x=y"), 0);
+    assert_string_equal(manifest->media_type, MEDIA_TYPE_OCI_INDEX);
+    expect_invalid(bare);
+    assert_int_equal(parse_as(INDEX("\"manifests\":[]"), MEDIA_TYPE_OCI_MANIFEST), -ERR_INVALID);
+    assert_int_equal(parse_as(INDEX("\"manifests\":[]"), MEDIA_TYPE_DOCKER_LIST), -ERR_INVALID);
+    assert_int_equal(parse_as(bare, "text/html"), -ERR_UNSUPPORTED);
+    assert_int_equal(parse_as(bare, "application/vnd.docker.distribution.manifest.v1+prettyjws"),
+                     -ERR_UNSUPPORTED);
+}
+
+static void manifest_parse_never_lets_a_line_end_into_the_type(void **state)
+{
+    (void)state;
+
+    expect_invalid("{" TYPED(MEDIA_TYPE_OCI_INDEX ";\\r\\nX: y") "\"manifests\":[]}");
+    expect_invalid("{" TYPED(MEDIA_TYPE_OCI_INDEX "; a") "\"manifests\":[]}");
+    expect_invalid(IMAGE("\"layers\":[],\"artifactType\":\"a\\nb\""));
+}
+
+static void manifest_parse_refuses_what_could_be_read_in_two_ways(void **state)
+{
+    (void)state;
+
+    expect_invalid(IMAGE("\"layers\":[],\"manifests\":[]"));
+    expect_invalid(INDEX("\"manifests\":[],\"layers\":[]"));
+    expect_invalid(INDEX("\"manifests\":[],\"config\":" CONFIG));
+    expect_invalid(INDEX("\"manifests\":[],\"fsLayers\":[]"));
+    expect_invalid(IMAGE("\"layers\":[],\"fsLayers\":null"));
+    expect_invalid(IMAGE("\"layers\":[],\"layers\":[]"));
+    expect_invalid(IMAGE("\"layers\":[],\"\\u006cayers\":[]"));
+    expect_invalid(IMAGE("\"layers\":[],\"config\":" CONFIG));
+}
+
+static void manifest_parse_refuses_what_is_no_manifest(void **state)
+{
+    static const char *const bad[] = {
+        "",
+        " ",
+        "null",
+        "[]",
+        "\"x\"",
+        "1",
+        "{}",
+        "{\"a\":NaN}",
+        "\xef\xbb\xbf{}",
+        IMAGE("\"layers\":[]") "x",
+        IMAGE("\"layers\":[]") IMAGE("\"layers\":[]"),
+        IMAGE("\"layers\":null"),
+        IMAGE("\"layers\":{}"),
+        IMAGE("\"x\":1"),
+        "{" TYPED(MEDIA_TYPE_OCI_MANIFEST) "\"layers\":[]}",
+        "{" TYPED(MEDIA_TYPE_OCI_MANIFEST) "\"config\":null,\"layers\":[]}",
+        "{" TYPED(MEDIA_TYPE_OCI_INDEX) "\"x\":[]}",
+        "{\"schemaVersion\":\"2\",\"mediaType\":\"" MEDIA_TYPE_OCI_INDEX "\",\"manifests\":[]}",
+        "{\"schemaVersion\":3,\"mediaType\":\"" MEDIA_TYPE_OCI_INDEX "\",\"manifests\":[]}",
+        "{\"schemaVersion\":2.0,\"mediaType\":\"" MEDIA_TYPE_OCI_INDEX "\",\"manifests\":[]}",
+        "{\"mediaType\":\"" MEDIA_TYPE_OCI_INDEX "\",\"manifests\":[]}",
+        "{\"schemaVersion\":2,\"mediaType\":7,\"manifests\":[]}",
+    };
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        expect_invalid(bad[i]);
+    }
+    assert_int_equal(
+        parse("{\"schemaVersion\":1,\"mediaType\":\"" MEDIA_TYPE_OCI_INDEX "\",\"manifests\":[]}"),
+        -ERR_UNSUPPORTED);
+}
+
+static void manifest_parse_refuses_bad_descriptors_by_path(void **state)
+{
+    static const char *const bad[] = {
+        "null",
+        "[]",
+        "{}",
+        "{\"digest\":\"" A "\"}",
+        "{\"digest\":\"" A "\",\"size\":-1}",
+        "{\"digest\":\"" A "\",\"size\":1.5}",
+        "{\"digest\":\"" A "\",\"size\":1e3}",
+        "{\"digest\":\"" A "\",\"size\":9223372036854775808}",
+        "{\"digest\":\"" A "\",\"size\":\"12\"}",
+        "{\"digest\":\"sha1:da39\",\"size\":1}",
+        "{\"digest\":\"" A " \",\"size\":1}",
+        "{\"size\":1}",
+        "{\"digest\":7,\"size\":1}",
+        "{\"digest\":\"" A "\",\"size\":1,\"mediaType\":[]}",
+        DESCRIPTOR(LAYER, ",\"urls\":[\"https://x\"]"),
+        DESCRIPTOR(LAYER, ",\"urls\":\"https://x\""),
+        DESCRIPTOR("application/vnd.oci.image.layer.nondistributable.v1.tar",
+                   ",\"urls\":[\"file:///etc/passwd\"]"),
+        DESCRIPTOR("application/vnd.oci.image.layer.nondistributable.v1.tar", ",\"urls\":[7]"),
+        DESCRIPTOR(LAYER, ",\"annotations\":{\"a\":1}"),
+        DESCRIPTOR(LAYER, ",\"annotations\":[]"),
+        DESCRIPTOR(LAYER, ",\"data\":\"AAAA\""),
+    };
+    char text[2000];
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        assert_true(snprintf(text, sizeof(text), IMAGE("\"layers\":[" CHILD ",%s]"), bad[i]) > 0);
+        expect_invalid(text);
+        if (strstr(bad[i], "9223372036854775808") == NULL) {
+            assert_true(slice_starts_with(slice_of(err.text), "layers[1]"));
+        }
+    }
+    expect_invalid(IMAGE("\"layers\":[],\"subject\":7"));
+    assert_true(slice_starts_with(slice_of(err.text), "subject: "));
+    expect_invalid(IMAGE("\"layers\":[],\"subject\":{\"digest\":\"sha1:00\",\"size\":1}"));
+    assert_true(slice_starts_with(slice_of(err.text), "subject.digest: "));
+    expect_invalid(IMAGE("\"layers\":[],\"annotations\":{\"a\":{}}"));
+    expect_invalid(IMAGE("\"layers\":[],\"annotations\":{\"a\\u0007\":\"b\"}"));
+}
+
+static void manifest_parse_checks_embedded_data(void **state)
+{
+    static const char form[] = "{" TYPED(
+        MEDIA_TYPE_OCI_MANIFEST) "\"config\":{\"digest\":\"%s\",\"size\":%d,\"data\":\"%s\"},"
+                                 "\"layers\":[]}";
+    static const struct {
+        const char *content;
+        int size;
+        const char *data;
+        int result;
+    } cases[] = {
+        {"{}", 2, "e30=", 0},
+        {"", 0, "", 0},
+        {"abc", 3, "YWJj", 0},
+        {"abcd", 4, "YWJjZA==", 0},
+        {"{}", 2, "e30", -ERR_INVALID},
+        {"{}", 2, "e31=", -ERR_INVALID},
+        {"{}", 3, "e30=", -ERR_INVALID},
+        {"abc", 3, "YW=j", -ERR_INVALID},
+        {"abcd", 4, "YWJjZ===", -ERR_INVALID},
+        {"abc", 3, "YWJ_", -ERR_INVALID},
+    };
+    char text[2000];
+    char digest_text[DIGEST_TEXT_SIZE];
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct digest digest;
+        digest_of(HASH_SHA256, slice_of(cases[i].content), &digest);
+        (void)digest_print(&digest, digest_text);
+        assert_true(snprintf(text, sizeof(text), form, digest_text, cases[i].size, cases[i].data) >
+                    0);
+        assert_int_equal(parse(text), cases[i].result);
+    }
+}
+
+static int parse_index_of(size_t children)
+{
+    AUTO_BUF struct buf text;
+
+    buf_init(&text, MANIFEST_MAX_SIZE);
+    buf_append_text(&text, "{" TYPED(MEDIA_TYPE_OCI_INDEX) "\"manifests\":[");
+    for (size_t i = 0; i < children; i++) {
+        buf_append_text(&text, i == 0 ? "" : ",");
+        buf_append_text(&text, "{\"digest\":\"" A "\",\"size\":7}");
+    }
+    buf_append_text(&text, "]}");
+    assert_false(text.is_over);
+    manifest_free(&manifest);
+    return manifest_parse(buf_bytes(&text), slice_of(""), &manifest, &err);
+}
+
+static void manifest_parse_counts_to_10000_descriptors(void **state)
+{
+    (void)state;
+
+    assert_int_equal(parse_index_of(MANIFEST_MAX_DESCRIPTORS), 0);
+    assert_int_equal(manifest->descriptor_count, MANIFEST_MAX_DESCRIPTORS);
+    assert_int_equal(parse_index_of(MANIFEST_MAX_DESCRIPTORS + 1), -ERR_INVALID);
+}
+
+static void manifest_parse_refuses_bombs(void **state)
+{
+    AUTO_BUF struct buf text;
+    (void)state;
+
+    buf_init(&text, MANIFEST_MAX_SIZE + 1);
+    for (size_t i = 0; i < 1000000; i++) {
+        buf_append_byte(&text, '[');
+    }
+    assert_int_equal(manifest_parse(buf_bytes(&text), slice_of(""), &manifest, &err), -ERR_INVALID);
+    while (!text.is_over) {
+        buf_append_text(&text, " ");
+    }
+    assert_int_equal(manifest_parse(buf_bytes(&text), slice_of(""), &manifest, &err),
+                     -ERR_TOO_LARGE);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(manifest_parse_lists_config_and_layers_in_order),
+        cmocka_unit_test(manifest_parse_reads_artifacts),
+        cmocka_unit_test(manifest_parse_lists_the_children_of_an_index),
+        cmocka_unit_test(manifest_parse_takes_the_type_from_either_place),
+        cmocka_unit_test(manifest_parse_never_lets_a_line_end_into_the_type),
+        cmocka_unit_test(manifest_parse_refuses_what_could_be_read_in_two_ways),
+        cmocka_unit_test(manifest_parse_refuses_what_is_no_manifest),
+        cmocka_unit_test(manifest_parse_refuses_bad_descriptors_by_path),
+        cmocka_unit_test(manifest_parse_checks_embedded_data),
+        cmocka_unit_test(manifest_parse_counts_to_10000_descriptors),
+        cmocka_unit_test(manifest_parse_refuses_bombs),
+    };
+    return cmocka_run_group_tests(tests, NULL, teardown);
+}
