@@ -1,0 +1,463 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The states of one connection.
+ *
+ *            first byte            whole head               answered, kept
+ *   ┌─ IDLE ────────────→ HEAD ────────────────→ REQUEST ──────────────────→ IDLE
+ *   │   │ whole head at once ───────────────────────↑ │
+ *   │   │ bad head                │ bad head, too slow │ body cut short by its own fault
+ *   │   └───────────────→ REFUSING ←───────────────────┘
+ *   │                        │ sent                  │ answered, "Connection: close"
+ *   │                        └──────→ LINGER ←───────┘
+ *   └──────────────────────────────────→ CLOSED (from every state)
+ *
+ * Everything happens in conn_step: it does what can be done until nothing can, calling the handler
+ * on the way, and then sets the watch and the deadline by the state it ended in. What a handler
+ * calls only notes what it wants; when no step is running, one is deferred. So no callback comes
+ * from inside a call, and nobody frees what somebody further up still uses.
+ */
+#include "http_conn_parts.h"
+
+#include <errno.h>
+
+#include "base/alloc.h"
+#include "base/check.h"
+#include "base/fd.h"
+#include "base/log.h"
+
+static const char *const state_names[CONN_STATES] = {"idle",     "head",   "request",
+                                                     "refusing", "linger", "closed"};
+
+#define MAY(state) (1U << (state))
+static const unsigned next_states[CONN_STATES] = {
+    [CONN_IDLE] = MAY(CONN_HEAD) | MAY(CONN_REQUEST) | MAY(CONN_REFUSING) | MAY(CONN_CLOSED),
+    [CONN_HEAD] = MAY(CONN_REQUEST) | MAY(CONN_REFUSING) | MAY(CONN_CLOSED),
+    [CONN_REQUEST] = MAY(CONN_IDLE) | MAY(CONN_REFUSING) | MAY(CONN_LINGER) | MAY(CONN_CLOSED),
+    [CONN_REFUSING] = MAY(CONN_LINGER) | MAY(CONN_CLOSED),
+    [CONN_LINGER] = MAY(CONN_CLOSED),
+    [CONN_CLOSED] = 0,
+};
+
+static void log_move(const struct http_conn *conn, enum conn_state next)
+{
+    struct log_line line;
+    log_begin(&line, LOG_DEBUG);
+    log_u64(&line, "conn", conn->id);
+    log_text(&line, "from", state_names[conn->state]);
+    log_text(&line, "to", state_names[next]);
+    log_end(&line, "connection changes state");
+}
+
+static void free_conn(void *arg)
+{
+    struct http_conn *conn = arg;
+    watch_free(&conn->watch);
+    mem_free(conn->peer);
+    mem_free(conn);
+}
+
+static void enter_closed(struct http_conn *conn)
+{
+    struct http_server *server = conn->server;
+    watch_set(conn->watch, WATCH_NONE);
+    stream_close(&conn->stream);
+    server_set_deadline(conn, DEADLINES);
+    list_remove(&conn->link);
+    server->conn_count--;
+    buf_cleanup(&conn->input);
+    server_give_exchange(server, &conn->exchange);
+    loop_defer(server->loop, free_conn, conn);
+}
+
+static void enter_linger(struct http_conn *conn)
+{
+    stream_end(&conn->stream);
+    buf_cleanup(&conn->input);
+    conn->linger_left = LINGER_BYTES;
+    server_set_deadline(conn, DEADLINE_LINGER);
+}
+
+static void enter(struct http_conn *conn)
+{
+    bool is_draining = conn->server->is_draining;
+    switch (conn->state) {
+    case CONN_IDLE:
+        server_set_deadline(conn, is_draining ? DEADLINE_DRAIN : DEADLINE_KEEP_ALIVE);
+        break;
+    case CONN_HEAD:
+        server_set_deadline(conn, DEADLINE_HEAD);
+        break;
+    case CONN_REFUSING:
+        server_set_deadline(conn, DEADLINE_SEND);
+        break;
+    case CONN_LINGER:
+        enter_linger(conn);
+        break;
+    case CONN_CLOSED:
+        enter_closed(conn);
+        break;
+    case CONN_REQUEST: /* settle() sets its deadline, if it lasts longer than a step */
+    case CONN_STATES:
+        break;
+    }
+}
+
+void conn_set_state(struct http_conn *conn, enum conn_state next)
+{
+    CHECK(next_states[conn->state] & MAY(next));
+    if (log_is_on(LOG_DEBUG))
+        log_move(conn, next);
+    conn->state = next;
+    enter(conn);
+}
+
+static void on_deferred_step(void *arg)
+{
+    struct http_conn *conn = arg;
+    conn->is_step_deferred = false;
+    conn->is_exhausted = false;
+    conn_step(conn);
+}
+
+void conn_schedule(struct http_conn *conn)
+{
+    if (conn->is_stepping || conn->is_step_deferred || conn->state == CONN_CLOSED)
+        return;
+    conn->is_step_deferred = true;
+    loop_defer(conn->server->loop, on_deferred_step, conn);
+}
+
+void conn_fail(struct http_conn *conn, enum http_end end)
+{
+    struct exchange *exchange = conn->exchange;
+    if (exchange->is_over)
+        return;
+    exchange->is_over = true;
+    exchange->end = end;
+    conn_schedule(conn);
+}
+
+/* The one place where requests end. */
+static void end_request(struct http_conn *conn, enum http_end end)
+{
+    struct http_server *server = conn->server;
+    conn->exchange->is_over = true; /* calls from inside on_done do nothing */
+    server->handler->on_done(conn, end);
+    server->request_count--;
+    server_give_exchange(server, &conn->exchange);
+}
+
+/* After "Connection: close". Bytes that are unread when a socket is closed become a reset, which
+ * can overtake the answer: such a client is lingered for. */
+static void close_after_answer(struct http_conn *conn, bool has_unread)
+{
+    if (!has_unread && conn->input.length == 0 &&
+        stream_recv(&conn->stream, conn->server->scratch, RECV_HEAD) <= 0)
+        conn_set_state(conn, CONN_CLOSED);
+    else
+        conn_set_state(conn, CONN_LINGER);
+}
+
+static void finish_sent(struct http_conn *conn)
+{
+    bool is_close = conn->exchange->answer.is_close;
+    bool has_unread = !conn->exchange->in.is_over;
+    end_request(conn, HTTP_END_SENT);
+    if (is_close)
+        close_after_answer(conn, has_unread);
+    else
+        conn_set_state(conn, CONN_IDLE);
+}
+
+static void finish_failed(struct http_conn *conn)
+{
+    struct exchange *exchange = conn->exchange;
+    struct http_refusal refusal = exchange->refusal;
+    if (exchange->answer.state != ANSWER_NONE)
+        refusal.status = 0;
+    if (exchange->in.is_reading) {
+        exchange->in.is_reading = false;
+        conn->server->handler->on_body(conn, exchange->in.length, false);
+    }
+    end_request(conn, exchange->end);
+    if (refusal.status) {
+        conn_refuse(conn, &refusal);
+        return;
+    }
+    stream_set_reset(&conn->stream);
+    conn_set_state(conn, CONN_CLOSED);
+}
+
+static bool step_request(struct http_conn *conn)
+{
+    struct exchange *exchange = conn->exchange;
+    if (!exchange->is_over)
+        answer_flush(conn);
+    if (exchange->is_over) {
+        finish_failed(conn);
+        return true;
+    }
+    struct answer *answer = &exchange->answer;
+    bool is_empty = answer_is_empty(answer);
+    if (is_empty && answer->state == ANSWER_ENDED) {
+        finish_sent(conn);
+        return true;
+    }
+    if (is_empty && answer->wants_drained) {
+        answer->wants_drained = false;
+        conn->server->handler->on_drained(conn);
+        return true;
+    }
+    return exchange->in.is_reading && body_step(conn);
+}
+
+static bool step_refusing(struct http_conn *conn)
+{
+    if (!conn->exchange->is_over)
+        answer_flush(conn);
+    if (conn->exchange->is_over) {
+        conn_set_state(conn, CONN_CLOSED);
+        return true;
+    }
+    if (!answer_is_empty(&conn->exchange->answer))
+        return false;
+    server_give_exchange(conn->server, &conn->exchange);
+    conn_set_state(conn, CONN_LINGER);
+    return true;
+}
+
+static bool step_linger(struct http_conn *conn)
+{
+    if (!conn->is_readable)
+        return false;
+    conn->is_readable = false;
+    ssize_t got = stream_recv(&conn->stream, conn->server->scratch, RECV_HEAD);
+    if (got == -EAGAIN)
+        return false;
+    if (got > 0 && (size_t)got < conn->linger_left)
+        conn->linger_left -= (size_t)got;
+    else
+        conn_set_state(conn, CONN_CLOSED);
+    return true;
+}
+
+static bool step_head(struct http_conn *conn)
+{
+    if (conn_take_pipelined(conn))
+        return true;
+    if (!conn->is_readable)
+        return false;
+    conn->is_readable = false;
+    return conn_recv_head(conn);
+}
+
+static bool step_once(struct http_conn *conn)
+{
+    switch (conn->state) {
+    case CONN_IDLE:
+    case CONN_HEAD:
+        return step_head(conn);
+    case CONN_REQUEST:
+        return step_request(conn);
+    case CONN_REFUSING:
+        return step_refusing(conn);
+    case CONN_LINGER:
+        return step_linger(conn);
+    case CONN_CLOSED:
+    case CONN_STATES:
+        break;
+    }
+    return false;
+}
+
+static bool is_sending(const struct http_conn *conn)
+{
+    const struct answer *answer = &conn->exchange->answer;
+    return !answer_is_empty(answer) && !answer->ahead;
+}
+
+/* While a handler works, the socket is watched for reading until it has something to read, which is
+ * then left there: it is the next request, or the end of what the client sends, which says nothing
+ * of what it still wants to read. A reset is noticed so; a client that merely left is noticed when
+ * writing to it fails. */
+static unsigned wanted_events(const struct http_conn *conn)
+{
+    unsigned want = WATCH_NONE;
+    switch (conn->state) {
+    case CONN_IDLE:
+    case CONN_HEAD:
+    case CONN_LINGER:
+        return WATCH_READ;
+    case CONN_REQUEST:
+        if (conn->exchange->in.is_reading)
+            want |= WATCH_READ;
+        if (is_sending(conn))
+            want |= WATCH_WRITE;
+        if (want == WATCH_NONE && conn->watched == WATCH_READ && !conn->is_read_done)
+            want = WATCH_READ;
+        return want;
+    case CONN_REFUSING:
+        return WATCH_WRITE;
+    case CONN_CLOSED:
+    case CONN_STATES:
+        break;
+    }
+    return WATCH_NONE;
+}
+
+static void settle_deadline(struct http_conn *conn)
+{
+    enum deadline kind = DEADLINES;
+    if (is_sending(conn))
+        kind = DEADLINE_SEND;
+    else if (conn->exchange->in.is_reading)
+        kind = DEADLINE_BODY;
+    if (kind != conn->deadline_kind || (kind != DEADLINES && conn->has_moved))
+        server_set_deadline(conn, kind);
+}
+
+/* After a step: wait for what the state needs. */
+static void settle(struct http_conn *conn)
+{
+    unsigned want = wanted_events(conn);
+    if (want != conn->watched) {
+        conn->watched = want;
+        watch_set(conn->watch, want);
+    }
+    if (conn->state == CONN_REQUEST)
+        settle_deadline(conn);
+    conn->has_moved = false;
+}
+
+void conn_step(struct http_conn *conn)
+{
+    if (conn->is_stepping)
+        return;
+    unsigned steps = 0;
+    conn->is_stepping = true;
+    while (steps < STEPS_A_TURN && step_once(conn))
+        steps++;
+    conn->is_stepping = false;
+    if (conn->state == CONN_CLOSED)
+        return;
+    if (steps == STEPS_A_TURN)
+        conn_schedule(conn);
+    settle(conn);
+}
+
+static void on_watch(unsigned ready, void *arg)
+{
+    struct http_conn *conn = arg;
+    conn->is_exhausted = false;
+    if (ready & WATCH_WRITE)
+        conn->is_blocked = false;
+    if (ready & WATCH_READ)
+        conn->is_readable = true;
+    if (conn->state == CONN_REQUEST && (ready & WATCH_READ) && !conn->exchange->in.is_reading) {
+        conn->is_read_done = true;
+        if (stream_is_broken(&conn->stream))
+            conn_fail(conn, HTTP_END_GONE);
+    }
+    conn_step(conn);
+}
+
+static void on_idle_deadline(struct http_conn *conn)
+{
+    /* A request may have come since this turn began. */
+    conn->is_readable = true;
+    conn_step(conn);
+    if (conn->state == CONN_IDLE && conn->deadline_kind == DEADLINES)
+        conn_set_state(conn, CONN_CLOSED);
+}
+
+static void on_request_deadline(struct http_conn *conn, enum deadline kind)
+{
+    if (kind == DEADLINE_BODY)
+        conn->exchange->refusal = (struct http_refusal){408, "The body did not come in time."};
+    conn_fail(conn, HTTP_END_GONE);
+    conn_step(conn);
+}
+
+void conn_on_deadline(struct http_conn *conn, enum deadline kind)
+{
+    const struct http_refusal too_slow = {408, "The request head did not come in time."};
+    switch (conn->state) {
+    case CONN_IDLE:
+        on_idle_deadline(conn);
+        break;
+    case CONN_HEAD:
+        conn_refuse(conn, &too_slow);
+        conn_step(conn);
+        break;
+    case CONN_REQUEST:
+        on_request_deadline(conn, kind);
+        break;
+    case CONN_REFUSING:
+    case CONN_LINGER:
+        stream_set_reset(&conn->stream);
+        conn_set_state(conn, CONN_CLOSED);
+        break;
+    case CONN_CLOSED:
+    case CONN_STATES:
+        break;
+    }
+}
+
+void conn_open(struct http_server *server, int *fd, const char *peer, bool is_too_many)
+{
+    const struct http_refusal too_many = {503, "There are too many connections."};
+    struct http_conn *conn = NEW(struct http_conn);
+    conn->server = server;
+    conn->stream.fd = fd_take(fd);
+    conn->watch = watch_new(server->loop, conn->stream.fd, on_watch, conn);
+    conn->id = ++server->last_id;
+    conn->peer = mem_strdup(peer);
+    conn->deadline_kind = DEADLINES;
+    list_init(&conn->deadline_link);
+    buf_init(&conn->input, INPUT_MAX);
+    list_append(&server->conns, &conn->link);
+    server->conn_count++;
+    enter(conn);
+    if (is_too_many) {
+        conn_refuse(conn, &too_many);
+        conn_schedule(conn);
+    }
+    settle(conn);
+}
+
+void conn_kill(struct http_conn *conn)
+{
+    struct loop *loop = conn->server->loop;
+    if (conn->state == CONN_REQUEST) {
+        end_request(conn, HTTP_END_GONE);
+        stream_set_reset(&conn->stream);
+    }
+    conn_set_state(conn, CONN_CLOSED);
+    loop_cancel_deferred(loop, conn);
+    free_conn(conn);
+}
+
+void http_conn_set_user(struct http_conn *conn, void *user)
+{
+    conn->exchange->user = user;
+}
+
+void *http_conn_user(const struct http_conn *conn)
+{
+    return conn->exchange->user;
+}
+
+void *http_conn_arg(const struct http_conn *conn)
+{
+    return conn->server->arg;
+}
+
+const char *http_conn_peer(const struct http_conn *conn)
+{
+    return conn->peer;
+}
+
+uint64_t http_conn_id(const struct http_conn *conn)
+{
+    return conn->id;
+}

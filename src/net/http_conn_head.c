@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Heads: from the socket into the server's scratch room, parsed there, and kept by the connection
+ * only while they are not whole. An idle connection so has no buffer at all. The bytes of a whole
+ * head are copied once, into its exchange, where the handler's slices point.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "http_conn_parts.h"
+
+static void move_slice(struct slice *slice, const char *from, const char *to)
+{
+    if (slice->data)
+        slice->data = to + (slice->data - from);
+}
+
+/* The head was parsed where it arrived: take its bytes along. */
+static void keep_head(struct exchange *exchange, struct slice bytes)
+{
+    struct http_head *head = &exchange->head;
+    char *kept = exchange->bytes;
+    memcpy(kept, bytes.data, bytes.length);
+    move_slice(&head->method, bytes.data, kept);
+    move_slice(&head->target, bytes.data, kept);
+    move_slice(&head->host, bytes.data, kept);
+    for (unsigned i = 0; i < head->header_count; i++) {
+        move_slice(&head->headers[i].name, bytes.data, kept);
+        move_slice(&head->headers[i].value, bytes.data, kept);
+    }
+}
+
+void conn_refuse(struct http_conn *conn, const struct http_refusal *refusal)
+{
+    struct http_server *server = conn->server;
+    /* `refusal` may live in the exchange that goes. */
+    struct http_refusal kept = *refusal;
+    buf_cleanup(&conn->input);
+    server_give_exchange(server, &conn->exchange);
+    conn->exchange = server_take_exchange(server);
+    conn_set_state(conn, CONN_REFUSING);
+    answer_refusal(conn, &kept);
+    if (server->handler->on_refused)
+        server->handler->on_refused(&kept, conn->peer, server->arg);
+}
+
+static void start_request(struct http_conn *conn, struct exchange *exchange)
+{
+    const struct http_handler *handler = conn->server->handler;
+    conn->exchange = exchange;
+    conn->is_read_done = false;
+    conn_set_state(conn, CONN_REQUEST);
+    body_begin(exchange);
+    conn->server->request_count++;
+    handler->on_request(conn, &exchange->head, conn->server->arg);
+}
+
+/* A quarter of a head is not worth looking at again for every byte that comes. */
+static void wait_for_more(struct http_conn *conn, size_t have)
+{
+    conn->parse_at = have < 64 ? 64 : (uint32_t)(have * 2);
+    if (conn->state == CONN_IDLE)
+        conn_set_state(conn, CONN_HEAD);
+}
+
+/* `bytes` are conn->input, or in the scratch room with conn->input empty. */
+static void take_head(struct http_conn *conn, struct slice bytes)
+{
+    bool is_input = conn->input.length > 0;
+    struct exchange *exchange = server_take_exchange(conn->server);
+    struct http_refusal refusal = {0};
+    size_t length = 0;
+    enum http_verdict verdict =
+        http_parse_head(bytes, &conn->server->settings->limits, &exchange->head, &length, &refusal);
+    if (verdict != HTTP_HEAD)
+        server_give_exchange(conn->server, &exchange);
+    if (verdict == HTTP_REFUSED) {
+        conn_refuse(conn, &refusal);
+        return;
+    }
+    if (verdict == HTTP_MORE) {
+        if (!is_input)
+            buf_append_slice(&conn->input, bytes);
+        wait_for_more(conn, bytes.length);
+        return;
+    }
+    exchange = server_enlarge_exchange(exchange, length);
+    keep_head(exchange, slice_from(bytes.data, length));
+    if (is_input)
+        buf_consume(&conn->input, length);
+    else
+        buf_append_slice(&conn->input, slice_skip(bytes, length));
+    if (conn->input.length == 0)
+        buf_cleanup(&conn->input);
+    start_request(conn, exchange);
+}
+
+static bool is_worth_parsing(const struct http_conn *conn, const char *added, size_t length)
+{
+    return conn->input.length >= conn->parse_at || memchr(added, '\n', length);
+}
+
+static void lose_head(struct http_conn *conn)
+{
+    /* The client went away between requests, or in a head: nobody is there to be told. */
+    conn_set_state(conn, CONN_CLOSED);
+}
+
+static ssize_t recv_more(struct http_conn *conn)
+{
+    char *room = buf_reserve(&conn->input, RECV_HEAD);
+    CHECK(room); /* a head is refused long before INPUT_MAX */
+    ssize_t got = stream_recv(&conn->stream, room, RECV_HEAD);
+    if (got <= 0)
+        return got;
+    buf_added(&conn->input, (size_t)got);
+    if (is_worth_parsing(conn, room, (size_t)got))
+        take_head(conn, buf_bytes(&conn->input));
+    return got;
+}
+
+bool conn_recv_head(struct http_conn *conn)
+{
+    ssize_t got;
+    if (conn->input.length > 0) {
+        got = recv_more(conn);
+    } else {
+        got = stream_recv(&conn->stream, conn->server->scratch, RECV_HEAD);
+        if (got > 0)
+            take_head(conn, slice_from(conn->server->scratch, (size_t)got));
+    }
+    if (got == 0 || (got < 0 && got != -EAGAIN))
+        lose_head(conn);
+    return got != -EAGAIN;
+}
+
+bool conn_take_pipelined(struct http_conn *conn)
+{
+    if (conn->state != CONN_IDLE || conn->input.length == 0)
+        return false;
+    take_head(conn, buf_bytes(&conn->input));
+    return conn->state != CONN_HEAD;
+}

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the files of the HTTP server share; nobody else includes it.
+ *
+ *   http_server.c       all connections, their deadlines, spare memory, draining
+ *   http_conn.c         the states of one connection, and its steps
+ *   http_conn_head.c    reading heads, refusing
+ *   http_conn_body.c    reading the body of a request
+ *   http_conn_answer.c  writing the answer
+ */
+#ifndef NET_HTTP_CONN_PARTS_H
+#define NET_HTTP_CONN_PARTS_H
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/list.h"
+#include "net/http_conn.h"
+#include "net/loop.h"
+#include "stream.h"
+
+#define RECV_HEAD       (16 * 1024)  /* asked of the socket at once while a head is expected */
+#define RECV_BODY       (256 * 1024) /* the same for a body */
+#define FILE_WINDOW     (256 * 1024) /* of a file, a turn */
+#define READ_AHEAD      (512 * 1024)
+#define INPUT_MAX       (1024 * 1024)
+#define OUTPUT_MAX      (64 * 1024 * 1024)
+#define LINGER_BYTES    (64 * 1024)
+#define LINGER_MS       2000
+#define DRAIN_IDLE_MS   1000
+#define EXCHANGE_BYTES  2048 /* head bytes an ordinary exchange has room for */
+#define SPARE_EXCHANGES 16
+#define STEPS_A_TURN    32 /* requests that one connection may have answered in a row */
+
+enum conn_state {
+    CONN_IDLE,     /* nothing of a request is here */
+    CONN_HEAD,     /* a part of a head is */
+    CONN_REQUEST,  /* on_request was called, on_done was not */
+    CONN_REFUSING, /* our own error answer is being sent */
+    CONN_LINGER,   /* all is sent; reading what still comes, so that the client sees it */
+    CONN_CLOSED,   /* gone; the struct is freed after this turn */
+    CONN_STATES,
+};
+
+/* Each has one length of time, so that a list of its members is in order of their deadlines. */
+enum deadline {
+    DEADLINE_KEEP_ALIVE,
+    DEADLINE_DRAIN,
+    DEADLINE_HEAD,
+    DEADLINE_BODY,
+    DEADLINE_SEND,
+    DEADLINE_LINGER,
+    DEADLINES, /* none */
+};
+
+struct body_in {
+    uint64_t left; /* HTTP_BODY_LENGTH */
+    struct http_chunked chunked;
+    char *buffer; /* the handler's, while is_reading */
+    size_t capacity;
+    size_t length;
+    bool is_reading;
+    bool is_over;  /* all of it was read */
+    bool is_begun; /* read_body was called */
+};
+
+enum answer_state {
+    ANSWER_NONE,
+    ANSWER_OPEN,
+    ANSWER_ENDED, /* everything is queued */
+};
+
+struct answer {
+    enum answer_state state;
+    uint64_t expected; /* body bytes, HTTP_NO_LENGTH: no matter */
+    uint64_t queued;   /* body bytes the handler gave */
+    struct buf out;    /* what the socket did not take */
+    int file;          /* the handler's */
+    uint64_t file_offset;
+    uint64_t file_left;
+    uint64_t probed_until; /* of the file: in memory up to here */
+    struct read_ahead *ahead;
+    bool is_chunked;
+    bool has_no_body; /* HEAD, 204, 304 */
+    bool is_close;
+    bool wants_drained;
+    bool is_last_due; /* the last chunk, when the rest is sent */
+};
+
+/* One request and its answer. Ordinary ones are kept in the server for the next request. */
+struct exchange {
+    struct http_head head; /* slices into `bytes` */
+    void *user;
+    struct body_in in;
+    struct answer answer;
+    struct http_refusal refusal; /* status 0: none; else answered after on_done if nothing was */
+    bool is_over;                /* `end` says how, but for on_done */
+    enum http_end end;
+    struct list spare;
+    size_t bytes_capacity;
+    char bytes[];
+};
+
+struct http_conn {
+    struct http_server *server;
+    struct list link;
+    struct list deadline_link;
+    struct monotime deadline;
+    enum deadline deadline_kind;
+    enum conn_state state;
+    struct stream stream;
+    struct watch *watch;
+    unsigned watched;
+    uint32_t parse_at;         /* CONN_HEAD: parse when this much is here, or a line ended */
+    struct buf input;          /* read and not used; has memory only while it has bytes */
+    struct exchange *exchange; /* REQUEST, REFUSING */
+    uint64_t id;
+    char *peer;
+    size_t linger_left;
+    bool is_stepping;
+    bool is_step_deferred;
+    bool is_readable;  /* there is something to read, or the end */
+    bool is_blocked;   /* the socket takes no more */
+    bool is_exhausted; /* it has had its share of this turn */
+    bool is_read_done; /* what the socket has to read is not for now */
+    bool has_moved;    /* bytes came or went in this step */
+};
+
+struct http_server {
+    struct loop *loop;
+    struct pool *pool;
+    const struct http_settings *settings;
+    const struct http_handler *handler;
+    void *arg;
+    struct list conns;
+    struct list deadlines[DEADLINES];
+    struct timer *sweep;
+    struct monotime sweep_at;
+    struct list spares;
+    unsigned spare_count;
+    unsigned conn_count;
+    unsigned request_count;
+    uint64_t last_id;
+    uint64_t date_second;
+    char date[32];
+    struct buf head; /* of the answer that is being made */
+    bool is_draining;
+    bool has_no_probe; /* the file system does not tell what is in memory */
+    char scratch[64 * 1024];
+};
+
+/* http_server.c */
+struct exchange *server_take_exchange(struct http_server *server);
+/* With room for that many bytes of head. */
+struct exchange *server_enlarge_exchange(struct exchange *exchange, size_t bytes);
+void server_give_exchange(struct http_server *server, struct exchange **exchange);
+void server_set_deadline(struct http_conn *conn, enum deadline kind);
+const char *server_date(struct http_server *server);
+
+/* http_conn.c */
+void conn_open(struct http_server *server, int *fd, const char *peer, bool is_too_many);
+void conn_set_state(struct http_conn *conn, enum conn_state next);
+/* Do what can be done, now or (when called from a handler) after this turn. */
+void conn_step(struct http_conn *conn);
+void conn_schedule(struct http_conn *conn);
+void conn_on_deadline(struct http_conn *conn, enum deadline kind);
+/* At the end of the server: on_done if it is due, nothing is left. */
+void conn_kill(struct http_conn *conn);
+/* The request is over; on_done follows in the next step. The first call counts. */
+void conn_fail(struct http_conn *conn, enum http_end end);
+
+/* http_conn_head.c: true when something changed */
+bool conn_recv_head(struct http_conn *conn);
+bool conn_take_pipelined(struct http_conn *conn);
+void conn_refuse(struct http_conn *conn, const struct http_refusal *refusal);
+
+/* http_conn_body.c */
+void body_begin(struct exchange *exchange);
+/* True when on_body was called. */
+bool body_step(struct http_conn *conn);
+
+/* http_conn_answer.c */
+void answer_begin(struct answer *answer);
+void answer_cleanup(struct answer *answer);
+/* Send what is queued; sets is_blocked or is_exhausted, or fails the request. */
+void answer_flush(struct http_conn *conn);
+bool answer_is_empty(const struct answer *answer);
+/* Bytes as they are, after what is queued. */
+void answer_raw(struct http_conn *conn, struct slice bytes);
+void answer_refusal(struct http_conn *conn, const struct http_refusal *refusal);
+
+#endif

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Request heads. One pass over the bytes, line by line:
+ *
+ *   request line: bytes → is it whole? → method, target, version
+ *   fields:       bytes → is it whole? → name, value, what framing needs
+ *   end:          what the fields say together (http_head.c)
+ *
+ * Invariant: errors are found in the order of their bytes, so that a head which comes in pieces is
+ * refused for the same reason as one that comes whole, at the first byte that settles it. Nothing
+ * is remembered between calls.
+ */
+#include "net/http_parser.h"
+
+#include <string.h>
+
+#include "http_bytes.h"
+#include "http_head.h"
+
+#define METHOD_MAX      64
+#define HEADER_NAME_MAX 256
+
+enum http_verdict http_refuse(struct http_refusal *refusal, int status, const char *reason)
+{
+    refusal->status = status;
+    refusal->reason = reason;
+    return HTTP_REFUSED;
+}
+
+/* What is being read, and how far. */
+struct cursor {
+    const char *data;
+    size_t length;
+    size_t at;
+};
+
+/* The cursor is at a CR: is a LF behind it? */
+static enum http_verdict take_line_end(struct cursor *cursor, struct http_refusal *refusal)
+{
+    if (cursor->at + 1 >= cursor->length)
+        return HTTP_MORE;
+    if (cursor->data[cursor->at + 1] != '\n')
+        return http_refuse(refusal, 400, "A line must end with CR LF.");
+    cursor->at += 2;
+    return HTTP_HEAD;
+}
+
+static enum http_verdict refuse_line_byte(char byte, struct http_refusal *refusal)
+{
+    if (byte == '\n')
+        return http_refuse(refusal, 400, "A line must end with CR LF.");
+    return http_refuse(refusal, 400, "The request line has a byte that must not be there.");
+}
+
+static bool is_digit(char byte)
+{
+    return byte >= '0' && byte <= '9';
+}
+
+static enum http_verdict read_version(struct slice text, struct http_head *out,
+                                      struct http_refusal *refusal)
+{
+    if (text.length == 8 && memcmp(text.data, "HTTP/1.", 7) == 0 &&
+        (text.data[7] == '0' || text.data[7] == '1')) {
+        out->minor = text.data[7] == '1' ? 1 : 0;
+        return HTTP_HEAD;
+    }
+    bool is_http = text.length >= 6 && memcmp(text.data, "HTTP/", 5) == 0 && is_digit(text.data[5]);
+    bool is_other = is_http && text.length == 8 && text.data[6] == '.' && is_digit(text.data[7]);
+    bool is_short = is_http && text.length == 6 && text.data[5] != '1';
+    if (is_other || is_short)
+        return http_refuse(refusal, 505, "Only HTTP/1.1 and HTTP/1.0 are spoken here.");
+    return http_refuse(refusal, 400, "The request line is not \"METHOD target HTTP/1.1\".");
+}
+
+static enum http_verdict read_method(struct slice method, struct http_refusal *refusal)
+{
+    if (!http_bytes_are(method, BYTE_TOKEN))
+        return http_refuse(refusal, 400, "The method is not a token.");
+    if (method.length > METHOD_MAX)
+        return http_refuse(refusal, 501, "The method is too long to be one.");
+    for (size_t i = 0; i < method.length; i++) {
+        if (method.data[i] >= 'a' && method.data[i] <= 'z')
+            return http_refuse(refusal, 501, "Methods are written in upper case.");
+    }
+    return HTTP_HEAD;
+}
+
+/* Bytes and percent-encoding; the form is looked at when Host is known. */
+static enum http_verdict read_target(struct slice target, struct http_refusal *refusal)
+{
+    for (size_t i = 0; i < target.length; i++) {
+        char byte = target.data[i];
+        if (!http_byte_is(byte, BYTE_TARGET))
+            return http_refuse(refusal, 400, "The target has a byte that must be encoded.");
+        if (byte != '%')
+            continue;
+        if (i + 2 >= target.length || !http_byte_is(target.data[i + 1], BYTE_HEX) ||
+            !http_byte_is(target.data[i + 2], BYTE_HEX))
+            return http_refuse(refusal, 400, "The target has a percent sign without two digits.");
+    }
+    if (target.length == 0 || (target.data[0] != '/' && !http_target_is_absolute(target)))
+        return http_refuse(refusal, 400, "The target must begin with a slash.");
+    return HTTP_HEAD;
+}
+
+static enum http_verdict split_request_line(struct slice line, struct http_head *out,
+                                            struct http_refusal *refusal)
+{
+    const char *not_line = "The request line is not \"METHOD target HTTP/1.1\".";
+    const char *space = memchr(line.data, ' ', line.length);
+    if (!space)
+        return http_refuse(refusal, 400, not_line);
+    out->method = slice_from(line.data, (size_t)(space - line.data));
+    struct slice rest = slice_skip(line, out->method.length + 1);
+    space = memchr(rest.data, ' ', rest.length);
+    if (!space)
+        return http_refuse(refusal, 400, not_line);
+    out->target = slice_from(rest.data, (size_t)(space - rest.data));
+    enum http_verdict verdict = read_method(out->method, refusal);
+    if (verdict == HTTP_HEAD)
+        verdict = read_version(slice_skip(rest, out->target.length + 1), out, refusal);
+    if (verdict == HTTP_HEAD)
+        verdict = read_target(out->target, refusal);
+    return verdict;
+}
+
+static enum http_verdict read_request_line(struct cursor *cursor, size_t line_max,
+                                           struct http_head *out, struct http_refusal *refusal)
+{
+    const char *line = cursor->data + cursor->at;
+    size_t left = cursor->length - cursor->at;
+    size_t length = 0;
+    while (length < left && length <= line_max && http_byte_is(line[length], BYTE_LINE))
+        length++;
+    if (length > line_max)
+        return http_refuse(refusal, 414, "The request line is too long.");
+    if (length == left)
+        return HTTP_MORE;
+    if (line[length] != '\r')
+        return refuse_line_byte(line[length], refusal);
+    cursor->at += length;
+    enum http_verdict verdict = take_line_end(cursor, refusal);
+    if (verdict != HTTP_HEAD)
+        return verdict;
+    return split_request_line(slice_from(line, length), out, refusal);
+}
+
+static enum http_verdict refuse_name_byte(char byte, size_t position, struct http_refusal *refusal)
+{
+    if (position == 0 && (byte == ' ' || byte == '\t'))
+        return http_refuse(refusal, 400, "Folded header lines are not accepted.");
+    if (byte == '\r' || byte == '\n')
+        return http_refuse(refusal, 400, "A header line has no colon.");
+    return http_refuse(refusal, 400, "A header name has a byte that must not be there.");
+}
+
+static enum http_verdict read_name(struct cursor *cursor, struct slice *out,
+                                   struct http_refusal *refusal)
+{
+    const char *name = cursor->data + cursor->at;
+    size_t left = cursor->length - cursor->at;
+    size_t length = 0;
+    while (length < left && http_byte_is(name[length], BYTE_TOKEN))
+        length++;
+    if (length > HEADER_NAME_MAX)
+        return http_refuse(refusal, 431, "A header name is too long.");
+    if (length == left)
+        return HTTP_MORE;
+    if (name[length] != ':' || length == 0)
+        return refuse_name_byte(name[length], length, refusal);
+    *out = slice_from(name, length);
+    cursor->at += length + 1;
+    return HTTP_HEAD;
+}
+
+static enum http_verdict read_value(struct cursor *cursor, size_t value_max, struct slice *out,
+                                    struct http_refusal *refusal)
+{
+    while (cursor->at < cursor->length &&
+           (cursor->data[cursor->at] == ' ' || cursor->data[cursor->at] == '\t'))
+        cursor->at++;
+    const char *value = cursor->data + cursor->at;
+    size_t left = cursor->length - cursor->at;
+    size_t length = 0;
+    while (length < left && length <= value_max && http_byte_is(value[length], BYTE_VALUE))
+        length++;
+    if (length > value_max)
+        return http_refuse(refusal, 431, "A header value is too long.");
+    if (length == left)
+        return HTTP_MORE;
+    if (value[length] == '\n')
+        return http_refuse(refusal, 400, "A line must end with CR LF.");
+    if (value[length] != '\r')
+        return http_refuse(refusal, 400, "A header value has a byte that must not be there.");
+    cursor->at += length;
+    while (length > 0 && (value[length - 1] == ' ' || value[length - 1] == '\t'))
+        length--;
+    *out = slice_from(value, length);
+    return take_line_end(cursor, refusal);
+}
+
+/* All fields and the empty line behind them. */
+static enum http_verdict read_fields(struct cursor *cursor, size_t value_max, struct http_head *out,
+                                     struct http_framing *framing, struct http_refusal *refusal)
+{
+    out->header_count = 0;
+    for (;;) {
+        if (cursor->at == cursor->length)
+            return HTTP_MORE;
+        if (cursor->data[cursor->at] == '\r')
+            return take_line_end(cursor, refusal);
+        if (out->header_count == HTTP_HEADERS_MAX)
+            return http_refuse(refusal, 431, "There are too many header fields.");
+        struct http_header *header = &out->headers[out->header_count];
+        enum http_verdict verdict = read_name(cursor, &header->name, refusal);
+        if (verdict == HTTP_HEAD)
+            verdict = read_value(cursor, value_max, &header->value, refusal);
+        if (verdict != HTTP_HEAD)
+            return verdict;
+        out->header_count++;
+        http_framing_note(framing, header);
+    }
+}
+
+static enum http_verdict read_head(struct cursor *cursor, const struct http_limits *limits,
+                                   struct http_head *out, struct http_refusal *refusal)
+{
+    if (cursor->length > 0 && cursor->data[0] == 0x16)
+        return http_refuse(refusal, 400, "This port speaks plain HTTP, and this is a TLS hello.");
+    if (cursor->length > 0 && cursor->data[0] == '\r') {
+        enum http_verdict blank = take_line_end(cursor, refusal);
+        if (blank != HTTP_HEAD)
+            return blank;
+    }
+    struct http_framing framing = {0};
+    enum http_verdict verdict = read_request_line(cursor, limits->line_max, out, refusal);
+    if (verdict == HTTP_HEAD)
+        verdict = read_fields(cursor, limits->value_max, out, &framing, refusal);
+    if (verdict == HTTP_HEAD)
+        verdict = http_framing_decide(&framing, out, refusal);
+    return verdict;
+}
+
+enum http_verdict http_parse_head(struct slice bytes, const struct http_limits *limits,
+                                  struct http_head *out, size_t *out_length,
+                                  struct http_refusal *refusal)
+{
+    struct cursor cursor = {.data = bytes.data, .length = bytes.length, .at = 0};
+    if (cursor.length > limits->head_max)
+        cursor.length = limits->head_max;
+    enum http_verdict verdict = read_head(&cursor, limits, out, refusal);
+    if (verdict == HTTP_MORE && cursor.length == limits->head_max)
+        return http_refuse(refusal, 431, "The request head is too large.");
+    if (verdict == HTTP_HEAD)
+        *out_length = cursor.at;
+    return verdict;
+}
+
+const struct slice *http_head_find(const struct http_head *head, const char *name)
+{
+    for (unsigned i = 0; i < head->header_count; i++) {
+        if (slice_is_nocase(head->headers[i].name, name))
+            return &head->headers[i].value;
+    }
+    return NULL;
+}
+
+unsigned http_head_count(const struct http_head *head, const char *name)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < head->header_count; i++) {
+        if (slice_is_nocase(head->headers[i].name, name))
+            count++;
+    }
+    return count;
+}

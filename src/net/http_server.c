@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * All connections of a role: their list, their deadlines, draining.
+ *
+ * Deadlines: one list per kind, appended at the end, and so in order of time, since a kind has one
+ * length. One timer for all, started for the earliest first member; when it comes too early (its
+ * member got a later deadline), it is started anew. Setting a deadline is two pointer swaps.
+ */
+#include <signal.h>
+
+#include "base/alloc.h"
+#include "base/check.h"
+#include "http_conn_parts.h"
+
+/* Over connections_max this many are still told so, with 503. */
+#define REFUSED_MAX 64
+
+static uint64_t deadline_ms(const struct http_settings *settings, enum deadline kind)
+{
+    switch (kind) {
+    case DEADLINE_KEEP_ALIVE:
+        return settings->keep_alive_timeout_ms;
+    case DEADLINE_DRAIN:
+        return DRAIN_IDLE_MS;
+    case DEADLINE_HEAD:
+        return settings->head_timeout_ms;
+    case DEADLINE_BODY:
+        return settings->body_idle_timeout_ms;
+    case DEADLINE_SEND:
+        return settings->send_timeout_ms;
+    case DEADLINE_LINGER:
+        return LINGER_MS;
+    case DEADLINES:
+        break;
+    }
+    UNREACHABLE();
+}
+
+static void start_sweep(struct http_server *server, struct monotime at)
+{
+    server->sweep_at = at;
+    timer_start(server->sweep, monotime_since(at, clock_mono()));
+}
+
+void server_set_deadline(struct http_conn *conn, enum deadline kind)
+{
+    struct http_server *server = conn->server;
+    list_remove(&conn->deadline_link);
+    conn->deadline_kind = kind;
+    if (kind == DEADLINES)
+        return;
+    conn->deadline = monotime_add(clock_mono(), deadline_ms(server->settings, kind));
+    list_append(&server->deadlines[kind], &conn->deadline_link);
+    if (!timer_is_running(server->sweep) || conn->deadline.ms < server->sweep_at.ms)
+        start_sweep(server, conn->deadline);
+}
+
+static struct http_conn *first_of(const struct http_server *server, enum deadline kind)
+{
+    const struct list *head = &server->deadlines[kind];
+    if (list_is_empty(head))
+        return NULL;
+    return LIST_ITEM(head->next, struct http_conn, deadline_link);
+}
+
+static void sweep_kind(struct http_server *server, enum deadline kind, struct monotime now)
+{
+    struct http_conn *conn;
+    while ((conn = first_of(server, kind)) && conn->deadline.ms <= now.ms) {
+        server_set_deadline(conn, DEADLINES);
+        conn_on_deadline(conn, kind);
+    }
+}
+
+static void on_sweep(void *arg)
+{
+    struct http_server *server = arg;
+    struct monotime now = clock_mono();
+    struct monotime next = {UINT64_MAX};
+    for (enum deadline kind = 0; kind < DEADLINES; kind++)
+        sweep_kind(server, kind, now);
+    for (enum deadline kind = 0; kind < DEADLINES; kind++) {
+        const struct http_conn *conn = first_of(server, kind);
+        if (conn && conn->deadline.ms < next.ms)
+            next = conn->deadline;
+    }
+    if (next.ms != UINT64_MAX)
+        start_sweep(server, next);
+}
+
+struct http_server *http_server_new(struct loop *loop, struct pool *pool,
+                                    const struct http_settings *settings,
+                                    const struct http_handler *handler, void *arg)
+{
+    struct http_server *server = NEW(struct http_server);
+    server->loop = loop;
+    server->pool = pool;
+    server->settings = settings;
+    server->handler = handler;
+    server->arg = arg;
+    list_init(&server->conns);
+    list_init(&server->spares);
+    for (enum deadline kind = 0; kind < DEADLINES; kind++)
+        list_init(&server->deadlines[kind]);
+    server->sweep = timer_new(loop, on_sweep, server);
+    buf_init(&server->head, 256 * 1024UL);
+    /* sendfile has no flag against the signal of a broken pipe. */
+    CHECK(signal(SIGPIPE, SIG_IGN) != SIG_ERR);
+    return server;
+}
+
+static void free_spares(struct http_server *server)
+{
+    while (!list_is_empty(&server->spares)) {
+        struct exchange *exchange = LIST_ITEM(server->spares.next, struct exchange, spare);
+        list_remove(&exchange->spare);
+        mem_free(exchange);
+    }
+}
+
+void http_server_free(struct http_server **server_address)
+{
+    struct http_server *server = *server_address;
+    if (!server)
+        return;
+    *server_address = NULL;
+    while (!list_is_empty(&server->conns))
+        conn_kill(LIST_ITEM(server->conns.next, struct http_conn, link));
+    timer_free(&server->sweep);
+    free_spares(server);
+    buf_cleanup(&server->head);
+    mem_free(server);
+}
+
+void http_server_adopt(struct http_server *server, int *fd, const char *peer)
+{
+    bool is_too_many = server->conn_count >= server->settings->connections_max;
+    if (server->conn_count >= server->settings->connections_max + REFUSED_MAX) {
+        struct stream stream = {.fd = *fd};
+        *fd = -1;
+        stream_close(&stream);
+        return;
+    }
+    conn_open(server, fd, peer, is_too_many);
+}
+
+void http_server_drain(struct http_server *server)
+{
+    server->is_draining = true;
+    LIST_EACH (link, &server->conns) {
+        struct http_conn *conn = LIST_ITEM(link, struct http_conn, link);
+        if (conn->state == CONN_IDLE)
+            server_set_deadline(conn, DEADLINE_DRAIN);
+    }
+}
+
+unsigned http_server_connections(const struct http_server *server)
+{
+    return server->conn_count;
+}
+
+unsigned http_server_requests(const struct http_server *server)
+{
+    return server->request_count;
+}
+
+static struct exchange *new_exchange(size_t bytes)
+{
+    struct exchange *exchange = mem_alloc(sizeof(*exchange) + bytes);
+    exchange->bytes_capacity = bytes;
+    list_init(&exchange->spare);
+    return exchange;
+}
+
+/* All but the head and the bytes, which the parser fills. */
+static void reset_exchange(struct exchange *exchange)
+{
+    exchange->user = NULL;
+    exchange->in = (struct body_in){0};
+    answer_begin(&exchange->answer);
+    exchange->refusal = (struct http_refusal){0};
+    exchange->is_over = false;
+    exchange->end = HTTP_END_SENT;
+}
+
+struct exchange *server_take_exchange(struct http_server *server)
+{
+    struct exchange *exchange;
+    if (list_is_empty(&server->spares)) {
+        exchange = new_exchange(EXCHANGE_BYTES);
+    } else {
+        exchange = LIST_ITEM(server->spares.next, struct exchange, spare);
+        list_remove(&exchange->spare);
+        server->spare_count--;
+    }
+    reset_exchange(exchange);
+    return exchange;
+}
+
+struct exchange *server_enlarge_exchange(struct exchange *exchange, size_t bytes)
+{
+    if (bytes <= exchange->bytes_capacity)
+        return exchange;
+    struct exchange *larger = new_exchange(bytes);
+    larger->head = exchange->head;
+    reset_exchange(larger);
+    mem_free(exchange);
+    return larger;
+}
+
+void server_give_exchange(struct http_server *server, struct exchange **exchange_address)
+{
+    struct exchange *exchange = TAKE(*exchange_address);
+    if (!exchange)
+        return;
+    answer_cleanup(&exchange->answer);
+    if (exchange->bytes_capacity != EXCHANGE_BYTES || server->spare_count >= SPARE_EXCHANGES) {
+        mem_free(exchange);
+        return;
+    }
+    list_append(&server->spares, &exchange->spare);
+    server->spare_count++;
+}
+
+const char *server_date(struct http_server *server)
+{
+    struct walltime now = clock_wall();
+    if (now.ms / 1000 != server->date_second || !server->date[0]) {
+        server->date_second = now.ms / 1000;
+        walltime_print_http(now, server->date);
+    }
+    return server->date;
+}

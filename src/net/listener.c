@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Accepting. The descriptor is shared with other processes: that it was readable means nothing when
+ * accept comes to it, and one connection a turn leaves the others theirs.
+ *
+ *   WATCHING ──above the share, or no memory──→ PAUSED (1 ms) ──→ WATCHING
+ *
+ * Without a free descriptor the reserve is given up for one accept, that connection is closed, and
+ * the reserve opened again: the queue moves, and the loop does not spin.
+ */
+#include "net/listener.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "base/alloc.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "net/loop.h"
+
+#define PAUSE_MS        1
+#define PAUSE_FAILED_MS 100
+
+struct listener {
+    struct loop *loop;
+    int fd;
+    int reserve;
+    struct watch *watch;
+    struct timer *pause;
+    listener_accept_fn *on_accept;
+    listener_pause_fn *should_pause;
+    void *arg;
+    bool is_stopped;
+};
+
+union peer_address {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+    struct sockaddr_un local;
+};
+
+static int open_reserve(void)
+{
+    return open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+static void print_peer(const union peer_address *peer, char out[ADDRESS_TEXT_SIZE])
+{
+    char host[INET6_ADDRSTRLEN] = "?";
+    if (peer->any.sa_family == AF_INET) {
+        (void)inet_ntop(AF_INET, &peer->v4.sin_addr, host, sizeof(host));
+        (void)snprintf(out, ADDRESS_TEXT_SIZE, "%s:%u", host, ntohs(peer->v4.sin_port));
+    } else if (peer->any.sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&peer->v6.sin6_addr)) {
+        /* A client of a dual-stack socket: show the address it knows itself by. */
+        (void)inet_ntop(AF_INET, &peer->v6.sin6_addr.s6_addr[12], host, sizeof(host));
+        (void)snprintf(out, ADDRESS_TEXT_SIZE, "%s:%u", host, ntohs(peer->v6.sin6_port));
+    } else if (peer->any.sa_family == AF_INET6) {
+        (void)inet_ntop(AF_INET6, &peer->v6.sin6_addr, host, sizeof(host));
+        (void)snprintf(out, ADDRESS_TEXT_SIZE, "[%s]:%u", host, ntohs(peer->v6.sin6_port));
+    } else {
+        (void)snprintf(out, ADDRESS_TEXT_SIZE, "unix");
+    }
+}
+
+static void pause_for(struct listener *listener, uint64_t ms)
+{
+    watch_set(listener->watch, WATCH_NONE);
+    timer_start(listener->pause, ms);
+}
+
+static void refuse_with_reserve(struct listener *listener)
+{
+    fd_close(&listener->reserve);
+    int refused = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC);
+    fd_close(&refused);
+    listener->reserve = open_reserve();
+    if (refused < 0 && listener->reserve < 0)
+        log_say(LOG_WARN, "no descriptor is left to accept connections with");
+    /* Whoever comes next fares the same until descriptors are free. */
+    pause_for(listener, PAUSE_MS);
+}
+
+static void on_accept_failed(struct listener *listener, int sys)
+{
+    switch (sys) {
+    case EMFILE:
+    case ENFILE:
+        refuse_with_reserve(listener);
+        break;
+    case ENOMEM:
+    case ENOBUFS:
+        pause_for(listener, PAUSE_FAILED_MS);
+        break;
+    default: /* taken by another process, or already gone: wait for the next */
+        break;
+    }
+}
+
+static void on_ready(unsigned ready, void *arg)
+{
+    struct listener *listener = arg;
+    (void)ready;
+    if (listener->should_pause && listener->should_pause(listener->arg)) {
+        pause_for(listener, PAUSE_MS);
+        return;
+    }
+    union peer_address peer = {0};
+    socklen_t length = sizeof(peer);
+    int fd = accept4(listener->fd, &peer.any, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0) {
+        on_accept_failed(listener, errno);
+        return;
+    }
+    int on = 1;
+    char text[ADDRESS_TEXT_SIZE];
+    if (peer.any.sa_family == AF_INET || peer.any.sa_family == AF_INET6)
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    print_peer(&peer, text);
+    listener->on_accept(&fd, text, listener->arg);
+    fd_close(&fd);
+}
+
+static void on_pause_over(void *arg)
+{
+    struct listener *listener = arg;
+    if (!listener->is_stopped)
+        watch_set(listener->watch, WATCH_READ);
+}
+
+struct listener *listener_new(struct loop *loop, int *fd, listener_accept_fn *on_accept,
+                              listener_pause_fn *should_pause, void *arg)
+{
+    struct listener *listener = NEW(struct listener);
+    listener->loop = loop;
+    listener->fd = fd_take(fd);
+    listener->reserve = open_reserve();
+    listener->on_accept = on_accept;
+    listener->should_pause = should_pause;
+    listener->arg = arg;
+    listener->watch = watch_new(loop, listener->fd, on_ready, listener);
+    listener->pause = timer_new(loop, on_pause_over, listener);
+    watch_set(listener->watch, WATCH_READ);
+    return listener;
+}
+
+void listener_stop(struct listener *listener)
+{
+    listener->is_stopped = true;
+    watch_set(listener->watch, WATCH_NONE);
+    timer_stop(listener->pause);
+}
+
+void listener_free(struct listener **listener_address)
+{
+    struct listener *listener = *listener_address;
+    if (!listener)
+        return;
+    *listener_address = NULL;
+    watch_free(&listener->watch);
+    timer_free(&listener->pause);
+    fd_close(&listener->fd);
+    fd_close(&listener->reserve);
+    mem_free(listener);
+}
