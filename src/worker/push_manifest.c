@@ -1,11 +1,330 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * body → pool: parsed, digest computed, written and synced under uploads/ → MANIFEST_PUT → 201
+ *
+ * The keeper checks inside its transaction that what the manifest names is here.
+ */
 #include "push_manifest.h"
 
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/fd.h"
+#include "base/jsonio.h"
+#include "config/config.h"
+#include "ipc/metrics.h"
+#include "keep_link.h"
 #include "oci/api_error.h"
+#include "oci/manifest.h"
 #include "request.h"
+#include "store/store.h"
+#include "worker_state.h"
+
+#define READ_STEP        (64u * 1024)
+#define MISSING_SHOWN    100
+#define REFERENCES_MAX   (4u * 1024 * 1024)
+#define CONTENT_TYPE_MAX 256
+
+struct push {
+    struct worker *worker;
+    struct request *request; /* NULL: the client is gone */
+    struct buf body;
+    bool is_working; /* with the pool or the keeper */
+    char repository[NAME_MAX_LENGTH + 1];
+    char content_type[CONTENT_TYPE_MAX];
+    struct buf tags; /* separated by spaces */
+    bool has_expected;
+    struct digest expected;
+    enum hash_algorithm algorithm;
+
+    struct worker_job job;
+    struct error err;
+    struct manifest *manifest;
+    struct digest digest;
+    char file[STORE_NAME_SIZE];
+    uint64_t inode;
+    struct buf references;
+    struct keep_ask ask;
+};
+
+static void push_free(struct push *push)
+{
+    buf_cleanup(&push->body);
+    buf_cleanup(&push->tags);
+    buf_cleanup(&push->references);
+    manifest_free(&push->manifest);
+    mem_free(push);
+}
+
+static void on_gone(struct request *request)
+{
+    struct push *push = request->step;
+    push->request = NULL;
+    if (!push->is_working)
+        push_free(push);
+}
+
+/* ---- the answer ---- */
+
+static void answer_missing(struct request *request, struct slice digests)
+{
+    AUTO_BUF struct buf body;
+    struct headers headers;
+    struct digest digest;
+    char text[DIGEST_TEXT_SIZE];
+    buf_init(&body, 64u * 1024);
+    buf_append_text(&body, "{\"errors\":[");
+    for (unsigned i = 0; i < MISSING_SHOWN && digest_decode(&digests, &digest); i++)
+        buf_printf(&body,
+                   "%s{\"code\":\"MANIFEST_BLOB_UNKNOWN\",\"message\":\"the manifest names %s, "
+                   "which is not in this repository\",\"detail\":{\"digest\":\"%s\"}}",
+                   i == 0 ? "" : ",", digest_print(&digest, text), text);
+    buf_append_text(&body, "]}");
+    headers_init(&headers);
+    headers_add(&headers, "Content-Type", SLICE_LITERAL("application/json"));
+    request->outcome = "the manifest names what is not here";
+    request_respond(request, 400, &headers, buf_bytes(&body));
+}
+
+static void answer_refused(struct request *request, const struct keep_answer *answer)
+{
+    struct error err;
+    keep_answer_error(answer, &err);
+    if (answer->digests.length > 0)
+        answer_missing(request, answer->digests);
+    else if (err.kind == ERR_INVALID)
+        request_failf(request, API_MANIFEST_INVALID, "%s", err.text);
+    else
+        request_fail_error(request, &err, API_MANIFEST_BLOB_UNKNOWN);
+}
+
+static void answer_done(struct push *push)
+{
+    struct request *request = push->request;
+    struct headers headers;
+    char text[DIGEST_TEXT_SIZE];
+    digest_print(&push->digest, text);
+    request_headers(request, &headers);
+    headers_addf(&headers, "Location", "/v2/%.*s/manifests/%s",
+                 SLICE_PRINT(request->operation.name), text);
+    headers_add(&headers, "Docker-Content-Digest", slice_of(text));
+    if (push->manifest->has_subject) {
+        digest_print(&push->manifest->subject, text);
+        headers_add(&headers, "OCI-Subject", slice_of(text));
+    }
+    for (unsigned i = 0; i < request->operation.tag_count; i++)
+        headers_add(&headers, "OCI-Tag", request->operation.tags[i]);
+    request->outcome = "stored";
+    metrics_add(METRIC_pushes, 1);
+    request_respond(request, 201, &headers, slice_of(""));
+}
+
+static void on_stored(struct keep_ask *ask, const struct keep_answer *answer)
+{
+    struct push *push = LIST_ITEM(ask, struct push, ask);
+    push->is_working = false;
+    if (!push->request)
+        push_free(push);
+    else if (answer->is_done)
+        answer_done(push);
+    else
+        answer_refused(push->request, answer);
+}
+
+/* ---- in the pool ---- */
+
+static int check(struct push *push, struct error *err)
+{
+    struct slice bytes = buf_bytes(&push->body);
+    digest_of(push->algorithm, bytes, &push->digest);
+    if (push->has_expected && !digest_equal(&push->digest, &push->expected)) {
+        char text[DIGEST_TEXT_SIZE];
+        return error_set(err, ERR_DIGEST_MISMATCH, "the manifest's digest is %s",
+                         digest_print(&push->digest, text));
+    }
+    return manifest_parse(bytes, slice_of(push->content_type), &push->manifest, err);
+}
+
+static int write_file(struct push *push, struct error *err)
+{
+    struct store *store = push->worker->options.store;
+    struct slice bytes = buf_bytes(&push->body);
+    AUTO_CLOSE int fd = -1;
+    struct error ignored;
+    int rc = store_temporary_name(push->file, err);
+    if (rc == 0)
+        rc = store_file_create(store, PLACE_UPLOADS, push->file, &fd, err);
+    if (rc != 0)
+        return rc;
+    rc = fd_write_all(fd, bytes.data, bytes.length, err);
+    if (rc == 0)
+        rc = store_file_sync(store, PLACE_UPLOADS, fd, false, err);
+    if (rc == 0)
+        rc = store_file_inode(fd, &push->inode, err);
+    if (rc != 0)
+        store_file_remove(store, PLACE_UPLOADS, push->file, &ignored);
+    return rc;
+}
+
+static void run(struct worker_job *job)
+{
+    struct push *push = LIST_ITEM(job, struct push, job);
+    if (check(push, &push->err) == 0)
+        write_file(push, &push->err);
+}
+
+/* ---- on the loop ---- */
+
+static void ask_keeper(struct push *push)
+{
+    const struct manifest *manifest = push->manifest;
+    buf_init(&push->references, REFERENCES_MAX);
+    reference_list_encode(manifest, &push->references);
+    push->ask.type = MESSAGE_MANIFEST_PUT;
+    push->ask.on_answer = on_stored;
+    push->ask.message.manifest_put = (struct message_manifest_put){
+        .repository = slice_of(push->repository),
+        .tags = buf_bytes(&push->tags),
+        .file = slice_of(push->file),
+        .inode = push->inode,
+        .digest = push->digest,
+        .media_type = slice_of(manifest->media_type),
+        .artifact_type = slice_of(manifest->artifact_type),
+        .body = buf_bytes(&push->body),
+        .references = buf_bytes(&push->references),
+    };
+    if (manifest->has_subject)
+        push->ask.message.manifest_put.subject = manifest->subject;
+    keep_link_ask(push->worker->keeper, &push->ask);
+}
+
+static void done(struct worker_job *job)
+{
+    struct push *push = LIST_ITEM(job, struct push, job);
+    if (push->err.kind == ERR_NONE) {
+        ask_keeper(push);
+        return;
+    }
+    push->is_working = false;
+    if (!push->request)
+        push_free(push);
+    else if (push->err.kind == ERR_DIGEST_MISMATCH)
+        request_failf(push->request, API_DIGEST_INVALID, "%s", push->err.text);
+    else if (push->err.kind == ERR_INVALID || push->err.kind == ERR_UNSUPPORTED ||
+             push->err.kind == ERR_TOO_LARGE)
+        request_failf(push->request, API_MANIFEST_INVALID, "%s", push->err.text);
+    else
+        request_fail_error(push->request, &push->err, API_UNKNOWN);
+}
+
+static void refuse_size(struct request *request)
+{
+    struct api_error error;
+    api_error_set_status(&error, API_MANIFEST_INVALID, 413,
+                         "a manifest may not be larger than %llu bytes (`limits.manifest_size`)",
+                         (unsigned long long)request->worker->options.config->limits.manifest_size);
+    request_fail(request, &error);
+}
+
+static void read_more(struct push *push)
+{
+    const struct http_head *head = push->request->head;
+    uint64_t max = push->worker->options.config->limits.manifest_size;
+    size_t have = buf_bytes(&push->body).length;
+    size_t step = READ_STEP;
+    if (head->body == HTTP_BODY_LENGTH)
+        step = head->content_length > have ? (size_t)(head->content_length - have) : 1;
+    else if (have > max) {
+        refuse_size(push->request);
+        return;
+    }
+    char *room = buf_reserve(&push->body, step);
+    if (!room) {
+        refuse_size(push->request);
+        return;
+    }
+    http_conn_read_body(push->request->conn, room, step);
+}
+
+static void on_body(struct request *request, size_t length, bool is_end)
+{
+    struct push *push = request->step;
+    if (request->status != 0)
+        return;
+    buf_added(&push->body, length);
+    metrics_add(METRIC_client_bytes_received, length);
+    if (!is_end) {
+        read_more(push);
+        return;
+    }
+    if (buf_bytes(&push->body).length > push->worker->options.config->limits.manifest_size) {
+        refuse_size(request);
+        return;
+    }
+    push->is_working = true;
+    push->job.run = run;
+    push->job.done = done;
+    worker_submit(push->worker, &push->job, 0);
+}
+
+static const struct request_steps push_steps = {.on_body = on_body, .on_gone = on_gone};
+
+static void collect_tags(struct push *push, const struct operation *operation)
+{
+    buf_init(&push->tags, (OPERATION_TAGS_MAX + 1) * (TAG_MAX_LENGTH + 1));
+    if (!operation->by_digest)
+        buf_append_slice(&push->tags, operation->tag);
+    for (unsigned i = 0; i < operation->tag_count; i++) {
+        if (buf_bytes(&push->tags).length > 0)
+            buf_append_byte(&push->tags, ' ');
+        buf_append_slice(&push->tags, operation->tags[i]);
+    }
+}
+
+static struct push *push_new(struct request *request)
+{
+    const struct operation *operation = &request->operation;
+    const struct slice *type = http_head_find(request->head, "Content-Type");
+    struct slice name = request->target.name;
+    struct push *push = NEW(struct push);
+    push->worker = request->worker;
+    push->request = request;
+    memcpy(push->repository, name.data, name.length);
+    if (type && type->length < sizeof(push->content_type))
+        memcpy(push->content_type, type->data, type->length);
+    buf_init(&push->body, request->worker->options.config->limits.manifest_size + READ_STEP + 1);
+    collect_tags(push, operation);
+    push->has_expected = operation->by_digest;
+    push->expected = operation->digest;
+    push->algorithm = HASH_SHA256;
+    if (operation->by_digest)
+        push->algorithm = operation->digest.algorithm;
+    else if (operation->digest_algorithm.length > 0)
+        (void)digest_algorithm_parse(operation->digest_algorithm, &push->algorithm);
+    request_actor(request, push->ask.actor);
+    return push;
+}
 
 void push_manifest(struct request *request, struct ledger_txn *txn)
 {
-    (void)txn;
-    request_failf(request, API_UNSUPPORTED, "not there yet");
+    const struct config *config = request->worker->options.config;
+    struct api_error error;
+    if (resolve_may_push(config, txn, &request->target, &error) != 0) {
+        request_fail(request, &error);
+        return;
+    }
+    if (request->head->body == HTTP_BODY_LENGTH &&
+        request->head->content_length > config->limits.manifest_size) {
+        refuse_size(request);
+        return;
+    }
+    if (http_head_find(request->head, "Content-Encoding")) {
+        request_failf(request, API_MANIFEST_INVALID,
+                      "a manifest is taken without Content-Encoding");
+        return;
+    }
+    struct push *push = push_new(request);
+    request_set_step(request, &push_steps, push);
+    read_more(push);
 }

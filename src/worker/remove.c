@@ -1,16 +1,113 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "remove.h"
 
+#include <string.h>
+
+#include "base/alloc.h"
+#include "config/config.h"
+#include "keep_link.h"
 #include "oci/api_error.h"
 #include "request.h"
+#include "worker_state.h"
+
+struct removal {
+    struct request *request; /* NULL: the client is gone */
+    char repository[NAME_MAX_LENGTH + 1];
+    char tag[TAG_MAX_LENGTH + 1];
+    enum remove_kind kind;
+    bool is_asked;
+    struct keep_ask ask;
+};
+
+static void on_gone(struct request *request)
+{
+    struct removal *removal = request->step;
+    removal->request = NULL;
+    if (!removal->is_asked)
+        mem_free(removal);
+}
+
+static const struct request_steps removal_steps = {.on_gone = on_gone};
+
+static void answer_refused(const struct removal *removal, const struct keep_answer *answer)
+{
+    struct error err;
+    struct api_error error;
+    keep_answer_error(answer, &err);
+    bool is_blob = removal->kind == REMOVE_BLOB;
+    bool is_named =
+        err.kind == ERR_UNSUPPORTED || err.kind == ERR_CONFLICT || err.kind == ERR_DENIED;
+    if (is_blob && is_named)
+        api_error_set(&error, API_UNSUPPORTED, "%s", err.text);
+    else
+        api_error_from(&error, &err, is_blob ? API_BLOB_UNKNOWN : API_MANIFEST_UNKNOWN);
+    request_fail(removal->request, &error);
+}
+
+static void on_answer(struct keep_ask *ask, const struct keep_answer *answer)
+{
+    struct removal *removal = LIST_ITEM(ask, struct removal, ask);
+    struct headers headers;
+    removal->is_asked = false;
+    if (!removal->request) {
+        mem_free(removal);
+        return;
+    }
+    if (!answer->is_done) {
+        answer_refused(removal, answer);
+        return;
+    }
+    request_headers(removal->request, &headers);
+    removal->request->outcome = "removed";
+    request_respond(removal->request, 202, &headers, slice_of(""));
+}
+
+static void ask(struct request *request, enum remove_kind kind)
+{
+    struct removal *removal = NEW(struct removal);
+    const struct operation *operation = &request->operation;
+    struct slice name = request->target.name;
+    removal->request = request;
+    removal->kind = kind;
+    memcpy(removal->repository, name.data, name.length);
+    if (kind == REMOVE_TAG)
+        memcpy(removal->tag, operation->tag.data, operation->tag.length);
+    request_actor(request, removal->ask.actor);
+    removal->ask.type = MESSAGE_REMOVE;
+    removal->ask.on_answer = on_answer;
+    removal->ask.message.remove = (struct message_remove){
+        .kind = kind,
+        .repository = slice_of(removal->repository),
+        .tag = slice_of(removal->tag),
+    };
+    if (kind != REMOVE_TAG)
+        removal->ask.message.remove.digest = operation->digest;
+    removal->is_asked = true;
+    request_set_step(request, &removal_steps, removal);
+    keep_link_ask(request->worker->keeper, &removal->ask);
+}
+
+static bool may_remove(struct request *request, struct ledger_txn *txn)
+{
+    if (!request->worker->options.config->hosted.may_delete) {
+        request_failf(request, API_UNSUPPORTED, "deleting is turned off (`hosted.delete`)");
+        return false;
+    }
+    if (!request->target.is_known) {
+        request_fail_unknown(request, txn, API_NAME_UNKNOWN);
+        return false;
+    }
+    return true;
+}
 
 void remove_manifest(struct request *request, struct ledger_txn *txn)
 {
-    (void)txn;
-    request_failf(request, API_UNSUPPORTED, "not there yet");
+    if (may_remove(request, txn))
+        ask(request, request->operation.by_digest ? REMOVE_MANIFEST : REMOVE_TAG);
 }
+
 void remove_blob(struct request *request, struct ledger_txn *txn)
 {
-    (void)txn;
-    request_failf(request, API_UNSUPPORTED, "not there yet");
+    if (may_remove(request, txn))
+        ask(request, REMOVE_BLOB);
 }

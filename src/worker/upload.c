@@ -1,15 +1,252 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "upload.h"
 
-#include "oci/api_error.h"
-#include "request.h"
+#include <stdio.h>
 
-void upload_start(struct request *request, struct ledger_txn *txn)
+#include "base/alloc.h"
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "config/config.h"
+#include "oci/api_error.h"
+#include "oci/byte_range.h"
+#include "upload_answer.h"
+#include "upload_body.h"
+#include "upload_session.h"
+
+/* ---- the end of a body ---- */
+
+static void refuse(struct upload *upload, const struct api_error *error)
 {
-    (void)txn;
-    request_failf(request, API_UNSUPPORTED, "not there yet");
+    upload->is_answered = true;
+    if (upload->request)
+        request_fail(upload->request, error);
 }
+
+static void refuse_error(struct upload *upload, const struct error *err)
+{
+    struct api_error error;
+    if (err->kind == ERR_DIGEST_MISMATCH)
+        api_error_set(&error, API_DIGEST_INVALID, "%s", err->text);
+    else if (err->kind == ERR_TOO_LARGE)
+        api_error_set_status(&error, API_SIZE_INVALID, 413, "%s", err->text);
+    else if (err->kind == ERR_INVALID)
+        api_error_set(&error, API_BLOB_UPLOAD_INVALID, "%s", err->text);
+    else
+        api_error_from(&error, err, API_BLOB_UPLOAD_UNKNOWN);
+    refuse(upload, &error);
+}
+
+static void on_stored(struct keep_ask *ask, const struct keep_answer *answer)
+{
+    struct upload *upload = LIST_ITEM(ask, struct upload, ask);
+    struct error err;
+    upload->jobs--;
+    if (answer->is_done) {
+        upload_table_remove(upload->worker->options.uploads, &upload->id);
+        upload->is_answered = true;
+        if (upload->request)
+            upload_answer_stored(upload);
+    } else {
+        keep_answer_error(answer, &err);
+        upload_save(upload);
+        refuse_error(upload, &err);
+    }
+    fd_close(&upload->fd);
+    upload_let_go(upload);
+}
+
+static void store(struct upload *upload)
+{
+    upload->ask.type = MESSAGE_BLOB_STORED;
+    upload->ask.on_answer = on_stored;
+    upload->ask.message.blob_stored = (struct message_blob_stored){
+        .place = PLACE_UPLOADS,
+        .file = slice_of(upload->name),
+        .inode = upload->inode,
+        .digest = upload->digest,
+        .size = upload->state.offset,
+        .repository = slice_of(upload->repository),
+    };
+    upload->jobs++;
+    keep_link_ask(upload->worker->keeper, &upload->ask);
+}
+
+static void removed(struct upload *upload)
+{
+    fd_close(&upload->fd);
+    upload_let_go(upload);
+}
+
+void upload_on_received(struct upload *upload)
+{
+    if (upload->err.kind == ERR_NONE && upload->has_digest) {
+        store(upload);
+        return;
+    }
+    if (upload->err.kind == ERR_NONE) {
+        upload_save(upload);
+        upload->is_answered = true;
+        fd_close(&upload->fd);
+        if (upload->request)
+            upload_answer_progress(upload, 202);
+    } else {
+        struct error err = upload->err;
+        refuse_error(upload, &err);
+        if (err.kind == ERR_DIGEST_MISMATCH || err.kind == ERR_TOO_LARGE) {
+            upload_remove(upload, removed);
+            return;
+        }
+        upload_save(upload);
+    }
+    upload_let_go(upload);
+}
+
+/* ---- PATCH, PUT, GET, DELETE of a session ---- */
+
+static void refuse_open(struct upload *upload)
+{
+    struct api_error error;
+    if (upload->err.kind == ERR_BUSY) {
+        upload->is_answered = true;
+        upload_answer_busy(upload);
+        return;
+    }
+    if (upload->err.kind == ERR_NOT_FOUND)
+        api_error_set(&error, API_BLOB_UPLOAD_UNKNOWN,
+                      "there is no such upload in this repository (it may have ended)");
+    else
+        api_error_from(&error, &upload->err, API_BLOB_UPLOAD_UNKNOWN);
+    refuse(upload, &error);
+}
+
+/* False: answered. */
+static bool open_went_well(struct upload *upload)
+{
+    if (upload->err.kind == ERR_NONE && upload->request)
+        return true;
+    if (upload->request)
+        refuse_open(upload);
+    else if (upload->err.kind == ERR_NONE)
+        upload_save(upload); /* the hash of what is there need not be made again */
+    fd_close(&upload->fd);
+    upload_let_go(upload);
+    return false;
+}
+
+static bool check_content_range(struct upload *upload)
+{
+    const struct http_head *head = upload->request->head;
+    const struct slice *header = http_head_find(head, "Content-Range");
+    struct byte_range range;
+    struct error err;
+    struct api_error error;
+    if (!header)
+        return true;
+    int rc = content_range_parse_upload(*header, &range, &err);
+    if (rc == -ERR_INVALID) {
+        api_error_set(&error, API_BLOB_UPLOAD_INVALID, "%s", err.text);
+        refuse(upload, &error);
+    } else if (rc != 0 || range.first != upload->state.offset) {
+        upload->is_answered = true;
+        upload_answer_progress(upload, 416);
+    } else if (head->body == HTTP_BODY_LENGTH &&
+               head->content_length != range.last - range.first + 1) {
+        api_error_set(&error, API_SIZE_INVALID,
+                      "Content-Range and Content-Length say different lengths");
+        refuse(upload, &error);
+    } else {
+        return true;
+    }
+    return false;
+}
+
+static bool check_size(struct upload *upload)
+{
+    const struct http_head *head = upload->request->head;
+    uint64_t max = upload->worker->options.config->storage.blob_max;
+    if (head->body != HTTP_BODY_LENGTH ||
+        (upload->state.offset <= max && head->content_length <= max - upload->state.offset))
+        return true;
+    struct api_error error;
+    api_error_set_status(&error, API_SIZE_INVALID, 413,
+                         "a blob may not be larger than %llu bytes (`storage.blob_max`)",
+                         (unsigned long long)max);
+    refuse(upload, &error);
+    return false;
+}
+
+static void on_open_to_write(struct upload *upload)
+{
+    if (!open_went_well(upload))
+        return;
+    if (check_content_range(upload) && check_size(upload)) {
+        upload_receive(upload);
+        return;
+    }
+    upload_save(upload);
+    fd_close(&upload->fd);
+}
+
+static void on_open_to_tell(struct upload *upload)
+{
+    if (!open_went_well(upload))
+        return;
+    upload_save(upload);
+    upload->is_answered = true;
+    fd_close(&upload->fd);
+    upload_answer_progress(upload, 204);
+}
+
+static void cancelled(struct upload *upload)
+{
+    upload->is_answered = true;
+    fd_close(&upload->fd);
+    if (upload->request)
+        upload_answer_cancelled(upload);
+    upload_let_go(upload);
+}
+
+static void on_open_to_remove(struct upload *upload)
+{
+    if (open_went_well(upload))
+        upload_remove(upload, cancelled);
+}
+
+/* Known here to belong to another repository, before anything is opened. */
+static bool is_of_another(const struct upload *upload)
+{
+    struct upload_state saved;
+    return upload_table_get(upload->worker->options.uploads, &upload->id, &saved) &&
+           saved.repository_key != upload->state.repository_key;
+}
+
 void upload_continue(struct request *request)
 {
-    request_failf(request, API_UNSUPPORTED, "not there yet");
+    const struct operation *operation = &request->operation;
+    struct upload_id id;
+    if (!upload_id_parse(operation->upload_id, &id)) {
+        request_failf(request, API_BLOB_UPLOAD_UNKNOWN, "there is no such upload");
+        return;
+    }
+    if (operation->method == METHOD_PUT && !operation->has_digest) {
+        request_failf(request, API_DIGEST_INVALID,
+                      "the digest is missing: PUT …/uploads/ID?digest=sha256:…");
+        return;
+    }
+    struct upload *upload = upload_new(request, &id);
+    if (is_of_another(upload)) {
+        error_set(&upload->err, ERR_NOT_FOUND, "another repository's");
+        refuse_open(upload);
+        return;
+    }
+    upload->has_digest = operation->method == METHOD_PUT;
+    upload->digest = operation->digest_query;
+    if (operation->method == METHOD_GET)
+        upload_open(upload, on_open_to_tell);
+    else if (operation->method == METHOD_DELETE)
+        upload_open(upload, on_open_to_remove);
+    else
+        upload_open(upload, on_open_to_write);
 }

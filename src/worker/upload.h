@@ -6,9 +6,13 @@
 
 struct ledger_txn;
 struct request;
+struct upload;
 
 void upload_start(struct request *request, struct ledger_txn *txn);
 /* GET, PATCH, PUT and DELETE of a session. */
 void upload_continue(struct request *request);
+/* The body of this session's request is written (a PUT's compared and synced), or upload->err says
+ * why not. Comes once, or again after an error for what was already under way. */
+void upload_on_received(struct upload *upload);
 
 #endif

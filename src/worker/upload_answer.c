@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "upload_answer.h"
+
+#include "oci/api_error.h"
+#include "upload_session.h"
+
+static void session_headers(const struct upload *upload, uint64_t offset, struct headers *headers)
+{
+    char id[UPLOAD_ID_TEXT_SIZE];
+    upload_id_print(&upload->id, id);
+    request_headers(upload->request, headers);
+    headers_addf(headers, "Location", "/v2/%.*s/blobs/uploads/%s",
+                 SLICE_PRINT(upload->request->operation.name), id);
+    headers_addf(headers, "Range", "0-%llu", (unsigned long long)(offset == 0 ? 0 : offset - 1));
+    headers_add(headers, "Docker-Upload-UUID", slice_of(id));
+}
+
+void upload_answer_progress(struct upload *upload, int status)
+{
+    struct headers headers;
+    session_headers(upload, upload->state.offset, &headers);
+    if (status == 416) {
+        headers_add(&headers, "Content-Type", SLICE_LITERAL("application/json"));
+        upload->request->outcome = "the chunk does not begin where the upload is";
+        request_respond(upload->request, 416, &headers,
+                        SLICE_LITERAL("{\"errors\":[{\"code\":\"RANGE_INVALID\",\"message\":\"the "
+                                      "chunk does not begin where the upload is; see Range\"}]}"));
+        return;
+    }
+    upload->request->outcome = status == 202 ? "received" : "upload status";
+    request_respond(upload->request, status, &headers, slice_of(""));
+}
+
+void upload_answer_busy(struct upload *upload)
+{
+    struct upload_state saved;
+    struct headers headers;
+    uint64_t offset = 0;
+    if (upload_table_get(upload->worker->options.uploads, &upload->id, &saved))
+        offset = saved.offset;
+    session_headers(upload, offset, &headers);
+    headers_add(&headers, "Content-Type", SLICE_LITERAL("application/json"));
+    upload->request->outcome = "another request is writing to this upload";
+    request_respond(upload->request, 409, &headers,
+                    SLICE_LITERAL("{\"errors\":[{\"code\":\"BLOB_UPLOAD_INVALID\",\"message\":"
+                                  "\"another request is writing to this upload\"}]}"));
+}
+
+void upload_answer_stored(struct upload *upload)
+{
+    char text[DIGEST_TEXT_SIZE];
+    struct headers headers;
+    digest_print(&upload->digest, text);
+    request_headers(upload->request, &headers);
+    headers_addf(&headers, "Location", "/v2/%.*s/blobs/%s",
+                 SLICE_PRINT(upload->request->operation.name), text);
+    headers_add(&headers, "Docker-Content-Digest", slice_of(text));
+    upload->request->outcome = "stored";
+    request_respond(upload->request, 201, &headers, slice_of(""));
+}
+
+void upload_answer_cancelled(struct upload *upload)
+{
+    struct headers headers;
+    request_headers(upload->request, &headers);
+    upload->request->outcome = "upload ended by the client";
+    request_respond(upload->request, 204, &headers, slice_of(""));
+}

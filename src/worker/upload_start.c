@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * POST of a session: is the name open to pushes → (mount: LINK) → the pusher's mark with the keeper
+ * → file and slot → 202, or with ?digest= the whole upload in one request.
+ */
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/fd.h"
+#include "config/config.h"
+#include "oci/api_error.h"
+#include "serve.h"
+#include "upload.h"
+#include "upload_answer.h"
+#include "upload_body.h"
+#include "upload_session.h"
+
+#define IDLE_MS (10u * 60 * 1000)
+
+/* ---- room for one more ---- */
+
+struct eviction { /* of an idle session's file */
+    struct worker_job job;
+    struct store *store;
+    char name[STORE_NAME_SIZE];
+};
+
+static void run_eviction(struct worker_job *job)
+{
+    struct eviction *eviction = LIST_ITEM(job, struct eviction, job);
+    AUTO_CLOSE int fd = -1;
+    struct error err;
+    if (store_file_open(eviction->store, PLACE_UPLOADS, eviction->name, &fd, &err) == 0 &&
+        upload_lock(fd, &err) == 0)
+        store_file_remove(eviction->store, PLACE_UPLOADS, eviction->name, &err);
+}
+
+static void end_eviction(struct worker_job *job)
+{
+    mem_free(LIST_ITEM(job, struct eviction, job));
+}
+
+static bool evict_idlest(struct worker *worker)
+{
+    struct upload_id id;
+    uint64_t now = clock_wall().ms;
+    if (now < IDLE_MS || !upload_table_idlest(worker->options.uploads, now - IDLE_MS, &id))
+        return false;
+    struct eviction *eviction = NEW(struct eviction);
+    eviction->job.run = run_eviction;
+    eviction->job.done = end_eviction;
+    eviction->store = worker->options.store;
+    store_upload_name(&id, eviction->name);
+    upload_table_remove(worker->options.uploads, &id);
+    worker_submit(worker, &eviction->job, 0);
+    return true;
+}
+
+static bool take_slot(struct upload *upload)
+{
+    struct worker *worker = upload->worker;
+    struct error err;
+    const struct config *config = worker->options.config;
+    if (upload_table_count_of(worker->options.uploads, upload->state.repository_key) >=
+        config->limits.uploads_per_repository)
+        return false;
+    upload->state.used_ms = clock_wall().ms;
+    if (upload_table_count(worker->options.uploads) < config->limits.uploads &&
+        upload_table_add(worker->options.uploads, &upload->id, &upload->state, &err) == 0)
+        return true;
+    return evict_idlest(worker) &&
+           upload_table_add(worker->options.uploads, &upload->id, &upload->state, &err) == 0;
+}
+
+/* ---- the session ---- */
+
+static void on_created(struct upload *upload)
+{
+    if (upload->err.kind != ERR_NONE || !upload->request) {
+        upload_table_remove(upload->worker->options.uploads, &upload->id);
+        upload->is_answered = true;
+        if (upload->request)
+            request_fail_error(upload->request, &upload->err, API_UNKNOWN);
+        if (upload->err.kind == ERR_NONE) {
+            upload_remove(upload, upload_let_go);
+            return;
+        }
+        upload_let_go(upload);
+        return;
+    }
+    if (upload->has_digest) {
+        upload_receive(upload);
+        return;
+    }
+    upload->is_answered = true;
+    fd_close(&upload->fd);
+    upload_answer_progress(upload, 202);
+}
+
+static void create(struct upload *upload)
+{
+    if (!take_slot(upload)) {
+        struct api_error error;
+        api_error_set(&error, API_TOOMANYREQUESTS,
+                      "too many uploads are open; finish or end some of them");
+        upload->is_answered = true;
+        request_fail(upload->request, &error);
+        return;
+    }
+    upload_create(upload, on_created);
+}
+
+/* ---- the pusher's mark ---- */
+
+static void on_marked(struct keep_ask *ask, const struct keep_answer *answer)
+{
+    struct upload *upload = LIST_ITEM(ask, struct upload, ask);
+    struct error err;
+    upload->jobs--;
+    if (upload->request && answer->is_done) {
+        create(upload);
+        return;
+    }
+    upload->is_answered = true;
+    if (upload->request) {
+        keep_answer_error(answer, &err);
+        request_fail_error(upload->request, &err, API_NAME_UNKNOWN);
+    }
+    upload_let_go(upload);
+}
+
+static void mark(struct upload *upload)
+{
+    upload->ask.type = MESSAGE_PUSH_BEGUN;
+    upload->ask.on_answer = on_marked;
+    upload->ask.message.push_begun =
+        (struct message_push_begun){.repository = slice_of(upload->repository)};
+    upload->jobs++;
+    keep_link_ask(upload->worker->keeper, &upload->ask);
+}
+
+static bool needs_mark(const struct request *request)
+{
+    const struct repository *repository = &request->target.repository;
+    if (!request->target.is_known)
+        return true;
+    if (repository->is_hosted)
+        return false;
+    uint64_t grace = request->worker->options.config->storage.grace_ms;
+    return clock_wall().ms >= repository->last_post_ms + grace / 4;
+}
+
+static void begin(struct upload *upload)
+{
+    if (needs_mark(upload->request))
+        mark(upload);
+    else
+        create(upload);
+}
+
+/* ---- mount ---- */
+
+static void on_linked(struct keep_ask *ask, const struct keep_answer *answer)
+{
+    struct upload *upload = LIST_ITEM(ask, struct upload, ask);
+    upload->jobs--;
+    if (!upload->request) {
+        upload_let_go(upload);
+    } else if (answer->is_done) {
+        upload->is_answered = true;
+        upload_answer_stored(upload);
+    } else {
+        begin(upload);
+    }
+}
+
+/* `from` means what it would mean to a GET of the blob. */
+static bool may_mount(const struct request *request, struct ledger_txn *txn)
+{
+    const struct operation *operation = &request->operation;
+    if (!operation->has_mount || !operation->has_from)
+        return false;
+    struct operation read = {
+        .kind = OPERATION_BLOB,
+        .method = METHOD_GET,
+        .name = operation->from,
+        .digest = operation->mount,
+    };
+    struct resolve_question question = {
+        .config = request->worker->options.config,
+        .operation = &read,
+        .listener = request->listener,
+        .now_ms = clock_wall().ms,
+    };
+    struct resolved from = {.is_bare = false};
+    struct api_error error;
+    struct blob_record record;
+    return resolve(&question, txn, &from, &error) == 0 &&
+           serve_find_blob(txn, &from, &operation->mount, &record);
+}
+
+static void mount(struct upload *upload)
+{
+    upload->digest = upload->request->operation.mount;
+    upload->ask.type = MESSAGE_LINK;
+    upload->ask.on_answer = on_linked;
+    upload->ask.message.link = (struct message_link){
+        .digest = upload->digest,
+        .repository = slice_of(upload->repository),
+    };
+    upload->jobs++;
+    keep_link_ask(upload->worker->keeper, &upload->ask);
+}
+
+/* ---- */
+
+static bool has_body(const struct http_head *head)
+{
+    return head->body == HTTP_BODY_CHUNKED ||
+           (head->body == HTTP_BODY_LENGTH && head->content_length > 0);
+}
+
+static bool check_start(struct request *request, struct ledger_txn *txn)
+{
+    const struct operation *operation = &request->operation;
+    const struct config *config = request->worker->options.config;
+    struct api_error error;
+    if (resolve_may_push(config, txn, &request->target, &error) != 0) {
+        request_fail(request, &error);
+        return false;
+    }
+    if (has_body(request->head) && !operation->has_digest) {
+        request_failf(request, API_BLOB_UPLOAD_INVALID,
+                      "a POST that begins an upload has no body, unless its ?digest= is given");
+        return false;
+    }
+    if (request->head->body == HTTP_BODY_LENGTH &&
+        request->head->content_length > config->storage.blob_max) {
+        api_error_set_status(&error, API_SIZE_INVALID, 413,
+                             "a blob may not be larger than %llu bytes (`storage.blob_max`)",
+                             (unsigned long long)config->storage.blob_max);
+        request_fail(request, &error);
+        return false;
+    }
+    return true;
+}
+
+void upload_start(struct request *request, struct ledger_txn *txn)
+{
+    struct upload_id id;
+    struct error err;
+    if (!check_start(request, txn))
+        return;
+    if (upload_id_new(&id, &err) != 0) {
+        request_fail_error(request, &err, API_UNKNOWN);
+        return;
+    }
+    struct upload *upload = upload_new(request, &id);
+    upload->has_digest = request->operation.has_digest;
+    upload->digest = request->operation.digest_query;
+    if (may_mount(request, txn))
+        mount(upload);
+    else
+        begin(upload);
+}
