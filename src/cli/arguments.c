@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * argv to struct cli_arguments. Flags that are settings become "key=value" and go the way of
+ * --set, so that there is one place that knows what a setting may be.
+ */
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/slice.h"
+#include "base/text.h"
+#include "cli/cli.h"
+#include "help.h"
+
+#define SETTINGS_MAX 256
+#define VALUE_MAX    8192
+
+enum option_value {
+    OPTION_CONFIG = 1,
+    OPTION_SET,
+    OPTION_LISTEN,
+    OPTION_DATA,
+    OPTION_ADMIN,
+    OPTION_USER,
+    OPTION_WORKERS,
+    OPTION_HELP,
+};
+
+static const struct option options[] = {
+    {"config", required_argument, NULL, OPTION_CONFIG},
+    {"set", required_argument, NULL, OPTION_SET},
+    {"listen", required_argument, NULL, OPTION_LISTEN},
+    {"data", required_argument, NULL, OPTION_DATA},
+    {"admin", required_argument, NULL, OPTION_ADMIN},
+    {"user", required_argument, NULL, OPTION_USER},
+    {"workers", required_argument, NULL, OPTION_WORKERS},
+    {"help", no_argument, NULL, OPTION_HELP},
+    {NULL, 0, NULL, 0},
+};
+
+/* The setting that an option stands for, or NULL. */
+static const char *const option_keys[] = {
+    [OPTION_DATA] = "storage.path", [OPTION_ADMIN] = "admin", [OPTION_USER] = "user",
+    [OPTION_WORKERS] = "workers",   [OPTION_HELP] = NULL,
+};
+
+static void add_setting(struct cli_arguments *out, const char *key, const char *value)
+{
+    AUTO_BUF struct buf text;
+    buf_init(&text, VALUE_MAX);
+    if (key != NULL)
+        buf_printf(&text, "%s=", key);
+    buf_append_text(&text, value);
+    out->settings = mem_realloc(out->settings, (out->setting_count + 2) * sizeof out->settings[0]);
+    out->settings[out->setting_count++] = mem_strdup(buf_text(&text));
+    out->settings[out->setting_count] = NULL;
+}
+
+static void finish(struct cli_arguments *out, int status)
+{
+    out->command = CLI_DONE;
+    out->status = status;
+}
+
+/* "--lisen": which option was meant. */
+static void refuse_option(const char *given)
+{
+    struct slice name = slice_of(given);
+    while (name.length > 0 && name.data[0] == '-')
+        name = slice_skip(name, 1);
+    struct slice rest = name;
+    (void)slice_split(&rest, '=', &name);
+    const char *nearest = NULL;
+    unsigned distance = 3;
+    for (const struct option *option = options; option->name != NULL; option++) {
+        unsigned here = text_distance(name, slice_of(option->name));
+        if (here < distance) {
+            nearest = option->name;
+            distance = here;
+        }
+    }
+    (void)fprintf(stderr, "entrepot: there is no option %s%s%s%s\n", given,
+                  nearest != NULL ? ", did you mean --" : "", nearest != NULL ? nearest : "",
+                  nearest != NULL ? "?" : "");
+}
+
+/* Options of serve and check. False: done, a mistake or help was printed. */
+static bool parse_options(int argc, char **argv, const char *command, struct cli_arguments *out)
+{
+    AUTO_BUF struct buf listens;
+    buf_init(&listens, VALUE_MAX);
+    opterr = 0;
+    optind = 2;
+    for (;;) {
+        int at = optind;
+        /* One thread, and nobody else reads optind. */
+        int option =
+            getopt_long(argc, argv, "+:h", options, NULL); /* NOLINT(concurrency-mt-unsafe) */
+        if (option == -1)
+            break;
+        if (option == OPTION_HELP || option == 'h') {
+            (void)help_print_about(command);
+            finish(out, 0);
+            return false;
+        }
+        if (option == ':')
+            (void)fprintf(stderr, "entrepot: %s needs a value\n", argv[at]);
+        else if (option == '?')
+            refuse_option(argv[at]);
+        if (option == ':' || option == '?' || out->setting_count >= SETTINGS_MAX) {
+            finish(out, CLI_STATUS_USAGE);
+            return false;
+        }
+        if (option == OPTION_CONFIG)
+            out->config_file = optarg;
+        else if (option == OPTION_LISTEN)
+            buf_printf(&listens, "%s%s", buf_bytes(&listens).length > 0 ? "," : "", optarg);
+        else
+            add_setting(out, option == OPTION_SET ? NULL : option_keys[option], optarg);
+    }
+    if (optind < argc) {
+        (void)fprintf(stderr, "entrepot %s: unexpected argument %s\n", command, argv[optind]);
+        finish(out, CLI_STATUS_USAGE);
+        return false;
+    }
+    if (buf_bytes(&listens).length > 0)
+        add_setting(out, "listen", buf_text(&listens));
+    return true;
+}
+
+/* entrepot --role worker --slot 3, as the master says it. */
+static bool parse_child(int argc, char **argv, struct cli_arguments *out)
+{
+    uint64_t slot = 0;
+    struct error err;
+    if (argc != 5 || strcmp(argv[1], "--role") != 0 || strcmp(argv[3], "--slot") != 0 ||
+        text_parse_u64(slice_of(argv[4]), &slot, &err) != 0 || slot > 4096)
+        return false;
+    for (unsigned role = ROLE_WORKER; role < ROLES; role++) {
+        if (strcmp(process_role_name((enum process_role)role), argv[2]) == 0) {
+            out->command = CLI_CHILD;
+            out->role = (enum process_role)role;
+            out->slot = (unsigned)slot;
+            return true;
+        }
+    }
+    return false;
+}
+
+static void parse_help(int argc, char **argv, struct cli_arguments *out)
+{
+    finish(out, 0);
+    if (argc < 3) {
+        help_print(stdout);
+    } else if (!help_print_about(argv[2])) {
+        (void)fprintf(stderr, "entrepot: there is no help about %s\n", argv[2]);
+        out->status = CLI_STATUS_USAGE;
+    }
+}
+
+static void refuse_command(const char *name, struct cli_arguments *out)
+{
+    const char *nearest = command_suggest(name);
+    (void)fprintf(stderr, "entrepot: there is no command %s%s%s%s\n", name,
+                  nearest != NULL ? ", did you mean " : "", nearest != NULL ? nearest : "",
+                  nearest != NULL ? "?" : "; entrepot --help lists them");
+    finish(out, CLI_STATUS_USAGE);
+}
+
+void cli_parse(int argc, char **argv, const char *version, struct cli_arguments *out)
+{
+    *out = (struct cli_arguments){.command = CLI_DONE};
+    const char *command = argc > 1 ? argv[1] : NULL;
+    if (command == NULL) {
+        help_print(stderr);
+        out->status = CLI_STATUS_USAGE;
+    } else if (strcmp(command, "--version") == 0 || strcmp(command, "version") == 0) {
+        (void)printf("entrepot %s\n", version);
+    } else if (strcmp(command, "--help") == 0 || strcmp(command, "-h") == 0) {
+        help_print(stdout);
+    } else if (strcmp(command, "help") == 0) {
+        parse_help(argc, argv, out);
+    } else if (strcmp(command, "serve") == 0 || strcmp(command, "check") == 0) {
+        out->command = command[0] == 's' ? CLI_SERVE : CLI_CHECK;
+        (void)parse_options(argc, argv, command, out);
+    } else if (!parse_child(argc, argv, out)) {
+        refuse_command(command, out);
+    }
+}
+
+void cli_arguments_free(struct cli_arguments *arguments)
+{
+    for (size_t i = 0; i < arguments->setting_count; i++)
+        mem_free(arguments->settings[i]);
+    mem_free(arguments->settings);
+    *arguments = (struct cli_arguments){0};
+}

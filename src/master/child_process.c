@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Between fork and exec only what is safe there: signals back to what the child expects, its line
+ * to descriptor 3, no other descriptor, no privilege.
+ */
+#include "child_process.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/close_range.h>
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "ipc/channel.h"
+#include "master/master.h"
+#include "privileges.h"
+
+void child_print(const struct child *child, char out[64])
+{
+    (void)snprintf(out, 64, "%s %u (pid %ld)", process_role_name(child->role), child->slot,
+                   (long)child->pid);
+}
+
+/* A terminal's Ctrl-C goes to all of us; the master alone decides. */
+static void set_signals(void)
+{
+    static const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
+    static const int usual[] = {SIGCHLD, SIGQUIT, SIGUSR1, SIGUSR2};
+    for (size_t i = 0; i < sizeof ignored / sizeof ignored[0]; i++)
+        (void)signal(ignored[i], SIG_IGN);
+    for (size_t i = 0; i < sizeof usual / sizeof usual[0]; i++)
+        (void)signal(usual[i], SIG_DFL);
+    sigset_t none;
+    (void)sigemptyset(&none);
+    (void)sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static _Noreturn void become(const struct identity *identity, int line, char *const *arguments)
+{
+    set_signals();
+    struct error err;
+    bool is_there = line == MASTER_LINE ? fd_set_inherited(line, &err) == 0
+                                        : dup2(line, MASTER_LINE) == MASTER_LINE;
+    (void)close_range(MASTER_LINE + 1, UINT_MAX, 0);
+    if (is_there && privileges_drop(identity))
+        (void)execv("/proc/self/exe", arguments);
+    /* Nobody but the terminal can be told: the log is the parent's. */
+    (void)dprintf(STDERR_FILENO, "entrepot: cannot start %s: errno %d\n", arguments[2], errno);
+    _exit(CHILD_CANNOT_START);
+}
+
+int child_spawn(const struct child *child, const struct identity *identity, pid_t *out_pid,
+                int *out_line, struct error *err)
+{
+    int pair[2] = {-1, -1};
+    int rc = channel_pair(pair, err);
+    if (rc != 0)
+        return rc;
+    char program[] = "entrepot";
+    char role_flag[] = "--role";
+    char slot_flag[] = "--slot";
+    char role[16];
+    char slot[16];
+    (void)snprintf(role, sizeof role, "%s", process_role_name(child->role));
+    (void)snprintf(slot, sizeof slot, "%u", child->slot);
+    char *const arguments[] = {program, role_flag, role, slot_flag, slot, NULL};
+    /* Our signal handlers must not run in the copy: they would write into our loop's socket. */
+    sigset_t all;
+    sigset_t before;
+    (void)sigfillset(&all);
+    (void)sigprocmask(SIG_BLOCK, &all, &before);
+    pid_t pid = fork();
+    if (pid == 0)
+        become(identity, pair[1], arguments);
+    int saved = errno;
+    (void)sigprocmask(SIG_SETMASK, &before, NULL);
+    fd_close(&pair[1]);
+    if (pid < 0) {
+        fd_close(&pair[0]);
+        return error_set_errno(err, saved, "cannot fork");
+    }
+    *out_pid = pid;
+    *out_line = pair[0];
+    return 0;
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See listeners.h. */
+#include "listeners.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "config/config.h"
+
+/* "[::]:5000" on a machine without IPv6 means every address it has. */
+static int bind_any(struct slice address, int fds[4], char texts[4][ADDRESS_TEXT_SIZE],
+                    unsigned *count, struct error *err)
+{
+    int rc = listener_bind(address, fds, texts, count, err);
+    if (rc == 0 || !slice_starts_with(address, "[::]:") ||
+        (err->sys != EAFNOSUPPORT && err->sys != EADDRNOTAVAIL))
+        return rc;
+    char other[ADDRESS_TEXT_SIZE];
+    (void)snprintf(other, sizeof other, "0.0.0.0:%.*s", (int)(address.length - 5),
+                   address.data + 5);
+    log_say(LOG_WARN, "there is no IPv6 here, listening on %s instead", other);
+    return listener_bind(slice_of(other), fds, texts, count, err);
+}
+
+static int add(struct listeners *listeners, const char *address, enum listener_kind kind,
+               struct error *err)
+{
+    int fds[4] = {-1, -1, -1, -1};
+    char texts[4][ADDRESS_TEXT_SIZE] = {{0}};
+    unsigned count = 0;
+    int rc = bind_any(slice_of(address), fds, texts, &count, err);
+    if (rc != 0)
+        return error_wrap(err, "cannot listen on %s", address);
+    for (unsigned i = 0; i < count; i++) {
+        struct bound *bound = &listeners->items[listeners->count++];
+        bound->fd = fds[i];
+        bound->kind = kind;
+        (void)snprintf(bound->address, sizeof bound->address, "%s", texts[i]);
+    }
+    return 0;
+}
+
+int listeners_open(const struct config *config, struct listeners *out, struct error *err)
+{
+    *out = (struct listeners){.count = 0};
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < config->listen_count; i++) {
+        const struct config_listen *listen = &config->listens[i];
+        rc = add(out, listen->address, listen->is_mirror ? LISTENER_MIRROR : LISTENER_FULL, err);
+    }
+    if (rc == 0 && config->admin != NULL)
+        rc = add(out, config->admin, LISTENER_ADMIN, err);
+    if (rc != 0)
+        listeners_close(out);
+    return rc;
+}
+
+void listeners_close(struct listeners *listeners)
+{
+    for (size_t i = 0; i < listeners->count; i++)
+        fd_close(&listeners->items[i].fd);
+    listeners->count = 0;
+}

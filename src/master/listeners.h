@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The listening sockets: bound once, before privilege is given up anywhere, and kept while the
+ * server lives; every worker gets a duplicate of each. */
+#ifndef LISTENERS_H
+#define LISTENERS_H
+
+#include <stddef.h>
+
+#include "ipc/message.h"
+#include "net/listener.h"
+
+struct config;
+struct error;
+
+#define LISTENERS_MAX 68 /* 16 settings and the admin address, four sockets each */
+
+struct bound {
+    int fd;
+    enum listener_kind kind;
+    char address[ADDRESS_TEXT_SIZE];
+};
+
+struct listeners {
+    struct bound items[LISTENERS_MAX];
+    size_t count;
+};
+
+/* All of them, or none. */
+int listeners_open(const struct config *config, struct listeners *out, struct error *err);
+void listeners_close(struct listeners *listeners);
+
+#endif
