@@ -9,10 +9,13 @@
 
 #include <stddef.h>
 
+/* Uninitialized. */
 void *mem_alloc(size_t size) __attribute__((malloc, returns_nonnull));
 /* Zeroed; count * size is checked. */
 void *mem_zalloc(size_t count, size_t size) __attribute__((malloc, returns_nonnull));
+/* NULL memory is allowed; the contents are kept as far as they fit. */
 void *mem_realloc(void *memory, size_t size) __attribute__((returns_nonnull));
+/* A copy that the caller frees. */
 char *mem_strdup(const char *text) __attribute__((malloc, returns_nonnull));
 /* A NUL-terminated copy of length bytes. */
 char *mem_strndup(const char *text, size_t length) __attribute__((malloc, returns_nonnull));
@@ -23,6 +26,7 @@ void mem_free(void *memory);
 
 #define NEW(type) ((type *)mem_zalloc(1, sizeof(type)))
 
+/* What AUTO_FREE calls: frees what the variable points to. */
 void auto_free(void *pointer_to_pointer);
 #define AUTO_FREE __attribute__((cleanup(auto_free)))
 

@@ -26,13 +26,17 @@ struct buf {
     bool is_over;
 };
 
+/* Empty, without memory; it never holds more than `maximum` bytes. */
 void buf_init(struct buf *buf, size_t maximum);
 /* Frees the memory; the buffer may be used again. Safe on a zeroed struct. */
 void buf_cleanup(struct buf *buf);
 #define AUTO_BUF __attribute__((cleanup(buf_cleanup)))
 
 void buf_clear(struct buf *buf); /* keeps the memory, clears is_over */
+/* What is in it; borrowed until the next change. */
 struct slice buf_bytes(const struct buf *buf);
+
+/* Put bytes behind the end, as far as the maximum allows. */
 void buf_append(struct buf *buf, const void *data, size_t length);
 void buf_append_slice(struct buf *buf, struct slice slice);
 void buf_append_text(struct buf *buf, const char *text);
@@ -40,6 +44,7 @@ void buf_append_byte(struct buf *buf, char byte);
 void buf_printf(struct buf *buf, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void buf_vprintf(struct buf *buf, const char *fmt, va_list args)
     __attribute__((format(printf, 2, 0)));
+
 /* Room for at least `size` more bytes, behind the end; NULL when that is over the maximum. */
 char *buf_reserve(struct buf *buf, size_t size);
 /* After writing into the reserved room. */

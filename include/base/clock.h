@@ -14,11 +14,14 @@ struct walltime { /* CLOCK_REALTIME: what is written to disk, and token lifetime
     uint64_t ms;  /* since 1970 */
 };
 
+/* Now, on the clock that never jumps. */
 struct monotime clock_mono(void);
+/* Now, on the clock that people see. */
 struct walltime clock_wall(void);
 uint64_t clock_mono_us(void); /* for measuring */
 /* a - b, 0 if b is later. */
 uint64_t monotime_since(struct monotime later, struct monotime earlier);
+/* UINT64_MAX, which is never, instead of an overflow. */
 struct monotime monotime_add(struct monotime time, uint64_t ms);
 
 /* From now on both clocks stand still at these values and move only by clock_advance: for tests. */

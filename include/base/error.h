@@ -7,6 +7,7 @@
 #ifndef BASE_ERROR_H
 #define BASE_ERROR_H
 
+/* As coarse as callers and clients can tell apart; oci/api_error turns them into answers. */
 enum error_kind {
     ERR_NONE = 0,
     ERR_NOT_FOUND,

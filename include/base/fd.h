@@ -14,8 +14,12 @@ struct slice;
 
 void fd_close(int *fd); /* -1 is allowed */
 #define AUTO_CLOSE __attribute__((cleanup(fd_close)))
+/* Returns the descriptor and leaves -1. */
 int fd_take(int *fd);
+/* A second descriptor, 3 or higher, of the same open file. ERR_BUSY when there are none left;
+ * ERR_IO. */
 int fd_dup(int fd, int *out_fd, struct error *err);
+/* Of the open file: everybody who shares it is affected. ERR_IO. */
 int fd_set_nonblocking(int fd, struct error *err);
 /* Clear close-on-exec: for what a child shall inherit. */
 int fd_set_inherited(int fd, struct error *err);

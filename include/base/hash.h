@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* The numbers are on disk and in messages. */
 enum hash_algorithm {
     HASH_SHA256 = 1,
     HASH_SHA512 = 2,
@@ -22,10 +23,13 @@ struct hash {
     _Alignas(8) uint8_t state[224]; /* SHA256_CTX or SHA512_CTX */
 };
 
+/* Start anew. */
 void hash_init(struct hash *hash, enum hash_algorithm algorithm);
+/* Add bytes, in any pieces. */
 void hash_update(struct hash *hash, const void *data, size_t length);
 /* 32 or 64 bytes; the hash is used up. */
 void hash_final(struct hash *hash, uint8_t out[HASH_SIZE_MAX]);
+/* Bytes of a digest. */
 size_t hash_size(enum hash_algorithm algorithm);
 
 #endif

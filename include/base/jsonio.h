@@ -25,6 +25,7 @@ struct jsonio_value {
     const void *node;
 };
 
+/* What a value is. Numbers with a fraction or an exponent are REAL. */
 enum jsonio_type {
     JSONIO_ABSENT,
     JSONIO_NULL,
@@ -43,16 +44,20 @@ void jsonio_free(struct jsonio **document);
 void jsonio_auto_free(struct jsonio **document);
 #define AUTO_JSONIO __attribute__((cleanup(jsonio_auto_free)))
 
+/* The outermost value: an object or an array. */
 struct jsonio_value jsonio_root(const struct jsonio *document);
+/* What a value is. Numbers with a fraction or an exponent are REAL. */
 enum jsonio_type jsonio_type(struct jsonio_value value);
 struct jsonio_value jsonio_member(struct jsonio_value object,
                                   const char *key); /* absent if it has none */
 size_t jsonio_length(struct jsonio_value array);    /* 0 if it is not an array */
+/* Absent beyond the end. */
 struct jsonio_value jsonio_element(struct jsonio_value array, size_t index);
 /* Empty if it is not a string. */
 struct slice jsonio_string(struct jsonio_value value);
 /* False when it is not an integer of 0 or more. */
 bool jsonio_u64(struct jsonio_value value, uint64_t *out);
+/* The fallback when it is not true or false. */
 bool jsonio_bool(struct jsonio_value value, bool fallback);
 /* Calls `each` for every member, in no particular order. */
 typedef void jsonio_each_fn(struct slice key, struct jsonio_value value, void *arg);

@@ -21,12 +21,15 @@ struct list {
          link = link##_next, link##_next = link->next)
 /* NOLINTEND(bugprone-macro-parentheses) */
 
+/* Of a head: empty. Of a link: in no list. */
 void list_init(struct list *head);
+/* Of a link: whether it is in no list. */
 bool list_is_empty(const struct list *head);
 /* At the end. */
 void list_append(struct list *head, struct list *link);
 /* Takes it out and leaves the link pointing to itself, so that a second call is harmless. */
 void list_remove(struct list *link);
+/* Walks it: for tests and small lists. */
 size_t list_length(const struct list *head);
 
 #endif

@@ -18,6 +18,7 @@
 
 #include "base/slice.h"
 
+/* How much anybody should care. */
 enum log_level {
     LOG_ERROR, /* someone must act */
     LOG_WARN,  /* we coped */
@@ -25,6 +26,7 @@ enum log_level {
     LOG_DEBUG,
 };
 
+/* As the configuration chooses. */
 enum log_format {
     LOG_TEXT,
     LOG_JSON,
@@ -52,12 +54,18 @@ struct log_line {
     char text[4096];
 };
 
+/* Starts the line with time, level and who writes. */
 void log_begin(struct log_line *line, enum log_level level);
+/* A field with a number. */
 void log_u64(struct log_line *line, const char *key, uint64_t value);
+/* A field with text; NULL is empty. */
 void log_text(struct log_line *line, const char *key, const char *value);
+/* A field with bytes, at most 1 KiB of them. */
 void log_slice(struct log_line *line, const char *key, struct slice value);
+/* A field made by a format. */
 void log_printf(struct log_line *line, const char *key, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+/* The sentence; writes the line. */
 void log_end(struct log_line *line, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* A line without fields. */

@@ -10,6 +10,7 @@
 
 struct map;
 
+/* Empty, with a secret seed of its own. */
 struct map *map_new(void);
 /* Frees the map, not what it points to; sets *map to NULL. */
 void map_free(struct map **map);
@@ -19,6 +20,7 @@ void *map_find(const struct map *map, struct slice key);
 void *map_set(struct map *map, struct slice key, void *value);
 /* Returns the value that was there, or NULL. */
 void *map_remove(struct map *map, struct slice key);
+/* Entries. */
 size_t map_count(const struct map *map);
 /* Calls `each` for every entry, in the order of insertion; `each` may remove the entry it was
  * called for, no other. */

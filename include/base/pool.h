@@ -25,11 +25,15 @@ struct pool_work {
     struct pool_work *next; /* the pool's */
 };
 
+/* At most so many threads; none is started yet. */
 struct pool *pool_new(unsigned threads);
 /* Waits until all submitted work has run, calls every `done`, ends the threads. */
 void pool_free(struct pool **pool);
+/* From the loop's thread only; also from inside `done`. */
 void pool_submit(struct pool *pool, struct pool_work *work);
+/* Readable when pool_run_done has something to do. */
 int pool_descriptor(const struct pool *pool);
+/* Calls `done` of what has run since the last call. */
 void pool_run_done(struct pool *pool);
 /* Submitted and not yet done. */
 size_t pool_pending(const struct pool *pool);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Random numbers: secret ones, and ones for jitter. */
 #ifndef BASE_RANDOM_H
 #define BASE_RANDOM_H
 

@@ -22,6 +22,7 @@ struct config_list { /* of text; NUL-terminated, owned by the configuration */
     size_t count;
 };
 
+/* An address to listen on. */
 struct config_listen {
     char *address;
     bool is_mirror; /* read-only; a bare path is the default upstream's */
@@ -35,6 +36,7 @@ struct config_tag_rule { /* the first whose `match` fits wins */
     bool is_offline;            /* never asked at all */
 };
 
+/* A registry we are a mirror of, and how to talk to it. */
 struct config_upstream {
     char *name;              /* "docker.io": canonical */
     struct config_list urls; /* tried in turn */
@@ -98,6 +100,7 @@ struct config {
     } fetch;
 };
 
+/* Where settings come from; later ones win. */
 struct config_sources {
     const char *file;               /* NULL: /etc/entrepot/entrepot.yaml if it is there */
     const char *const *settings;    /* --set key=value, NULL at the end; may be NULL */

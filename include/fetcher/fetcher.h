@@ -24,6 +24,7 @@ struct fetcher_options { /* all borrowed until fetcher_free */
     void *arg;
 };
 
+/* Borrows what the options point to; talks to nobody before it has channels. */
 struct fetcher *fetcher_new(const struct fetcher_options *options);
 /* Spools stay. */
 void fetcher_free(struct fetcher **fetcher);
@@ -35,6 +36,7 @@ void fetcher_set_keeper(struct fetcher *fetcher, int *fd);
 /* Start nothing new; when all is told to the keeper and answered, or after within_ms, on_drained.
  */
 void fetcher_drain(struct fetcher *fetcher, uint64_t within_ms);
+/* Downloads that are running. */
 unsigned fetcher_flights(const struct fetcher *fetcher);
 
 #endif

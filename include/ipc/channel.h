@@ -19,6 +19,7 @@ struct channel;
 struct error;
 struct loop;
 
+/* Who is told what arrives. */
 struct channel_handler {
     /* `body` lives until this returns. `fd` is -1 or a descriptor; take it with fd_take, else it is
      * closed. */
@@ -29,6 +30,7 @@ struct channel_handler {
     void (*on_closed)(struct channel *channel, void *arg);
 };
 
+/* Both ends of a new channel, as descriptors to hand to two processes. ERR_IO. */
 int channel_pair(int out_fds[2], struct error *err);
 /* Takes the descriptor over; the handler is borrowed. */
 struct channel *channel_new(struct loop *loop, int *fd, const struct channel_handler *handler,

@@ -14,6 +14,7 @@ struct buf;
 struct error;
 struct manifest;
 
+/* One for each message of messages.def; the number is on the wire. */
 enum message_type {
     MESSAGE_NONE,
 #define MESSAGE_BEGIN(type, name, from, to) MESSAGE_##type,
@@ -46,6 +47,7 @@ enum message_type {
 #undef DIGEST
 #undef MESSAGE_END
 
+/* Who a process is. */
 enum process_role {
     ROLE_MASTER,
     ROLE_WORKER,
@@ -54,17 +56,20 @@ enum process_role {
     ROLES, /* count */
 };
 
+/* What a shared memory file that the master passes is for. */
 enum shared_kind {
     SHARED_METRICS = 1,
     SHARED_UPLOADS = 2,
 };
 
+/* What a listening socket that the master passes is for. */
 enum listener_kind {
     LISTENER_FULL = 1,   /* the whole API */
     LISTENER_MIRROR = 2, /* read-only, a bare path is the default upstream's */
     LISTENER_ADMIN = 3,  /* /healthz /readyz /metrics */
 };
 
+/* What a worker asks a fetcher for, and what it is told. */
 enum join_kind {
     JOIN_BLOB = 1,      /* OPEN, GREW…, VERIFIED; or HERE; or FAILED */
     JOIN_BLOB_SIZE = 2, /* HEAD: ANSWER with the size */
@@ -75,12 +80,14 @@ enum join_kind {
     JOIN_REFERRERS = 6,
 };
 
+/* How much an ANSWER can be trusted to be today's. */
 enum answer_state {
     ANSWER_FRESH = 1, /* the upstream said so just now */
     ANSWER_STALE =
         2, /* the upstream could not be asked; this is what is here. `warning` says why */
 };
 
+/* What a DELETE takes away. */
 enum remove_kind {
     REMOVE_TAG = 1,
     REMOVE_MANIFEST = 2, /* with the tags that name it */

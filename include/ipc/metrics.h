@@ -11,6 +11,7 @@
 struct buf;
 struct error;
 
+/* One for each line of metrics.def. */
 enum metric {
 #define METRIC(name, kind, help) METRIC_##name,
 #include "ipc/metrics.def"

@@ -29,12 +29,14 @@ struct keeper_options { /* all borrowed until keeper_free */
     void *arg;
 };
 
+/* Borrows what the options point to; starts with recovery of what its predecessor left. */
 struct keeper *keeper_new(const struct keeper_options *options);
 /* The running transaction is finished first. */
 void keeper_free(struct keeper **keeper);
 /* A new channel to that process; what its predecessor sent is applied before anything on the new
  * one. */
 void keeper_set_peer(struct keeper *keeper, enum process_role role, unsigned slot, int *fd);
+/* Finish and answer what was received, at most within_ms; then on_drained. */
 void keeper_drain(struct keeper *keeper, uint64_t within_ms);
 
 #endif

@@ -27,6 +27,7 @@ struct http_server;
 struct loop;
 struct pool;
 
+/* Limits of every connection of a server. */
 struct http_settings {
     struct http_limits limits;
     uint64_t head_timeout_ms;       /* from the first byte to the end of the head */
@@ -36,12 +37,14 @@ struct http_settings {
     unsigned connections_max;       /* over it: 503 and close */
 };
 
+/* How an answer ended. */
 enum http_end {
     HTTP_END_SENT,   /* the whole answer was taken by the kernel */
     HTTP_END_GONE,   /* the client closed, or reset, or was too slow */
     HTTP_END_ABORTED /* http_conn_abort */
 };
 
+/* Who is told what a client sends and takes. */
 struct http_handler {
     /* A whole head is here. `head` lives until on_done. */
     void (*on_request)(struct http_conn *conn, const struct http_head *head, void *arg);
@@ -59,6 +62,7 @@ struct http_handler {
     /* Body of error answers the connection makes itself; may be NULL. Appends to *out. */
 };
 
+/* A response head. */
 struct http_response {
     int status;
     struct slice headers;    /* "Name: value\r\n" each; without Content-Length, Date, Connection */

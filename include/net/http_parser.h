@@ -16,11 +16,13 @@
 #define HTTP_HEADERS_MAX 100
 #define HTTP_NO_LENGTH   UINT64_MAX
 
+/* One field line. */
 struct http_header {
     struct slice name;
     struct slice value; /* trimmed */
 };
 
+/* How the end of a request's body is known. */
 enum http_body_kind {
     HTTP_BODY_NONE,
     HTTP_BODY_LENGTH,
@@ -41,17 +43,20 @@ struct http_head {
     struct http_header headers[HTTP_HEADERS_MAX];
 };
 
+/* What a client may send before it is refused. */
 struct http_limits {
     size_t line_max;  /* request line, bytes */
     size_t head_max;  /* whole head */
     size_t value_max; /* one field value */
 };
 
+/* Why a head was not taken. */
 struct http_refusal {
     int status;         /* 400, 408, 413, 414, 417, 431, 501, 505 */
     const char *reason; /* a constant sentence */
 };
 
+/* What the bytes so far are. */
 enum http_verdict {
     HTTP_MORE,    /* the head is not whole yet */
     HTTP_HEAD,    /* *out is set, *out_length bytes belong to the head */
@@ -81,6 +86,7 @@ struct http_chunked {
     unsigned digits;
 };
 
+/* What became of the bytes of a chunked body. */
 enum http_chunked_verdict {
     CHUNKED_MORE, /* all input used */
     CHUNKED_DATA, /* *out_data is the next piece of data inside `bytes` */
@@ -88,6 +94,7 @@ enum http_chunked_verdict {
     CHUNKED_REFUSED,
 };
 
+/* At the start of a chunked body. */
 void http_chunked_init(struct http_chunked *chunked);
 /* Uses bytes from the front; *out_used says how many, *out_data (within them) what is data, at most
  * data_max bytes of it. */

@@ -19,10 +19,13 @@ struct loop;
 struct watch;
 struct timer;
 
+/* An empty loop; aborts when the kernel gives none. */
 struct loop *loop_new(void);
+/* Runs what was deferred; watches and timers must be gone. */
 void loop_free(struct loop **loop);
 /* Until loop_stop. */
 void loop_run(struct loop *loop);
+/* loop_run returns after this turn. */
 void loop_stop(struct loop *loop);
 /* One turn: wait for at most wait_ms, run what is ready. For tests, and for start-up before
  * loop_run. */
@@ -38,6 +41,7 @@ void loop_cancel_deferred(struct loop *loop, void *arg);
 typedef void loop_turn_fn(uint64_t busy_us, void *arg);
 void loop_on_turn(struct loop *loop, loop_turn_fn *fn, void *arg);
 
+/* What a descriptor is ready for. */
 enum watch_events {
     WATCH_NONE = 0,
     WATCH_READ = 1,
@@ -50,11 +54,16 @@ struct watch *watch_new(struct loop *loop, int fd, watch_fn *fn, void *arg);
 void watch_set(struct watch *watch, unsigned events); /* cheap when nothing changes */
 void watch_free(struct watch **watch);                /* before the descriptor is closed */
 
+/* Called once each time a timer has run out. */
 typedef void timer_fn(void *arg);
+/* Not running yet. */
 struct timer *timer_new(struct loop *loop, timer_fn *fn, void *arg);
 void timer_start(struct timer *timer, uint64_t ms); /* once; again moves it */
+/* Its callback does not come any more; harmless when it is not running. */
 void timer_stop(struct timer *timer);
+/* Started, and neither run out nor stopped. */
 bool timer_is_running(const struct timer *timer);
+/* Stops it first. */
 void timer_free(struct timer **timer);
 
 /* fn(signal number) on the loop, not in the handler. */

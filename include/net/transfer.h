@@ -20,11 +20,13 @@ struct loop;
 struct transfer;
 struct transfer_set;
 
+/* What is asked of an upstream. */
 enum transfer_method {
     TRANSFER_GET,
     TRANSFER_HEAD,
 };
 
+/* What to ask, of whom, and for how long to wait. */
 struct transfer_request {
     enum transfer_method method;
     const char *url;
@@ -39,18 +41,21 @@ struct transfer_request {
     bool (*may_connect)(const struct sockaddr *address, void *arg);
 };
 
+/* The head of an answer. */
 struct transfer_response {
     int status;
     uint64_t content_length; /* UINT64_MAX: unknown */
     struct slice headers;    /* all lines, "Name: value\r\n" each; transfer_header finds one */
 };
 
+/* What the receiver of bytes wants next. */
 enum transfer_want {
     TRANSFER_CONTINUE,
     TRANSFER_PAUSE, /* these bytes were NOT taken and come again after transfer_resume */
     TRANSFER_ABORT,
 };
 
+/* Who is told how a transfer goes. */
 struct transfer_handler {
     /* The final head (1xx are skipped). Returning false ends the transfer: on_done with
      * ERR_CANCELLED. */
@@ -63,6 +68,7 @@ struct transfer_handler {
     void (*on_done)(struct transfer *transfer, const struct error *err, void *arg);
 };
 
+/* Transfers that share connections. */
 struct transfer_set *transfer_set_new(struct loop *loop);
 void transfer_set_free(struct transfer_set **set); /* cancels without callbacks */
 /* The request's strings are copied; the handler is borrowed. ERR_INVALID for a URL that is not http
@@ -70,6 +76,7 @@ void transfer_set_free(struct transfer_set **set); /* cancels without callbacks 
 int transfer_start(struct transfer_set *set, const struct transfer_request *request,
                    const struct transfer_handler *handler, void *arg, struct transfer **out,
                    struct error *err);
+/* After TRANSFER_PAUSE: bytes come again. */
 void transfer_resume(struct transfer *transfer);
 /* No callback comes after this. *transfer is set to NULL. */
 void transfer_cancel(struct transfer **transfer);

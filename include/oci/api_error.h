@@ -8,6 +8,7 @@
 
 struct buf;
 
+/* One for each line of api_errors.def. */
 enum api_code {
 #define API_ERROR(code, status) API_##code,
 #include "oci/api_errors.def"

@@ -17,6 +17,7 @@ struct byte_range { /* both ends inclusive, first <= last < size */
     uint64_t last;
 };
 
+/* What to do about a Range header. */
 enum byte_range_verdict {
     RANGE_NONE, /* no range, not ours to honour, or more than BYTE_RANGES_MAX: answer the whole */
     RANGE_SATISFIABLE,   /* *count ranges */

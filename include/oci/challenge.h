@@ -7,6 +7,7 @@
 
 struct error;
 
+/* How an upstream wants to be shown who we are. */
 enum challenge_scheme {
     CHALLENGE_BEARER,
     CHALLENGE_BASIC,

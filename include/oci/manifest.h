@@ -19,12 +19,14 @@ struct error;
 #define MANIFEST_MAX_SIZE        (4u * 1024 * 1024)
 #define MANIFEST_MAX_DESCRIPTORS 10000
 
+/* What a manifest names something as. */
 enum descriptor_role {
     DESCRIPTOR_CONFIG,
     DESCRIPTOR_LAYER,
     DESCRIPTOR_CHILD, /* a manifest named by an index */
 };
 
+/* Something a manifest names. */
 struct descriptor {
     enum descriptor_role role;
     struct digest digest;

@@ -17,6 +17,7 @@
                          ", " MEDIA_TYPE_DOCKER_MANIFEST
 #define MEDIA_TYPE_MAX_LENGTH 255
 
+/* What a media type says a manifest is. */
 enum media_kind {
     MEDIA_UNKNOWN,
     MEDIA_IMAGE, /* OCI manifest or Docker schema 2 */

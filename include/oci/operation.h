@@ -16,6 +16,7 @@
 #include "oci/api_error.h"
 #include "oci/digest.h"
 
+/* Methods we know; every other is OTHER. */
 enum http_method {
     METHOD_GET,
     METHOD_HEAD,
@@ -27,6 +28,7 @@ enum http_method {
     METHOD_OTHER,
 };
 
+/* What a path is about. */
 enum operation_kind {
     OPERATION_BASE,         /* /v2/ */
     OPERATION_CATALOG,      /* /v2/_catalog */
@@ -65,6 +67,7 @@ struct operation {
     struct buf text; /* what the slices point into */
 };
 
+/* Case matters. */
 enum http_method http_method_parse(struct slice method);
 /* `target` is in origin form, with its query. 0, or -1 with *error: 404 for a path that is none of
  * ours, 405 UNSUPPORTED for a method it does not have (operation_allowed gives the Allow header),
@@ -72,6 +75,7 @@ enum http_method http_method_parse(struct slice method);
  * in both cases. */
 int operation_parse(struct operation *out, struct slice method, struct slice target,
                     struct api_error *error);
+/* Frees what operation_parse took; safe on a zeroed struct. */
 void operation_cleanup(struct operation *operation);
 /* "GET, HEAD" */
 const char *operation_allowed(enum operation_kind kind);

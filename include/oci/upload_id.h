@@ -19,10 +19,13 @@ struct upload_id {
     uint8_t random[16];
 };
 
+/* A name nobody can guess. ERR_IO when there is no entropy. */
 int upload_id_new(struct upload_id *out, struct error *err);
 /* False if it is none of ours. */
 bool upload_id_parse(struct slice text, struct upload_id *out);
+/* Returns out. */
 const char *upload_id_print(const struct upload_id *id, char out[UPLOAD_ID_TEXT_SIZE]);
+/* The same session. */
 bool upload_id_equal(const struct upload_id *a, const struct upload_id *b);
 
 #endif

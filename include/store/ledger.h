@@ -32,10 +32,13 @@ void ledger_close(struct ledger **ledger);
 /* Forget readers of dead processes: the keeper, when one died and every 30 s. */
 void ledger_check_readers(struct ledger *ledger);
 
+/* A slot for read transactions, used again and again; one for each thread that reads. */
 struct ledger_reader *ledger_reader_new(struct ledger *ledger);
+/* Its read transaction, if one is open, ends. */
 void ledger_reader_free(struct ledger_reader **reader);
 /* Never fails outright: a failed begin is a transaction whose error is set, and finds nothing. */
 struct ledger_txn *ledger_read(struct ledger_reader *reader);
+/* What was read from it is gone. */
 void ledger_read_end(struct ledger_reader *reader);
 
 /* One at a time. ERR_NO_SPACE, ERR_IO. */

@@ -20,6 +20,7 @@
 struct error;
 struct store;
 
+/* Where a file lies before the keeper takes it into blobs/. */
 enum store_place {
     PLACE_UPLOADS = 1,
     PLACE_SPOOL = 2,

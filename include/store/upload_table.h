@@ -17,6 +17,7 @@
 struct error;
 struct upload_table;
 
+/* How far an upload has come. */
 struct upload_state {
     uint64_t offset; /* bytes that `hash` has seen; the file may have more */
     struct hash hash;

@@ -30,7 +30,9 @@ struct worker_options { /* all borrowed until worker_free */
     void *arg;
 };
 
+/* Borrows what the options point to; serves nobody before it has listeners. */
 struct worker *worker_new(const struct worker_options *options);
+/* Closes its connections; what was asked of others is forgotten. */
 void worker_free(struct worker **worker);
 /* A new channel to the fetcher or the keeper; replaces the one before, and what was asked there and
  * not answered is asked again here. */
