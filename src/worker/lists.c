@@ -1,16 +1,194 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lists.h"
 
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/text.h"
+#include "config/config.h"
+#include "fetch_error.h"
+#include "list_wait.h"
 #include "oci/api_error.h"
+#include "page.h"
 #include "request.h"
+#include "serve.h"
+#include "store/ledger.h"
+#include "worker_state.h"
+
+#define LINK_MAX  2048
+#define PATH_SIZE (NAME_MAX_LENGTH + 32)
+#define QUERY_MAX 1024
+
+static void respond_page(struct request *request, const struct page *page, struct headers *headers,
+                         const char *path, const char *more, struct buf *body)
+{
+    AUTO_BUF struct buf link;
+    buf_init(&link, LINK_MAX);
+    page_link(page, path, more, &link);
+    headers_add(headers, "Content-Type", SLICE_LITERAL("application/json"));
+    if (buf_bytes(&link).length > 0)
+        headers_add(headers, "Link", buf_bytes(&link));
+    if (!request->outcome)
+        request->outcome = "listed";
+    request->source = SOURCE_DISK;
+    request_respond_buf(request, 200, headers, body);
+}
+
+/* ---- tags ---- */
+
+static bool add_tag(struct slice tag, const struct tag *record, void *arg)
+{
+    (void)record;
+    return page_add(arg, tag);
+}
+
+static void list_ledger(struct request *request, struct ledger_txn *txn,
+                        const struct serve_age *age)
+{
+    const struct operation *operation = &request->operation;
+    char path[PATH_SIZE];
+    struct page page;
+    struct headers headers;
+    AUTO_BUF struct buf body;
+    page_init(&page, operation);
+    if (request->target.is_known)
+        tag_each(txn, request->target.repository.id, operation->last, add_tag, &page);
+    buf_init(&body, PAGE_BYTES_MAX + 1024);
+    buf_printf(&body, "{\"name\":\"%.*s\",\"tags\":[", SLICE_PRINT(operation->name));
+    buf_append_slice(&body, buf_bytes(&page.names));
+    buf_append_text(&body, "]}");
+    request_headers(request, &headers);
+    if (age)
+        serve_mark_stale(&headers, age);
+    (void)snprintf(path, sizeof(path), "/v2/%.*s/tags/list", SLICE_PRINT(operation->name));
+    respond_page(request, &page, &headers, path, "", &body);
+    page_cleanup(&page);
+}
+
+/* The upstream's JSON, as it is; its next page by our own address. */
+static void relay_tags(struct request *request, const struct message_answer *answer)
+{
+    AUTO_BUF struct buf link;
+    struct headers headers;
+    buf_init(&link, LINK_MAX);
+    request_headers(request, &headers);
+    headers_add(&headers, "Content-Type", SLICE_LITERAL("application/json"));
+    if (answer->link.length > 0) {
+        buf_printf(&link, "</v2/%.*s/tags/list?%.*s>; rel=\"next\"",
+                   SLICE_PRINT(request->operation.name), SLICE_PRINT(answer->link));
+        headers_add(&headers, "Link", buf_bytes(&link));
+    }
+    request->source = SOURCE_UPSTREAM;
+    request->outcome = "listed by the upstream";
+    AUTO_BUF struct buf body;
+    buf_init(&body, answer->body.length + 1);
+    buf_append_slice(&body, answer->body);
+    request_respond_buf(request, 200, &headers, &body);
+}
+
+static bool list_what_is_here(struct request *request, struct slice warning)
+{
+    struct serve_age age = {.is_stale = true, .warning = warning};
+    struct ledger_txn *txn = worker_read(request->worker);
+    resolve_refresh(&request->target, txn);
+    bool is_known = request->target.is_known;
+    if (is_known) {
+        request->outcome = "listed what is here";
+        list_ledger(request, txn, &age);
+    }
+    worker_read_end(request->worker);
+    return is_known;
+}
+
+static void on_tags(struct request *request, enum message_type type, const void *message)
+{
+    const struct message_failed *failed = message;
+    if (type == MESSAGE_ANSWER) {
+        relay_tags(request, message);
+        return;
+    }
+    if (type == MESSAGE_FAILED && failed->kind == ERR_NOT_FOUND) {
+        fetch_error_answer(request, failed, API_NAME_UNKNOWN);
+        return;
+    }
+    struct slice warning =
+        type == MESSAGE_FAILED ? failed->text : SLICE_LITERAL("the upstream was not asked");
+    if (list_what_is_here(request, warning))
+        return;
+    if (type == MESSAGE_FAILED)
+        fetch_error_answer(request, failed, API_NAME_UNKNOWN);
+    else
+        request_failf(request, API_NAME_UNKNOWN, "there is no such repository");
+}
+
+static void ask_tags(struct request *request)
+{
+    const struct operation *operation = &request->operation;
+    AUTO_BUF struct buf query;
+    buf_init(&query, QUERY_MAX);
+    if (operation->has_n)
+        buf_printf(&query, "n=%llu", (unsigned long long)operation->n);
+    if (operation->has_last) {
+        buf_append_text(&query, operation->has_n ? "&last=" : "last=");
+        text_percent_encode(&query, operation->last, "");
+    }
+    list_wait(request, JOIN_TAGS_LIST, buf_bytes(&query), on_tags);
+}
 
 void list_tags(struct request *request, struct ledger_txn *txn)
 {
-    (void)txn;
-    request_failf(request, API_UNSUPPORTED, "not there yet");
+    if (request->target.upstream) {
+        ask_tags(request);
+        return;
+    }
+    if (!request->target.is_known) {
+        request_fail_unknown(request, txn, API_NAME_UNKNOWN);
+        return;
+    }
+    list_ledger(request, txn, NULL);
 }
+
+/* ---- catalog ---- */
+
+struct catalog {
+    struct page page;
+    bool is_hosted;
+};
+
+static bool add_repository(struct slice name, const struct repository *repository, void *arg)
+{
+    struct catalog *catalog = arg;
+    bool is_shown = catalog->is_hosted ? repository->is_hosted : repository->links > 0;
+    return !is_shown || page_add(&catalog->page, name);
+}
+
 void list_catalog(struct request *request, struct ledger_txn *txn)
 {
-    (void)txn;
-    request_failf(request, API_UNSUPPORTED, "not there yet");
+    const struct operation *operation = &request->operation;
+    const struct config *config = request->worker->options.config;
+    const struct config_upstream *upstream = NULL;
+    struct catalog catalog = {.is_hosted = true};
+    struct headers headers;
+    char more[REGISTRY_MAX_LENGTH + 8] = "";
+    if (operation->has_ns) {
+        upstream = config_upstream_find(config, operation->ns);
+        if (!upstream) {
+            request_failf(request, API_NAME_UNKNOWN, "that registry is no upstream of this server");
+            return;
+        }
+        catalog.is_hosted = false;
+        (void)snprintf(more, sizeof(more), "ns=%s&", upstream->name);
+    }
+    page_init(&catalog.page, operation);
+    repository_each(txn, slice_of(upstream ? upstream->name : ""), operation->last, add_repository,
+                    &catalog);
+    AUTO_BUF struct buf body;
+    buf_init(&body, PAGE_BYTES_MAX + 1024);
+    buf_append_text(&body, "{\"repositories\":[");
+    buf_append_slice(&body, buf_bytes(&catalog.page.names));
+    buf_append_text(&body, "]}");
+    headers_init(&headers);
+    respond_page(request, &catalog.page, &headers, "/v2/_catalog", more, &body);
+    page_cleanup(&catalog.page);
 }

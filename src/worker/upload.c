@@ -243,7 +243,7 @@ void upload_continue(struct request *request)
     }
     upload->has_digest = operation->method == METHOD_PUT;
     upload->digest = operation->digest_query;
-    if (operation->method == METHOD_GET)
+    if (operation->method == METHOD_GET || operation->method == METHOD_HEAD)
         upload_open(upload, on_open_to_tell);
     else if (operation->method == METHOD_DELETE)
         upload_open(upload, on_open_to_remove);

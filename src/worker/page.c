@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "page.h"
+
+#include "base/text.h"
+#include "oci/operation.h"
+
+void page_init(struct page *page, const struct operation *operation)
+{
+    *page = (struct page){.limit = PAGE_UNLIMITED};
+    if (operation->has_n)
+        page->limit = operation->n < PAGE_NAMES_MAX ? operation->n : PAGE_NAMES_MAX;
+    buf_init(&page->names, PAGE_BYTES_MAX);
+}
+
+void page_cleanup(struct page *page)
+{
+    buf_cleanup(&page->names);
+}
+
+bool page_add(struct page *page, struct slice name)
+{
+    bool is_full = page->count == page->limit ||
+                   buf_bytes(&page->names).length + name.length + 3 > PAGE_BYTES_MAX;
+    if (is_full) {
+        page->has_more = page->limit > 0;
+        return false;
+    }
+    if (page->count++ > 0)
+        buf_append_byte(&page->names, ',');
+    buf_append_byte(&page->names, '"');
+    page->last_offset = buf_bytes(&page->names).length;
+    buf_append_slice(&page->names, name);
+    page->last_length = name.length;
+    buf_append_byte(&page->names, '"');
+    return true;
+}
+
+void page_link(const struct page *page, const char *path, const char *more, struct buf *out)
+{
+    if (!page->has_more)
+        return;
+    struct slice last =
+        slice_from(buf_bytes(&page->names).data + page->last_offset, page->last_length);
+    uint64_t n = page->limit == PAGE_UNLIMITED ? PAGE_NAMES_MAX : page->limit;
+    buf_printf(out, "<%s?%sn=%llu&last=", path, more, (unsigned long long)n);
+    text_percent_encode(out, last, "");
+    buf_append_text(out, ">; rel=\"next\"");
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One page of a sorted list of names as JSON: what n and last of the query mean, and the link to
+ * the next page. */
+#ifndef WORKER_PAGE_H
+#define WORKER_PAGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/slice.h"
+
+struct operation;
+
+#define PAGE_NAMES_MAX 1000 /* a larger n is cut to it */
+#define PAGE_BYTES_MAX (32u * 1024 * 1024)
+#define PAGE_UNLIMITED UINT64_MAX
+
+struct page {
+    uint64_t limit; /* PAGE_UNLIMITED: the whole list */
+    uint64_t count;
+    bool has_more;
+    size_t last_length; /* of the last name on the page, at last_offset of `names` */
+    size_t last_offset;
+    struct buf names; /* "a","b" */
+};
+
+/* `limit` from the query: whole without n. */
+void page_init(struct page *page, const struct operation *operation);
+void page_cleanup(struct page *page);
+/* False: the page is full and there is more; stop. Names need no escaping. */
+bool page_add(struct page *page, struct slice name);
+/* The value of the Link header, or nothing when this was the last page. */
+void page_link(const struct page *page, const char *path, const char *more, struct buf *out);
+
+#endif
