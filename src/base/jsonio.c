@@ -72,12 +72,9 @@ static int check_limits(struct slice text, struct error *err)
         values++;
         if (depth > JSONIO_DEPTH_MAX)
             return error_set(err, ERR_TOO_LARGE, "JSON is nested deeper than %d", JSONIO_DEPTH_MAX);
-        /* A key is taken back at its colon, so one more than the limit may be seen here. */
-        if (values > JSONIO_VALUES_MAX + 1)
-            break;
+        if (values > JSONIO_VALUES_MAX) /* a key one too many brings a value one too many */
+            return error_set(err, ERR_TOO_LARGE, "JSON has more than %d values", JSONIO_VALUES_MAX);
     }
-    if (values > JSONIO_VALUES_MAX)
-        return error_set(err, ERR_TOO_LARGE, "JSON has more than %d values", JSONIO_VALUES_MAX);
     return 0;
 }
 
