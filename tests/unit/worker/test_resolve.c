@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The three ways of addressing, and when a bare name is hosted (docs/architecture.md, "Names"). */
+#include "resolve.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "config/config.h"
+#include "oci/api_error.h"
+#include "oci/operation.h"
+#include "support/scratch.h"
+
+#define NOW   1000000000u
+#define GRACE 3600000u
+
+static const char settings[] = "names: [registry.lab.example]\n"
+                               "upstreams:\n"
+                               "  docker.io:\n"
+                               "    default: true\n"
+                               "  ghcr.io: {}\n"
+                               "hosted:\n"
+                               "  reserved: [\"acme/*\"]\n"
+                               "  protect: [\"library/*\"]\n"
+                               "  allow: [\"library/ours\"]\n";
+
+static struct config *config;
+static struct ledger *ledger;
+static struct ledger_reader *reader;
+
+static void put(struct ledger_txn *txn, const char *origin, const char *name, bool is_hosted,
+                uint64_t last_post_ms)
+{
+    struct repository repository;
+    repository_get(txn, slice_of(origin), slice_of(name), &repository);
+    repository.is_hosted = is_hosted;
+    repository.last_post_ms = last_post_ms;
+    repository_put(txn, slice_of(origin), slice_of(name), &repository);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    struct error err;
+    struct ledger_txn *txn;
+    assert_int_equal(config_parse(slice_of(settings), &config, &err), 0);
+    assert_int_equal(ledger_open(scratch_make(), true, &ledger, &err), 0);
+    assert_int_equal(ledger_write(ledger, &txn, &err), 0);
+    put(txn, "", "team/app", true, 0);
+    put(txn, "", "team/new", false, NOW - GRACE + 1);
+    put(txn, "", "team/old", false, NOW - GRACE - 1);
+    put(txn, "docker.io", "bitnami/redis", false, 0);
+    put(txn, "docker.io", "library/nginx", false, 0);
+    assert_int_equal(ledger_commit(&txn, &err), 0);
+    reader = ledger_reader_new(ledger);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    ledger_reader_free(&reader);
+    ledger_close(&ledger);
+    config_free(&config);
+    scratch_remove();
+    return 0;
+}
+
+struct row {
+    const char *method;
+    const char *target;
+    const char *origin; /* NULL: an error of this status */
+    const char *name;
+    int status;
+    enum listener_kind listener;
+};
+
+#define DIGEST "sha256:0000000000000000000000000000000000000000000000000000000000000000"
+
+static const struct row rows[] = {
+    /* ns */
+    {"GET", "/v2/nginx/manifests/1?ns=docker.io", "docker.io", "library/nginx", 0, LISTENER_FULL},
+    {"GET", "/v2/a/b/manifests/1?ns=index.docker.io", "docker.io", "a/b", 0, LISTENER_FULL},
+    {"GET", "/v2/a/b/manifests/1?ns=ghcr.io", "ghcr.io", "a/b", 0, LISTENER_FULL},
+    {"GET", "/v2/app/manifests/1?ns=ghcr.io", "ghcr.io", "app", 0, LISTENER_FULL},
+    {"GET", "/v2/a/b/manifests/1?ns=registry.lab.example", "", "a/b", 0, LISTENER_FULL},
+    {"GET", "/v2/a/b/manifests/1?ns=127.0.0.1", NULL, NULL, 404, LISTENER_FULL},
+    {"GET", "/v2/a/b/manifests/1?ns=unknown.example", NULL, NULL, 404, LISTENER_FULL},
+    {"PUT", "/v2/a/b/manifests/1?ns=ghcr.io", NULL, NULL, 405, LISTENER_FULL},
+    /* prefix */
+    {"GET", "/v2/ghcr.io/a/b/manifests/1", "ghcr.io", "a/b", 0, LISTENER_FULL},
+    {"GET", "/v2/docker.io/nginx/manifests/1", "docker.io", "library/nginx", 0, LISTENER_FULL},
+    {"HEAD", "/v2/ghcr.io/a/blobs/" DIGEST, "ghcr.io", "a", 0, LISTENER_FULL},
+    {"POST", "/v2/ghcr.io/a/b/blobs/uploads/", NULL, NULL, 405, LISTENER_FULL},
+    {"DELETE", "/v2/ghcr.io/a/manifests/1", NULL, NULL, 405, LISTENER_FULL},
+    /* bare: upstream */
+    {"GET", "/v2/nginx/manifests/1", "docker.io", "library/nginx", 0, LISTENER_FULL},
+    {"GET", "/v2/a/b/manifests/1", "docker.io", "a/b", 0, LISTENER_FULL},
+    {"GET", "/v2/a/b/blobs/" DIGEST, "docker.io", "a/b", 0, LISTENER_FULL},
+    {"GET", "/v2/quay.io/b/manifests/1", "docker.io", "quay.io/b", 0, LISTENER_FULL},
+    {"GET", "/v2/a/b/tags/list", "docker.io", "a/b", 0, LISTENER_FULL},
+    /* bare: hosted, reserved */
+    {"GET", "/v2/team/app/manifests/1", "", "team/app", 0, LISTENER_FULL},
+    {"GET", "/v2/team/app/blobs/" DIGEST, "", "team/app", 0, LISTENER_FULL},
+    {"GET", "/v2/acme/any/manifests/1", "", "acme/any", 0, LISTENER_FULL},
+    {"GET", "/v2/acme/any/blobs/" DIGEST, "", "acme/any", 0, LISTENER_FULL},
+    /* pushers */
+    {"HEAD", "/v2/nginx/blobs/" DIGEST, "", "nginx", 0, LISTENER_FULL},
+    {"HEAD", "/v2/team/new/manifests/1", "", "team/new", 0, LISTENER_FULL},
+    {"GET", "/v2/team/new/manifests/1", "docker.io", "team/new", 0, LISTENER_FULL},
+    {"HEAD", "/v2/team/old/manifests/1", "docker.io", "team/old", 0, LISTENER_FULL},
+    {"POST", "/v2/nginx/blobs/uploads/", "", "nginx", 0, LISTENER_FULL},
+    {"PUT", "/v2/nginx/manifests/1", "", "nginx", 0, LISTENER_FULL},
+    {"DELETE", "/v2/team/app/manifests/1", "", "team/app", 0, LISTENER_FULL},
+    {"DELETE", "/v2/nginx/manifests/1", NULL, NULL, 405, LISTENER_FULL},
+    /* a mirror */
+    {"GET", "/v2/team/app/manifests/1", "docker.io", "team/app", 0, LISTENER_MIRROR},
+    {"HEAD", "/v2/nginx/blobs/" DIGEST, "docker.io", "library/nginx", 0, LISTENER_MIRROR},
+    {"GET", "/v2/a/manifests/1?ns=registry.lab.example", "", "a", 0, LISTENER_MIRROR},
+    {"POST", "/v2/nginx/blobs/uploads/", NULL, NULL, 405, LISTENER_MIRROR},
+    {"DELETE", "/v2/team/app/manifests/1", NULL, NULL, 405, LISTENER_MIRROR},
+};
+
+static void check_row(const struct row *row)
+{
+    struct operation operation;
+    struct api_error error = {.status = 0};
+    struct resolved resolved = {.is_bare = false};
+    assert_int_equal(
+        operation_parse(&operation, slice_of(row->method), slice_of(row->target), &error), 0);
+    struct resolve_question question = {
+        .config = config, .operation = &operation, .listener = row->listener, .now_ms = NOW};
+    int rc = resolve(&question, ledger_read(reader), &resolved, &error);
+    ledger_read_end(reader);
+    if (!row->origin) {
+        assert_int_equal(rc, -1);
+        assert_int_equal(error.status, row->status);
+    } else {
+        assert_int_equal(rc, 0);
+        if (!slice_is(resolved.origin, row->origin) || !slice_is(resolved.name, row->name))
+            fail_msg("%s %s is %.*s of \"%.*s\"", row->method, row->target,
+                     SLICE_PRINT(resolved.name), SLICE_PRINT(resolved.origin));
+        assert_int_equal(resolved.upstream == NULL, row->origin[0] == '\0');
+    }
+    operation_cleanup(&operation);
+}
+
+static void resolve_follows_the_table(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        check_row(&rows[i]);
+}
+
+static int may_push(const char *name)
+{
+    struct ledger_txn *txn = ledger_read(reader);
+    struct api_error error;
+    struct resolved target = {.is_bare = true, .name = slice_of(name)};
+    target.is_known = repository_find(txn, slice_of(""), target.name, &target.repository);
+    int rc = resolve_may_push(config, txn, &target, &error);
+    ledger_read_end(reader);
+    return rc == 0 ? 0 : error.status;
+}
+
+static void push_is_denied_where_it_would_shadow(void **state)
+{
+    (void)state;
+    assert_int_equal(may_push("bitnami/redis"), 403);
+    assert_int_equal(may_push("library/nginx"), 403);
+    assert_int_equal(may_push("library/other"), 403);
+}
+
+static void push_is_allowed_where_it_shadows_nobody(void **state)
+{
+    (void)state;
+    assert_int_equal(may_push("nginx"), 0);
+    assert_int_equal(may_push("team/app"), 0);
+    assert_int_equal(may_push("team/other"), 0);
+    assert_int_equal(may_push("library/ours"), 0);
+    assert_int_equal(may_push("acme/any"), 0);
+}
+
+static void bare_name_without_an_upstream_is_unknown(void **state)
+{
+    (void)state;
+    struct config *lone;
+    struct error err;
+    struct operation operation;
+    struct api_error error;
+    struct resolved resolved = {.is_bare = false};
+    assert_int_equal(config_parse(slice_of("upstreams: {}\n"), &lone, &err), 0);
+    assert_int_equal(
+        operation_parse(&operation, slice_of("GET"), slice_of("/v2/a/manifests/1"), &error), 0);
+    struct resolve_question question = {
+        .config = lone, .operation = &operation, .listener = LISTENER_FULL, .now_ms = NOW};
+    assert_int_equal(resolve(&question, ledger_read(reader), &resolved, &error), -1);
+    ledger_read_end(reader);
+    assert_int_equal(error.status, 404);
+    assert_int_equal(error.code, API_NAME_UNKNOWN);
+    operation_cleanup(&operation);
+    config_free(&lone);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(resolve_follows_the_table),
+        cmocka_unit_test(push_is_denied_where_it_would_shadow),
+        cmocka_unit_test(push_is_allowed_where_it_shadows_nobody),
+        cmocka_unit_test(bare_name_without_an_upstream_is_unknown),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
