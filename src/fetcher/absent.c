@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See absent.h. */
+#include "absent.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/map.h"
+#include "config/config.h"
+#include "role.h"
+
+#define ABSENT_MAX 10000
+
+struct absence {
+    struct monotime until;
+};
+
+static void free_one(struct slice key, void *value, void *arg)
+{
+    (void)key;
+    (void)arg;
+    mem_free(value);
+}
+
+void absent_free_all(struct fetcher *fetcher)
+{
+    map_each(fetcher->absent, free_one, NULL);
+    map_free(&fetcher->absent);
+}
+
+void absent_add(struct fetcher *fetcher, struct slice key)
+{
+    uint64_t ttl_ms = fetcher->options.config->fetch.negative_ttl;
+
+    if (map_count(fetcher->absent) >= ABSENT_MAX) {
+        /* Who asks for so many is made to ask the upstream again. */
+        absent_free_all(fetcher);
+        fetcher->absent = map_new();
+    }
+    struct absence *absence = NEW(struct absence);
+    absence->until = monotime_add(clock_mono(), ttl_ms);
+    mem_free(map_set(fetcher->absent, key, absence));
+}
+
+bool absent_find(struct fetcher *fetcher, struct slice key)
+{
+    struct absence *absence = map_find(fetcher->absent, key);
+
+    if (!absence)
+        return false;
+    if (clock_mono().ms < absence->until.ms)
+        return true;
+    mem_free(map_remove(fetcher->absent, key));
+    return false;
+}

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See ask.h. */
+#include "ask.h"
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "base/map.h"
+#include "config/config.h"
+#include "fetch.h"
+#include "follower.h"
+#include "ipc/metrics.h"
+#include "keeper_link.h"
+#include "net/loop.h"
+#include "received.h"
+#include "role.h"
+#include "upstream.h"
+
+#define KEY_MAX        8192
+#define LATE_WITHIN_MS 5000
+
+static void build_key(struct buf *key, const struct message_join *join, struct upstream *upstream)
+{
+    uint8_t digest[DIGEST_BINARY_MAX];
+
+    buf_init(key, KEY_MAX);
+    buf_append_byte(key, (char)('0' + join->kind));
+    buf_append_text(key, upstream->config->name);
+    buf_append_byte(key, '\n');
+    buf_append_slice(key, join->repository);
+    buf_append_byte(key, '\n');
+    if (join->kind == JOIN_TAG || join->kind == JOIN_TAGS_LIST) {
+        buf_append_slice(key, join->reference);
+        return;
+    }
+    buf_append(key, digest, digest_encode(&join->digest, digest));
+    if (join->kind == JOIN_REFERRERS)
+        buf_append_slice(key, join->reference);
+}
+
+static void leave_table(struct ask *ask)
+{
+    if (ask->is_in_table)
+        map_remove(ask->fetcher->asks, buf_bytes(&ask->key));
+    ask->is_in_table = false;
+    fetcher_count_flights(ask->fetcher);
+}
+
+static void ask_free(void *arg)
+{
+    struct ask *ask = arg;
+
+    list_remove(&ask->link);
+    fetch_cancel(&ask->fetch);
+    received_drop(&ask->received);
+    buf_cleanup(&ask->key);
+    mem_free(ask->repository);
+    mem_free(ask->reference);
+    mem_free(ask);
+}
+
+void ask_end(struct ask *ask)
+{
+    if (ask->state == ASK_ENDED)
+        return;
+    ask->state = ASK_ENDED;
+    leave_table(ask);
+    fetch_cancel(&ask->fetch);
+    loop_defer(ask->fetcher->options.loop, ask_free, ask);
+    fetcher_check_drained(ask->fetcher);
+}
+
+void ask_answer(struct ask *ask, struct message_answer *answer)
+{
+    while (!list_is_empty(&ask->followers)) {
+        struct follower *follower = LIST_ITEM(ask->followers.next, struct follower, link);
+        answer->request = follower->request;
+        follower_send(follower, MESSAGE_ANSWER, answer, -1);
+        follower_free(&follower);
+    }
+}
+
+void ask_fail(struct ask *ask, const struct error *err, uint64_t retry_after)
+{
+    while (!list_is_empty(&ask->followers)) {
+        struct follower *follower = LIST_ITEM(ask->followers.next, struct follower, link);
+        follower_fail(&follower, err, retry_after);
+    }
+    ask_end(ask);
+}
+
+void ask_fetch(struct ask *ask, struct fetch_request *request,
+               void (*fn)(const struct fetch_result *result, void *arg))
+{
+    request->upstream = ask->upstream;
+    request->repository = slice_of(ask->repository);
+    ask->state = ASK_ASKING;
+    ask->fetch = fetch_start(request, fn, ask);
+}
+
+static void on_leave(struct follower *follower)
+{
+    /* What was asked is short: it goes on, and the ledger is the better for it. */
+    follower_free(&follower);
+}
+
+static void begin(struct ask *ask)
+{
+    switch (ask->kind) {
+    case JOIN_MANIFEST:
+        ask_begin_manifest(ask);
+        break;
+    case JOIN_TAG:
+        ask_begin_tag(ask);
+        break;
+    case JOIN_BLOB:
+    case JOIN_BLOB_SIZE:
+    case JOIN_TAGS_LIST:
+    case JOIN_REFERRERS:
+        ask_begin_list(ask);
+        break;
+    }
+}
+
+static struct ask *ask_new(struct fetcher *fetcher, const struct message_join *join,
+                           struct upstream *upstream)
+{
+    struct ask *ask = NEW(struct ask);
+
+    ask->fetcher = fetcher;
+    ask->upstream = upstream;
+    ask->origin = slice_of(upstream->config->name);
+    ask->kind = (enum join_kind)join->kind;
+    ask->repository = slice_dup(join->repository);
+    ask->reference = slice_dup(join->reference);
+    ask->digest = join->digest;
+    list_init(&ask->followers);
+    list_append(&fetcher->all_asks, &ask->link);
+    build_key(&ask->key, join, upstream);
+    map_set(fetcher->asks, buf_bytes(&ask->key), ask);
+    ask->is_in_table = true;
+    metrics_add(METRIC_flights_started, 1);
+    fetcher_count_flights(fetcher);
+    return ask;
+}
+
+/* The same question, still worth following. */
+static struct ask *find(struct fetcher *fetcher, const struct message_join *join,
+                        struct upstream *upstream)
+{
+    AUTO_BUF struct buf key;
+
+    build_key(&key, join, upstream);
+    struct ask *ask = map_find(fetcher->asks, buf_bytes(&key));
+    if (ask && ask->state == ASK_STORING &&
+        monotime_since(clock_mono(), ask->answered_at) > LATE_WITHIN_MS) {
+        leave_table(ask); /* it only waits for the keeper */
+        return NULL;
+    }
+    return ask;
+}
+
+void ask_join(struct fetcher *fetcher, struct follower *follower, const struct message_join *join,
+              struct upstream *upstream)
+{
+    struct ask *ask = find(fetcher, join, upstream);
+    bool is_new = !ask;
+
+    if (is_new)
+        ask = ask_new(fetcher, join, upstream);
+    follower->owner = ask;
+    follower->on_leave = on_leave;
+    list_append(&ask->followers, &follower->link);
+    if (is_new)
+        begin(ask);
+    else if (ask->state == ASK_STORING)
+        ask_answer_late(ask);
+}
+
+void ask_free_all(struct fetcher *fetcher)
+{
+    while (!list_is_empty(&fetcher->all_asks)) {
+        struct ask *ask = LIST_ITEM(fetcher->all_asks.next, struct ask, link);
+        loop_cancel_deferred(fetcher->options.loop, ask);
+        keeper_link_forget(fetcher->keeper, ask);
+        ask_free(ask);
+    }
+    map_free(&fetcher->asks);
+}

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Questions without bytes to keep: lists of tags, referrers, the size of a blob, and whether a
+ * repository has a blob that is here already. */
+#include "ask.h"
+#include "base/error.h"
+#include "config/config.h"
+#include "fetch.h"
+#include "flight.h"
+#include "follower.h"
+#include "keeper_link.h"
+#include "role.h"
+#include "upstream.h"
+
+#define LIST_MAX (8u * 1024 * 1024)
+
+/* ---- HEAD of a blob ---- */
+
+static void on_linked(const struct error *err, void *arg)
+{
+    struct ask *ask = arg;
+
+    if (err) {
+        ask_fail(ask, err, 0);
+        return;
+    }
+    while (!list_is_empty(&ask->followers)) {
+        struct follower *follower = LIST_ITEM(ask->followers.next, struct follower, link);
+        follower_here(&follower);
+    }
+    ask_end(ask);
+}
+
+static void link_blob(struct ask *ask)
+{
+    struct message_link message = {
+        .digest = ask->digest,
+        .origin = ask->origin,
+        .repository = slice_of(ask->repository),
+    };
+    keeper_link_send(ask->fetcher->keeper, MESSAGE_LINK, &message, on_linked, ask);
+}
+
+static void answer_size(struct ask *ask, uint64_t size)
+{
+    struct error err;
+    if (size == UINT64_MAX) {
+        error_set(&err, ERR_UPSTREAM, "the upstream does not say how large the blob is");
+        ask_fail(ask, &err, 0);
+        return;
+    }
+    struct message_answer answer = {
+        .state = ANSWER_FRESH,
+        .digest = ask->digest,
+        .size = size,
+        .checked = clock_wall().ms,
+    };
+    ask_answer(ask, &answer);
+    ask_end(ask);
+}
+
+static void on_blob_head(const struct fetch_result *result, void *arg)
+{
+    struct ask *ask = arg;
+
+    ask->fetch = NULL;
+    if (result->end->err.kind != ERR_NONE)
+        ask_fail(ask, &result->end->err, result->end->retry_after);
+    else if (ask->kind == JOIN_BLOB)
+        link_blob(ask);
+    else
+        answer_size(ask, result->content_length);
+}
+
+static void ask_blob(struct ask *ask)
+{
+    char path[512];
+
+    source_print_blob_path(slice_of(ask->repository), &ask->digest, path, sizeof(path));
+    struct fetch_request request = {
+        .method = TRANSFER_HEAD,
+        .path = path,
+        .body_max = 1,
+        .retries = ask->fetcher->options.config->fetch.retries,
+    };
+    ask_fetch(ask, &request, on_blob_head);
+}
+
+/* ---- lists ---- */
+
+/* The query of `</v2/…?query>; rel="next"`; empty when there is no next page. */
+static struct slice read_next(const struct ask *ask, struct slice headers)
+{
+    struct slice none = {0};
+    struct slice value;
+    struct url_parts parts;
+
+    if (!transfer_header(headers, "Link", &value))
+        return none;
+    ptrdiff_t start = slice_find(value, '<');
+    ptrdiff_t end = slice_find(value, '>');
+    if (start < 0 || end < start)
+        return none;
+    struct slice target = slice_from(value.data + start + 1, (size_t)end - (size_t)start - 1);
+    if (url_split(target, &parts) && upstream_trusts(ask->upstream, &parts) != HOST_OWN)
+        return none;
+    ptrdiff_t query = slice_find(target, '?');
+    return query < 0 ? none : slice_skip(target, (size_t)query + 1);
+}
+
+static void on_list(const struct fetch_result *result, void *arg)
+{
+    struct ask *ask = arg;
+    struct slice media_type = {0};
+
+    ask->fetch = NULL;
+    if (result->end->err.kind != ERR_NONE) {
+        ask_fail(ask, &result->end->err, result->end->retry_after);
+        return;
+    }
+    transfer_header(result->headers, "Content-Type", &media_type);
+    struct message_answer answer = {
+        .state = ANSWER_FRESH,
+        .media_type = media_type,
+        .body = result->body,
+        .size = result->body.length,
+        .checked = clock_wall().ms,
+        .link = read_next(ask, result->headers),
+    };
+    ask_answer(ask, &answer);
+    ask_end(ask);
+}
+
+static bool is_query(struct slice query)
+{
+    for (size_t i = 0; i < query.length; i++) {
+        if (query.data[i] <= ' ' || query.data[i] > '~' || query.data[i] == '#')
+            return false;
+    }
+    return query.length <= 2048;
+}
+
+static void ask_list(struct ask *ask)
+{
+    AUTO_BUF struct buf path;
+    char text[DIGEST_TEXT_SIZE];
+    struct error err;
+
+    buf_init(&path, 4096);
+    if (!is_query(slice_of(ask->reference))) {
+        error_set(&err, ERR_INVALID, "the query has bytes that do not belong");
+        ask_fail(ask, &err, 0);
+        return;
+    }
+    if (ask->kind == JOIN_TAGS_LIST)
+        buf_printf(&path, "/v2/%s/tags/list", ask->repository);
+    else
+        buf_printf(&path, "/v2/%s/referrers/%s", ask->repository, digest_print(&ask->digest, text));
+    if (ask->reference[0] != '\0')
+        buf_printf(&path, "?%s", ask->reference);
+    struct fetch_request request = {
+        .method = TRANSFER_GET,
+        .path = buf_text(&path),
+        .body_max = LIST_MAX,
+        .retries = ask->fetcher->options.config->fetch.retries,
+    };
+    ask_fetch(ask, &request, on_list);
+}
+
+void ask_begin_list(struct ask *ask)
+{
+    if (ask->kind == JOIN_BLOB || ask->kind == JOIN_BLOB_SIZE)
+        ask_blob(ask);
+    else
+        ask_list(ask);
+}

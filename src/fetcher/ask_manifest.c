@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Manifests: fetched by digest, or for a tag; read, answered, then stored in the background. */
+#include "ask.h"
+#include "base/alloc.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "config/config.h"
+#include "fetch.h"
+#include "follower.h"
+#include "ipc/metrics.h"
+#include "oci/manifest.h"
+#include "received.h"
+#include "role.h"
+#include "upstream.h"
+
+typedef void ask_failed_fn(struct ask *ask, const struct error *err, bool is_final,
+                           uint64_t retry_after);
+
+void ask_print_manifest_path(const struct ask *ask, const char *reference, struct buf *out)
+{
+    buf_printf(out, "/v2/%s/manifests/%s", ask->repository, reference);
+}
+
+static void log_manifest(const struct ask *ask, const char *text)
+{
+    struct log_line line;
+    char digest[DIGEST_TEXT_SIZE];
+
+    if (!log_is_on(LOG_INFO))
+        return;
+    log_begin(&line, LOG_INFO);
+    log_text(&line, "digest", digest_print(&ask->received->digest, digest));
+    log_text(&line, "origin", ask->upstream->config->name);
+    log_text(&line, "repo", ask->repository);
+    if (ask->kind == JOIN_TAG)
+        log_text(&line, "tag", ask->reference);
+    log_end(&line, "%s", text);
+}
+
+/* ---- answering and storing ---- */
+
+void ask_answer_late(struct ask *ask)
+{
+    const struct received *received = ask->received;
+    struct message_answer answer = {
+        .state = ANSWER_FRESH,
+        .digest = received->digest,
+        .media_type = slice_of(received->manifest->media_type),
+        .body = buf_bytes(&received->body),
+        .size = buf_bytes(&received->body).length,
+        .checked = received->checked_ms,
+    };
+    ask_answer(ask, &answer);
+}
+
+static void on_stored(struct received *received, const struct error *err, void *arg)
+{
+    struct ask *ask = arg;
+    (void)received;
+    if (err)
+        log_say(LOG_WARN, "a manifest was not stored: %s", err->text);
+    else
+        log_manifest(ask, "manifest stored");
+    ask_end(ask);
+}
+
+static void fail_reading(struct ask *ask, const struct error *err)
+{
+    received_drop(&ask->received);
+    ask->failed(ask, err, false, 0);
+}
+
+static void on_read(struct received *received, const struct error *err, void *arg)
+{
+    struct ask *ask = arg;
+
+    if (err) {
+        struct error copy = *err;
+        fail_reading(ask, &copy);
+        return;
+    }
+    if (ask->kind == JOIN_MANIFEST && !digest_equal(&received->digest, &ask->digest)) {
+        struct error wrong;
+        metrics_add(METRIC_digest_mismatches, 1);
+        error_set(&wrong, ERR_DIGEST_MISMATCH, "the upstream's manifest is not what was asked");
+        fail_reading(ask, &wrong);
+        return;
+    }
+    ask->state = ASK_STORING;
+    ask->answered_at = clock_mono();
+    ask_answer_late(ask);
+    received_store(received, on_stored, ask);
+}
+
+/* ---- fetching ---- */
+
+static void read_result(struct ask *ask, const struct fetch_result *result)
+{
+    struct slice content_type = {0};
+
+    transfer_header(result->headers, "Content-Type", &content_type);
+    struct received *received = received_new(ask->fetcher, result->body, content_type);
+    received->origin = slice_dup(ask->origin);
+    received->repository = mem_strdup(ask->repository);
+    received->tag = ask->kind == JOIN_TAG ? mem_strdup(ask->reference) : NULL;
+    received->checked_ms = clock_wall().ms;
+    received->is_public = !result->with_credentials;
+    received->digest.algorithm = ask->kind == JOIN_MANIFEST ? ask->digest.algorithm : HASH_SHA256;
+    ask->received = received;
+    ask->state = ASK_READING;
+    received_read(received, on_read, ask);
+}
+
+static void on_manifest(const struct fetch_result *result, void *arg)
+{
+    struct ask *ask = arg;
+    const struct exchange_end *end = result->end;
+
+    ask->fetch = NULL;
+    if (end->err.kind == ERR_NONE)
+        read_result(ask, result);
+    else
+        ask->failed(ask, &end->err, end->is_final, end->retry_after);
+}
+
+void ask_get_manifest(struct ask *ask, const char *reference, ask_failed_fn *failed)
+{
+    AUTO_BUF struct buf path;
+
+    buf_init(&path, 1024);
+    ask_print_manifest_path(ask, reference, &path);
+    ask->failed = failed;
+    struct fetch_request request = {
+        .method = TRANSFER_GET,
+        .path = buf_text(&path),
+        .accept = MEDIA_TYPE_ACCEPT_ALL,
+        .body_max = MANIFEST_MAX_SIZE,
+        .retries = ask->fetcher->options.config->fetch.retries,
+    };
+    ask_fetch(ask, &request, on_manifest);
+}
+
+static void fail_manifest(struct ask *ask, const struct error *err, bool is_final,
+                          uint64_t retry_after)
+{
+    (void)is_final;
+    ask_fail(ask, err, retry_after);
+}
+
+void ask_begin_manifest(struct ask *ask)
+{
+    struct visible_manifest manifest;
+    char text[DIGEST_TEXT_SIZE];
+
+    if (visible_manifest(ask->fetcher, ask->origin, slice_of(ask->repository), &ask->digest,
+                         &manifest) == VISIBLE_HERE) {
+        while (!list_is_empty(&ask->followers)) {
+            struct follower *follower = LIST_ITEM(ask->followers.next, struct follower, link);
+            follower_here(&follower);
+        }
+        ask_end(ask);
+        return;
+    }
+    ask_get_manifest(ask, digest_print(&ask->digest, text), fail_manifest);
+}

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Tags of upstreams: checked with HEAD when the ledger knows the tag (a HEAD costs nothing of a
+ * pull budget), fetched when the manifest is needed, answered stale when the upstream cannot be
+ * asked. The upstream's word for a digest is compared with ours; bytes are believed by their own
+ * digest alone. 401, 403 and 404 are believed.
+ */
+#include <stdio.h>
+
+#include "absent.h"
+#include "ask.h"
+#include "base/error.h"
+#include "config/config.h"
+#include "fetch.h"
+#include "follower.h"
+#include "keeper_link.h"
+#include "role.h"
+#include "upstream.h"
+
+static void tell_checked(struct ask *ask, const struct digest *digest, uint64_t checked_ms)
+{
+    struct message_tag_checked message = {
+        .origin = ask->origin,
+        .repository = slice_of(ask->repository),
+        .tag = slice_of(ask->reference),
+        .checked = checked_ms,
+    };
+    if (digest)
+        message.digest = *digest;
+    keeper_link_send(ask->fetcher->keeper, MESSAGE_TAG_CHECKED, &message, NULL, NULL);
+}
+
+/* The manifest is here: the worker reads it from the ledger. */
+static void answer_here(struct ask *ask, const struct digest *digest,
+                        const struct visible_manifest *manifest)
+{
+    struct message_answer answer = {
+        .state = ANSWER_FRESH,
+        .digest = *digest,
+        .media_type = slice_of(manifest->media_type),
+        .size = manifest->size,
+        .checked = clock_wall().ms,
+    };
+    tell_checked(ask, digest, answer.checked);
+    ask_answer(ask, &answer);
+    ask_end(ask);
+}
+
+/* ---- stale ---- */
+
+static bool may_be_stale(const struct ask *ask, uint64_t age_ms)
+{
+    const struct config_tag_rule *rule =
+        config_tag_rule(ask->upstream->config, slice_of(ask->reference));
+    return ask->tag.is_known && ask->tag.is_here && age_ms <= rule->stale_if_error_ms;
+}
+
+static void print_age(uint64_t age_ms, char *out, size_t size)
+{
+    uint64_t seconds = age_ms / 1000;
+    const char *unit = "second";
+    uint64_t count = seconds;
+
+    if (seconds >= 86400) {
+        unit = "day";
+        count = seconds / 86400;
+    } else if (seconds >= 3600) {
+        unit = "hour";
+        count = seconds / 3600;
+    } else if (seconds >= 60) {
+        unit = "minute";
+        count = seconds / 60;
+    }
+    snprintf(out, size, "%llu %s%s", (unsigned long long)count, unit, count == 1 ? "" : "s");
+}
+
+static void answer_stale(struct ask *ask, const struct error *err, uint64_t age_ms)
+{
+    char age[64];
+    char warning[400];
+
+    print_age(age_ms, age, sizeof(age));
+    snprintf(warning, sizeof(warning), "%s could not be asked (%s); checked %s ago",
+             ask->upstream->config->name, err->text, age);
+    struct message_answer answer = {
+        .state = ANSWER_STALE,
+        .digest = ask->tag.digest,
+        .media_type = slice_of(ask->tag.manifest.media_type),
+        .size = ask->tag.manifest.size,
+        .checked = ask->tag.checked_ms,
+        .warning = slice_of(warning),
+    };
+    ask_answer(ask, &answer);
+    ask_end(ask);
+}
+
+/* ---- failures ---- */
+
+static bool is_believed(const struct error *err, bool is_final)
+{
+    return is_final &&
+           (err->kind == ERR_NOT_FOUND || err->kind == ERR_UNAUTHORIZED || err->kind == ERR_DENIED);
+}
+
+static void fail_tag(struct ask *ask, const struct error *err, bool is_final, uint64_t retry_after)
+{
+    uint64_t now_ms = clock_wall().ms;
+    uint64_t age_ms = now_ms > ask->tag.checked_ms ? now_ms - ask->tag.checked_ms : 0;
+
+    if (is_believed(err, is_final)) {
+        if (ask->tag.is_known)
+            tell_checked(ask, NULL, now_ms);
+        if (err->kind == ERR_NOT_FOUND)
+            absent_add(ask->fetcher, buf_bytes(&ask->key));
+        ask_fail(ask, err, 0);
+    } else if (may_be_stale(ask, age_ms)) {
+        answer_stale(ask, err, age_ms);
+    } else {
+        ask_fail(ask, err, retry_after);
+    }
+}
+
+/* ---- HEAD ---- */
+
+static bool read_digest(struct slice headers, struct digest *out)
+{
+    struct slice value;
+    struct error err;
+    return transfer_header(headers, "Docker-Content-Digest", &value) &&
+           digest_parse(value, out, &err) == 0;
+}
+
+static void on_checked(const struct fetch_result *result, void *arg)
+{
+    struct ask *ask = arg;
+    const struct exchange_end *end = result->end;
+    struct visible_manifest manifest;
+    struct digest digest;
+
+    ask->fetch = NULL;
+    if (end->err.kind != ERR_NONE && (!end->is_final || is_believed(&end->err, true)) &&
+        end->err.kind != ERR_NOT_FOUND) {
+        fail_tag(ask, &end->err, end->is_final, end->retry_after);
+        return;
+    }
+    /* Some upstreams know no HEAD: their refusal says nothing, the GET decides. */
+    if (end->err.kind == ERR_NONE && read_digest(result->headers, &digest) &&
+        visible_manifest(ask->fetcher, ask->origin, slice_of(ask->repository), &digest,
+                         &manifest) == VISIBLE_HERE) {
+        answer_here(ask, &digest, &manifest);
+        return;
+    }
+    ask_get_manifest(ask, ask->reference, fail_tag);
+}
+
+static void check(struct ask *ask)
+{
+    AUTO_BUF struct buf path;
+
+    buf_init(&path, 1024);
+    ask_print_manifest_path(ask, ask->reference, &path);
+    struct fetch_request request = {
+        .method = TRANSFER_HEAD,
+        .path = buf_text(&path),
+        .accept = MEDIA_TYPE_ACCEPT_ALL,
+        .body_max = 1,
+        .retries = 0,
+    };
+    ask_fetch(ask, &request, on_checked);
+}
+
+static void read_ledger(struct ask *ask)
+{
+    struct ask_tag *tag = &ask->tag;
+    struct slice repository = slice_of(ask->repository);
+
+    tag->is_known = visible_tag(ask->fetcher, ask->origin, repository, slice_of(ask->reference),
+                                &tag->digest, &tag->checked_ms);
+    tag->is_here = tag->is_known && visible_manifest(ask->fetcher, ask->origin, repository,
+                                                     &tag->digest, &tag->manifest) == VISIBLE_HERE;
+}
+
+void ask_begin_tag(struct ask *ask)
+{
+    struct error err;
+
+    read_ledger(ask);
+    if (ask->tag.is_here) {
+        check(ask);
+    } else if (absent_find(ask->fetcher, buf_bytes(&ask->key))) {
+        error_set(&err, ERR_NOT_FOUND, "%s answered 404 a moment ago", ask->upstream->config->name);
+        ask_fail(ask, &err, 0);
+    } else {
+        ask_get_manifest(ask, ask->reference, fail_tag);
+    }
+}

@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See bearer.h. */
+#include "bearer.h"
+
+#include <stdint.h>
+
+#include "address.h"
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/jsonio.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "base/text.h"
+#include "config/config.h"
+#include "ipc/metrics.h"
+#include "net/loop.h"
+#include "net/transfer.h"
+#include "oci/challenge.h"
+#include "role.h"
+#include "upstream.h"
+
+#define TOKEN_JSON_MAX   (1024u * 1024)
+#define TOKEN_MAX        (64u * 1024)
+#define TOKENS_MAX       10000
+#define LIFE_DEFAULT_S   60
+#define LIFE_MIN_S       60
+#define LIFE_MAX_S       3600
+#define USED_UNTIL_MS    10000 /* before its end it is not used any more */
+#define REFUSED_BODY_MAX (64u * 1024)
+
+struct kept_token {
+    struct token token;
+    struct monotime good_until;
+};
+
+struct token_fetch {
+    struct list link; /* of the upstream */
+    struct upstream *upstream;
+    char *repository;
+    struct url_parts realm; /* into url */
+    char *url;
+    bool with_credentials;
+    struct transfer *transfer;
+    int status;
+    struct buf body;
+    struct list waits;
+    struct error err;
+};
+
+struct token_wait {
+    struct list link;
+    bearer_fn *fn;
+    void *arg;
+};
+
+/* ---- tokens kept ---- */
+
+static void kept_free(struct kept_token *kept)
+{
+    if (!kept)
+        return;
+    mem_free(kept->token.value);
+    mem_free(kept);
+}
+
+static void free_kept(struct slice key, void *value, void *arg)
+{
+    (void)key;
+    (void)arg;
+    kept_free(value);
+}
+
+void bearer_drop(struct upstream *upstream, struct slice repository)
+{
+    kept_free(map_remove(upstream->tokens, repository));
+}
+
+const struct token *bearer_find(struct upstream *upstream, struct slice repository)
+{
+    struct kept_token *kept = map_find(upstream->tokens, repository);
+
+    if (!kept)
+        return NULL;
+    if (clock_mono().ms >= kept->good_until.ms) {
+        bearer_drop(upstream, repository);
+        return NULL;
+    }
+    return &kept->token;
+}
+
+static const struct token *keep_token(struct token_fetch *fetch, struct slice value,
+                                      uint64_t life_s)
+{
+    struct upstream *upstream = fetch->upstream;
+
+    if (map_count(upstream->tokens) >= TOKENS_MAX) {
+        map_each(upstream->tokens, free_kept, NULL);
+        map_free(&upstream->tokens);
+        upstream->tokens = map_new();
+    }
+    if (life_s < LIFE_MIN_S)
+        life_s = LIFE_MIN_S;
+    if (life_s > LIFE_MAX_S)
+        life_s = LIFE_MAX_S;
+    struct kept_token *kept = NEW(struct kept_token);
+    kept->token.value = slice_dup(value);
+    kept->token.with_credentials = fetch->with_credentials;
+    kept->good_until = monotime_add(clock_mono(), life_s * 1000 - USED_UNTIL_MS);
+    kept_free(map_set(upstream->tokens, slice_of(fetch->repository), kept));
+    return &kept->token;
+}
+
+/* ---- the token server's answer ---- */
+
+static bool is_token(struct slice value)
+{
+    for (size_t i = 0; i < value.length; i++) {
+        if (value.data[i] <= ' ' || value.data[i] > '~')
+            return false;
+    }
+    return value.length > 0 && value.length <= TOKEN_MAX;
+}
+
+static const struct token *read_token(struct token_fetch *fetch)
+{
+    AUTO_JSONIO struct jsonio *document = NULL;
+    struct error *err = &fetch->err;
+
+    if (jsonio_parse(buf_bytes(&fetch->body), &document, err) != 0) {
+        error_wrap(err, "token server");
+        err->kind = ERR_UPSTREAM;
+        return NULL;
+    }
+    struct jsonio_value root = jsonio_root(document);
+    struct slice value = jsonio_string(jsonio_member(root, "token"));
+    if (value.length == 0)
+        value = jsonio_string(jsonio_member(root, "access_token"));
+    if (!is_token(value)) {
+        error_set(err, ERR_UPSTREAM, "the token server gave no token");
+        return NULL;
+    }
+    uint64_t life_s = LIFE_DEFAULT_S;
+    if (!jsonio_u64(jsonio_member(root, "expires_in"), &life_s))
+        life_s = LIFE_DEFAULT_S;
+    return keep_token(fetch, value, life_s);
+}
+
+static const struct token *judge_answer(struct token_fetch *fetch)
+{
+    struct error *err = &fetch->err;
+
+    if (fetch->status == 200)
+        return read_token(fetch);
+    if (fetch->status == 401 || fetch->status == 403)
+        error_set(err, fetch->status == 401 ? ERR_UNAUTHORIZED : ERR_DENIED,
+                  "the token server answered %d", fetch->status);
+    else if (fetch->status == 429)
+        error_set(err, ERR_BUSY, "the token server answered 429");
+    else
+        error_set(err, ERR_UPSTREAM, "the token server answered %d", fetch->status);
+    return NULL;
+}
+
+static void fetch_free(struct token_fetch *fetch)
+{
+    loop_cancel_deferred(fetch->upstream->fetcher->options.loop, fetch);
+    list_remove(&fetch->link);
+    transfer_cancel(&fetch->transfer);
+    buf_cleanup(&fetch->body);
+    mem_free(fetch->repository);
+    mem_free(fetch->url);
+    mem_free(fetch);
+}
+
+static void tell_waits(struct token_fetch *fetch, const struct token *token)
+{
+    /* Taken out first: a new wait for the same repository is a new fetch. */
+    list_remove(&fetch->link);
+    while (!list_is_empty(&fetch->waits)) {
+        struct token_wait *wait = LIST_ITEM(fetch->waits.next, struct token_wait, link);
+        /* The token may be dropped by one of those who are told. */
+        if (token)
+            token = bearer_find(fetch->upstream, slice_of(fetch->repository));
+        if (!token && fetch->err.kind == ERR_NONE)
+            error_set(&fetch->err, ERR_UNAUTHORIZED, "the token was refused");
+        list_remove(&wait->link);
+        wait->fn(token, token ? NULL : &fetch->err, wait->arg);
+        mem_free(wait);
+    }
+    fetch_free(fetch);
+}
+
+static void on_refused(void *arg)
+{
+    tell_waits(arg, NULL);
+}
+
+static bool on_head(struct transfer *transfer, const struct transfer_response *response, void *arg)
+{
+    struct token_fetch *fetch = arg;
+    (void)transfer;
+    fetch->status = response->status;
+    return true;
+}
+
+static enum transfer_want on_data(struct transfer *transfer, struct slice bytes, void *arg)
+{
+    struct token_fetch *fetch = arg;
+    (void)transfer;
+    buf_append_slice(&fetch->body, bytes);
+    if (fetch->body.is_over)
+        return TRANSFER_ABORT;
+    if (fetch->status != 200 && buf_bytes(&fetch->body).length > REFUSED_BODY_MAX)
+        return TRANSFER_ABORT;
+    return TRANSFER_CONTINUE;
+}
+
+static void on_done(struct transfer *transfer, const struct error *err, void *arg)
+{
+    struct token_fetch *fetch = arg;
+    const struct token *token = NULL;
+
+    (void)transfer;
+    fetch->transfer = NULL;
+    if (fetch->status != 0 && fetch->status != 200) {
+        token = judge_answer(fetch);
+    } else if (fetch->body.is_over) {
+        error_set(&fetch->err, ERR_UPSTREAM, "the token server's answer is over 1 MiB");
+    } else if (err) {
+        fetch->err = *err;
+        error_wrap(&fetch->err, "token server");
+    } else {
+        token = judge_answer(fetch);
+    }
+    if (!token)
+        metrics_add(METRIC_upstream_failures, 1);
+    tell_waits(fetch, token);
+}
+
+static const struct transfer_handler token_handler = {
+    .on_head = on_head,
+    .on_data = on_data,
+    .on_done = on_done,
+};
+
+/* ---- asking ---- */
+
+static bool may_connect(const struct sockaddr *address, void *arg)
+{
+    const struct token_fetch *fetch = arg;
+    const struct upstream *upstream = fetch->upstream;
+
+    if (upstream->config->proxy || upstream_trusts(upstream, &fetch->realm) != HOST_OTHER)
+        return true;
+    return address_is_allowed(address_class_of(address), upstream->own_classes);
+}
+
+static void add_parameter(struct buf *url, const char *name, struct slice value)
+{
+    if (value.length == 0)
+        return;
+    buf_append_byte(url, slice_find(buf_bytes(url), '?') < 0 ? '?' : '&');
+    buf_append_text(url, name);
+    buf_append_byte(url, '=');
+    text_percent_encode(url, value, "/:");
+}
+
+static void build_url(struct token_fetch *fetch, const struct challenge *challenge)
+{
+    const struct config_upstream *config = fetch->upstream->config;
+    AUTO_BUF struct buf url;
+    AUTO_BUF struct buf scope;
+
+    buf_init(&url, 8192);
+    buf_init(&scope, 1024);
+    buf_printf(&scope, "repository:%s:pull", fetch->repository);
+    buf_append_text(&url, challenge->realm);
+    add_parameter(&url, "service", slice_of(challenge->service));
+    add_parameter(&url, "scope", buf_bytes(&scope));
+    if (fetch->with_credentials)
+        add_parameter(&url, "account", slice_of(config->username));
+    fetch->url = url.is_over ? mem_strdup("") : slice_dup(buf_bytes(&url));
+}
+
+static void print_basic(const struct config_upstream *config, struct buf *out)
+{
+    AUTO_BUF struct buf pair;
+    buf_init(&pair, 8192);
+    buf_printf(&pair, "%s:%s", config->username, config->password);
+    buf_append_text(out, "Authorization: Basic ");
+    text_print_base64(out, buf_bytes(&pair));
+}
+
+static int start_transfer(struct token_fetch *fetch, const struct challenge *challenge,
+                          struct error *err)
+{
+    struct upstream *upstream = fetch->upstream;
+    AUTO_BUF struct buf basic;
+    const char *headers[3] = {"Accept: application/json", NULL, NULL};
+    struct url_parts realm;
+
+    buf_init(&basic, 16384);
+    if (!url_split(slice_of(challenge->realm), &realm))
+        return error_set(err, ERR_DENIED, "the token server's address is not one");
+    int rc = upstream_check_url(upstream, &realm, err);
+    if (rc != 0)
+        return error_wrap(err, "token server");
+    fetch->with_credentials =
+        upstream_has_credentials(upstream) && upstream_is_realm(upstream, &realm);
+    build_url(fetch, challenge);
+    if (!url_split(slice_of(fetch->url), &fetch->realm))
+        return error_set(err, ERR_DENIED, "the token server's address is not one");
+    if (fetch->with_credentials) {
+        print_basic(upstream->config, &basic);
+        headers[1] = buf_text(&basic);
+    }
+    const struct config *config = upstream->fetcher->options.config;
+    struct transfer_request request = {
+        .method = TRANSFER_GET,
+        .url = fetch->url,
+        .headers = headers,
+        .ca_file = upstream->config->ca_file,
+        .proxy = upstream->config->proxy,
+        .connect_timeout_ms = config->fetch.connect_timeout,
+        .head_timeout_ms = config->fetch.head_timeout,
+        .stall_timeout_ms = config->fetch.stall_timeout,
+        .may_connect = may_connect,
+    };
+    metrics_add(METRIC_upstream_requests, 1);
+    return transfer_start(upstream->transfers, &request, &token_handler, fetch, &fetch->transfer,
+                          err);
+}
+
+static struct token_fetch *find_fetch(struct upstream *upstream, struct slice repository)
+{
+    LIST_EACH (link, &upstream->token_fetches) {
+        struct token_fetch *fetch = LIST_ITEM(link, struct token_fetch, link);
+        if (slice_equal(slice_of(fetch->repository), repository))
+            return fetch;
+    }
+    return NULL;
+}
+
+struct token_wait *bearer_get(struct upstream *upstream, struct slice repository,
+                              const struct challenge *challenge, bearer_fn *fn, void *arg)
+{
+    struct token_fetch *fetch = find_fetch(upstream, repository);
+
+    if (!fetch) {
+        fetch = NEW(struct token_fetch);
+        fetch->upstream = upstream;
+        fetch->repository = slice_dup(repository);
+        buf_init(&fetch->body, TOKEN_JSON_MAX);
+        list_init(&fetch->waits);
+        list_append(&upstream->token_fetches, &fetch->link);
+        if (start_transfer(fetch, challenge, &fetch->err) != 0)
+            loop_defer(upstream->fetcher->options.loop, on_refused, fetch);
+    }
+    struct token_wait *wait = NEW(struct token_wait);
+    wait->fn = fn;
+    wait->arg = arg;
+    list_append(&fetch->waits, &wait->link);
+    return wait;
+}
+
+void bearer_cancel(struct token_wait **wait)
+{
+    if (!*wait)
+        return;
+    /* The token itself is fetched to its end: the next one needs it. */
+    list_remove(&(*wait)->link);
+    mem_free(*wait);
+    *wait = NULL;
+}
+
+void bearer_free_all(struct upstream *upstream)
+{
+    LIST_EACH (link, &upstream->token_fetches) {
+        struct token_fetch *fetch = LIST_ITEM(link, struct token_fetch, link);
+        while (!list_is_empty(&fetch->waits)) {
+            struct token_wait *wait = LIST_ITEM(fetch->waits.next, struct token_wait, link);
+            list_remove(&wait->link);
+            mem_free(wait);
+        }
+        fetch_free(fetch);
+    }
+    if (upstream->tokens) {
+        map_each(upstream->tokens, free_kept, NULL);
+        map_free(&upstream->tokens);
+    }
+}

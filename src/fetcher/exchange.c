@@ -1,0 +1,558 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * See exchange.h.
+ *
+ *        +------------- 401, once -- token -------- <---+
+ *        v                                              |
+ *   transfer --head--> ANSWER: head and bytes go to the caller
+ *        ^               |---> REDIRECT: read the rest, go there
+ *        +---------------+---> CHALLENGE: read the rest, get a token
+ *                        +---> REFUSAL: read the rest, the end
+ *
+ * What the head decided is done in on_done, when libcurl is out of the way and the connection is
+ * free again.
+ */
+#include "exchange.h"
+
+#include "address.h"
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "bearer.h"
+#include "config/config.h"
+#include "ipc/metrics.h"
+#include "net/loop.h"
+#include "oci/challenge.h"
+#include "oci/media_type.h"
+#include "role.h"
+#include "upstream.h"
+
+#define REDIRECTS_MAX     5
+#define TOKENS_MAX        1 /* a question: one that is fresh and refused will be refused again */
+#define REFUSED_BODY_MAX  (64u * 1024)
+#define RETRY_AFTER_MAX_S 300
+
+enum exchange_next {
+    NEXT_NOTHING, /* no head yet, or the transfer failed */
+    NEXT_ANSWER,
+    NEXT_REDIRECT,
+    NEXT_CHALLENGE,
+    NEXT_REFUSAL,
+};
+
+struct exchange {
+    struct upstream *upstream;
+    const struct exchange_handler *handler;
+    void *arg;
+    enum transfer_method method;
+    char *repository;
+    char *path;
+    char *accept;
+    uint64_t range_start;
+    size_t url_index; /* of the upstream's addresses */
+    char *url;        /* where we are now */
+    struct url_parts parts;
+    struct transfer *transfer;
+    struct token_wait *wait;
+    enum exchange_next next;
+    struct challenge *challenge;
+    unsigned redirects;
+    unsigned tokens;       /* asked for */
+    bool sends_basic;      /* the upstream wants a password with every request */
+    bool with_credentials; /* this transfer */
+    size_t refused_bytes;
+    struct exchange_end end;
+};
+
+static void send_request(struct exchange *exchange);
+
+static struct loop *loop_of(const struct exchange *exchange)
+{
+    return exchange->upstream->fetcher->options.loop;
+}
+
+static void exchange_free(struct exchange *exchange)
+{
+    loop_cancel_deferred(loop_of(exchange), exchange);
+    transfer_cancel(&exchange->transfer);
+    bearer_cancel(&exchange->wait);
+    mem_free(exchange->challenge);
+    mem_free(exchange->repository);
+    mem_free(exchange->path);
+    mem_free(exchange->accept);
+    mem_free(exchange->url);
+    mem_free(exchange);
+}
+
+static void finish(void *arg)
+{
+    struct exchange *exchange = arg;
+
+    if (exchange->end.err.kind != ERR_NONE && exchange->end.err.kind != ERR_CANCELLED)
+        metrics_add(METRIC_upstream_failures, 1);
+    exchange->handler->on_done(&exchange->end, exchange->arg);
+    exchange_free(exchange);
+}
+
+static void finish_later(struct exchange *exchange)
+{
+    loop_defer(loop_of(exchange), finish, exchange);
+}
+
+/* Are we talking to the upstream itself? Only then is its word about the repository believed, its
+ * failure counted, its token shown. */
+static bool is_at_home(const struct exchange *exchange)
+{
+    return upstream_trusts(exchange->upstream, &exchange->parts) == HOST_OWN;
+}
+
+static struct breaker *breaker_of(struct exchange *exchange)
+{
+    return &exchange->upstream->urls[exchange->url_index].breaker;
+}
+
+/* ---- the head ---- */
+
+static uint64_t read_retry_after(struct slice headers)
+{
+    struct slice value;
+    struct error err;
+    uint64_t seconds = 0;
+
+    if (!transfer_header(headers, "Retry-After", &value) ||
+        text_parse_u64(value, &seconds, &err) != 0)
+        return 0;
+    return seconds > RETRY_AFTER_MAX_S ? RETRY_AFTER_MAX_S : seconds;
+}
+
+/* "100;w=21600": the number before the semicolon. */
+static void read_pulls_left(struct upstream *upstream, struct slice headers)
+{
+    struct slice value;
+    struct slice number;
+    struct error err;
+    uint64_t left = 0;
+
+    if (!transfer_header(headers, "ratelimit-remaining", &value) ||
+        !slice_split(&value, ';', &number) || text_parse_u64(slice_trim(number), &left, &err) != 0)
+        return;
+    if (left < 10 && (upstream->pulls_left >= 10 || left == 0) && left != upstream->pulls_left) {
+        struct log_line line;
+        log_begin(&line, LOG_WARN);
+        log_text(&line, "origin", upstream->config->name);
+        log_u64(&line, "pulls_left", left);
+        log_end(&line, "the upstream's pull budget is nearly used up");
+    }
+    upstream->pulls_left = left;
+}
+
+static void judge_busy(struct exchange *exchange, const struct transfer_response *response)
+{
+    struct upstream *upstream = exchange->upstream;
+    uint64_t seconds = read_retry_after(response->headers);
+
+    exchange->end.retry_after = seconds;
+    error_set(&exchange->end.err, ERR_BUSY, "%s answered 429 (too many requests)",
+              upstream->config->name);
+    if (seconds > 0 && is_at_home(exchange))
+        upstream->busy_until = monotime_add(clock_mono(), seconds * 1000);
+}
+
+static void judge_refusal(struct exchange *exchange, const struct transfer_response *response)
+{
+    struct exchange_end *end = &exchange->end;
+    const char *name = exchange->upstream->config->name;
+    enum error_kind kind = ERR_UPSTREAM;
+    bool is_home = is_at_home(exchange);
+
+    if (response->status == 429) {
+        judge_busy(exchange, response);
+        return;
+    }
+    if (response->status == 416)
+        kind = ERR_CONFLICT;
+    else if (is_home && (response->status == 404 || response->status == 410))
+        kind = ERR_NOT_FOUND;
+    else if (is_home && response->status == 401)
+        kind = ERR_UNAUTHORIZED;
+    else if (is_home && (response->status == 403 || response->status == 451))
+        kind = ERR_DENIED;
+    end->is_final = is_home && response->status >= 400 && response->status < 500 &&
+                    response->status != 408 && response->status != 416;
+    if (response->status >= 500) {
+        end->retry_after = read_retry_after(response->headers);
+        if (is_home)
+            breaker_failed(breaker_of(exchange));
+    }
+    error_set(&end->err, kind, "%s answered %d", name, response->status);
+}
+
+/* True when there is a challenge to answer; `challenge` is set. */
+static bool judge_challenge(struct exchange *exchange, const struct transfer_response *response)
+{
+    struct slice value;
+    struct error err;
+
+    if (response->status != 401 || !is_at_home(exchange) ||
+        !transfer_header(response->headers, "WWW-Authenticate", &value))
+        return false;
+    if (!exchange->challenge)
+        exchange->challenge = NEW(struct challenge);
+    if (challenge_parse(value, exchange->challenge, &err) != 0)
+        return false;
+    switch (exchange->challenge->scheme) {
+    case CHALLENGE_BASIC:
+        return upstream_has_credentials(exchange->upstream) && !exchange->sends_basic;
+    case CHALLENGE_BEARER:
+        return exchange->tokens < TOKENS_MAX;
+    }
+    return false;
+}
+
+/* Resolve a Location against where we are; false when it is not one. */
+static bool resolve_location(struct exchange *exchange, struct slice location)
+{
+    AUTO_BUF struct buf url;
+    struct url_parts parts;
+
+    buf_init(&url, 8192);
+    if (slice_starts_with(location, "//"))
+        buf_printf(&url, "%s:", exchange->parts.is_https ? "https" : "http");
+    else if (slice_starts_with(location, "/"))
+        buf_printf(&url, "%s://%.*s", exchange->parts.is_https ? "https" : "http",
+                   SLICE_PRINT(exchange->parts.authority));
+    buf_append_slice(&url, location);
+    if (url.is_over || !url_split(buf_bytes(&url), &parts))
+        return false;
+    struct error *err = &exchange->end.err;
+    if (upstream_check_url(exchange->upstream, &parts, err) != 0) {
+        error_wrap(err, "redirect");
+        return false;
+    }
+    mem_free(exchange->url);
+    exchange->url = slice_dup(buf_bytes(&url));
+    return url_split(slice_of(exchange->url), &exchange->parts);
+}
+
+static void judge_redirect(struct exchange *exchange, const struct transfer_response *response)
+{
+    struct slice location;
+
+    exchange->next = NEXT_REFUSAL;
+    if (exchange->redirects >= REDIRECTS_MAX) {
+        error_set(&exchange->end.err, ERR_UPSTREAM, "over %d redirects", REDIRECTS_MAX);
+        return;
+    }
+    if (!transfer_header(response->headers, "Location", &location)) {
+        error_set(&exchange->end.err, ERR_UPSTREAM, "a redirect to nowhere");
+        return;
+    }
+    if (!resolve_location(exchange, location)) {
+        if (exchange->end.err.kind == ERR_NONE)
+            error_set(&exchange->end.err, ERR_UPSTREAM, "a redirect to what is no address");
+        /* Ours is the refusal; to the client the upstream is at fault. */
+        exchange->end.err.kind = ERR_UPSTREAM;
+        return;
+    }
+    exchange->redirects++;
+    exchange->next = NEXT_REDIRECT;
+}
+
+static bool is_redirect(int status)
+{
+    return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+}
+
+/* A portal's page, or bytes in a coding nobody asked for: not what was asked. */
+static bool is_foreign(const struct transfer_response *response, struct error *err)
+{
+    struct slice value;
+
+    if (transfer_header(response->headers, "Content-Encoding", &value) && value.length > 0 &&
+        !slice_is_nocase(value, "identity")) {
+        error_set(err, ERR_UPSTREAM, "the answer has a content coding nobody asked for");
+        return true;
+    }
+    if (transfer_header(response->headers, "Content-Type", &value) &&
+        slice_is_nocase(media_type_bare(value), "text/html")) {
+        error_set(err, ERR_UPSTREAM, "the answer is a web page");
+        return true;
+    }
+    return false;
+}
+
+static bool judge_answer(struct exchange *exchange, const struct transfer_response *response)
+{
+    if (is_foreign(response, &exchange->end.err)) {
+        exchange->next = NEXT_REFUSAL;
+        return false;
+    }
+    struct exchange_answer answer = {
+        .status = response->status,
+        .content_length = response->content_length,
+        .headers = response->headers,
+        .with_credentials = exchange->with_credentials,
+    };
+    exchange->next = NEXT_ANSWER;
+    return exchange->handler->on_head(&answer, exchange->arg);
+}
+
+static bool on_head(struct transfer *transfer, const struct transfer_response *response, void *arg)
+{
+    struct exchange *exchange = arg;
+
+    (void)transfer;
+    exchange->refused_bytes = 0;
+    if (is_at_home(exchange)) {
+        read_pulls_left(exchange->upstream, response->headers);
+        if (response->status < 500)
+            breaker_worked(breaker_of(exchange));
+    }
+    if (response->status == 200 || response->status == 206)
+        return judge_answer(exchange, response);
+    if (is_redirect(response->status)) {
+        judge_redirect(exchange, response);
+    } else if (judge_challenge(exchange, response)) {
+        exchange->next = NEXT_CHALLENGE;
+    } else {
+        exchange->next = NEXT_REFUSAL;
+        judge_refusal(exchange, response);
+    }
+    return true;
+}
+
+static enum transfer_want on_data(struct transfer *transfer, struct slice bytes, void *arg)
+{
+    struct exchange *exchange = arg;
+
+    (void)transfer;
+    if (exchange->next != NEXT_ANSWER) {
+        exchange->refused_bytes += bytes.length;
+        return exchange->refused_bytes > REFUSED_BODY_MAX ? TRANSFER_ABORT : TRANSFER_CONTINUE;
+    }
+    enum transfer_want want = exchange->handler->on_data(bytes, exchange->arg);
+    if (want == TRANSFER_CONTINUE)
+        metrics_add(METRIC_upstream_bytes, bytes.length);
+    return want;
+}
+
+/* ---- what follows from it ---- */
+
+static void on_token(const struct token *token, const struct error *err, void *arg)
+{
+    struct exchange *exchange = arg;
+
+    exchange->wait = NULL;
+    if (token) {
+        send_request(exchange);
+        return;
+    }
+    exchange->end.err = *err;
+    exchange->end.is_final = err->kind == ERR_UNAUTHORIZED || err->kind == ERR_DENIED;
+    finish(exchange);
+}
+
+static void answer_challenge(struct exchange *exchange)
+{
+    if (exchange->challenge->scheme == CHALLENGE_BASIC) {
+        exchange->sends_basic = true;
+        send_request(exchange);
+        return;
+    }
+    struct slice repository = slice_of(exchange->repository);
+    bearer_drop(exchange->upstream, repository);
+    exchange->tokens++;
+    exchange->wait =
+        bearer_get(exchange->upstream, repository, exchange->challenge, on_token, exchange);
+}
+
+static void on_done(struct transfer *transfer, const struct error *err, void *arg)
+{
+    struct exchange *exchange = arg;
+
+    (void)transfer;
+    exchange->transfer = NULL;
+    switch (exchange->next) {
+    case NEXT_REDIRECT:
+        send_request(exchange);
+        return;
+    case NEXT_CHALLENGE:
+        answer_challenge(exchange);
+        return;
+    case NEXT_REFUSAL:
+        finish(exchange);
+        return;
+    case NEXT_NOTHING:
+    case NEXT_ANSWER:
+        break;
+    }
+    if (err) {
+        exchange->end.err = *err;
+        if (err->kind == ERR_DENIED)
+            exchange->end.err.kind = ERR_UPSTREAM;
+        if (err->kind != ERR_CANCELLED && exchange->next == NEXT_NOTHING && is_at_home(exchange))
+            breaker_failed(breaker_of(exchange));
+    }
+    finish(exchange);
+}
+
+static const struct transfer_handler exchange_transfer = {
+    .on_head = on_head,
+    .on_data = on_data,
+    .on_done = on_done,
+};
+
+/* ---- one transfer ---- */
+
+static bool may_connect(const struct sockaddr *address, void *arg)
+{
+    struct exchange *exchange = arg;
+    struct upstream *upstream = exchange->upstream;
+    enum address_class found = address_class_of(address);
+
+    if (upstream->config->proxy)
+        return true;
+    if (is_at_home(exchange)) {
+        upstream->own_classes |= (unsigned)found;
+        return true;
+    }
+    if (upstream_trusts(upstream, &exchange->parts) == HOST_LISTED)
+        return true;
+    return address_is_allowed(found, upstream->own_classes);
+}
+
+/* Adds the Authorization that belongs here; never behind a redirect to another origin. */
+static void print_authorization(struct exchange *exchange, struct buf *out)
+{
+    struct upstream *upstream = exchange->upstream;
+    const struct config_upstream *config = upstream->config;
+
+    exchange->with_credentials = exchange->with_credentials && exchange->redirects > 0;
+    if (!is_at_home(exchange))
+        return;
+    const struct token *token = bearer_find(upstream, slice_of(exchange->repository));
+    if (exchange->sends_basic) {
+        AUTO_BUF struct buf pair;
+        buf_init(&pair, 8192);
+        buf_printf(&pair, "%s:%s", config->username, config->password);
+        buf_append_text(out, "Authorization: Basic ");
+        text_print_base64(out, buf_bytes(&pair));
+        exchange->with_credentials = true;
+    } else if (token) {
+        buf_printf(out, "Authorization: Bearer %s", token->value);
+        exchange->with_credentials = token->with_credentials;
+    }
+}
+
+static int start_transfer(struct exchange *exchange, struct error *err)
+{
+    const struct config *config = exchange->upstream->fetcher->options.config;
+    const struct config_upstream *own = exchange->upstream->config;
+    AUTO_BUF struct buf authorization;
+    AUTO_BUF struct buf accept;
+    AUTO_BUF struct buf range;
+    const char *headers[4] = {NULL};
+    unsigned count = 0;
+
+    buf_init(&authorization, 80u * 1024);
+    buf_init(&accept, 1024);
+    buf_init(&range, 64);
+    print_authorization(exchange, &authorization);
+    if (authorization.length > 0)
+        headers[count++] = buf_text(&authorization);
+    if (exchange->accept) {
+        buf_printf(&accept, "Accept: %s", exchange->accept);
+        headers[count++] = buf_text(&accept);
+    }
+    if (exchange->range_start > 0) {
+        buf_printf(&range, "Range: bytes=%llu-", (unsigned long long)exchange->range_start);
+        headers[count++] = buf_text(&range);
+    }
+    struct transfer_request request = {
+        .method = exchange->method,
+        .url = exchange->url,
+        .headers = headers,
+        .ca_file = own->ca_file,
+        .proxy = own->proxy,
+        .connect_timeout_ms = config->fetch.connect_timeout,
+        .head_timeout_ms = config->fetch.head_timeout,
+        .stall_timeout_ms = config->fetch.stall_timeout,
+        .may_connect = may_connect,
+    };
+    if (breaker_of(exchange)->is_open && is_at_home(exchange))
+        request.head_timeout_ms = config->fetch.known_down_deadline;
+    metrics_add(METRIC_upstream_requests, 1);
+    return transfer_start(exchange->upstream->transfers, &request, &exchange_transfer, exchange,
+                          &exchange->transfer, err);
+}
+
+static void send_request(struct exchange *exchange)
+{
+    exchange->next = NEXT_NOTHING;
+    if (start_transfer(exchange, &exchange->end.err) == 0)
+        return;
+    if (exchange->end.err.kind == ERR_INVALID)
+        exchange->end.err.kind = ERR_UPSTREAM;
+    finish_later(exchange);
+}
+
+static bool begin(struct exchange *exchange, size_t first_url)
+{
+    struct upstream *upstream = exchange->upstream;
+    struct exchange_end *end = &exchange->end;
+    uint64_t wait_ms = monotime_since(upstream->busy_until, clock_mono());
+    AUTO_BUF struct buf url;
+
+    if (wait_ms > 0) {
+        end->retry_after = wait_ms / 1000 + 1;
+        error_set(&end->err, ERR_BUSY, "%s asked to wait (429)", upstream->config->name);
+        return false;
+    }
+    if (!upstream_pick(upstream, first_url, &exchange->url_index)) {
+        error_set(&end->err, ERR_UPSTREAM, "%s is known to be down", upstream->config->name);
+        return false;
+    }
+    buf_init(&url, 8192);
+    buf_printf(&url, "%s%s", upstream->urls[exchange->url_index].text, exchange->path);
+    exchange->url = slice_dup(buf_bytes(&url));
+    if (!url.is_over && url_split(slice_of(exchange->url), &exchange->parts))
+        return true;
+    error_set(&end->err, ERR_INVALID, "what was asked makes no address");
+    end->is_final = true;
+    return false;
+}
+
+struct exchange *exchange_start(const struct exchange_request *request,
+                                const struct exchange_handler *handler, void *arg)
+{
+    struct exchange *exchange = NEW(struct exchange);
+
+    exchange->upstream = request->upstream;
+    exchange->handler = handler;
+    exchange->arg = arg;
+    exchange->method = request->method;
+    exchange->repository = slice_dup(request->repository);
+    exchange->path = mem_strdup(request->path);
+    exchange->accept = request->accept ? mem_strdup(request->accept) : NULL;
+    exchange->range_start = request->range_start;
+    if (begin(exchange, request->first_url))
+        send_request(exchange);
+    else
+        finish_later(exchange);
+    return exchange;
+}
+
+void exchange_resume(struct exchange *exchange)
+{
+    if (exchange->transfer)
+        transfer_resume(exchange->transfer);
+}
+
+void exchange_cancel(struct exchange **exchange)
+{
+    struct exchange *gone = TAKE(*exchange);
+    if (gone)
+        exchange_free(gone);
+}

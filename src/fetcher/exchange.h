@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One question to one address of an upstream, with what it takes to get the answer: a token, and
+ * the redirects on the way. No retry, no other address: that is the caller's (retry.h).
+ */
+#ifndef EXCHANGE_H
+#define EXCHANGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/slice.h"
+#include "net/transfer.h"
+
+struct exchange;
+struct upstream;
+
+struct exchange_request {
+    struct upstream *upstream;
+    size_t first_url; /* or the next that is not known to be down */
+    enum transfer_method method;
+    struct slice repository; /* for the token */
+    const char *path;        /* "/v2/…", with its query */
+    const char *accept;      /* NULL: none */
+    uint64_t range_start;    /* 0: the whole */
+};
+
+struct exchange_answer { /* 200 or 206 */
+    int status;
+    uint64_t content_length; /* UINT64_MAX: unknown */
+    struct slice headers;
+    bool with_credentials; /* the bytes are not public */
+};
+
+struct exchange_end {
+    struct error err;     /* ERR_NONE: the whole answer came */
+    uint64_t retry_after; /* seconds, 0: unknown */
+    bool is_final;        /* the upstream's own word (401, 403, 404…): asking again is no use */
+};
+
+/* Kinds of an end: ERR_UNAUTHORIZED, ERR_DENIED, ERR_NOT_FOUND are the upstream's and final when
+ * is_final; ERR_BUSY is 429; ERR_CONFLICT is 416; ERR_TIMEOUT and ERR_UPSTREAM may be tried again;
+ * ERR_CANCELLED is the caller's own refusal. */
+struct exchange_handler {
+    /* False ends it with ERR_CANCELLED. */
+    bool (*on_head)(const struct exchange_answer *answer, void *arg);
+    enum transfer_want (*on_data)(struct slice bytes, void *arg);
+    /* Once, never from inside another call; the exchange is freed after it. */
+    void (*on_done)(const struct exchange_end *end, void *arg);
+};
+
+/* Strings are copied; the handler is borrowed. */
+struct exchange *exchange_start(const struct exchange_request *request,
+                                const struct exchange_handler *handler, void *arg);
+void exchange_resume(struct exchange *exchange);
+/* No callback comes after it. */
+void exchange_cancel(struct exchange **exchange);
+
+#endif

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A whole answer of an upstream in memory: exchanges over its addresses until one works. */
+#ifndef FETCH_H
+#define FETCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/slice.h"
+#include "exchange.h"
+
+struct fetch;
+
+struct fetch_request {
+    struct upstream *upstream;
+    enum transfer_method method;
+    struct slice repository;
+    const char *path;
+    const char *accept; /* borrowed until the end */
+    size_t body_max;
+    uint64_t retries;
+};
+
+struct fetch_result {
+    const struct exchange_end *end;
+    struct slice headers; /* when end->err.kind is ERR_NONE, as the rest */
+    struct slice body;
+    uint64_t content_length;
+    bool with_credentials;
+};
+
+/* Once, never from inside another call; the fetch is freed after it. */
+typedef void fetch_fn(const struct fetch_result *result, void *arg);
+struct fetch *fetch_start(const struct fetch_request *request, fetch_fn *fn, void *arg);
+void fetch_cancel(struct fetch **fetch);
+
+#endif

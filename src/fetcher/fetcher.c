@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The role: its channels, and what each message starts. It decides nothing about bytes: flights
+ * (blobs) and asks (everything else) do.
+ */
+#include "fetcher/fetcher.h"
+
+#include <poll.h>
+
+#include "absent.h"
+#include "ask.h"
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/check.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/map.h"
+#include "base/pool.h"
+#include "flight.h"
+#include "follower.h"
+#include "gate.h"
+#include "ipc/channel.h"
+#include "ipc/message.h"
+#include "ipc/metrics.h"
+#include "keeper_link.h"
+#include "net/loop.h"
+#include "oci/name.h"
+#include "role.h"
+#include "spool_index.h"
+#include "store/ledger.h"
+#include "upstream.h"
+#include "visible.h"
+
+#define GATE_WAIT_MS 5000
+#define JOIN_MAX     (64u * 1024)
+
+struct waiting_join { /* came before the gate opened */
+    struct list link;
+    struct worker_link *worker;
+    uint64_t request;
+    struct buf body;
+};
+
+/* ---- joins ---- */
+
+static bool is_known_kind(uint64_t kind)
+{
+    return kind >= JOIN_BLOB && kind <= JOIN_REFERRERS;
+}
+
+static int check_join(const struct message_join *join, struct error *err)
+{
+    bool wants_digest = join->kind != JOIN_TAG && join->kind != JOIN_TAGS_LIST;
+
+    if (!is_known_kind(join->kind))
+        return error_set(err, ERR_UNSUPPORTED, "an unknown kind of question");
+    if (!name_is_valid(join->repository))
+        return error_set(err, ERR_INVALID, "not a repository name");
+    if (join->kind == JOIN_TAG && !tag_is_valid(join->reference))
+        return error_set(err, ERR_INVALID, "not a tag");
+    if (wants_digest && join->digest.algorithm != HASH_SHA256 &&
+        join->digest.algorithm != HASH_SHA512)
+        return error_set(err, ERR_INVALID, "not a digest");
+    return 0;
+}
+
+static void join_blob(struct fetcher *fetcher, struct follower *follower,
+                      const struct message_join *join, struct upstream *upstream)
+{
+    switch (visible_blob(fetcher, join->origin, join->repository, &join->digest)) {
+    case VISIBLE_HERE:
+        follower_here(&follower);
+        break;
+    case VISIBLE_HIDDEN: /* no download, only the proof that it is this repository's too */
+        ask_join(fetcher, follower, join, upstream);
+        break;
+    case VISIBLE_ABSENT:
+        flight_join(fetcher, follower, join, upstream);
+        break;
+    }
+}
+
+static void on_join(struct worker_link *worker, const struct message_join *join)
+{
+    struct fetcher *fetcher = worker->fetcher;
+    struct upstream *upstream = NULL;
+    struct error err;
+
+    if (fetcher->is_draining) {
+        error_set(&err, ERR_BUSY, "the fetcher is ending");
+        worker_link_refuse(worker, join->request, &err);
+        return;
+    }
+    if (check_join(join, &err) != 0) {
+        worker_link_refuse(worker, join->request, &err);
+        return;
+    }
+    upstream = upstream_find(fetcher, join->origin);
+    if (!upstream) {
+        error_set(&err, ERR_NOT_FOUND, "no such upstream");
+        worker_link_refuse(worker, join->request, &err);
+        return;
+    }
+    struct follower *follower = follower_new(worker, join->request);
+    if (!follower) {
+        error_set(&err, ERR_INTERNAL, "the request's number is in use");
+        worker_link_refuse(worker, join->request, &err);
+        return;
+    }
+    if (join->kind == JOIN_BLOB)
+        join_blob(fetcher, follower, join, upstream);
+    else
+        ask_join(fetcher, follower, join, upstream);
+}
+
+/* ---- the gate ---- */
+
+static void waiting_free(struct waiting_join *waiting)
+{
+    list_remove(&waiting->link);
+    buf_cleanup(&waiting->body);
+    mem_free(waiting);
+}
+
+static void wait_for_gate(struct worker_link *worker, uint64_t request, struct slice body)
+{
+    struct waiting_join *waiting = NEW(struct waiting_join);
+
+    waiting->worker = worker;
+    waiting->request = request;
+    buf_init(&waiting->body, JOIN_MAX);
+    buf_append_slice(&waiting->body, body);
+    list_append(&worker->fetcher->waiting, &waiting->link);
+}
+
+/* All of a worker's, or one. */
+static void forget_waiting(struct worker_link *worker, const uint64_t *request)
+{
+    LIST_EACH (link, &worker->fetcher->waiting) {
+        struct waiting_join *waiting = LIST_ITEM(link, struct waiting_join, link);
+        if (waiting->worker == worker && (!request || waiting->request == *request))
+            waiting_free(waiting);
+    }
+}
+
+void fetcher_open_gate(struct fetcher *fetcher)
+{
+    if (fetcher->is_open)
+        return;
+    fetcher->is_open = true;
+    timer_stop(fetcher->gate);
+    spool_index_scan(fetcher->spools);
+    while (!list_is_empty(&fetcher->waiting)) {
+        struct waiting_join *waiting = LIST_ITEM(fetcher->waiting.next, struct waiting_join, link);
+        struct message_join join;
+        struct error err;
+        if (message_decode(MESSAGE_JOIN, buf_bytes(&waiting->body), &join, &err) == 0)
+            on_join(waiting->worker, &join);
+        waiting_free(waiting);
+    }
+}
+
+static void on_gate_timer(void *arg)
+{
+    log_say(LOG_WARN, "no keeper yet: going on without it");
+    fetcher_open_gate(arg);
+}
+
+/* ---- workers ---- */
+
+static void on_message(struct channel *channel, enum message_type type, struct slice body, int *fd,
+                       void *arg)
+{
+    struct worker_link *worker = arg;
+    struct error err;
+
+    (void)channel;
+    (void)fd;
+    if (type == MESSAGE_JOIN) {
+        struct message_join join;
+        if (message_decode(type, body, &join, &err) != 0)
+            return;
+        if (worker->fetcher->is_open)
+            on_join(worker, &join);
+        else
+            wait_for_gate(worker, join.request, body);
+    } else if (type == MESSAGE_LEAVE) {
+        struct message_leave leave;
+        if (message_decode(type, body, &leave, &err) != 0)
+            return;
+        forget_waiting(worker, &leave.request);
+        worker_link_leave(worker, leave.request);
+    }
+}
+
+static void on_closed(struct channel *channel, void *arg)
+{
+    struct worker_link *worker = arg;
+
+    (void)channel;
+    forget_waiting(worker, NULL);
+    worker_link_free(&worker->fetcher->workers[worker->slot]);
+}
+
+static const struct channel_handler worker_handler = {
+    .on_message = on_message,
+    .on_closed = on_closed,
+};
+
+struct worker_link *worker_link_new(struct fetcher *fetcher, unsigned slot, int *fd)
+{
+    struct worker_link *worker = NEW(struct worker_link);
+
+    worker->fetcher = fetcher;
+    worker->slot = slot;
+    worker->followers = map_new();
+    worker->channel = channel_new(fetcher->options.loop, fd, &worker_handler, worker);
+    return worker;
+}
+
+void fetcher_set_worker(struct fetcher *fetcher, unsigned slot, int *fd)
+{
+    CHECK(slot < METRICS_WORKERS_MAX);
+    if (fetcher->workers[slot]) {
+        forget_waiting(fetcher->workers[slot], NULL);
+        worker_link_free(&fetcher->workers[slot]);
+    }
+    fetcher->workers[slot] = worker_link_new(fetcher, slot, fd);
+}
+
+void fetcher_set_keeper(struct fetcher *fetcher, int *fd)
+{
+    keeper_link_set_channel(fetcher->keeper, fd);
+}
+
+/* ---- counting ---- */
+
+void fetcher_submit(struct fetcher *fetcher, struct pool_work *work)
+{
+    fetcher->works++;
+    pool_submit(fetcher->options.pool, work);
+}
+
+void fetcher_work_ended(struct fetcher *fetcher)
+{
+    CHECK(fetcher->works > 0);
+    fetcher->works--;
+}
+
+unsigned fetcher_flights(const struct fetcher *fetcher)
+{
+    return (unsigned)(map_count(fetcher->flights) + map_count(fetcher->asks));
+}
+
+void fetcher_count_flights(struct fetcher *fetcher)
+{
+    metrics_set(METRIC_flights, fetcher_flights(fetcher));
+}
+
+/* ---- draining ---- */
+
+static void drained(void *arg)
+{
+    struct fetcher *fetcher = arg;
+
+    timer_stop(fetcher->drain);
+    loop_cancel_deferred(fetcher->options.loop, fetcher);
+    if (fetcher->options.on_drained)
+        fetcher->options.on_drained(fetcher->options.arg);
+}
+
+void fetcher_check_drained(struct fetcher *fetcher)
+{
+    if (!fetcher->is_draining || fetcher->is_closing || !timer_is_running(fetcher->drain))
+        return;
+    if (keeper_link_pending(fetcher->keeper) > 0 || flight_any_storing(fetcher) ||
+        map_count(fetcher->asks) > 0)
+        return;
+    timer_stop(fetcher->drain);
+    loop_defer(fetcher->options.loop, drained, fetcher);
+}
+
+void fetcher_drain(struct fetcher *fetcher, uint64_t within_ms)
+{
+    if (fetcher->is_draining)
+        return;
+    fetcher->is_draining = true;
+    timer_start(fetcher->drain, within_ms);
+    fetcher_check_drained(fetcher);
+}
+
+/* ---- life ---- */
+
+struct fetcher *fetcher_new(const struct fetcher_options *options)
+{
+    struct fetcher *fetcher = NEW(struct fetcher);
+
+    fetcher->options = *options;
+    fetcher->reader = ledger_reader_new(options->ledger);
+    fetcher->upstreams = map_new();
+    fetcher->flights = map_new();
+    fetcher->asks = map_new();
+    fetcher->absent = map_new();
+    list_init(&fetcher->waiting);
+    list_init(&fetcher->all_asks);
+    list_init(&fetcher->dead_flights);
+    fetcher->spools = spool_index_new(fetcher);
+    fetcher->keeper = keeper_link_new(fetcher);
+    fetcher->gate = timer_new(options->loop, on_gate_timer, fetcher);
+    fetcher->drain = timer_new(options->loop, drained, fetcher);
+    timer_start(fetcher->gate, GATE_WAIT_MS);
+    return fetcher;
+}
+
+/* What runs in the pool points to us. */
+static void wait_for_pool(struct fetcher *fetcher)
+{
+    while (fetcher->works > 0) {
+        struct pollfd ready = {.fd = pool_descriptor(fetcher->options.pool), .events = POLLIN};
+        poll(&ready, 1, 10);
+        pool_run_done(fetcher->options.pool);
+    }
+}
+
+void fetcher_free(struct fetcher **fetcher)
+{
+    struct fetcher *gone = TAKE(*fetcher);
+
+    if (!gone)
+        return;
+    gone->is_closing = true;
+    while (!list_is_empty(&gone->waiting))
+        waiting_free(LIST_ITEM(gone->waiting.next, struct waiting_join, link));
+    for (unsigned slot = 0; slot < METRICS_WORKERS_MAX; slot++)
+        worker_link_free(&gone->workers[slot]);
+    flight_free_all(gone);
+    ask_free_all(gone);
+    wait_for_pool(gone);
+    keeper_link_free(&gone->keeper);
+    upstream_free_all(gone);
+    absent_free_all(gone);
+    spool_index_free(&gone->spools);
+    timer_free(&gone->gate);
+    timer_free(&gone->drain);
+    loop_cancel_deferred(gone->options.loop, gone);
+    ledger_reader_free(&gone->reader);
+    mem_free(gone);
+}

@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The life of flights: states, who joins and leaves, the end. The picture is in flight.h. */
+#include "flight.h"
+
+#include "base/alloc.h"
+#include "base/check.h"
+#include "base/map.h"
+#include "config/config.h"
+#include "exchange.h"
+#include "follower.h"
+#include "ipc/metrics.h"
+#include "keeper_link.h"
+#include "net/loop.h"
+#include "role.h"
+#include "spool_index.h"
+#include "take.h"
+#include "upstream.h"
+
+#define PAUSED_KEPT_MS   30000
+#define STORED_KEPT_MS   10000
+#define GO_ON_LEFT_BYTES (64u * 1024 * 1024)
+
+static const char *const state_names[FLIGHT_STATES] = {
+    [FLIGHT_STARTING] = "starting",     [FLIGHT_HASHING] = "hashing",
+    [FLIGHT_REQUESTING] = "requesting", [FLIGHT_STREAMING] = "streaming",
+    [FLIGHT_WAITING] = "waiting",       [FLIGHT_PAUSED] = "paused",
+    [FLIGHT_VERIFYING] = "verifying",   [FLIGHT_STORING] = "storing",
+    [FLIGHT_STORED] = "stored",         [FLIGHT_FAILED] = "failed",
+};
+
+#define TO(state) (1u << FLIGHT_##state)
+static const unsigned moves[FLIGHT_STATES] = {
+    [FLIGHT_STARTING] = TO(HASHING) | TO(REQUESTING) | TO(FAILED),
+    [FLIGHT_HASHING] = TO(REQUESTING) | TO(VERIFYING) | TO(FAILED),
+    [FLIGHT_REQUESTING] =
+        TO(STREAMING) | TO(WAITING) | TO(VERIFYING) | TO(REQUESTING) | TO(PAUSED) | TO(FAILED),
+    [FLIGHT_STREAMING] = TO(VERIFYING) | TO(WAITING) | TO(REQUESTING) | TO(PAUSED) | TO(FAILED),
+    [FLIGHT_WAITING] = TO(REQUESTING) | TO(PAUSED) | TO(FAILED),
+    [FLIGHT_PAUSED] = TO(REQUESTING) | TO(FAILED),
+    [FLIGHT_VERIFYING] = TO(STORING) | TO(REQUESTING) | TO(FAILED),
+    [FLIGHT_STORING] = TO(STORED),
+    [FLIGHT_STORED] = 0,
+    [FLIGHT_FAILED] = TO(STARTING),
+};
+#undef TO
+
+void flight_set_state(struct flight *flight, enum flight_state next)
+{
+    CHECK((moves[flight->state] & (1u << next)) != 0);
+    if (log_is_on(LOG_DEBUG)) {
+        struct log_line line;
+        log_begin(&line, LOG_DEBUG);
+        log_u64(&line, "flight", flight->id);
+        log_end(&line, "%s -> %s", state_names[flight->state], state_names[next]);
+    }
+    flight->state = next;
+}
+
+void flight_log(const struct flight *flight, enum log_level level, const char *text)
+{
+    struct log_line line;
+    char digest[DIGEST_TEXT_SIZE];
+    const struct source *source = flight->source;
+
+    if (!log_is_on(level))
+        return;
+    log_begin(&line, level);
+    log_u64(&line, "flight", flight->id);
+    log_text(&line, "digest", digest_print(&flight->digest, digest));
+    if (source) {
+        log_text(&line, "origin", source->upstream->config->name);
+        log_text(&line, "repo", source->repository);
+    }
+    if (flight->take)
+        log_u64(&line, "bytes", flight->take->bytes);
+    log_end(&line, "%s", text);
+}
+
+static struct slice key_of(const struct digest *digest, uint8_t key[DIGEST_BINARY_MAX])
+{
+    return slice_from(key, digest_encode(digest, key));
+}
+
+/* ---- the end ---- */
+
+static void free_dead(void *arg)
+{
+    struct fetcher *fetcher = arg;
+    while (!list_is_empty(&fetcher->dead_flights)) {
+        struct flight *flight = LIST_ITEM(fetcher->dead_flights.next, struct flight, link);
+        list_remove(&flight->link);
+        timer_free(&flight->timer);
+        timer_free(&flight->announce);
+        mem_free(flight);
+    }
+}
+
+void flight_end(struct flight *flight, bool keep_spool)
+{
+    struct fetcher *fetcher = flight->fetcher;
+    uint8_t key[DIGEST_BINARY_MAX];
+    struct slice name = key_of(&flight->digest, key);
+
+    if (map_find(fetcher->flights, name) == flight)
+        map_remove(fetcher->flights, name);
+    keeper_link_forget(fetcher->keeper, flight);
+    exchange_cancel(&flight->exchange);
+    while (!list_is_empty(&flight->followers)) {
+        struct follower *follower = LIST_ITEM(flight->followers.next, struct follower, link);
+        follower_free(&follower);
+    }
+    while (!list_is_empty(&flight->sources))
+        source_free(LIST_ITEM(flight->sources.next, struct source, link));
+    bool is_kept =
+        keep_spool && flight->take && !flight->take->is_memory && flight->take->bytes > 0;
+    unsigned number = flight->take ? flight->take->number : 0;
+    take_drop(&flight->base, false);
+    take_drop(&flight->take, is_kept || flight->is_stored);
+    if (is_kept && !fetcher->is_closing)
+        spool_index_add(fetcher->spools, &flight->digest, number);
+    timer_stop(flight->timer);
+    timer_stop(flight->announce);
+    fetcher_count_flights(fetcher);
+    list_append(&fetcher->dead_flights, &flight->link);
+    loop_defer(fetcher->options.loop, free_dead, fetcher);
+}
+
+void flight_bury(struct flight *flight)
+{
+    if (flight->take && !take_is_idle(flight->take))
+        return;
+    if (flight->state == FLIGHT_PAUSED)
+        return;
+    if (list_is_empty(&flight->followers)) {
+        flight_end(flight, true);
+        return;
+    }
+    flight_set_state(flight, FLIGHT_STARTING);
+    flight_begin(flight);
+}
+
+void flight_fail(struct flight *flight, const struct error *err, uint64_t retry_after)
+{
+    struct error copy = *err; /* it may be ours */
+
+    flight_set_state(flight, FLIGHT_FAILED);
+    flight_log(flight, LOG_WARN, copy.text);
+    timer_stop(flight->timer);
+    timer_stop(flight->announce);
+    exchange_cancel(&flight->exchange);
+    take_drop(&flight->base, false);
+    while (!list_is_empty(&flight->followers)) {
+        struct follower *follower = LIST_ITEM(flight->followers.next, struct follower, link);
+        follower_fail(&follower, &copy, retry_after);
+    }
+    while (!list_is_empty(&flight->sources))
+        source_free(LIST_ITEM(flight->sources.next, struct source, link));
+    flight->is_strict = false;
+    flight->mismatches = 0;
+    flight->announced = 0;
+    flight_bury(flight);
+}
+
+void flight_on_timer(void *arg)
+{
+    struct flight *flight = arg;
+
+    switch (flight->state) {
+    case FLIGHT_WAITING:
+        flight_request(flight);
+        break;
+    case FLIGHT_PAUSED:
+        if (take_is_idle(flight->take))
+            flight_end(flight, true);
+        else
+            timer_start(flight->timer, PAUSED_KEPT_MS);
+        break;
+    case FLIGHT_STORED:
+        if (list_is_empty(&flight->followers))
+            flight_end(flight, false);
+        else /* they wait for the proof of their sources */
+            timer_start(flight->timer, STORED_KEPT_MS);
+        break;
+    case FLIGHT_STARTING:
+    case FLIGHT_HASHING:
+    case FLIGHT_REQUESTING:
+    case FLIGHT_STREAMING:
+    case FLIGHT_VERIFYING:
+    case FLIGHT_STORING:
+    case FLIGHT_FAILED:
+    case FLIGHT_STATES:
+        break;
+    }
+}
+
+/* ---- joining and leaving ---- */
+
+/* Nobody follows: is it worth going on? */
+static bool is_worth_it(const struct flight *flight)
+{
+    uint64_t bytes = flight->take ? flight->take->queued : 0;
+
+    if (flight->size == UINT64_MAX)
+        return true;
+    return bytes >= flight->size / 4 || flight->size - bytes <= GO_ON_LEFT_BYTES;
+}
+
+static void pause_flight(struct flight *flight)
+{
+    exchange_cancel(&flight->exchange);
+    timer_stop(flight->announce);
+    flight->is_held = false;
+    if (!flight->take) { /* nothing is there to be kept */
+        flight_end(flight, false);
+        return;
+    }
+    flight_set_state(flight, FLIGHT_PAUSED);
+    flight_log(flight, LOG_INFO, "paused: nobody follows");
+    timer_start(flight->timer, PAUSED_KEPT_MS);
+}
+
+static void on_leave(struct follower *follower)
+{
+    struct flight *flight = follower->owner;
+
+    follower_free(&follower);
+    if (!list_is_empty(&flight->followers) || flight->fetcher->is_closing)
+        return;
+    bool is_running = flight->state == FLIGHT_REQUESTING || flight->state == FLIGHT_STREAMING ||
+                      flight->state == FLIGHT_WAITING;
+    if (is_running && !is_worth_it(flight))
+        pause_flight(flight);
+}
+
+static struct flight *flight_new(struct fetcher *fetcher, const struct digest *digest)
+{
+    struct flight *flight = NEW(struct flight);
+    uint8_t key[DIGEST_BINARY_MAX];
+
+    flight->fetcher = fetcher;
+    flight->id = ++fetcher->flights_made;
+    flight->digest = *digest;
+    flight->size = UINT64_MAX;
+    list_init(&flight->sources);
+    list_init(&flight->followers);
+    flight->timer = timer_new(fetcher->options.loop, flight_on_timer, flight);
+    flight->announce = timer_new(fetcher->options.loop, flight_on_announce, flight);
+    map_set(fetcher->flights, key_of(digest, key), flight);
+    metrics_add(METRIC_flights_started, 1);
+    fetcher_count_flights(fetcher);
+    return flight;
+}
+
+void flight_join(struct fetcher *fetcher, struct follower *follower,
+                 const struct message_join *join, struct upstream *upstream)
+{
+    uint8_t key[DIGEST_BINARY_MAX];
+    struct flight *flight = map_find(fetcher->flights, key_of(&join->digest, key));
+    bool is_new = !flight;
+
+    if (is_new)
+        flight = flight_new(fetcher, &join->digest);
+    if (flight->size == UINT64_MAX && join->size != UINT64_MAX) {
+        flight->size = join->size;
+        flight->is_size_sure = true;
+    }
+    if (join->size != UINT64_MAX && flight->size != join->size) {
+        struct error err;
+        error_set(&err, ERR_UPSTREAM, "the blob has not the size its manifest says");
+        follower_fail(&follower, &err, 0);
+        return;
+    }
+    follower->owner = flight;
+    follower->on_leave = on_leave;
+    follower->source = source_get(flight, upstream, join->repository);
+    list_append(&flight->followers, &follower->link);
+    if (is_new) {
+        flight_begin(flight);
+        if (flight->state == FLIGHT_REQUESTING)
+            flight_log(flight, LOG_INFO, "started");
+    } else if (flight->state == FLIGHT_PAUSED) {
+        timer_stop(flight->timer);
+        flight->source = NULL;
+        follower->source->is_spent = false;
+        flight_request(flight);
+    } else {
+        flight_admit(flight, follower);
+    }
+}
+
+/* ---- all of them ---- */
+
+static void end_one(struct slice key, void *value, void *arg)
+{
+    (void)key;
+    (void)arg;
+    flight_end(value, true);
+}
+
+void flight_free_all(struct fetcher *fetcher)
+{
+    map_each(fetcher->flights, end_one, NULL);
+    free_dead(fetcher);
+    map_free(&fetcher->flights);
+}
+
+static void look_storing(struct slice key, void *value, void *arg)
+{
+    const struct flight *flight = value;
+    bool *any = arg;
+    (void)key;
+    if (flight->state == FLIGHT_VERIFYING || flight->state == FLIGHT_STORING)
+        *any = true;
+}
+
+bool flight_any_storing(struct fetcher *fetcher)
+{
+    bool any = false;
+    map_each(fetcher->flights, look_storing, &any);
+    return any;
+}

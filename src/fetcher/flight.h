@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A flight: one shared download of one blob. It has sources (who may give the bytes), followers
+ * (who wait for them, each belonging to a source), and a take (where they are written).
+ *
+ *   STARTING ──> HASHING ──────────────┐ whole
+ *      │            │ a part           v
+ *      └──────> REQUESTING ─> STREAMING ─> VERIFYING ─> STORING ─> STORED ─> gone
+ *                  ^   │ cut, 5xx  │ cut       │ wrong
+ *                  │   v           v           │
+ *                  └─ WAITING <────┴───────────┘        nobody follows: PAUSED ─> REQUESTING
+ *
+ *   anything before STORING ──> FAILED ──> gone, or STARTING when somebody asked meanwhile
+ *
+ * Its end for followers is VERIFIED (from VERIFYING to STORING); storing is our own affair.
+ */
+#ifndef FLIGHT_H
+#define FLIGHT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "ipc/message.h"
+#include "oci/digest.h"
+#include "retry.h"
+
+struct exchange;
+struct fetch;
+struct fetcher;
+struct follower;
+struct take;
+struct timer;
+struct upstream;
+struct worker_link;
+
+enum flight_state {
+    FLIGHT_STARTING,
+    FLIGHT_HASHING,    /* a spool of before is read */
+    FLIGHT_REQUESTING, /* no head yet */
+    FLIGHT_STREAMING,
+    FLIGHT_WAITING, /* for the next try */
+    FLIGHT_PAUSED,  /* nobody follows; the spool is kept */
+    FLIGHT_VERIFYING,
+    FLIGHT_STORING,
+    FLIGHT_STORED, /* or not to be stored; stays a while for those who ask late */
+    FLIGHT_FAILED, /* its take has work in the pool */
+    FLIGHT_STATES,
+};
+
+enum source_state {
+    SOURCE_UNPROVEN,
+    SOURCE_PROVING, /* HEAD is on its way */
+    SOURCE_PROVEN,  /* the upstream has the blob in that repository */
+};
+
+struct source {
+    struct list link; /* of the flight */
+    struct flight *flight;
+    struct upstream *upstream;
+    char *repository;
+    enum source_state state;
+    bool is_spent;  /* all its tries failed */
+    bool is_linked; /* the keeper was told */
+    struct fetch *proof;
+};
+
+struct flight {
+    struct list link; /* of the dead ones */
+    struct fetcher *fetcher;
+    uint64_t id;
+    struct digest digest;
+    enum flight_state state;
+    struct list sources;
+    struct list followers;
+    struct take *take;   /* being written, or whole */
+    struct take *base;   /* an older one that followers still read; NULL when none does */
+    uint64_t base_until; /* as far as they were told of it */
+    unsigned attempt;    /* of the next take */
+    uint64_t size;       /* UINT64_MAX: unknown */
+    bool is_size_sure;   /* a manifest says so, not the upstream's head */
+    bool is_strict;      /* a take was wrong: nothing leaves before verification */
+    bool is_stored;      /* under its final name */
+    unsigned mismatches;
+    struct source *source; /* the one being asked */
+    size_t url;
+    struct retry retry;
+    struct exchange *exchange;
+    uint64_t requested_at; /* offset of this request */
+    bool is_held;          /* the exchange is paused */
+    struct error refusal;  /* why we ended the exchange ourselves */
+    bool is_refusal_final; /* for the whole flight */
+    uint64_t announced;    /* bytes followers were told of */
+    struct monotime announced_at;
+    struct timer *announce; /* the rest of the 5 ms */
+    struct timer *timer;    /* of the state */
+};
+
+/* ---- flight.c: life ---- */
+/* The follower joins the flight of that digest, which is started if there is none. */
+void flight_join(struct fetcher *fetcher, struct follower *follower,
+                 const struct message_join *join, struct upstream *upstream);
+void flight_free_all(struct fetcher *fetcher);
+/* Is one between its last byte and the keeper's answer? */
+bool flight_any_storing(struct fetcher *fetcher);
+void flight_set_state(struct flight *flight, enum flight_state next);
+void flight_log(const struct flight *flight, enum log_level level, const char *text);
+/* All followers are told; the flight ends. */
+void flight_fail(struct flight *flight, const struct error *err, uint64_t retry_after);
+/* The take of a failed flight is idle. */
+void flight_bury(struct flight *flight);
+void flight_end(struct flight *flight, bool keep_spool);
+
+/* ---- flight_followers.c: what followers are told ---- */
+void flight_admit(struct flight *flight, struct follower *follower);
+void flight_admit_all(struct flight *flight);
+void flight_grew(struct flight *flight);
+void flight_on_announce(void *arg);
+/* The new take is compared: move those who read the base. */
+void flight_hand_over(struct flight *flight);
+void flight_tell_verified(struct flight *flight);
+
+/* ---- flight_download.c: bytes ---- */
+void flight_begin(struct flight *flight);
+void flight_request(struct flight *flight);
+void flight_on_timer(void *arg);
+
+/* ---- flight_take.c: spools and storing ---- */
+/* ERR_NOT_FOUND: there is no spool of before. */
+int flight_adopt_take(struct flight *flight, struct error *err);
+int flight_open_take(struct flight *flight, bool is_private, struct error *err);
+/* The next byte is the first again. */
+void flight_start_over(struct flight *flight);
+void flight_verified(struct flight *flight);
+
+/* ---- source.c ---- */
+struct source *source_get(struct flight *flight, struct upstream *upstream,
+                          struct slice repository);
+struct source *source_next(struct flight *flight); /* to be asked; NULL: all are spent */
+/* HEAD; followers of the source are admitted or refused. */
+void source_prove(struct source *source);
+/* Its upstream refuses: followers are told, the source goes. */
+void source_remove(struct source *source, const struct error *err);
+/* Tell the keeper that the blob is visible there. */
+void source_link(struct source *source);
+void source_free(struct source *source);
+void source_print_blob_path(struct slice repository, const struct digest *digest, char *out,
+                            size_t size);
+
+#endif

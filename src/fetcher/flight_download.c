@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The bytes of a flight: asked for, resumed by Range, asked for again elsewhere. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/text.h"
+#include "config/config.h"
+#include "exchange.h"
+#include "flight.h"
+#include "follower.h"
+#include "ipc/metrics.h"
+#include "net/loop.h"
+#include "role.h"
+#include "take.h"
+#include "upstream.h"
+
+#define PROGRESS_BYTES (64u * 1024)
+
+/* ---- the head ---- */
+
+/* "bytes 100-199/200": false when it is not exactly what follows our bytes. */
+static bool is_right_range(const struct flight *flight, struct slice headers, uint64_t *out_total)
+{
+    struct slice value;
+    struct slice first;
+    struct slice last;
+    uint64_t start = 0;
+    uint64_t end = 0;
+    struct error err;
+
+    if (!transfer_header(headers, "Content-Range", &value) || !slice_starts_with(value, "bytes "))
+        return false;
+    value = slice_skip(value, strlen("bytes "));
+    if (!slice_split(&value, '-', &first) || !slice_split(&value, '/', &last))
+        return false;
+    if (text_parse_u64(first, &start, &err) != 0 || text_parse_u64(last, &end, &err) != 0 ||
+        text_parse_u64(value, out_total, &err) != 0)
+        return false;
+    return start == flight->requested_at && end >= start && end + 1 == *out_total;
+}
+
+static bool refuse(struct flight *flight, bool is_final, enum error_kind kind, const char *text)
+{
+    error_set(&flight->refusal, kind, "%s", text);
+    flight->is_refusal_final = is_final;
+    return false;
+}
+
+/* How long is the whole, by this head? UINT64_MAX: it does not say. */
+static bool read_total(struct flight *flight, const struct exchange_answer *answer,
+                       uint64_t *out_total)
+{
+    *out_total = answer->content_length;
+    if (answer->status == 200) {
+        if (flight->requested_at > 0) {
+            flight_log(flight, LOG_INFO, "the upstream starts over");
+            flight_start_over(flight);
+            flight->requested_at = 0;
+        }
+        return true;
+    }
+    if (flight->requested_at > 0 && is_right_range(flight, answer->headers, out_total) &&
+        (flight->size == UINT64_MAX || flight->size == *out_total) &&
+        (flight->take->is_private || !answer->with_credentials))
+        return true;
+    flight_start_over(flight);
+    return refuse(flight, false, ERR_UPSTREAM, "the upstream's range is not the one asked for");
+}
+
+static bool on_head(const struct exchange_answer *answer, void *arg)
+{
+    struct flight *flight = arg;
+    uint64_t total = UINT64_MAX;
+
+    if (!read_total(flight, answer, &total))
+        return false;
+    if (total != UINT64_MAX && flight->size != UINT64_MAX && total != flight->size)
+        return refuse(flight, false, ERR_UPSTREAM, "the upstream's blob has another size");
+    if (total != UINT64_MAX && total > flight->fetcher->options.config->storage.blob_max)
+        return refuse(flight, true, ERR_TOO_LARGE, "the blob is over storage.blob_max");
+    if (flight->size == UINT64_MAX)
+        flight->size = total;
+    if (!flight->take) {
+        struct error err;
+        if (flight_open_take(flight, answer->with_credentials, &err) != 0)
+            return refuse(flight, true, err.kind, err.text);
+    } else if (flight->requested_at > 0) {
+        metrics_add(METRIC_flights_resumed, 1);
+        flight_log(flight, LOG_INFO, "resumed");
+    }
+    flight->source->state = SOURCE_PROVEN;
+    flight_set_state(flight, FLIGHT_STREAMING);
+    flight_admit_all(flight);
+    return true;
+}
+
+/* ---- the body ---- */
+
+static enum transfer_want on_data(struct slice bytes, void *arg)
+{
+    struct flight *flight = arg;
+    struct take *take = flight->take;
+    uint64_t limit = flight->size;
+
+    if (limit == UINT64_MAX)
+        limit = flight->fetcher->options.config->storage.blob_max;
+    if (take->queued + bytes.length > limit) {
+        refuse(flight, false, ERR_UPSTREAM, "the upstream's blob is longer than it may be");
+        return TRANSFER_ABORT;
+    }
+    if (!take_write(take, bytes)) {
+        flight->is_held = true;
+        return TRANSFER_PAUSE;
+    }
+    if (take->queued - flight->requested_at >= PROGRESS_BYTES)
+        retry_progress(&flight->retry);
+    return TRANSFER_CONTINUE;
+}
+
+/* ---- failures ---- */
+
+/* Who is asked next, when this source has nothing more to give. */
+static void spend_source(struct flight *flight, const struct error *err, uint64_t retry_after)
+{
+    if (flight->source)
+        flight->source->is_spent = true;
+    flight->source = NULL;
+    if (source_next(flight))
+        flight_request(flight);
+    else
+        flight_fail(flight, err, retry_after);
+}
+
+static void on_failure(struct flight *flight, const struct exchange_end *end)
+{
+    uint64_t delay_ms = 0;
+
+    if (end->err.kind == ERR_CONFLICT) /* 416: what we have is not the beginning of that */
+        flight_start_over(flight);
+    if (end->is_final && flight->source) {
+        source_remove(flight->source, &end->err);
+        spend_source(flight, &end->err, end->retry_after);
+        return;
+    }
+    if (end->err.kind == ERR_BUSY || !flight->source ||
+        !retry_next(&flight->retry, &flight->url, &delay_ms)) {
+        spend_source(flight, &end->err, end->retry_after);
+        return;
+    }
+    flight_log(flight, LOG_WARN, end->err.text);
+    flight_set_state(flight, FLIGHT_WAITING);
+    timer_start(flight->timer, delay_ms);
+}
+
+static void on_whole(struct flight *flight)
+{
+    if (flight->size == UINT64_MAX)
+        flight->size = flight->take->queued;
+    flight_set_state(flight, FLIGHT_VERIFYING);
+    take_finish(flight->take);
+}
+
+static void on_done(const struct exchange_end *end, void *arg)
+{
+    struct flight *flight = arg;
+    struct exchange_end outcome = *end;
+
+    flight->exchange = NULL;
+    flight->is_held = false;
+    if (flight->refusal.kind != ERR_NONE) {
+        outcome = (struct exchange_end){.err = flight->refusal};
+        flight->refusal.kind = ERR_NONE;
+        if (flight->is_refusal_final) {
+            flight_fail(flight, &outcome.err, 0);
+            return;
+        }
+    } else if (end->err.kind == ERR_NONE) {
+        if (flight->size == UINT64_MAX || flight->take->queued == flight->size) {
+            on_whole(flight);
+            return;
+        }
+        error_set(&outcome.err, ERR_UPSTREAM, "the upstream's blob is shorter than it says");
+    }
+    on_failure(flight, &outcome);
+}
+
+static const struct exchange_handler flight_exchange = {
+    .on_head = on_head,
+    .on_data = on_data,
+    .on_done = on_done,
+};
+
+/* ---- asking ---- */
+
+void flight_request(struct flight *flight)
+{
+    char path[512];
+    struct source *next = source_next(flight);
+
+    CHECK(!flight->exchange);
+    if (!next) {
+        struct error err;
+        error_set(&err, ERR_UPSTREAM, "no upstream is left to ask");
+        flight_fail(flight, &err, 0);
+        return;
+    }
+    if (next != flight->source) {
+        flight->source = next;
+        flight->url = 0;
+        retry_init(&flight->retry, flight->fetcher->options.config->fetch.retries,
+                   next->upstream->url_count);
+    }
+    flight->requested_at = flight->take ? flight->take->queued : 0;
+    flight->refusal.kind = ERR_NONE;
+    flight_set_state(flight, FLIGHT_REQUESTING);
+    if (flight->size != UINT64_MAX && flight->requested_at > 0 &&
+        flight->requested_at == flight->size) {
+        on_whole(flight);
+        return;
+    }
+    source_print_blob_path(slice_of(next->repository), &flight->digest, path, sizeof(path));
+    struct exchange_request request = {
+        .upstream = next->upstream,
+        .first_url = flight->url,
+        .method = TRANSFER_GET,
+        .repository = slice_of(next->repository),
+        .path = path,
+        .range_start = flight->requested_at,
+    };
+    flight->exchange = exchange_start(&request, &flight_exchange, flight);
+}
+
+void flight_begin(struct flight *flight)
+{
+    struct error err;
+
+    CHECK(flight->state == FLIGHT_STARTING);
+    if (!flight->take && flight_adopt_take(flight, &err) == 0)
+        flight_set_state(flight, FLIGHT_HASHING);
+    else
+        flight_request(flight);
+}

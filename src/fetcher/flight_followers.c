@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the followers of a flight are told, and when: OPEN once their source is proven and there is
+ * a spool, GREW as a level, TAKEN when the spool was started over, VERIFIED at last.
+ *
+ * While a base is there, those who read it are told nothing but TAKEN, and nobody new is admitted:
+ * all followers read one take.
+ */
+#include "base/check.h"
+#include "config/config.h"
+#include "flight.h"
+#include "follower.h"
+#include "net/loop.h"
+#include "role.h"
+#include "take.h"
+#include "upstream.h"
+
+#define ANNOUNCE_BYTES (256u * 1024)
+#define ANNOUNCE_MS    5
+
+static bool is_verified(const struct flight *flight)
+{
+    return flight->state == FLIGHT_STORING || flight->state == FLIGHT_STORED;
+}
+
+/* May there be something to read? Not while requesting from the start, nor after a failure. */
+static bool has_spool(const struct flight *flight)
+{
+    bool has_head = flight->state == FLIGHT_STREAMING || flight->state == FLIGHT_VERIFYING ||
+                    is_verified(flight);
+    if (flight->size == UINT64_MAX && !has_head)
+        return false;
+    return flight->take && !flight->base && flight->state != FLIGHT_FAILED &&
+           flight->state != FLIGHT_HASHING;
+}
+
+static void tell_verified(struct flight *flight, struct follower *follower)
+{
+    struct message_verified verified = {.request = follower->request, .size = flight->size};
+    follower_send(follower, MESSAGE_VERIFIED, &verified, -1);
+    follower_free(&follower);
+}
+
+static void open_follower(struct flight *flight, struct follower *follower)
+{
+    struct message_open message = {
+        .request = follower->request,
+        .size = flight->size,
+        .bytes = flight->take->bytes,
+        .is_strict = flight->is_strict || follower->source->upstream->config->is_strict,
+    };
+    follower_send(follower, MESSAGE_OPEN, &message, flight->take->read_fd);
+    follower->is_open = true;
+    if (flight->announced < flight->take->bytes)
+        flight->announced = flight->take->bytes;
+    if (is_verified(flight))
+        tell_verified(flight, follower);
+}
+
+void flight_admit(struct flight *flight, struct follower *follower)
+{
+    if (follower->is_open || !has_spool(flight))
+        return;
+    /* Public is public: what was brought without credentials needs no proof. */
+    if (flight->take->is_private && follower->source->state != SOURCE_PROVEN) {
+        source_prove(follower->source);
+        return;
+    }
+    open_follower(flight, follower);
+}
+
+void flight_admit_all(struct flight *flight)
+{
+    LIST_EACH (link, &flight->followers) {
+        flight_admit(flight, LIST_ITEM(link, struct follower, link));
+    }
+}
+
+static void announce(struct flight *flight)
+{
+    flight->announced = flight->take->bytes;
+    flight->announced_at = clock_mono();
+    timer_stop(flight->announce);
+    LIST_EACH (link, &flight->followers) {
+        struct follower *follower = LIST_ITEM(link, struct follower, link);
+        struct message_grew grew = {.request = follower->request, .bytes = flight->announced};
+        if (follower->is_open)
+            follower_send(follower, MESSAGE_GREW, &grew, -1);
+    }
+}
+
+void flight_grew(struct flight *flight)
+{
+    if (flight->base || !flight->take || flight->take->bytes <= flight->announced)
+        return;
+    uint64_t waited_ms = monotime_since(clock_mono(), flight->announced_at);
+    bool is_whole = flight->take->bytes == flight->size;
+    if (is_whole || flight->take->bytes - flight->announced >= ANNOUNCE_BYTES ||
+        waited_ms >= ANNOUNCE_MS)
+        announce(flight);
+    else if (!timer_is_running(flight->announce))
+        timer_start(flight->announce, ANNOUNCE_MS - waited_ms);
+}
+
+void flight_on_announce(void *arg)
+{
+    struct flight *flight = arg;
+    if (!flight->base && flight->take && flight->take->bytes > flight->announced)
+        announce(flight);
+}
+
+void flight_hand_over(struct flight *flight)
+{
+    struct take *take = flight->take;
+
+    CHECK(flight->base && take);
+    uint64_t same_until = flight->base_until < take->bytes ? flight->base_until : take->bytes;
+    if (take->base.is_different)
+        same_until = take->base.same_until;
+    take_drop(&flight->base, false);
+    flight->announced = take->bytes;
+    LIST_EACH (link, &flight->followers) {
+        struct follower *follower = LIST_ITEM(link, struct follower, link);
+        if (!follower->is_open)
+            continue;
+        struct message_taken taken = {
+            .request = follower->request,
+            .same_until = same_until,
+            .size = flight->size,
+            .bytes = take->bytes,
+        };
+        follower_send(follower, MESSAGE_TAKEN, &taken, take->read_fd);
+    }
+    flight_log(flight, LOG_INFO, "followers moved to a new take");
+    flight_admit_all(flight);
+}
+
+void flight_tell_verified(struct flight *flight)
+{
+    LIST_EACH (link, &flight->followers) {
+        struct follower *follower = LIST_ITEM(link, struct follower, link);
+        if (follower->is_open)
+            tell_verified(flight, follower);
+        else
+            flight_admit(flight, follower);
+    }
+}

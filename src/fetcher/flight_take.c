@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The spools of a flight: opened, resumed, started over, verified, and handed to the keeper. */
+#include "base/check.h"
+#include "config/config.h"
+#include "exchange.h"
+#include "flight.h"
+#include "follower.h"
+#include "ipc/metrics.h"
+#include "keeper_link.h"
+#include "net/loop.h"
+#include "role.h"
+#include "spool_index.h"
+#include "store/store.h"
+#include "take.h"
+#include "upstream.h"
+
+#define RESERVE_BYTES  (64u * 1024 * 1024)
+#define STORED_KEPT_MS 10000
+
+static const struct take_handler flight_take_handler;
+
+static struct take_options options_of(struct flight *flight, unsigned number)
+{
+    return (struct take_options){
+        .digest = &flight->digest,
+        .number = number,
+        .is_private = take_number_is_private(number),
+        .handler = &flight_take_handler,
+        .arg = flight,
+    };
+}
+
+int flight_adopt_take(struct flight *flight, struct error *err)
+{
+    unsigned number = 0;
+
+    if (!spool_index_take(flight->fetcher->spools, &flight->digest, &number))
+        return error_set(err, ERR_NOT_FOUND, "no spool");
+    struct take_options options = options_of(flight, number);
+    flight->attempt = take_number_attempt(number) + 1;
+    return take_adopt(flight->fetcher, &options, &flight->take, err);
+}
+
+/* With a full disk: bytes of memory for this spool, 0 when the disk has room. ERR_NO_SPACE. */
+static int reserve_memory(struct flight *flight, uint64_t *out_memory, struct error *err)
+{
+    const struct fetcher *fetcher = flight->fetcher;
+    uint64_t size = flight->size == UINT64_MAX ? 0 : flight->size;
+    uint64_t available = 0;
+    uint64_t total = 0;
+
+    *out_memory = 0;
+    if (store_space(fetcher->options.store, &available, &total, err) != 0)
+        return -(int)err->kind;
+    if (available >= RESERVE_BYTES && available - RESERVE_BYTES >= size)
+        return 0;
+    uint64_t limit = fetcher->options.config->storage.memory_limit;
+    if (flight->size == UINT64_MAX || size + 1 > limit - fetcher->memory_used)
+        return error_set(err, ERR_NO_SPACE, "the disk is full, and memory for pass-through too");
+    *out_memory = size + 1;
+    return 0;
+}
+
+int flight_open_take(struct flight *flight, bool is_private, struct error *err)
+{
+    struct take_options options = options_of(flight, take_number(flight->attempt, is_private));
+    int rc = reserve_memory(flight, &options.memory, err);
+
+    if (rc != 0)
+        return rc;
+    flight->attempt++;
+    rc = take_create(flight->fetcher, &options, &flight->take, err);
+    if (rc == -(int)ERR_CONFLICT) { /* left by somebody nobody knows of */
+        char name[STORE_NAME_SIZE];
+        store_spool_name(&flight->digest, options.number, name);
+        store_file_remove(flight->fetcher->options.store, PLACE_SPOOL, name, err);
+        rc = take_create(flight->fetcher, &options, &flight->take, err);
+    }
+    if (rc == 0 && flight->base)
+        rc = take_compare(flight->take, flight->base, flight->base_until, err);
+    return rc;
+}
+
+static bool is_read(const struct flight *flight)
+{
+    LIST_EACH (link, &flight->followers) {
+        if (LIST_ITEM(link, const struct follower, link)->is_open)
+            return true;
+    }
+    return false;
+}
+
+void flight_start_over(struct flight *flight)
+{
+    if (!flight->take)
+        return;
+    if (!flight->is_size_sure)
+        flight->size = UINT64_MAX;
+    if (flight->base || !is_read(flight)) {
+        take_drop(&flight->take, false); /* nobody was told of it */
+        return;
+    }
+    flight->base = flight->take;
+    flight->base_until = flight->announced;
+    flight->take = NULL;
+    timer_stop(flight->announce);
+}
+
+/* ---- what takes tell ---- */
+
+static void on_written(void *arg)
+{
+    struct flight *flight = arg;
+
+    if (flight->state == FLIGHT_FAILED || flight->state == FLIGHT_PAUSED) {
+        flight_bury(flight);
+        return;
+    }
+    if (!flight->take || flight->take->bytes == 0)
+        return;
+    if (flight->is_held && flight->exchange) {
+        flight->is_held = false;
+        exchange_resume(flight->exchange);
+    }
+    if (flight->base && !flight->is_strict && take_is_compared(flight->take))
+        flight_hand_over(flight);
+    flight_grew(flight);
+}
+
+static void on_wrong(struct flight *flight)
+{
+    struct error err;
+    const struct upstream *upstream = flight->source ? flight->source->upstream : NULL;
+    size_t tries = upstream && upstream->url_count > 2 ? upstream->url_count : 2;
+
+    metrics_add(METRIC_digest_mismatches, 1);
+    flight_log(flight, LOG_WARN, "the bytes are not what the digest says");
+    flight->is_strict = true;
+    flight->mismatches++;
+    flight_start_over(flight);
+    if (flight->mismatches >= tries) {
+        error_set(&err, ERR_DIGEST_MISMATCH, "the upstream's bytes are not what the digest says");
+        flight_fail(flight, &err, 0);
+        return;
+    }
+    flight->url++;
+    flight_request(flight);
+}
+
+static void on_hashed(bool is_right, void *arg)
+{
+    struct flight *flight = arg;
+
+    if (flight->state == FLIGHT_FAILED)
+        flight_bury(flight);
+    else if (is_right)
+        flight_verified(flight);
+    else
+        on_wrong(flight);
+}
+
+static void on_adopted(bool is_right, void *arg)
+{
+    struct flight *flight = arg;
+    struct take *take = flight->take;
+
+    if (flight->state != FLIGHT_HASHING) {
+        flight_bury(flight);
+        return;
+    }
+    if (is_right) {
+        flight->size = take->bytes;
+        flight_set_state(flight, FLIGHT_VERIFYING);
+        flight_verified(flight);
+        return;
+    }
+    if (flight->size != UINT64_MAX && take->bytes >= flight->size)
+        flight_start_over(flight);
+    else
+        flight_log(flight, LOG_INFO, "carrying on a spool of before");
+    flight_request(flight);
+    if (flight->take && !flight->take->is_private)
+        flight_admit_all(flight);
+}
+
+/* ---- storing ---- */
+
+static void on_stored(const struct error *err, void *arg)
+{
+    struct flight *flight = arg;
+
+    flight->is_stored = err == NULL;
+    flight_set_state(flight, FLIGHT_STORED);
+    flight_log(flight, LOG_INFO, err ? "verified, but not stored" : "stored");
+    timer_start(flight->timer, STORED_KEPT_MS);
+    fetcher_check_drained(flight->fetcher);
+}
+
+static struct source *first_proven(struct flight *flight)
+{
+    LIST_EACH (link, &flight->sources) {
+        struct source *source = LIST_ITEM(link, struct source, link);
+        if (source->state == SOURCE_PROVEN && !source->is_linked)
+            return source;
+    }
+    return NULL;
+}
+
+static void on_synced(const struct error *err, void *arg)
+{
+    struct flight *flight = arg;
+    const struct take *take = flight->take;
+
+    if (err) {
+        flight_log(flight, LOG_ERROR, err->text);
+        on_stored(err, flight);
+        return;
+    }
+    struct message_blob_stored message = {
+        .place = PLACE_SPOOL,
+        .file = slice_of(take->name),
+        .inode = take->inode,
+        .digest = flight->digest,
+        .size = flight->size,
+        .is_public = !take->is_private,
+    };
+    struct source *source = first_proven(flight);
+    if (source) {
+        source->is_linked = true;
+        message.origin = slice_of(source->upstream->config->name);
+        message.repository = slice_of(source->repository);
+    }
+    keeper_link_send(flight->fetcher->keeper, MESSAGE_BLOB_STORED, &message, on_stored, flight);
+    while (take->is_private && (source = first_proven(flight)))
+        source_link(source);
+}
+
+void flight_verified(struct flight *flight)
+{
+    if (flight->base)
+        flight_hand_over(flight);
+    flight_set_state(flight, FLIGHT_STORING);
+    flight_log(flight, LOG_INFO, "verified");
+    timer_stop(flight->announce);
+    flight_tell_verified(flight);
+    if (flight->take->is_memory) {
+        flight_set_state(flight, FLIGHT_STORED);
+        timer_start(flight->timer, STORED_KEPT_MS);
+        return;
+    }
+    take_sync(flight->take);
+}
+
+static void on_take_failed(const struct error *err, void *arg)
+{
+    struct flight *flight = arg;
+    struct error copy = *err;
+
+    if (flight->state == FLIGHT_FAILED) {
+        flight_bury(flight);
+        return;
+    }
+    take_drop(&flight->take, false);
+    flight_fail(flight, &copy, 0);
+}
+
+static const struct take_handler flight_take_handler = {
+    .on_written = on_written,
+    .on_hashed = on_hashed,
+    .on_adopted = on_adopted,
+    .on_synced = on_synced,
+    .on_failed = on_take_failed,
+};

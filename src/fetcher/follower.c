@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See follower.h. */
+#include "follower.h"
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "base/map.h"
+#include "ipc/channel.h"
+
+static struct slice key_of(const uint64_t *request)
+{
+    return slice_from(request, sizeof(*request));
+}
+
+struct follower *follower_new(struct worker_link *worker, uint64_t request)
+{
+    if (map_find(worker->followers, key_of(&request)))
+        return NULL;
+    struct follower *follower = NEW(struct follower);
+    list_init(&follower->link);
+    follower->worker = worker;
+    follower->request = request;
+    map_set(worker->followers, key_of(&request), follower);
+    return follower;
+}
+
+void follower_free(struct follower **follower)
+{
+    struct follower *gone = TAKE(*follower);
+
+    list_remove(&gone->link);
+    map_remove(gone->worker->followers, key_of(&gone->request));
+    mem_free(gone);
+}
+
+void follower_send(struct follower *follower, enum message_type type, const void *message, int fd)
+{
+    channel_send(follower->worker->channel, type, message, fd);
+}
+
+void follower_fail(struct follower **follower, const struct error *err, uint64_t retry_after)
+{
+    struct message_failed failed = {
+        .request = (*follower)->request,
+        .kind = (uint64_t)err->kind,
+        .text = slice_of(err->text),
+        .retry_after = retry_after,
+    };
+    follower_send(*follower, MESSAGE_FAILED, &failed, -1);
+    follower_free(follower);
+}
+
+void follower_here(struct follower **follower)
+{
+    struct message_here here = {.request = (*follower)->request};
+    follower_send(*follower, MESSAGE_HERE, &here, -1);
+    follower_free(follower);
+}
+
+void worker_link_refuse(struct worker_link *worker, uint64_t request, const struct error *err)
+{
+    struct message_failed failed = {
+        .request = request,
+        .kind = (uint64_t)err->kind,
+        .text = slice_of(err->text),
+    };
+    channel_send(worker->channel, MESSAGE_FAILED, &failed, -1);
+}
+
+void worker_link_leave(struct worker_link *worker, uint64_t request)
+{
+    struct follower *follower = map_find(worker->followers, key_of(&request));
+    if (follower)
+        follower->on_leave(follower);
+}
+
+static void leave_one(struct slice key, void *value, void *arg)
+{
+    struct follower *follower = value;
+    (void)key;
+    (void)arg;
+    follower->on_leave(follower);
+}
+
+void worker_link_free(struct worker_link **worker)
+{
+    struct worker_link *gone = TAKE(*worker);
+
+    if (!gone)
+        return;
+    map_each(gone->followers, leave_one, NULL);
+    map_free(&gone->followers);
+    channel_free(&gone->channel);
+    mem_free(gone);
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who waits for an answer: one request of one worker's channel. It belongs to a flight or to an ask
+ * (its list), and is known to its worker by its number. */
+#ifndef FOLLOWER_H
+#define FOLLOWER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "ipc/message.h"
+
+struct channel;
+struct error;
+struct fetcher;
+struct follower;
+struct map;
+struct source;
+
+struct worker_link { /* one incarnation of a worker */
+    struct fetcher *fetcher;
+    unsigned slot;
+    struct channel *channel;
+    struct map *followers; /* request number → struct follower */
+};
+
+struct follower {
+    struct list link; /* of what it follows */
+    struct worker_link *worker;
+    uint64_t request;
+    /* The worker went away, or wants no more: free it, after taking it out of what it follows. */
+    void (*on_leave)(struct follower *follower);
+    void *owner; /* the flight or ask */
+    /* Flights only: */
+    struct source *source;
+    bool is_open; /* OPEN was sent: it knows the spool */
+};
+
+/* NULL when the number is in use: a worker that is wrong about itself. */
+struct follower *follower_new(struct worker_link *worker, uint64_t request);
+void follower_free(struct follower **follower);
+void follower_send(struct follower *follower, enum message_type type, const void *message, int fd);
+/* The last word; the follower is freed. */
+void follower_fail(struct follower **follower, const struct error *err, uint64_t retry_after);
+void follower_here(struct follower **follower);
+
+struct worker_link *worker_link_new(struct fetcher *fetcher, unsigned slot, int *fd);
+/* Its followers leave. */
+void worker_link_free(struct worker_link **worker);
+/* A request that was refused before it became a follower. */
+void worker_link_refuse(struct worker_link *worker, uint64_t request, const struct error *err);
+void worker_link_leave(struct worker_link *worker, uint64_t request);
+
+#endif

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The fetcher's own state, as its modules see it. */
+#ifndef ROLE_H
+#define ROLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "base/pool.h"
+#include "fetcher/fetcher.h"
+#include "ipc/metrics.h"
+
+struct keeper_link;
+struct map;
+struct spool_index;
+struct timer;
+struct worker_link;
+
+struct fetcher {
+    struct fetcher_options options;
+    struct ledger_reader *reader;
+    struct keeper_link *keeper;
+    struct map *upstreams;    /* name → struct upstream, made when first asked */
+    struct map *flights;      /* binary digest → struct flight */
+    struct map *asks;         /* key → struct ask */
+    struct list all_asks;     /* those too that nobody can join any more */
+    struct list dead_flights; /* freed after this turn */
+    struct map *absent;       /* tags an upstream lacks: key → struct absence */
+    struct spool_index *spools;
+    struct worker_link *workers[METRICS_WORKERS_MAX];
+    struct list waiting; /* joins that came before the gate opened */
+    struct timer *gate;  /* opens it without a keeper */
+    bool is_open;        /* the predecessor's work is in the ledger */
+    struct timer *drain;
+    bool is_draining;
+    bool is_closing;      /* fetcher_free runs: nothing new */
+    size_t works;         /* in the pool */
+    uint64_t memory_used; /* by spools in memory */
+    uint64_t flights_made;
+};
+
+/* Work in the pool, counted so that fetcher_free can wait for it. The first thing `done` does is
+ * fetcher_work_ended. */
+void fetcher_submit(struct fetcher *fetcher, struct pool_work *work);
+void fetcher_work_ended(struct fetcher *fetcher);
+/* Something of what a drain waits for is over. */
+void fetcher_check_drained(struct fetcher *fetcher);
+/* The gauge of what runs. */
+void fetcher_count_flights(struct fetcher *fetcher);
+
+#endif

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who may give a flight its bytes, and whose followers may see them: flight.h. */
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "config/config.h"
+#include "fetch.h"
+#include "flight.h"
+#include "follower.h"
+#include "keeper_link.h"
+#include "role.h"
+#include "upstream.h"
+
+void source_print_blob_path(struct slice repository, const struct digest *digest, char *out,
+                            size_t size)
+{
+    char text[DIGEST_TEXT_SIZE];
+    snprintf(out, size, "/v2/%.*s/blobs/%s", SLICE_PRINT(repository), digest_print(digest, text));
+}
+
+struct source *source_get(struct flight *flight, struct upstream *upstream, struct slice repository)
+{
+    LIST_EACH (link, &flight->sources) {
+        struct source *source = LIST_ITEM(link, struct source, link);
+        if (source->upstream == upstream && slice_equal(slice_of(source->repository), repository))
+            return source;
+    }
+    struct source *source = NEW(struct source);
+    source->flight = flight;
+    source->upstream = upstream;
+    source->repository = slice_dup(repository);
+    list_append(&flight->sources, &source->link);
+    return source;
+}
+
+struct source *source_next(struct flight *flight)
+{
+    LIST_EACH (link, &flight->sources) {
+        struct source *source = LIST_ITEM(link, struct source, link);
+        if (!source->is_spent)
+            return source;
+    }
+    return NULL;
+}
+
+void source_free(struct source *source)
+{
+    if (source->flight->source == source)
+        source->flight->source = NULL;
+    fetch_cancel(&source->proof);
+    list_remove(&source->link);
+    mem_free(source->repository);
+    mem_free(source);
+}
+
+static void tell_followers(struct source *source, const struct error *err, uint64_t retry_after)
+{
+    LIST_EACH (link, &source->flight->followers) {
+        struct follower *follower = LIST_ITEM(link, struct follower, link);
+        if (follower->source == source)
+            follower_fail(&follower, err, retry_after);
+    }
+}
+
+void source_remove(struct source *source, const struct error *err)
+{
+    tell_followers(source, err, 0);
+    source_free(source);
+}
+
+void source_link(struct source *source)
+{
+    struct flight *flight = source->flight;
+
+    if (source->is_linked)
+        return;
+    source->is_linked = true;
+    struct message_link message = {
+        .digest = flight->digest,
+        .origin = slice_of(source->upstream->config->name),
+        .repository = slice_of(source->repository),
+    };
+    keeper_link_send(flight->fetcher->keeper, MESSAGE_LINK, &message, NULL, NULL);
+}
+
+static void on_proof(const struct fetch_result *result, void *arg)
+{
+    struct source *source = arg;
+    struct flight *flight = source->flight;
+    const struct exchange_end *end = result->end;
+
+    source->proof = NULL;
+    if (end->err.kind == ERR_NONE) {
+        source->state = SOURCE_PROVEN;
+        if (flight->is_stored)
+            source_link(source);
+        flight_admit_all(flight);
+        return;
+    }
+    source->state = SOURCE_UNPROVEN;
+    tell_followers(source, &end->err, end->retry_after);
+    if (end->is_final && flight->source != source)
+        source_free(source);
+}
+
+void source_prove(struct source *source)
+{
+    char path[512];
+
+    if (source->state != SOURCE_UNPROVEN)
+        return;
+    source->state = SOURCE_PROVING;
+    source_print_blob_path(slice_of(source->repository), &source->flight->digest, path,
+                           sizeof(path));
+    struct fetch_request request = {
+        .upstream = source->upstream,
+        .method = TRANSFER_HEAD,
+        .repository = slice_of(source->repository),
+        .path = path,
+        .body_max = 1,
+        .retries = 1,
+    };
+    source->proof = fetch_start(&request, on_proof, source);
+}

@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See take.h. */
+#include "take.h"
+
+#include <stddef.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/check.h"
+#include "base/fd.h"
+#include "role.h"
+#include "store/store.h"
+
+#define ADOPT_PIECE (4u * 1024 * 1024)
+
+static void run_task(struct pool_work *work);
+static void task_done(struct pool_work *work);
+
+unsigned take_number(unsigned attempt, bool is_private)
+{
+    return attempt * 2 + (is_private ? 1 : 0);
+}
+
+bool take_number_is_private(unsigned number)
+{
+    return (number & 1) != 0;
+}
+
+unsigned take_number_attempt(unsigned number)
+{
+    return number / 2;
+}
+
+/* ---- in the pool ---- */
+
+/* How far does what is written agree with the base? */
+static void compare(struct take *take, const char *data, size_t length, uint64_t offset)
+{
+    struct take_base *base = &take->base;
+    char old[16 * 1024];
+
+    while (!base->is_different && length > 0 && offset < base->until) {
+        uint64_t left = base->until - offset;
+        size_t piece = length < sizeof(old) ? length : sizeof(old);
+        if (piece > left)
+            piece = (size_t)left;
+        struct error err;
+        if (fd_pread_all(base->fd, old, piece, offset, &err) != 0) {
+            base->is_different = true;
+            return;
+        }
+        size_t same = 0;
+        while (same < piece && old[same] == data[same])
+            same++;
+        base->same_until = offset + same;
+        base->is_different = same < piece;
+        data += piece;
+        length -= piece;
+        offset += piece;
+    }
+}
+
+static void write_block(struct take *take)
+{
+    struct take_block *block = &take->blocks[1 - take->filling];
+
+    if (fd_pwrite_all(take->fd, block->data, block->length, take->bytes, &take->err) != 0)
+        return;
+    hash_update(&take->hash, block->data, block->length);
+    compare(take, block->data, block->length, take->bytes);
+}
+
+static void adopt_piece(struct take *take)
+{
+    static const size_t step = 128 * 1024;
+    uint64_t end = take->queued + ADOPT_PIECE;
+    char *data = mem_alloc(step);
+
+    if (end > take->adopt_size)
+        end = take->adopt_size;
+    while (take->queued < end) {
+        size_t length = end - take->queued < step ? (size_t)(end - take->queued) : step;
+        if (fd_pread_all(take->fd, data, length, take->queued, &take->err) != 0)
+            break;
+        hash_update(&take->hash, data, length);
+        take->queued += length;
+    }
+    mem_free(data);
+}
+
+static void finish_hash(struct take *take)
+{
+    struct hash copy = take->hash;
+    struct digest found;
+
+    digest_from_hash(&copy, &found);
+    take->is_right = digest_equal(&found, &take->digest);
+}
+
+static void sync_file(struct take *take)
+{
+    struct store *store = take->fetcher->options.store;
+    if (store_file_sync(store, PLACE_SPOOL, take->fd, true, &take->err) == 0)
+        store_file_inode(take->fd, &take->inode, &take->err);
+}
+
+static struct take *take_of(struct pool_work *work)
+{
+    return (struct take *)(void *)((char *)work - offsetof(struct take, work));
+}
+
+static void run_task(struct pool_work *work)
+{
+    struct take *take = take_of(work);
+
+    switch (take->task) {
+    case TASK_ADOPT:
+        adopt_piece(take);
+        if (take->queued == take->adopt_size)
+            finish_hash(take);
+        break;
+    case TASK_WRITE:
+        write_block(take);
+        break;
+    case TASK_FINISH:
+        finish_hash(take);
+        break;
+    case TASK_SYNC:
+        sync_file(take);
+        break;
+    case TASK_NONE:
+        break;
+    }
+}
+
+/* ---- on the loop ---- */
+
+static void submit(struct take *take, enum take_task task)
+{
+    CHECK(take->task == TASK_NONE);
+    take->task = task;
+    fetcher_submit(take->fetcher, &take->work);
+}
+
+/* Give the block being filled to the pool, if that has nothing of ours. */
+static void push(struct take *take)
+{
+    if (take->task != TASK_NONE || take->err.kind != ERR_NONE)
+        return;
+    if (take->blocks[take->filling].length > 0) {
+        take->filling = 1 - take->filling;
+        submit(take, TASK_WRITE);
+    } else if (take->is_finishing) {
+        take->is_finishing = false;
+        submit(take, TASK_FINISH);
+    }
+}
+
+static void take_free(struct take *take)
+{
+    fd_close(&take->fd);
+    fd_close(&take->read_fd);
+    fd_close(&take->base.fd);
+    mem_free(take->blocks[0].data);
+    mem_free(take->blocks[1].data);
+    CHECK(take->fetcher->memory_used >= take->memory);
+    take->fetcher->memory_used -= take->memory;
+    mem_free(take);
+}
+
+static void written(struct take *take)
+{
+    struct take_block *block = &take->blocks[1 - take->filling];
+    take->bytes += block->length;
+    block->length = 0;
+    push(take);
+    take->handler->on_written(take->arg);
+}
+
+static void adopted(struct take *take)
+{
+    take->bytes = take->queued;
+    if (take->queued < take->adopt_size)
+        submit(take, TASK_ADOPT);
+    else
+        take->handler->on_adopted(take->is_right, take->arg);
+}
+
+static void task_done(struct pool_work *work)
+{
+    struct take *take = take_of(work);
+    enum take_task task = take->task;
+
+    fetcher_work_ended(take->fetcher);
+    take->task = TASK_NONE;
+    if (!take->handler) {
+        take_free(take);
+    } else if (task == TASK_SYNC) {
+        take->handler->on_synced(take->err.kind ? &take->err : NULL, take->arg);
+    } else if (take->err.kind != ERR_NONE) {
+        take->handler->on_failed(&take->err, take->arg);
+    } else if (task == TASK_ADOPT) {
+        adopted(take);
+    } else if (task == TASK_WRITE) {
+        written(take);
+    } else {
+        take->handler->on_hashed(take->is_right, take->arg);
+    }
+}
+
+bool take_write(struct take *take, struct slice bytes)
+{
+    struct take_block *block = &take->blocks[take->filling];
+
+    CHECK(bytes.length <= TAKE_BLOCK_SIZE && !take->is_finishing);
+    if (block->length + bytes.length > TAKE_BLOCK_SIZE)
+        return false;
+    if (!block->data)
+        block->data = mem_alloc(TAKE_BLOCK_SIZE);
+    memcpy(block->data + block->length, bytes.data, bytes.length);
+    block->length += bytes.length;
+    take->queued += bytes.length;
+    push(take);
+    return true;
+}
+
+void take_finish(struct take *take)
+{
+    take->is_finishing = true;
+    push(take);
+}
+
+void take_sync(struct take *take)
+{
+    submit(take, TASK_SYNC);
+}
+
+bool take_is_idle(const struct take *take)
+{
+    return take->task == TASK_NONE;
+}
+
+bool take_is_compared(const struct take *take)
+{
+    return take->base.fd < 0 || take->base.is_different || take->bytes >= take->base.until;
+}
+
+int take_compare(struct take *take, const struct take *base, uint64_t until, struct error *err)
+{
+    int rc = fd_dup(base->read_fd, &take->base.fd, err);
+    if (rc == 0)
+        take->base.until = until;
+    return rc;
+}
+
+/* ---- life ---- */
+
+static struct take *take_new(struct fetcher *fetcher, const struct take_options *options)
+{
+    struct take *take = NEW(struct take);
+
+    take->fetcher = fetcher;
+    take->handler = options->handler;
+    take->arg = options->arg;
+    take->digest = *options->digest;
+    take->number = options->number;
+    take->is_private = options->is_private;
+    take->fd = -1;
+    take->read_fd = -1;
+    take->base.fd = -1;
+    take->work = (struct pool_work){.run = run_task, .done = task_done, .key = pool_new_key()};
+    hash_init(&take->hash, options->digest->algorithm);
+    store_spool_name(options->digest, options->number, take->name);
+    return take;
+}
+
+static int open_memory(struct take *take, uint64_t memory, struct error *err)
+{
+    take->fd = memfd_create("spool", MFD_CLOEXEC);
+    if (take->fd < 0)
+        return error_set(err, ERR_NO_SPACE, "no memory file");
+    take->is_memory = true;
+    take->memory = memory;
+    take->fetcher->memory_used += memory;
+    return 0;
+}
+
+int take_create(struct fetcher *fetcher, const struct take_options *options, struct take **out,
+                struct error *err)
+{
+    struct take *take = take_new(fetcher, options);
+    int rc = 0;
+
+    if (options->memory > 0)
+        rc = open_memory(take, options->memory, err);
+    else
+        rc = store_file_create(fetcher->options.store, PLACE_SPOOL, take->name, &take->fd, err);
+    if (rc == 0)
+        rc = store_file_reopen_readonly(take->fd, &take->read_fd, err);
+    if (rc != 0) {
+        take_free(take);
+        return rc;
+    }
+    *out = take;
+    return 0;
+}
+
+int take_adopt(struct fetcher *fetcher, const struct take_options *options, struct take **out,
+               struct error *err)
+{
+    struct take *take = take_new(fetcher, options);
+    int rc = store_file_open(fetcher->options.store, PLACE_SPOOL, take->name, &take->fd, err);
+
+    if (rc == 0)
+        rc = store_file_reopen_readonly(take->fd, &take->read_fd, err);
+    if (rc == 0)
+        rc = fd_size(take->fd, &take->adopt_size, err);
+    if (rc != 0) {
+        take_free(take);
+        return rc;
+    }
+    submit(take, TASK_ADOPT);
+    *out = take;
+    return 0;
+}
+
+void take_drop(struct take **take, bool keep)
+{
+    struct take *gone = TAKE(*take);
+    struct error err;
+
+    if (!gone)
+        return;
+    if (!keep && !gone->is_memory)
+        store_file_remove(gone->fetcher->options.store, PLACE_SPOOL, gone->name, &err);
+    gone->handler = NULL;
+    if (take_is_idle(gone))
+        take_free(gone);
+}

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See upstream.h. */
+#include "upstream.h"
+
+#include <stdio.h>
+
+#include "address.h"
+#include "base/alloc.h"
+#include "base/error.h"
+#include "base/map.h"
+#include "bearer.h"
+#include "config/config.h"
+#include "role.h"
+
+static bool add_url(struct upstream *upstream, const char *text)
+{
+    struct upstream_url *url = &upstream->urls[upstream->url_count];
+    struct slice trimmed = slice_of(text);
+
+    while (trimmed.length > 0 && trimmed.data[trimmed.length - 1] == '/')
+        trimmed.length--;
+    char *copy = slice_dup(trimmed);
+    if (!url_split(slice_of(copy), &url->parts)) {
+        mem_free(copy);
+        return false;
+    }
+    url->text = copy;
+    upstream->url_count++;
+
+    enum address_class literal = ADDRESS_PUBLIC;
+    if (address_of_literal(url->parts.host, &literal))
+        upstream->own_classes |= (unsigned)literal;
+    return true;
+}
+
+static void upstream_free(struct upstream *upstream)
+{
+    bearer_free_all(upstream);
+    transfer_set_free(&upstream->transfers);
+    for (size_t i = 0; i < upstream->url_count; i++)
+        mem_free(upstream->urls[i].text);
+    mem_free(upstream->urls);
+    mem_free(upstream);
+}
+
+struct upstream *upstream_find(struct fetcher *fetcher, struct slice name)
+{
+    const struct config_upstream *config = config_upstream_find(fetcher->options.config, name);
+    if (!config || config->urls.count == 0)
+        return NULL;
+    struct upstream *upstream = map_find(fetcher->upstreams, slice_of(config->name));
+    if (upstream)
+        return upstream;
+
+    upstream = NEW(struct upstream);
+    upstream->fetcher = fetcher;
+    upstream->config = config;
+    upstream->pulls_left = UINT64_MAX;
+    upstream->urls = mem_zalloc(config->urls.count, sizeof(*upstream->urls));
+    upstream->transfers = transfer_set_new(fetcher->options.loop);
+    upstream->tokens = map_new();
+    list_init(&upstream->token_fetches);
+    for (size_t i = 0; i < config->urls.count; i++)
+        add_url(upstream, config->urls.items[i]);
+    if (upstream->url_count == 0) {
+        upstream_free(upstream);
+        return NULL;
+    }
+    map_set(fetcher->upstreams, slice_of(config->name), upstream);
+    return upstream;
+}
+
+static void free_one(struct slice key, void *value, void *arg)
+{
+    (void)key;
+    (void)arg;
+    upstream_free(value);
+}
+
+void upstream_free_all(struct fetcher *fetcher)
+{
+    map_each(fetcher->upstreams, free_one, NULL);
+    map_free(&fetcher->upstreams);
+}
+
+bool upstream_has_credentials(const struct upstream *upstream)
+{
+    const struct config_upstream *config = upstream->config;
+    return config->username && config->password && config->expose;
+}
+
+bool upstream_pick(struct upstream *upstream, size_t first, size_t *out_url)
+{
+    for (size_t i = 0; i < upstream->url_count; i++) {
+        size_t url = (first + i) % upstream->url_count;
+        if (breaker_allows(&upstream->urls[url].breaker)) {
+            *out_url = url;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_same_host(const struct url_parts *a, const struct url_parts *b)
+{
+    char host[260];
+    snprintf(host, sizeof(host), "%.*s", SLICE_PRINT(b->host));
+    return slice_is_nocase(a->host, host);
+}
+
+static bool is_same_origin(const struct url_parts *a, const struct url_parts *b)
+{
+    return a->is_https == b->is_https && a->port == b->port && is_same_host(a, b);
+}
+
+static bool is_listed(const struct config_list *list, const struct url_parts *url)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        if (slice_is_nocase(url->authority, list->items[i]) ||
+            slice_is_nocase(url->host, list->items[i]))
+            return true;
+    }
+    return false;
+}
+
+enum host_trust upstream_trusts(const struct upstream *upstream, const struct url_parts *url)
+{
+    for (size_t i = 0; i < upstream->url_count; i++) {
+        if (is_same_origin(&upstream->urls[i].parts, url))
+            return HOST_OWN;
+    }
+    if (is_listed(&upstream->config->redirects, url))
+        return HOST_LISTED;
+    if (slice_is(slice_of(upstream->config->name), "docker.io") && url->is_https &&
+        url->port == 443 && slice_is_nocase(url->host, "auth.docker.io"))
+        return HOST_LISTED;
+    return HOST_OTHER;
+}
+
+bool upstream_is_realm(const struct upstream *upstream, const struct url_parts *url)
+{
+    if (upstream_trusts(upstream, url) != HOST_OTHER)
+        return true;
+    for (size_t i = 0; i < upstream->url_count; i++) {
+        const struct url_parts *own = &upstream->urls[i].parts;
+        if (is_same_host(own, url) && (url->is_https || !own->is_https))
+            return true;
+    }
+    return false;
+}
+
+int upstream_check_url(const struct upstream *upstream, const struct url_parts *url,
+                       struct error *err)
+{
+    bool may_be_plain = false;
+    for (size_t i = 0; i < upstream->url_count; i++)
+        may_be_plain = may_be_plain || !upstream->urls[i].parts.is_https;
+    if (!url->is_https && !may_be_plain)
+        return error_set(err, ERR_DENIED, "%.*s is not https", SLICE_PRINT(url->authority));
+    if (upstream_trusts(upstream, url) != HOST_OTHER)
+        return 0;
+    enum address_class literal = ADDRESS_PUBLIC;
+    if (address_of_literal(url->host, &literal) &&
+        !address_is_allowed(literal, upstream->own_classes))
+        return error_set(err, ERR_DENIED, "the address %.*s is not allowed",
+                         SLICE_PRINT(url->authority));
+    return 0;
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One configured upstream while we run: its connections, addresses known to be down, tokens, and
+ * what it told us about its limits. Made when it is first asked, lives as long as the fetcher. */
+#ifndef UPSTREAM_H
+#define UPSTREAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "base/list.h"
+#include "breaker.h"
+#include "net/transfer.h"
+
+struct config_upstream;
+struct error;
+struct fetcher;
+struct map;
+
+struct upstream_url {
+    char *text; /* the configuration's, without a slash at its end */
+    struct url_parts parts;
+    struct breaker breaker;
+};
+
+struct upstream {
+    struct fetcher *fetcher;
+    const struct config_upstream *config;
+    struct transfer_set *transfers; /* its own: a connection is reused only for this upstream */
+    struct upstream_url *urls;
+    size_t url_count;
+    struct map *tokens;         /* see bearer.h */
+    struct list token_fetches;  /* running */
+    unsigned own_classes;       /* enum address_class of its own addresses, as seen */
+    struct monotime busy_until; /* Retry-After */
+    uint64_t pulls_left;        /* ratelimit-remaining; UINT64_MAX: never said */
+};
+
+/* NULL when no such upstream is configured, or none of its addresses is one. */
+struct upstream *upstream_find(struct fetcher *fetcher, struct slice name);
+void upstream_free_all(struct fetcher *fetcher);
+/* Credentials are used only where the configuration says that what they bring may be shown. */
+bool upstream_has_credentials(const struct upstream *upstream);
+/* The address at or behind `first` that is not known to be down; false: all are. */
+bool upstream_pick(struct upstream *upstream, size_t first, size_t *out_url);
+
+/* Where a request goes, for the rules about addresses and credentials. */
+enum host_trust {
+    HOST_OWN,    /* scheme, host and port of one of its addresses */
+    HOST_LISTED, /* `redirects:`, or Docker Hub's token server */
+    HOST_OTHER,
+};
+enum host_trust upstream_trusts(const struct upstream *upstream, const struct url_parts *url);
+/* May this token server be given the credentials? One of the above, or the same host by name. */
+bool upstream_is_realm(const struct upstream *upstream, const struct url_parts *url);
+/* Is the address an answer led to allowed by its text? ERR_DENIED. Names are judged again when they
+ * are connected to. */
+int upstream_check_url(const struct upstream *upstream, const struct url_parts *url,
+                       struct error *err);
+
+#endif

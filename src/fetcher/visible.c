@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See visible.h. */
+#include "visible.h"
+
+#include <stdio.h>
+
+#include "role.h"
+#include "store/ledger.h"
+
+/* The digest's file is here; may the repository see it as one of these kinds? */
+static enum visible look(struct ledger_txn *txn, struct slice origin, struct slice repository,
+                         const struct digest *digest, unsigned kinds)
+{
+    struct blob_record blob;
+    struct repository found;
+
+    if (!blob_find(txn, digest, &blob))
+        return VISIBLE_ABSENT;
+    if (blob.is_public)
+        return VISIBLE_HERE;
+    if (!repository_find(txn, origin, repository, &found))
+        return VISIBLE_HIDDEN;
+    return (link_find(txn, found.id, digest) & kinds) ? VISIBLE_HERE : VISIBLE_HIDDEN;
+}
+
+enum visible visible_blob(struct fetcher *fetcher, struct slice origin, struct slice repository,
+                          const struct digest *digest)
+{
+    struct ledger_txn *txn = ledger_read(fetcher->reader);
+    enum visible visible = look(txn, origin, repository, digest, LINK_BLOB);
+    ledger_read_end(fetcher->reader);
+    return visible;
+}
+
+enum visible visible_manifest(struct fetcher *fetcher, struct slice origin, struct slice repository,
+                              const struct digest *digest, struct visible_manifest *out)
+{
+    struct ledger_txn *txn = ledger_read(fetcher->reader);
+    struct manifest_record record;
+    enum visible visible = VISIBLE_ABSENT;
+
+    if (manifest_find(txn, digest, &record)) {
+        visible = look(txn, origin, repository, digest, LINK_MANIFEST);
+        out->size = record.size;
+        snprintf(out->media_type, sizeof(out->media_type), "%.*s", SLICE_PRINT(record.media_type));
+    }
+    ledger_read_end(fetcher->reader);
+    return visible;
+}
+
+bool visible_tag(struct fetcher *fetcher, struct slice origin, struct slice repository,
+                 struct slice tag, struct digest *out_digest, uint64_t *out_checked_ms)
+{
+    struct ledger_txn *txn = ledger_read(fetcher->reader);
+    struct repository found;
+    struct tag record;
+    bool is_known =
+        repository_find(txn, origin, repository, &found) && tag_find(txn, found.id, tag, &record);
+
+    if (is_known) {
+        *out_digest = record.digest;
+        *out_checked_ms = record.checked_ms;
+    }
+    ledger_read_end(fetcher->reader);
+    return is_known;
+}
