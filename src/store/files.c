@@ -14,8 +14,7 @@
 #include "base/text.h"
 #include "layout.h"
 
-/* Names come in messages: nothing that leaves the folder. */
-static int check_name(const char *name, struct error *err)
+int layout_check_name(const char *name, struct error *err)
 {
     size_t length = strlen(name);
     if (length == 0 || length >= STORE_NAME_SIZE || name[0] == '.' || strchr(name, '/') != NULL)
@@ -26,7 +25,7 @@ static int check_name(const char *name, struct error *err)
 int store_file_create(struct store *store, enum store_place place, const char *name, int *out_fd,
                       struct error *err)
 {
-    int result = check_name(name, err);
+    int result = layout_check_name(name, err);
     if (result != 0)
         return result;
     int fd = openat(layout_place(store, place), name,
@@ -42,7 +41,7 @@ int store_file_create(struct store *store, enum store_place place, const char *n
 int store_file_open(struct store *store, enum store_place place, const char *name, int *out_fd,
                     struct error *err)
 {
-    int result = check_name(name, err);
+    int result = layout_check_name(name, err);
     if (result != 0)
         return result;
     int fd = openat(layout_place(store, place), name, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
@@ -66,7 +65,7 @@ int store_file_reopen_readonly(int fd, int *out_fd, struct error *err)
 int store_file_remove(struct store *store, enum store_place place, const char *name,
                       struct error *err)
 {
-    int result = check_name(name, err);
+    int result = layout_check_name(name, err);
     if (result != 0)
         return result;
     if (unlinkat(layout_place(store, place), name, 0) != 0)

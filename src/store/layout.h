@@ -35,6 +35,8 @@ struct store {
     atomic_uchar is_folder_synced[2][256];
 };
 
+/* Names come in messages: nothing that leaves the folder. ERR_INVALID. */
+int layout_check_name(const char *name, struct error *err);
 /* The descriptor of uploads/ or spool/. */
 int layout_place(const struct store *store, enum store_place place);
 int layout_open_folder(int at, const char *name, int *out_fd, struct error *err);

@@ -226,7 +226,9 @@ int store_place(struct store *store, enum store_place place, const char *name, u
 {
     struct blob_path path;
     blob_path(store, digest, &path);
-    int result = make_blob_folder(store, digest, &path, err);
+    int result = layout_check_name(name, err);
+    if (result == 0)
+        result = make_blob_folder(store, digest, &path, err);
     if (result != 0)
         return result;
     int from = layout_place(store, place);

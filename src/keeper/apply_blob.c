@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Blobs: stored, linked, used. */
+#include "apply.h"
+#include "base/fd.h"
+#include "holdings.h"
+#include "repeat.h"
+#include "request.h"
+
+#define REPEAT_BLOB                                                                                \
+    (REPEAT_KIND(JOURNAL_BLOB) | REPEAT_KIND(JOURNAL_LINK) | REPEAT_KIND(JOURNAL_REMOVE_BLOB))
+
+/* A repeat whose file is gone although its digest is here: placed by a keeper that died, and
+ * replaced since by another push of the same bytes. */
+static bool is_here(const struct apply *apply, const struct message_blob_stored *stored)
+{
+    struct blob_record blob;
+    struct error ignored;
+    AUTO_CLOSE int fd = -1;
+    return blob_find(apply->txn, &stored->digest, &blob) && blob.size == stored->size &&
+           store_blob_open(apply->store, &stored->digest, stored->size, &fd, NULL, &ignored) == 0;
+}
+
+static void put_blob(const struct apply *apply, const struct message_blob_stored *stored)
+{
+    struct blob_record old;
+    bool was_here = blob_find(apply->txn, &stored->digest, &old);
+    bool is_needed = was_here ? old.kept_since_ms == 0 : blob_is_needed(apply, &stored->digest);
+    struct blob_record blob = {
+        .size = stored->size,
+        .is_public =
+            (was_here && old.is_public) || (stored->is_public != 0 && stored->origin.length > 0),
+        .kept_since_ms = is_needed ? 0 : apply->now_ms,
+        .stored_ms = apply->now_ms,
+        .where = BLOB_HERE,
+    };
+    blob_put(apply->txn, &stored->digest, &blob);
+}
+
+void apply_blob_stored(const struct apply *apply, struct request *request)
+{
+    const struct message_blob_stored *stored = &request->message.blob_stored;
+    struct change change = {
+        .kind = JOURNAL_BLOB,
+        .origin = stored->origin,
+        .repository = stored->repository,
+        .digest = &stored->digest,
+    };
+    if (repeat_is_overtaken(apply, request, REPEAT_BLOB, &change))
+        return;
+    bool is_lost = request->file_error.kind != ERR_NONE || !request->has_file;
+    if (is_lost && !(request_is_repeated(request) && is_here(apply, stored))) {
+        request_refuse(request, request->has_file ? request->file_error.kind : ERR_INVALID, "%s",
+                       request->has_file ? request->file_error.text : "no file is named");
+        return;
+    }
+    put_blob(apply, stored);
+    if (stored->repository.length > 0) {
+        struct holder holder;
+        holder_get(apply, stored->origin, stored->repository, &holder);
+        holder_add(apply, &holder, &stored->digest, stored->size, LINK_BLOB);
+        holder_put(apply, &holder);
+    }
+    apply_journal(apply, request, &change);
+}
+
+/* Who was told that a blob is here has `grace` from now on. */
+static void renew(const struct apply *apply, const struct digest *digest, struct blob_record *blob)
+{
+    if (blob->kept_since_ms == 0)
+        return;
+    blob->kept_since_ms = apply->now_ms;
+    blob_put(apply->txn, digest, blob);
+}
+
+void apply_link(const struct apply *apply, struct request *request)
+{
+    const struct message_link *link = &request->message.link;
+    struct change change = {
+        .kind = JOURNAL_LINK,
+        .origin = link->origin,
+        .repository = link->repository,
+        .digest = &link->digest,
+    };
+    if (repeat_is_overtaken(apply, request, REPEAT_BLOB, &change))
+        return;
+    struct blob_record blob;
+    if (!blob_find(apply->txn, &link->digest, &blob)) {
+        request_refuse(request, ERR_NOT_FOUND, "the blob is not here");
+        return;
+    }
+    renew(apply, &link->digest, &blob);
+    struct holder holder;
+    holder_get(apply, link->origin, link->repository, &holder);
+    holder_add(apply, &holder, &link->digest, blob.size, LINK_BLOB);
+    /* A hosted repository shows a manifest only after all that it names was asked for. */
+    if (link->origin.length > 0)
+        (void)holder_add_known_manifest(apply, &holder, &link->digest);
+    holder_put(apply, &holder);
+    apply_journal(apply, request, &change);
+}
+
+void apply_used(const struct apply *apply, const struct request *request)
+{
+    struct slice digests = request->message.used.digests;
+    struct digest digest;
+    struct blob_record blob;
+    while (digest_decode(&digests, &digest)) {
+        if (blob_find(apply->txn, &digest, &blob) &&
+            use_find(apply->txn, &digest) < request->message.used.when)
+            use_put(apply->txn, &digest, request->message.used.when);
+    }
+}

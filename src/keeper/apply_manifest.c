@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Manifests: pushed (what they name must be here) and fetched (it comes when it is asked for). */
+#include <string.h>
+
+#include "apply.h"
+#include "holdings.h"
+#include "oci/manifest.h"
+#include "pushing.h"
+#include "repeat.h"
+#include "request.h"
+
+static const struct slice hosted = {"", 0};
+
+/* Either message, as far as they are alike. */
+struct arrival {
+    struct slice origin;
+    struct slice repository;
+    const struct digest *digest;
+    bool is_public;
+    struct manifest_record record;
+};
+
+/* ---- the records of a manifest ---- */
+
+static bool is_same(const struct manifest_record *a, const struct manifest_record *b)
+{
+    return slice_equal(a->media_type, b->media_type) &&
+           slice_equal(a->artifact_type, b->artifact_type) && a->size == b->size &&
+           slice_equal(a->references, b->references);
+}
+
+static void put_records(const struct apply *apply, const struct arrival *arrival)
+{
+    struct blob_record blob;
+    struct manifest_record old;
+    bool was_here = blob_find(apply->txn, arrival->digest, &blob);
+    if (!manifest_find(apply->txn, arrival->digest, &old) || !is_same(&old, &arrival->record))
+        manifest_put(apply->txn, arrival->digest, &arrival->record);
+    if (was_here && blob.size == arrival->record.size && blob.kept_since_ms == 0 &&
+        (blob.is_public || !arrival->is_public))
+        return;
+    blob = (struct blob_record){
+        .size = arrival->record.size,
+        .is_public = arrival->is_public || (was_here && blob.is_public),
+        .kept_since_ms = 0, /* it is about to be shown */
+        .stored_ms = apply->now_ms,
+        .where = BLOB_HERE,
+    };
+    blob_put(apply->txn, arrival->digest, &blob);
+}
+
+/* A manifest whose bytes did not come along must be here. */
+static bool check_file(const struct apply *apply, struct request *request)
+{
+    struct blob_record blob;
+    if (request->has_file && request->file_error.kind == ERR_NONE)
+        return true;
+    if ((!request->has_file || request_is_repeated(request)) &&
+        blob_find(apply->txn, &request->digest, &blob))
+        return true;
+    if (request->has_file)
+        request_refuse(request, request->file_error.kind, "%s", request->file_error.text);
+    else
+        request_refuse(request, ERR_NOT_FOUND, "the manifest is not here");
+    return false;
+}
+
+/* ---- pushed ---- */
+
+static void tell_missing(struct request *request, const struct digest *digest)
+{
+    uint8_t binary[DIGEST_BINARY_MAX];
+    size_t length = digest_encode(digest, binary);
+    if (request->missing.length + length <= request->missing.maximum)
+        buf_append(&request->missing, binary, length);
+}
+
+/* A reference of a pushed manifest: here, and as large as it says. Children may be missing. */
+static bool check_reference(const struct apply *apply, struct request *request,
+                            const struct repository *repository, const struct reference *reference)
+{
+    bool is_child = reference->role == DESCRIPTOR_CHILD;
+    unsigned kinds =
+        repository == NULL ? 0 : link_find(apply->txn, repository->id, &reference->digest);
+    if ((kinds & (is_child ? LINK_MANIFEST : LINK_BLOB)) == 0) {
+        if (!is_child && !reference->is_foreign)
+            tell_missing(request, &reference->digest);
+        return true;
+    }
+    struct blob_record blob;
+    if (!blob_find(apply->txn, &reference->digest, &blob) || blob.size == reference->size)
+        return true;
+    char text[DIGEST_TEXT_SIZE];
+    request_refuse(request, ERR_INVALID, "%s has %llu bytes, the manifest says %llu",
+                   digest_print(&reference->digest, text), (unsigned long long)blob.size,
+                   (unsigned long long)reference->size);
+    return false;
+}
+
+static bool check_references(const struct apply *apply, struct request *request)
+{
+    const struct message_manifest_put *put = &request->message.manifest_put;
+    struct repository repository;
+    bool is_there = repository_find(apply->txn, hosted, put->repository, &repository);
+    struct slice references = put->references;
+    struct reference reference;
+    while (reference_list_next(&references, &reference)) {
+        if (!check_reference(apply, request, is_there ? &repository : NULL, &reference))
+            return false;
+    }
+    if (references.length > 0) {
+        request_refuse(request, ERR_INVALID, "bad references of a manifest");
+        return false;
+    }
+    if (request->missing.length == 0)
+        return true;
+    request_refuse(request, ERR_NOT_FOUND, "blobs that the manifest names are not here");
+    return false;
+}
+
+static void put_tag(const struct apply *apply, const struct request *request,
+                    const struct holder *holder, struct slice name)
+{
+    const struct digest *digest = &request->message.manifest_put.digest;
+    struct tag tag = {.digest = *digest, .changed_ms = apply->now_ms};
+    struct tag old;
+    if (tag_find(apply->txn, holder->repository.id, name, &old) &&
+        digest_equal(&old.digest, digest))
+        tag.changed_ms = old.changed_ms;
+    tag_put(apply->txn, holder->repository.id, name, &tag);
+    /* Also when it named this already: a repeat looks for it. */
+    struct change change = {
+        .kind = JOURNAL_TAG, .repository = holder->name, .tag = name, .digest = digest};
+    apply_journal(apply, request, &change);
+}
+
+/* Somebody has set or removed this tag since the request was first sent. */
+static bool is_tag_overtaken(const struct apply *apply, const struct request *request,
+                             struct slice tag)
+{
+    struct change change = {.repository = request->message.manifest_put.repository, .tag = tag};
+    return repeat_is_overtaken(apply, request,
+                               REPEAT_KIND(JOURNAL_TAG) | REPEAT_KIND(JOURNAL_REMOVE_TAG), &change);
+}
+
+static bool is_all_overtaken(const struct apply *apply, const struct request *request,
+                             const struct change *manifest)
+{
+    unsigned kinds = REPEAT_KIND(JOURNAL_MANIFEST) | REPEAT_KIND(JOURNAL_REMOVE_MANIFEST);
+    if (!repeat_is_overtaken(apply, request, kinds, manifest))
+        return false;
+    struct slice tags = request->message.manifest_put.tags;
+    struct slice tag;
+    while (slice_split(&tags, ' ', &tag)) {
+        if (!is_tag_overtaken(apply, request, tag))
+            return false;
+    }
+    return true;
+}
+
+static void put_pushed(const struct apply *apply, const struct request *request,
+                       const struct change *change)
+{
+    const struct message_manifest_put *put = &request->message.manifest_put;
+    struct arrival arrival = {
+        .repository = put->repository,
+        .digest = &put->digest,
+        .record = {.size = put->body.length,
+                   .media_type = put->media_type,
+                   .artifact_type = put->artifact_type,
+                   .subject = put->subject,
+                   .references = put->references,
+                   .bytes = put->body},
+    };
+    put_records(apply, &arrival);
+    struct holder holder;
+    holder_get(apply, hosted, put->repository, &holder);
+    holder.is_changed = holder.is_changed || !holder.repository.is_hosted;
+    holder.repository.is_hosted = true;
+    holder_add_manifest(apply, &holder, &put->digest, &arrival.record);
+    holder_put(apply, &holder);
+    apply_journal(apply, request, change);
+    struct slice tags = put->tags;
+    struct slice tag;
+    while (slice_split(&tags, ' ', &tag)) {
+        if (!is_tag_overtaken(apply, request, tag))
+            put_tag(apply, request, &holder, tag);
+    }
+}
+
+void apply_manifest_put(const struct apply *apply, struct request *request)
+{
+    const struct message_manifest_put *put = &request->message.manifest_put;
+    struct change change = {
+        .kind = JOURNAL_MANIFEST, .repository = put->repository, .digest = &put->digest};
+    if (is_all_overtaken(apply, request, &change))
+        return;
+    if (pushing_is_allowed(apply, request, put->repository) && check_file(apply, request) &&
+        check_references(apply, request))
+        put_pushed(apply, request, &change);
+}
+
+/* ---- fetched ---- */
+
+static void put_fetched_tag(const struct apply *apply, const struct request *request,
+                            const struct holder *holder)
+{
+    const struct message_manifest_stored *stored = &request->message.manifest_stored;
+    uint32_t id = holder->repository.id;
+    struct tag tag = {stored->digest, apply->now_ms, stored->checked};
+    struct tag old;
+    bool was_there = tag_find(apply->txn, id, stored->tag, &old);
+    if (was_there && old.checked_ms > stored->checked)
+        return; /* a later answer is known */
+    bool is_same_digest = was_there && digest_equal(&old.digest, &stored->digest);
+    if (is_same_digest)
+        tag.changed_ms = old.changed_ms;
+    tag_put(apply->txn, id, stored->tag, &tag);
+    if (is_same_digest)
+        return;
+    struct change change = {.kind = JOURNAL_TAG,
+                            .origin = stored->origin,
+                            .repository = stored->repository,
+                            .tag = stored->tag,
+                            .digest = &stored->digest};
+    apply_journal(apply, request, &change);
+}
+
+void apply_manifest_stored(const struct apply *apply, struct request *request)
+{
+    const struct message_manifest_stored *stored = &request->message.manifest_stored;
+    if (!check_file(apply, request))
+        return;
+    struct arrival arrival = {
+        .origin = stored->origin,
+        .repository = stored->repository,
+        .digest = &stored->digest,
+        .is_public = stored->is_public != 0,
+        .record = {.size = stored->body.length,
+                   .media_type = stored->media_type,
+                   .artifact_type = stored->artifact_type,
+                   .subject = stored->subject,
+                   .references = stored->references,
+                   .bytes = stored->body},
+    };
+    put_records(apply, &arrival);
+    struct holder holder;
+    holder_get(apply, stored->origin, stored->repository, &holder);
+    bool was_shown =
+        (link_find(apply->txn, holder.repository.id, &stored->digest) & LINK_MANIFEST) != 0;
+    holder_add_manifest(apply, &holder, &stored->digest, &arrival.record);
+    holder_put(apply, &holder);
+    if (!was_shown) {
+        struct change change = {.kind = JOURNAL_MANIFEST,
+                                .origin = stored->origin,
+                                .repository = stored->repository,
+                                .digest = &stored->digest};
+        apply_journal(apply, request, &change);
+    }
+    if (stored->tag.length > 0)
+        put_fetched_tag(apply, request, &holder);
+}

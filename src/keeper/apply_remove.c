@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Removing from hosted repositories. The record of the repository stays: the name is ours. */
+#include "apply.h"
+#include "base/buf.h"
+#include "holdings.h"
+#include "repeat.h"
+#include "request.h"
+
+#define TAGS_MAX (64u * 1024 * 1024) /* names of the tags of one manifest */
+
+static void journal_removal(const struct apply *apply, const struct request *request,
+                            enum journal_kind kind, struct slice tag, const struct digest *digest)
+{
+    struct change change = {.kind = kind,
+                            .repository = request->message.remove.repository,
+                            .tag = tag,
+                            .digest = digest};
+    apply_journal(apply, request, &change);
+}
+
+static void remove_tag(const struct apply *apply, struct request *request,
+                       const struct holder *holder)
+{
+    const struct message_remove *remove = &request->message.remove;
+    struct tag tag;
+    if (!tag_find(apply->txn, holder->repository.id, remove->tag, &tag)) {
+        request_refuse(request, ERR_NOT_FOUND, "no such tag");
+        return;
+    }
+    (void)tag_delete(apply->txn, holder->repository.id, remove->tag);
+    journal_removal(apply, request, JOURNAL_REMOVE_TAG, remove->tag, &tag.digest);
+}
+
+struct naming { /* the tags of a manifest */
+    const struct digest *digest;
+    struct buf *names; /* each behind a space */
+};
+
+static bool on_tag(struct slice name, const struct tag *tag, void *arg)
+{
+    const struct naming *naming = arg;
+    if (digest_equal(&tag->digest, naming->digest)) {
+        buf_append_slice(naming->names, name);
+        buf_append_byte(naming->names, ' ');
+    }
+    return !naming->names->is_over;
+}
+
+static void remove_tags(const struct apply *apply, const struct request *request,
+                        const struct holder *holder, struct slice names)
+{
+    struct slice name;
+    while (slice_split(&names, ' ', &name)) {
+        if (name.length == 0)
+            continue;
+        (void)tag_delete(apply->txn, holder->repository.id, name);
+        journal_removal(apply, request, JOURNAL_REMOVE_TAG, name, &request->message.remove.digest);
+    }
+}
+
+static void remove_manifest(const struct apply *apply, struct request *request,
+                            struct holder *holder)
+{
+    const struct digest *digest = &request->message.remove.digest;
+    struct manifest_record manifest;
+    if ((link_find(apply->txn, holder->repository.id, digest) & LINK_MANIFEST) == 0 ||
+        !manifest_find(apply->txn, digest, &manifest)) {
+        request_refuse(request, ERR_NOT_FOUND, "no such manifest");
+        return;
+    }
+    AUTO_BUF struct buf names;
+    buf_init(&names, TAGS_MAX);
+    struct naming naming = {digest, &names};
+    tag_each(apply->txn, holder->repository.id, slice_from(NULL, 0), on_tag, &naming);
+    if (names.is_over) {
+        request_refuse(request, ERR_TOO_LARGE, "too many tags name this manifest");
+        return;
+    }
+    remove_tags(apply, request, holder, buf_bytes(&names));
+    (void)holder_drop_manifest(apply, holder, digest);
+    holder_put(apply, holder);
+    journal_removal(apply, request, JOURNAL_REMOVE_MANIFEST, slice_from(NULL, 0), digest);
+}
+
+static void remove_blob(const struct apply *apply, struct request *request, struct holder *holder)
+{
+    const struct digest *digest = &request->message.remove.digest;
+    if ((link_find(apply->txn, holder->repository.id, digest) & LINK_BLOB) == 0) {
+        request_refuse(request, ERR_NOT_FOUND, "no such blob");
+        return;
+    }
+    if (referred_any(apply->txn, holder->repository.id, digest)) {
+        request_refuse(request, ERR_DENIED, "a manifest of this repository names it");
+        return;
+    }
+    holder_drop(apply, holder, digest, LINK_BLOB);
+    blob_release(apply, digest);
+    holder_put(apply, holder);
+    journal_removal(apply, request, JOURNAL_REMOVE_BLOB, slice_from(NULL, 0), digest);
+}
+
+static unsigned repeat_kinds(enum remove_kind kind)
+{
+    switch (kind) {
+    case REMOVE_TAG:
+        return REPEAT_KIND(JOURNAL_TAG) | REPEAT_KIND(JOURNAL_REMOVE_TAG);
+    case REMOVE_MANIFEST:
+        return REPEAT_KIND(JOURNAL_MANIFEST) | REPEAT_KIND(JOURNAL_REMOVE_MANIFEST);
+    case REMOVE_BLOB:
+        return REPEAT_KIND(JOURNAL_BLOB) | REPEAT_KIND(JOURNAL_LINK) |
+               REPEAT_KIND(JOURNAL_REMOVE_BLOB);
+    }
+    return 0;
+}
+
+void apply_remove(const struct apply *apply, struct request *request)
+{
+    const struct message_remove *remove = &request->message.remove;
+    enum remove_kind kind = (enum remove_kind)remove->kind;
+    struct change change = {.repository = remove->repository};
+    if (kind == REMOVE_TAG)
+        change.tag = remove->tag;
+    else
+        change.digest = &remove->digest;
+    if (repeat_is_overtaken(apply, request, repeat_kinds(kind), &change))
+        return;
+    struct holder holder;
+    if (!holder_find(apply, slice_from("", 0), remove->repository, &holder))
+        request_refuse(request, ERR_NOT_FOUND, "no such repository");
+    else if (kind == REMOVE_TAG)
+        remove_tag(apply, request, &holder);
+    else if (kind == REMOVE_MANIFEST)
+        remove_manifest(apply, request, &holder);
+    else
+        remove_blob(apply, request, &holder);
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What an upstream said of a tag. The latest answer wins, by the time it was given, not the time it
+ * came here. A tag moves only to a manifest that is here and may be shown.
+ */
+#include "apply.h"
+#include "holdings.h"
+#include "request.h"
+
+static bool is_public(const struct apply *apply, const struct digest *digest)
+{
+    struct blob_record blob;
+    return blob_find(apply->txn, digest, &blob) && blob.is_public;
+}
+
+static void journal_tag(const struct apply *apply, const struct request *request,
+                        enum journal_kind kind, const struct digest *digest)
+{
+    const struct message_tag_checked *checked = &request->message.tag_checked;
+    struct change change = {.kind = kind,
+                            .origin = checked->origin,
+                            .repository = checked->repository,
+                            .tag = checked->tag,
+                            .digest = digest};
+    apply_journal(apply, request, &change);
+}
+
+static bool may_show(const struct apply *apply, const struct holder *holder,
+                     const struct digest *digest)
+{
+    return (link_find(apply->txn, holder->repository.id, digest) & LINK_MANIFEST) != 0 ||
+           is_public(apply, digest);
+}
+
+static void move_tag(const struct apply *apply, const struct request *request,
+                     struct holder *holder)
+{
+    const struct message_tag_checked *checked = &request->message.tag_checked;
+    if (!may_show(apply, holder, &checked->digest) ||
+        !holder_add_known_manifest(apply, holder, &checked->digest))
+        return;
+    holder_put(apply, holder);
+    struct tag tag = {checked->digest, apply->now_ms, checked->checked};
+    tag_put(apply->txn, holder->repository.id, checked->tag, &tag);
+    journal_tag(apply, request, JOURNAL_TAG, &checked->digest);
+}
+
+void apply_tag_checked(const struct apply *apply, struct request *request)
+{
+    const struct message_tag_checked *checked = &request->message.tag_checked;
+    bool is_gone = (unsigned)checked->digest.algorithm == 0;
+    struct holder holder;
+    if (!holder_find(apply, checked->origin, checked->repository, &holder)) {
+        if (is_gone || !is_public(apply, &checked->digest))
+            return;
+        holder_get(apply, checked->origin, checked->repository, &holder);
+    }
+    struct tag old;
+    bool was_there = tag_find(apply->txn, holder.repository.id, checked->tag, &old);
+    if (was_there && old.checked_ms > checked->checked)
+        return;
+    if (is_gone) {
+        if (was_there && tag_delete(apply->txn, holder.repository.id, checked->tag))
+            journal_tag(apply, request, JOURNAL_REMOVE_TAG, &old.digest);
+    } else if (was_there && digest_equal(&old.digest, &checked->digest)) {
+        old.checked_ms = checked->checked;
+        tag_put(apply->txn, holder.repository.id, checked->tag, &old);
+    } else {
+        move_tag(apply, request, &holder);
+    }
+}

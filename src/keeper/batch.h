@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Requests that share a transaction, on their way through the pool:
+ *
+ *   files of blobs/ab: renamed, ab synced ─┐
+ *   files of blobs/cd: renamed, cd synced ─┼─ who is last: apply all, commit ─► done, on the loop
+ *   …                                     ─┘
+ *
+ * One request is one job: no change of threads between its file and its commit. If the transaction
+ * fails, each request is tried in one of its own.
+ */
+#ifndef KEEPER_BATCH_H
+#define KEEPER_BATCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/list.h"
+
+struct batch;
+struct config;
+struct ledger;
+struct pool;
+struct store;
+
+struct batch_options { /* borrowed */
+    struct pool *pool;
+    struct ledger *ledger;
+    struct store *store;
+    const struct config *config;
+    /* On the loop: every request has its outcome. */
+    void (*on_done)(struct batch *batch, void *arg);
+    void *arg;
+};
+
+struct batch *batch_new(const struct batch_options *options);
+/* Not while it runs. */
+void batch_free(struct batch **batch);
+bool batch_is_running(const struct batch *batch);
+/* Takes all of the list (struct request). */
+void batch_start(struct batch *batch, struct list *requests, uint64_t now_ms);
+/* Of a batch that is done: its requests, which the caller takes out and frees. */
+struct list *batch_requests(struct batch *batch);
+/* Transactions it took; what was wrong with the common one, if anything. */
+unsigned batch_commits(const struct batch *batch, struct error *out_error);
+
+#endif

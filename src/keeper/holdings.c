@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Links, counters, and since when nobody needs a blob. */
+#include "holdings.h"
+
+#include "base/buf.h"
+#include "ipc/message.h"
+
+void holder_get(const struct apply *apply, struct slice origin, struct slice name,
+                struct holder *out)
+{
+    *out = (struct holder){.origin = origin, .name = name};
+    repository_get(apply->txn, origin, name, &out->repository);
+}
+
+bool holder_find(const struct apply *apply, struct slice origin, struct slice name,
+                 struct holder *out)
+{
+    *out = (struct holder){.origin = origin, .name = name};
+    return repository_find(apply->txn, origin, name, &out->repository);
+}
+
+void holder_put(const struct apply *apply, const struct holder *holder)
+{
+    if (holder->is_changed)
+        repository_put(apply->txn, holder->origin, holder->name, &holder->repository);
+}
+
+void holder_add(const struct apply *apply, struct holder *holder, const struct digest *digest,
+                uint64_t size, enum link_kind kind)
+{
+    unsigned kinds = link_find(apply->txn, holder->repository.id, digest);
+    if ((kinds & (unsigned)kind) != 0)
+        return;
+    link_put(apply->txn, holder->repository.id, digest, kinds | (unsigned)kind);
+    if (kinds != 0)
+        return;
+    holder->repository.bytes += size;
+    holder->repository.links++;
+    holder->is_changed = true;
+}
+
+void holder_drop(const struct apply *apply, struct holder *holder, const struct digest *digest,
+                 enum link_kind kind)
+{
+    unsigned kinds = link_find(apply->txn, holder->repository.id, digest);
+    unsigned left = kinds & ~(unsigned)kind;
+    if (left != 0) {
+        link_put(apply->txn, holder->repository.id, digest, left);
+        return;
+    }
+    if (!link_delete(apply->txn, holder->repository.id, digest))
+        return;
+    struct blob_record blob;
+    uint64_t size = blob_find(apply->txn, digest, &blob) ? blob.size : 0;
+    struct repository *repository = &holder->repository;
+    repository->bytes -= size < repository->bytes ? size : repository->bytes;
+    repository->links -= repository->links > 0;
+    holder->is_changed = true;
+}
+
+/* ---- who needs a blob ---- */
+
+static bool on_manifest_link(uint32_t repository, unsigned kinds, void *arg)
+{
+    (void)repository;
+    bool *is_shown = arg;
+    *is_shown = (kinds & LINK_MANIFEST) != 0;
+    return !*is_shown;
+}
+
+static bool is_shown_as_manifest(const struct apply *apply, const struct digest *digest)
+{
+    bool is_shown = false;
+    link_each(apply->txn, digest, on_manifest_link, &is_shown);
+    return is_shown;
+}
+
+bool blob_is_needed(const struct apply *apply, const struct digest *digest)
+{
+    return referred_anywhere(apply->txn, digest) || is_shown_as_manifest(apply, digest);
+}
+
+void blob_keep(const struct apply *apply, const struct digest *digest)
+{
+    struct blob_record blob;
+    if (!blob_find(apply->txn, digest, &blob) || blob.kept_since_ms == 0)
+        return;
+    blob.kept_since_ms = 0;
+    blob_put(apply->txn, digest, &blob);
+}
+
+void blob_release(const struct apply *apply, const struct digest *digest)
+{
+    struct blob_record blob;
+    if (!blob_find(apply->txn, digest, &blob) || blob_is_needed(apply, digest))
+        return;
+    blob.kept_since_ms = apply->now_ms;
+    blob_put(apply->txn, digest, &blob);
+}
+
+/* ---- manifests ---- */
+
+static bool has_subject(const struct manifest_record *record)
+{
+    return (unsigned)record->subject.algorithm != 0;
+}
+
+void holder_add_manifest(const struct apply *apply, struct holder *holder,
+                         const struct digest *digest, const struct manifest_record *record)
+{
+    uint32_t id = holder->repository.id;
+    if ((link_find(apply->txn, id, digest) & LINK_MANIFEST) != 0)
+        return; /* and so is all that it names */
+    holder_add(apply, holder, digest, record->size, LINK_MANIFEST);
+    blob_keep(apply, digest);
+    struct slice references = record->references;
+    struct reference reference;
+    while (reference_list_next(&references, &reference)) {
+        referred_put(apply->txn, id, &reference.digest, digest);
+        blob_keep(apply, &reference.digest);
+    }
+    if (has_subject(record))
+        referrer_put(apply->txn, id, &record->subject, digest);
+}
+
+/* Its references lie in the map, where writing may move them: *copy keeps them. */
+static bool find_manifest(const struct apply *apply, const struct digest *digest,
+                          struct manifest_record *out, struct buf *copy)
+{
+    if (!manifest_find(apply->txn, digest, out))
+        return false;
+    buf_init(copy, out->references.length + 1);
+    buf_append_slice(copy, out->references);
+    out->references = buf_bytes(copy);
+    return true;
+}
+
+bool holder_add_known_manifest(const struct apply *apply, struct holder *holder,
+                               const struct digest *digest)
+{
+    AUTO_BUF struct buf copy = {0};
+    struct manifest_record record;
+    if (!find_manifest(apply, digest, &record, &copy))
+        return false;
+    holder_add_manifest(apply, holder, digest, &record);
+    return true;
+}
+
+bool holder_drop_manifest(const struct apply *apply, struct holder *holder,
+                          const struct digest *digest)
+{
+    AUTO_BUF struct buf copy = {0};
+    struct manifest_record record;
+    if (!find_manifest(apply, digest, &record, &copy))
+        return false;
+    uint32_t id = holder->repository.id;
+    struct slice references = record.references;
+    struct reference reference;
+    while (reference_list_next(&references, &reference))
+        referred_delete(apply->txn, id, &reference.digest, digest);
+    references = record.references;
+    while (reference_list_next(&references, &reference))
+        blob_release(apply, &reference.digest);
+    if (has_subject(&record))
+        referrer_delete(apply->txn, id, &record.subject, digest);
+    holder_drop(apply, holder, digest, LINK_MANIFEST);
+    blob_release(apply, digest);
+    if (!is_shown_as_manifest(apply, digest))
+        (void)manifest_delete(apply->txn, digest);
+    return true;
+}

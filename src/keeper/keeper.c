@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The keeper on its loop: requests queue in the order they come; while a batch runs, the next one
+ * gathers.
+ *
+ *   channels ──► queue ──► batch (pool) ──► answers
+ *                  ▲ at the end of a turn, when no batch runs
+ *
+ * Uses are not waited for: alone they start a batch only after a second.
+ */
+#include "keeper/keeper.h"
+
+#include <poll.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "base/pool.h"
+#include "batch.h"
+#include "ipc/metrics.h"
+#include "net/loop.h"
+#include "peers.h"
+#include "request.h"
+#include "store/ledger.h"
+
+#define LINE_REQUESTS_MAX 4096 /* its credits are far fewer: over this it is mad */
+#define BATCH_MAX         512
+#define HOUSEKEEPING_MS   30000
+#define LAZY_MS           1000
+#define FLUSH_MS          100
+
+struct keeper {
+    struct keeper_options options;
+    struct peers *peers;
+    struct list queue; /* struct request */
+    struct batch *batch;
+    bool is_start_deferred;
+    bool is_draining;
+    bool is_drained; /* was told */
+    struct timer *housekeeping;
+    struct timer *lazy; /* runs while only uses wait */
+    struct timer *drain;
+};
+
+static void start_batch(struct keeper *keeper);
+
+/* ---- answers ---- */
+
+static void answer(struct request *request)
+{
+    if (request->line == NULL || request->type == MESSAGE_USED)
+        return;
+    if (request->refusal.kind == ERR_NONE) {
+        struct message_done done = {.request = request_id(request), .number = request->number};
+        line_send(request->line, MESSAGE_DONE, &done);
+        return;
+    }
+    struct message_refused refused = {
+        .request = request_id(request),
+        .kind = (uint64_t)request->refusal.kind,
+        .text = slice_of(request->refusal.text),
+        .digests = buf_bytes(&request->missing),
+    };
+    line_send(request->line, MESSAGE_REFUSED, &refused);
+}
+
+static void finish_request(struct request *request)
+{
+    list_remove(&request->link);
+    if (request->line != NULL)
+        line_unref(request->line);
+    request_free(request);
+}
+
+static void log_failure(const struct error *err, size_t requests)
+{
+    struct log_line line;
+    log_begin(&line, LOG_ERROR);
+    log_u64(&line, "requests", requests);
+    log_text(&line, "error", err->text);
+    log_end(&line, "a commit failed; each request was tried by itself");
+}
+
+static void tell_drained(struct keeper *keeper)
+{
+    if (keeper->is_drained)
+        return;
+    keeper->is_drained = true;
+    peers_flush(keeper->peers, FLUSH_MS);
+    keeper->options.on_drained(keeper->options.arg);
+}
+
+static void on_batch_done(struct batch *batch, void *arg)
+{
+    struct keeper *keeper = arg;
+    struct error err;
+    unsigned commits = batch_commits(batch, &err);
+    size_t requests = list_length(batch_requests(batch));
+    metrics_add(METRIC_commits, commits);
+    metrics_add(METRIC_commit_requests, requests);
+    if (err.kind != ERR_NONE)
+        log_failure(&err, requests);
+    LIST_EACH (link, batch_requests(batch)) {
+        struct request *request = LIST_ITEM(link, struct request, link);
+        answer(request);
+        finish_request(request);
+    }
+    start_batch(keeper);
+}
+
+/* ---- the queue ---- */
+
+static void take_queue(struct keeper *keeper, struct list *taken)
+{
+    unsigned count = 0;
+    LIST_EACH (link, &keeper->queue) {
+        if (count++ == BATCH_MAX)
+            break;
+        list_remove(link);
+        list_append(taken, link);
+    }
+}
+
+static void start_batch(struct keeper *keeper)
+{
+    if (batch_is_running(keeper->batch))
+        return;
+    if (list_is_empty(&keeper->queue)) {
+        if (keeper->is_draining)
+            tell_drained(keeper);
+        return;
+    }
+    struct list taken;
+    list_init(&taken);
+    take_queue(keeper, &taken);
+    timer_stop(keeper->lazy);
+    batch_start(keeper->batch, &taken, clock_wall().ms);
+}
+
+static void on_turn_end(void *arg)
+{
+    struct keeper *keeper = arg;
+    keeper->is_start_deferred = false;
+    start_batch(keeper);
+}
+
+static void on_lazy(void *arg)
+{
+    start_batch(arg);
+}
+
+/* All that comes in this turn goes into one batch. */
+static void request_start(struct keeper *keeper, bool is_urgent)
+{
+    if (!is_urgent) {
+        if (!timer_is_running(keeper->lazy))
+            timer_start(keeper->lazy, LAZY_MS);
+        return;
+    }
+    if (keeper->is_start_deferred || batch_is_running(keeper->batch))
+        return;
+    keeper->is_start_deferred = true;
+    loop_defer(keeper->options.loop, on_turn_end, keeper);
+}
+
+static void on_message(struct line *line, enum message_type type, struct slice body, void *arg)
+{
+    struct keeper *keeper = arg;
+    /* What comes now is asked again of the next keeper. */
+    if (keeper->is_draining)
+        return;
+    struct request *request = request_new(type, body);
+    request->line = line;
+    line_ref(line);
+    if (!request_is_bad(request) && line_requests(line) > LINE_REQUESTS_MAX)
+        request_refuse(request, ERR_BUSY, "too many requests at once");
+    if (request_is_bad(request)) {
+        log_say(LOG_WARN, "%s of a %s: %s", message_name(type), process_role_name(line_role(line)),
+                request->refusal.text);
+        answer(request);
+        finish_request(request);
+        return;
+    }
+    list_append(&keeper->queue, &request->link);
+    request_start(keeper, type != MESSAGE_USED);
+}
+
+static void on_housekeeping(void *arg)
+{
+    struct keeper *keeper = arg;
+    timer_start(keeper->housekeeping, HOUSEKEEPING_MS);
+    if (keeper->is_draining)
+        return;
+    ledger_check_readers(keeper->options.ledger);
+    struct request *request = request_new(MESSAGE_NONE, slice_from(NULL, 0));
+    list_append(&keeper->queue, &request->link);
+    request_start(keeper, true);
+}
+
+/* ---- life ---- */
+
+struct keeper *keeper_new(const struct keeper_options *options)
+{
+    struct keeper *keeper = NEW(struct keeper);
+    keeper->options = *options;
+    list_init(&keeper->queue);
+    keeper->peers = peers_new(options->loop, on_message, keeper);
+    keeper->batch = batch_new(&(struct batch_options){
+        .pool = options->pool,
+        .ledger = options->ledger,
+        .store = options->store,
+        .config = options->config,
+        .on_done = on_batch_done,
+        .arg = keeper,
+    });
+    keeper->housekeeping = timer_new(options->loop, on_housekeeping, keeper);
+    keeper->lazy = timer_new(options->loop, on_lazy, keeper);
+    timer_start(keeper->housekeeping, HOUSEKEEPING_MS);
+    return keeper;
+}
+
+static void drop_queue(struct keeper *keeper)
+{
+    LIST_EACH (link, &keeper->queue)
+        finish_request(LIST_ITEM(link, struct request, link));
+}
+
+static void wait_for_batch(struct keeper *keeper)
+{
+    struct pollfd waiting = {.fd = pool_descriptor(keeper->options.pool), .events = POLLIN};
+    while (batch_is_running(keeper->batch)) {
+        (void)poll(&waiting, 1, -1);
+        pool_run_done(keeper->options.pool);
+    }
+}
+
+void keeper_free(struct keeper **keeper)
+{
+    if (*keeper == NULL)
+        return;
+    loop_cancel_deferred((*keeper)->options.loop, *keeper);
+    (*keeper)->is_draining = true;
+    (*keeper)->is_drained = true; /* nobody is told any more */
+    drop_queue(*keeper);
+    wait_for_batch(*keeper);
+    peers_free(&(*keeper)->peers);
+    batch_free(&(*keeper)->batch);
+    timer_free(&(*keeper)->housekeeping);
+    timer_free(&(*keeper)->lazy);
+    timer_free(&(*keeper)->drain);
+    mem_free(*keeper);
+    *keeper = NULL;
+}
+
+void keeper_set_peer(struct keeper *keeper, enum process_role role, unsigned slot, int *fd)
+{
+    peers_add(keeper->peers, role, slot, fd);
+}
+
+static void on_drain_deadline(void *arg)
+{
+    tell_drained(arg);
+}
+
+static void on_drain(void *arg)
+{
+    start_batch(arg);
+}
+
+void keeper_drain(struct keeper *keeper, uint64_t within_ms)
+{
+    if (keeper->is_draining)
+        return;
+    keeper->is_draining = true;
+    keeper->drain = timer_new(keeper->options.loop, on_drain_deadline, keeper);
+    timer_start(keeper->drain, within_ms);
+    loop_defer(keeper->options.loop, on_drain, keeper);
+}

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Lines to workers and the fetcher, one behind the other where one replaces another. */
+#include "peers.h"
+
+#include "base/alloc.h"
+#include "base/check.h"
+#include "base/fd.h"
+#include "base/list.h"
+#include "ipc/channel.h"
+#include "net/loop.h"
+
+#define SLOTS         64
+#define SUCCESSION_MS 1000
+
+struct peer {
+    struct list lines; /* in the order of their incarnations; none that is closed */
+};
+
+struct peers {
+    struct loop *loop;
+    peers_message_fn *on_message;
+    void *arg;
+    struct peer table[ROLES][SLOTS];
+};
+
+struct line {
+    struct list link;    /* in its peer's; alone when closed */
+    struct peers *peers; /* NULL when closed */
+    struct peer *peer;
+    enum process_role role;
+    int fd;                  /* while waiting */
+    struct channel *channel; /* while open */
+    struct timer *patience;  /* of a waiting worker's line */
+    size_t requests;
+};
+
+/* ---- lines ---- */
+
+static void line_free(struct line *line)
+{
+    mem_free(line);
+}
+
+static void line_close(struct line *line)
+{
+    list_remove(&line->link);
+    line->peers = NULL;
+    timer_free(&line->patience);
+    channel_free(&line->channel);
+    fd_close(&line->fd);
+    if (line->requests == 0)
+        line_free(line);
+}
+
+void line_ref(struct line *line)
+{
+    line->requests++;
+}
+
+void line_unref(struct line *line)
+{
+    CHECK(line->requests > 0);
+    line->requests--;
+    if (line->requests == 0 && line->peers == NULL)
+        line_free(line);
+}
+
+size_t line_requests(const struct line *line)
+{
+    return line->requests;
+}
+
+enum process_role line_role(const struct line *line)
+{
+    return line->role;
+}
+
+void line_send(struct line *line, enum message_type type, const void *message)
+{
+    if (line->channel != NULL)
+        channel_send(line->channel, type, message, -1);
+}
+
+/* ---- succession ---- */
+
+static void open_line(struct line *line);
+
+static void open_first(struct peer *peer)
+{
+    if (list_is_empty(&peer->lines))
+        return;
+    struct line *first = LIST_ITEM(peer->lines.next, struct line, link);
+    if (first->channel == NULL)
+        open_line(first);
+}
+
+static void on_message(struct channel *channel, enum message_type type, struct slice body, int *fd,
+                       void *arg)
+{
+    struct line *line = arg;
+    (void)channel;
+    (void)fd;
+    line->peers->on_message(line, type, body, line->peers->arg);
+}
+
+static void on_closed(struct channel *channel, void *arg)
+{
+    struct line *line = arg;
+    struct peer *peer = line->peer;
+    (void)channel;
+    line_close(line);
+    open_first(peer);
+}
+
+static void open_line(struct line *line)
+{
+    static const struct channel_handler handler = {on_message, on_closed};
+    timer_free(&line->patience);
+    line->channel = channel_new(line->peers->loop, &line->fd, &handler, line);
+}
+
+/* The predecessor lives on beside this one. Its predecessor may be waiting itself. */
+static void on_patience(void *arg)
+{
+    struct line *line = arg;
+    struct line *previous = LIST_ITEM(line->link.previous, struct line, link);
+    if (line->link.previous != &line->peer->lines && previous->channel == NULL)
+        timer_start(line->patience, SUCCESSION_MS);
+    else
+        open_line(line);
+}
+
+void peers_add(struct peers *peers, enum process_role role, unsigned slot, int *fd)
+{
+    if ((unsigned)role >= ROLES || slot >= SLOTS) {
+        fd_close(fd);
+        return;
+    }
+    struct line *line = NEW(struct line);
+    line->peers = peers;
+    line->peer = &peers->table[role][slot];
+    line->role = role;
+    line->fd = fd_take(fd);
+    bool is_first = list_is_empty(&line->peer->lines);
+    list_append(&line->peer->lines, &line->link);
+    if (is_first) {
+        open_line(line);
+    } else if (role == ROLE_WORKER) {
+        line->patience = timer_new(peers->loop, on_patience, line);
+        timer_start(line->patience, SUCCESSION_MS);
+    }
+}
+
+/* ---- all ---- */
+
+struct peers *peers_new(struct loop *loop, peers_message_fn *on_line_message, void *arg)
+{
+    struct peers *peers = NEW(struct peers);
+    peers->loop = loop;
+    peers->on_message = on_line_message;
+    peers->arg = arg;
+    for (unsigned role = 0; role < ROLES; role++) {
+        for (unsigned slot = 0; slot < SLOTS; slot++)
+            list_init(&peers->table[role][slot].lines);
+    }
+    return peers;
+}
+
+void peers_free(struct peers **peers)
+{
+    if (*peers == NULL)
+        return;
+    for (unsigned role = 0; role < ROLES; role++) {
+        for (unsigned slot = 0; slot < SLOTS; slot++) {
+            LIST_EACH (link, &(*peers)->table[role][slot].lines)
+                line_close(LIST_ITEM(link, struct line, link));
+        }
+    }
+    mem_free(*peers);
+    *peers = NULL;
+}
+
+void peers_flush(struct peers *peers, unsigned wait_ms)
+{
+    for (unsigned role = 0; role < ROLES; role++) {
+        for (unsigned slot = 0; slot < SLOTS; slot++) {
+            LIST_EACH (link, &peers->table[role][slot].lines) {
+                struct line *line = LIST_ITEM(link, struct line, link);
+                if (line->channel != NULL)
+                    channel_flush(line->channel, wait_ms);
+            }
+        }
+    }
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KEEPER_PUSHING_H
+#define KEEPER_PUSHING_H
+
+#include <stdbool.h>
+
+#include "apply.h"
+
+/* May a first push take this bare name? If not, the request is refused with the setting to change.
+ */
+bool pushing_is_allowed(const struct apply *apply, struct request *request, struct slice name);
+
+#endif

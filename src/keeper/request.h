@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One request to the keeper, from its message to its answer. It owns the bytes its message points
+ * into. Its outcome is set by what applies it, maybe several times: only the last counts.
+ */
+#ifndef KEEPER_REQUEST_H
+#define KEEPER_REQUEST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/list.h"
+#include "base/slice.h"
+#include "ipc/message.h"
+#include "store/store.h"
+
+struct line;
+
+#define REQUEST_MISSING_MAX 100 /* digests told of a manifest's missing blobs */
+
+/* The fields that all requests but USED and BARRIER begin with. */
+struct request_head {
+    uint8_t message_reserved;
+    uint64_t request;
+    uint64_t seen;
+    uint64_t repeated;
+    struct slice actor;
+};
+
+union request_message {
+    struct request_head head;
+    struct message_blob_stored blob_stored;
+    struct message_link link;
+    struct message_push_begun push_begun;
+    struct message_manifest_put manifest_put;
+    struct message_manifest_stored manifest_stored;
+    struct message_tag_checked tag_checked;
+    struct message_remove remove;
+    struct message_used used;
+    struct message_barrier barrier;
+};
+
+struct request {
+    struct list link;       /* in the queue or the batch */
+    struct line *line;      /* whom to answer; NULL: the keeper itself */
+    enum message_type type; /* MESSAGE_NONE: housekeeping */
+    char *body;             /* what the slices of `message` point into */
+    union request_message message;
+
+    /* Its file, if it has one. */
+    bool has_file;
+    enum store_place place;
+    char file[STORE_NAME_SIZE];
+    uint64_t inode;
+    struct digest digest;
+    struct request *next_in_folder;
+    struct error file_error; /* kind NONE: placed and synced */
+
+    struct error refusal; /* kind NONE: done */
+    struct buf missing;   /* digests in binary */
+    uint64_t number;      /* of the commit */
+};
+
+/* Copies the body. Never NULL: a message that cannot be read, or asks for what cannot be, is a
+ * request that is refused already (request_is_bad). */
+struct request *request_new(enum message_type type, struct slice body);
+void request_free(struct request *request);
+bool request_is_bad(const struct request *request);
+/* As it was before it was applied. */
+void request_reset(struct request *request);
+void request_refuse(struct request *request, enum error_kind kind, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+/* The number its answer carries. */
+uint64_t request_id(const struct request *request);
+bool request_is_repeated(const struct request *request);
+
+#endif
