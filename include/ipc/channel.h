@@ -36,7 +36,7 @@ int channel_pair(int out_fds[2], struct error *err);
 struct channel *channel_new(struct loop *loop, int *fd, const struct channel_handler *handler,
                             void *arg);
 /* From inside a callback too. What is queued is dropped. */
-void channel_free(struct channel **channel);
+void channel_free(struct channel **channel_address);
 /* Encode and send. `message` is the struct message_… that belongs to `type`. `fd` (or -1) is
  * duplicated. */
 void channel_send(struct channel *channel, enum message_type type, const void *message, int fd);

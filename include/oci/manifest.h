@@ -16,7 +16,7 @@
 
 struct error;
 
-#define MANIFEST_MAX_SIZE        (4u * 1024 * 1024)
+#define MANIFEST_MAX_SIZE        4194304u /* 4 MiB */
 #define MANIFEST_MAX_DESCRIPTORS 10000
 
 /* What a manifest names something as. */

@@ -216,11 +216,11 @@ static void destroy(void *arg)
     mem_free(channel);
 }
 
-void channel_free(struct channel **address)
+void channel_free(struct channel **channel_address)
 {
-    struct channel *channel = *address;
+    struct channel *channel = *channel_address;
 
-    *address = NULL;
+    *channel_address = NULL;
     if (channel == NULL || channel->is_freed) {
         return;
     }

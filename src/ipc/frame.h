@@ -9,11 +9,11 @@
 #include "ipc/message.h"
 
 /* What every caller of frame_receive lends. */
-#define FRAME_BUFFER_SIZE (64u * 1024)
+#define FRAME_BUFFER_SIZE ((size_t)64 * 1024)
 /* Longer bodies travel in a memory file. */
-#define FRAME_INLINE_MAX (60u * 1024)
+#define FRAME_INLINE_MAX ((size_t)60 * 1024)
 /* The largest: a page of tags of 8 MiB, or a manifest of 4 MiB with 10,000 references. */
-#define FRAME_BODY_MAX (12u * 1024 * 1024)
+#define FRAME_BODY_MAX ((size_t)12 * 1024 * 1024)
 
 enum frame_result {
     FRAME_DONE,

@@ -70,27 +70,28 @@ static unsigned slot_index(enum process_role role, unsigned slot)
     return role < ROLE_WORKER ? (unsigned)role : (unsigned)role - 1;
 }
 
-static int map_table(int fd, struct table **out, struct error *err)
+/* NULL on failure. */
+static struct table *map_table(int fd, struct error *err)
 {
     void *memory = mmap(NULL, sizeof(struct table), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
     if (memory == MAP_FAILED) {
-        return error_set_errno(err, errno, "mapping the metrics");
+        (void)error_set_errno(err, errno, "mapping the metrics");
+        return NULL;
     }
-    *out = (struct table *)memory;
-    return 0;
+    return (struct table *)memory;
 }
 
 int metrics_create(int *out_fd, struct error *err)
 {
     AUTO_CLOSE int fd = memfd_create("entrepot-metrics", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    struct table *table = NULL;
 
     if (fd < 0 || ftruncate(fd, (off_t)sizeof(struct table)) != 0 ||
         fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
         return error_set_errno(err, errno, "making the metrics' memory");
     }
-    if (map_table(fd, &table, err) != 0) {
+    struct table *table = map_table(fd, err);
+    if (table == NULL) {
         return -(int)err->kind;
     }
     table->magic = MAGIC;
@@ -102,7 +103,6 @@ int metrics_create(int *out_fd, struct error *err)
 
 int metrics_attach(int fd, enum process_role role, unsigned slot, struct error *err)
 {
-    struct table *table = NULL;
     uint64_t size = 0;
 
     if (fd_size(fd, &size, err) != 0) {
@@ -111,7 +111,8 @@ int metrics_attach(int fd, enum process_role role, unsigned slot, struct error *
     if (size < sizeof(struct table)) {
         return error_set(err, ERR_IO, "the metrics' memory is too small: another version's");
     }
-    if (map_table(fd, &table, err) != 0) {
+    struct table *table = map_table(fd, err);
+    if (table == NULL) {
         return -(int)err->kind;
     }
     if (table->magic != MAGIC || table->metrics != METRICS) {

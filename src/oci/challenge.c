@@ -38,7 +38,10 @@ static bool is_token_char(char c)
 
 static char peek(const struct reader *reader)
 {
-    return reader->rest.length > 0 ? reader->rest.data[0] : '\0';
+    if (reader->rest.length == 0) {
+        return '\0';
+    }
+    return reader->rest.data[0];
 }
 
 static void skip_space(struct reader *reader)

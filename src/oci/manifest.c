@@ -192,7 +192,7 @@ static int read_artifact_type(struct jsonio_value root, struct slice config_type
 static int read_document(struct jsonio_value root, struct slice content_type, struct manifest *out,
                          struct error *err)
 {
-    struct slice media_type;
+    struct slice media_type = {NULL, 0};
     struct slice config_type = {NULL, 0};
 
     if (jsonio_type(root) != JSONIO_OBJECT) {

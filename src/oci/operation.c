@@ -100,7 +100,7 @@ static bool component_is_clean(struct slice component)
 static int decode_path(struct operation *operation, struct slice raw, struct slice *out,
                        struct api_error *error)
 {
-    struct slice decoded;
+    struct slice decoded = {NULL, 0};
 
     if (raw.length > PATH_MAX_LENGTH) {
         return api_error_set(error, API_NAME_INVALID, "the path is longer than any name may be");
@@ -252,7 +252,7 @@ static int apply_route(struct operation *out, const struct route *route, struct 
 
 static int parse_path(struct operation *out, struct slice path, struct api_error *error)
 {
-    struct slice decoded;
+    struct slice decoded = {NULL, 0};
     struct route route = {.kind = OPERATION_BASE};
 
     if (slice_is(path, "/v2") || slice_is(path, "/v2/")) {
