@@ -161,12 +161,13 @@ static bool make(struct child_frame *frame)
     }
     frame->pool = pool_new(POOL_THREADS);
     loop_add_pool(frame->loop, frame->pool);
-    if (frame->role == ROLE_WORKER)
+    if (frame->role == ROLE_WORKER) {
         make_worker(frame);
-    else if (frame->role == ROLE_FETCHER)
+    } else if (frame->role == ROLE_FETCHER) {
         make_fetcher(frame);
-    else
+    } else {
         make_keeper(frame);
+    }
     frame->is_made = true;
     return true;
 }
@@ -177,9 +178,10 @@ static int on_hello(struct slice body, struct error *err)
 {
     struct message_hello hello;
     int rc = message_decode(MESSAGE_HELLO, body, &hello, err);
-    if (rc == 0 && !slice_is(hello.version, ENTREPOT_VERSION))
+    if (rc == 0 && !slice_is(hello.version, ENTREPOT_VERSION)) {
         rc = error_set(err, ERR_UNSUPPORTED, "this is version %s, the master's is %.*s",
                        ENTREPOT_VERSION, SLICE_PRINT(hello.version));
+    }
     return rc;
 }
 
@@ -210,10 +212,11 @@ static int on_shared(struct child_frame *frame, struct slice body, int fd, struc
 {
     struct message_shared shared;
     int rc = message_decode(MESSAGE_SHARED, body, &shared, err);
-    if (rc == 0 && shared.kind == SHARED_METRICS)
+    if (rc == 0 && shared.kind == SHARED_METRICS) {
         rc = metrics_attach(fd, frame->role, frame->slot, err);
-    else if (rc == 0 && shared.kind == SHARED_UPLOADS && frame->uploads == NULL)
+    } else if (rc == 0 && shared.kind == SHARED_UPLOADS && frame->uploads == NULL) {
         rc = upload_table_attach(fd, &frame->uploads, err);
+    }
     return rc;
 }
 
@@ -237,27 +240,29 @@ static int on_peer(struct child_frame *frame, struct slice body, int *fd, struct
         return rc;
     enum process_role role = (enum process_role)peer.role;
     unsigned slot = (unsigned)peer.slot;
-    if (frame->worker != NULL && (role == ROLE_FETCHER || role == ROLE_KEEPER))
+    if (frame->worker != NULL && (role == ROLE_FETCHER || role == ROLE_KEEPER)) {
         worker_set_peer(frame->worker, role, fd);
-    else if (frame->fetcher != NULL && role == ROLE_WORKER)
+    } else if (frame->fetcher != NULL && role == ROLE_WORKER) {
         fetcher_set_worker(frame->fetcher, slot, fd);
-    else if (frame->fetcher != NULL && role == ROLE_KEEPER)
+    } else if (frame->fetcher != NULL && role == ROLE_KEEPER) {
         fetcher_set_keeper(frame->fetcher, fd);
-    else if (frame->keeper != NULL && (role == ROLE_WORKER || role == ROLE_FETCHER))
+    } else if (frame->keeper != NULL && (role == ROLE_WORKER || role == ROLE_FETCHER)) {
         keeper_set_peer(frame->keeper, role, slot, fd);
+    }
     return 0;
 }
 
 static void drain(struct child_frame *frame, uint64_t within_ms)
 {
-    if (!frame->is_made)
+    if (!frame->is_made) {
         stop(frame, 0);
-    else if (frame->worker != NULL)
+    } else if (frame->worker != NULL) {
         worker_drain(frame->worker, within_ms);
-    else if (frame->fetcher != NULL)
+    } else if (frame->fetcher != NULL) {
         fetcher_drain(frame->fetcher, within_ms);
-    else
+    } else {
         keeper_drain(frame->keeper, within_ms);
+    }
 }
 
 static void on_ping(struct child_frame *frame, struct slice body)
@@ -289,14 +294,15 @@ static bool take_part(struct child_frame *frame, enum message_type type, struct 
 {
     struct error err;
     int rc = 0;
-    if (type == MESSAGE_HELLO)
+    if (type == MESSAGE_HELLO) {
         rc = on_hello(body, &err);
-    else if (type == MESSAGE_CONFIG)
+    } else if (type == MESSAGE_CONFIG) {
         rc = on_config(frame, fd, &err);
-    else if (type == MESSAGE_SHARED)
+    } else if (type == MESSAGE_SHARED) {
         rc = on_shared(frame, body, fd, &err);
-    else
+    } else {
         return false;
+    }
     if (rc != 0)
         give_up(frame, &err);
     return true;
@@ -309,18 +315,19 @@ static void on_message(struct channel *channel, enum message_type type, struct s
     struct child_frame *frame = arg;
     struct error err;
     int rc = 0;
-    if (type == MESSAGE_PING)
+    if (type == MESSAGE_PING) {
         on_ping(frame, body);
-    else if (type == MESSAGE_DRAIN)
+    } else if (type == MESSAGE_DRAIN) {
         on_drain(frame, body);
-    else if (take_part(frame, type, body, *fd) || !make(frame))
+    } else if (take_part(frame, type, body, *fd) || !make(frame)) {
         return;
-    else if (type == MESSAGE_LISTENER)
+    } else if (type == MESSAGE_LISTENER) {
         rc = on_listener(frame, body, fd, &err);
-    else if (type == MESSAGE_PEER)
+    } else if (type == MESSAGE_PEER) {
         rc = on_peer(frame, body, fd, &err);
-    else if (type == MESSAGE_START)
+    } else if (type == MESSAGE_START) {
         say_ready(frame);
+    }
     if (rc != 0)
         give_up(frame, &err);
 }
@@ -333,10 +340,11 @@ static void on_closed(struct channel *channel, void *arg)
     struct child_frame *frame = arg;
     channel_free(&frame->line);
     log_say(LOG_WARN, "the master is gone, ending");
-    if (frame->role == ROLE_WORKER)
+    if (frame->role == ROLE_WORKER) {
         drain(frame, ORPHAN_DRAIN_MS);
-    else
+    } else {
         stop(frame, 0);
+    }
 }
 
 /* ---- first and last ---- */

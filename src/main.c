@@ -24,14 +24,15 @@
 #include "store/store.h"
 #include "store/upload_table.h"
 
-#define MESSAGES_MAX (256u * 1024)
+#define MESSAGES_MAX ((size_t)256 * 1024)
 
 static void log_lines(enum log_level level, struct slice text)
 {
     struct slice line;
-    while (slice_split(&text, '\n', &line))
+    while (slice_split(&text, '\n', &line)) {
         if (line.length > 0)
             log_say(level, "%.*s", SLICE_PRINT(line));
+    }
 }
 
 /* NULL: what is wrong was printed. */
@@ -93,12 +94,13 @@ static int give_folder(int at, const char *name, const struct identity *identity
         bool is_link_to_here = entry->d_name[0] == '.';
         if (is_link_to_here || fstatat(fd, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0)
             continue;
-        if (S_ISDIR(status.st_mode) && depth > 0)
+        if (S_ISDIR(status.st_mode) && depth > 0) {
             rc = give_folder(fd, entry->d_name, identity, depth - 1, err);
-        else if (S_ISREG(status.st_mode) && status.st_uid == 0 &&
-                 fchownat(fd, entry->d_name, identity->uid, identity->gid, AT_SYMLINK_NOFOLLOW) !=
-                     0)
+        } else if (S_ISREG(status.st_mode) && status.st_uid == 0 &&
+                   fchownat(fd, entry->d_name, identity->uid, identity->gid, AT_SYMLINK_NOFOLLOW) !=
+                       0) {
             rc = error_set_errno(err, errno, "cannot give %s to %s", entry->d_name, identity->name);
+        }
     }
     (void)closedir(folder);
     return rc;
@@ -159,12 +161,13 @@ int main(int argc, char **argv)
     struct cli_arguments arguments;
     cli_parse(argc, argv, ENTREPOT_VERSION, &arguments);
     int status = arguments.status;
-    if (arguments.command == CLI_SERVE)
+    if (arguments.command == CLI_SERVE) {
         status = serve(&arguments);
-    else if (arguments.command == CLI_CHECK)
+    } else if (arguments.command == CLI_CHECK) {
         status = check(&arguments);
-    else if (arguments.command == CLI_CHILD)
+    } else if (arguments.command == CLI_CHILD) {
         status = child_run(arguments.role, arguments.slot);
+    }
     cli_arguments_free(&arguments);
     return status;
 }

@@ -106,20 +106,22 @@ static bool parse_options(int argc, char **argv, const char *command, struct cli
             finish(out, 0);
             return false;
         }
-        if (option == ':')
+        if (option == ':') {
             (void)fprintf(stderr, "entrepot: %s needs a value\n", argv[at]);
-        else if (option == '?')
+        } else if (option == '?') {
             refuse_option(argv[at]);
+        }
         if (option == ':' || option == '?' || out->setting_count >= SETTINGS_MAX) {
             finish(out, CLI_STATUS_USAGE);
             return false;
         }
-        if (option == OPTION_CONFIG)
+        if (option == OPTION_CONFIG) {
             out->config_file = optarg;
-        else if (option == OPTION_LISTEN)
+        } else if (option == OPTION_LISTEN) {
             buf_printf(&listens, "%s%s", buf_bytes(&listens).length > 0 ? "," : "", optarg);
-        else
+        } else {
             add_setting(out, option == OPTION_SET ? NULL : option_keys[option], optarg);
+        }
     }
     if (optind < argc) {
         (void)fprintf(stderr, "entrepot %s: unexpected argument %s\n", command, argv[optind]);

@@ -42,9 +42,10 @@ static const struct command commands[] = {
 
 const struct command *command_find(const char *name)
 {
-    for (const struct command *command = commands; command->name != NULL; command++)
+    for (const struct command *command = commands; command->name != NULL; command++) {
         if (strcmp(command->name, name) == 0)
             return command;
+    }
     return NULL;
 }
 
@@ -84,10 +85,11 @@ bool help_print_about(const char *name)
         return false;
     AUTO_BUF struct buf text;
     buf_init(&text, MANUAL_MAX);
-    if (is_settings)
+    if (is_settings) {
         config_print_manual(&text);
-    else
+    } else {
         config_print_example(&text);
+    }
     (void)fputs(buf_text(&text), stdout);
     return true;
 }

@@ -13,7 +13,7 @@
 #include "reader.h"
 
 #define USUAL_FILE    "/etc/entrepot/entrepot.yaml"
-#define MESSAGES_MAX  (256u * 1024)
+#define MESSAGES_MAX  ((size_t)256 * 1024)
 #define SETTING_LEVEL 2
 
 static int file_read(const char *path, struct buf *text, struct error *err)
@@ -41,10 +41,11 @@ static void read_text(struct reader *reader, struct slice text, const char *sour
     struct node *root = NULL;
     struct position at;
     struct error err;
-    if (node_read(text, source, &root, &at, &err) != 0)
+    if (node_read(text, source, &root, &at, &err) != 0) {
         reader_problem(reader, &at, NULL, "%s", err.text);
-    else
+    } else {
         reader_read(reader, root);
+    }
     node_free(&root);
 }
 
@@ -54,10 +55,11 @@ static void read_file(struct reader *reader, const char *file)
     buf_init(&text, NODE_TEXT_MAX + 2 * 16384);
     struct error err;
     struct position at = {file, 0, 0};
-    if (file_read(file, &text, &err) != 0)
+    if (file_read(file, &text, &err) != 0) {
         reader_problem(reader, &at, NULL, "%s", err.text);
-    else
+    } else {
         read_text(reader, buf_bytes(&text), file);
+    }
 }
 
 static void read_flag(struct reader *reader, const char *flag)
@@ -100,9 +102,10 @@ static void check_order(struct reader *reader, const char *small_path, uint64_t 
                         const char *large_path, uint64_t large)
 {
     const struct setting *setting = setting_find(&settings_of_config, slice_of(small_path));
-    if (small > large)
+    if (small > large) {
         reader_problem(reader, reader_at(reader, setting), small_path,
                        "it is more than %s, which holds it", large_path);
+    }
 }
 
 static void check(struct reader *reader)
@@ -118,10 +121,11 @@ static void check(struct reader *reader)
                 "fetch.deadline", config->fetch.deadline);
     for (size_t i = 0; i < config->names.count; i++) {
         const struct setting *names = setting_find(&settings_of_config, SLICE_LITERAL("names"));
-        if (config_upstream_find(config, slice_of(config->names.items[i])) != NULL)
+        if (config_upstream_find(config, slice_of(config->names.items[i])) != NULL) {
             reader_problem(reader, reader_at(reader, names), "names",
                            "%s is an upstream; it cannot be our own name too",
                            config->names.items[i]);
+        }
     }
 }
 
@@ -134,19 +138,21 @@ static struct config *config_new(void)
 
 static void read_sources(struct reader *reader, const struct config_sources *sources)
 {
-    if (sources->file != NULL)
+    if (sources->file != NULL) {
         read_file(reader, sources->file);
-    else if (access(USUAL_FILE, F_OK) == 0)
+    } else if (access(USUAL_FILE, F_OK) == 0) {
         read_file(reader, USUAL_FILE);
+    }
     if (!reader->has_upstreams)
         (void)upstream_get(reader->config, SLICE_LITERAL("docker.io"));
     registry_variables_read(reader, sources->environment);
     environment_read(reader, sources->environment);
     for (const char *const *flag = sources->settings; flag != NULL && *flag != NULL; flag++)
         read_flag(reader, *flag);
-    if (reader->config->storage.path == NULL)
+    if (reader->config->storage.path == NULL) {
         reader->config->storage.path =
             mem_strdup(sources->is_root ? "/var/lib/entrepot" : "./data");
+    }
     upstreams_finish(reader);
     check(reader);
 }

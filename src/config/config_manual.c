@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The manual page of settings and the example file, both from the table. */
-#include <ctype.h>
-
 #include "base/buf.h"
 #include "config/config.h"
 #include "settings.h"
@@ -50,10 +48,11 @@ static const char *type_sentence(const struct setting *setting)
 static void print_type(const struct setting *setting, struct buf *out)
 {
     const char *sentence = type_sentence(setting);
-    if (sentence != NULL)
+    if (sentence != NULL) {
         buf_append_text(out, sentence);
-    else
+    } else {
         setting_print_expected(setting, out);
+    }
 }
 
 static void print_setting(const struct setting *setting, bool has_variable, struct buf *out)
@@ -67,7 +66,7 @@ static void print_setting(const struct setting *setting, bool has_variable, stru
         return;
     buf_append_text(out, "- Environment: `ENTREPOT_");
     for (const char *c = setting->path; *c != '\0'; c++)
-        buf_append_byte(out, *c == '.' ? '_' : (char)toupper((unsigned char)*c));
+        buf_append_byte(out, setting_capital(*c));
     buf_append_text(out, "`\n");
 }
 

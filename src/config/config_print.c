@@ -29,10 +29,12 @@ static void print_tags(const struct config_upstream *upstream, struct buf *out)
     if (upstream->tag_count == 0)
         return;
     buf_append_text(out, "    tags:\n");
-    for (size_t i = 0; i < upstream->tag_count; i++)
-        for (size_t k = 0; k < settings_of_tag.count; k++)
+    for (size_t i = 0; i < upstream->tag_count; i++) {
+        for (size_t k = 0; k < settings_of_tag.count; k++) {
             print_value(&settings_of_tag.items[k], &upstream->tags[i],
                         k == 0 ? "      - " : "        ", settings_of_tag.items[k].path, out);
+        }
+    }
 }
 
 static void print_upstream(const struct config_upstream *upstream, bool with_secrets,
@@ -41,9 +43,10 @@ static void print_upstream(const struct config_upstream *upstream, bool with_sec
     buf_append_text(out, "  ");
     setting_print_quoted(slice_of(upstream->name), out);
     buf_append_text(out, ":\n");
-    for (size_t i = 0; i < settings_of_upstream.count; i++)
+    for (size_t i = 0; i < settings_of_upstream.count; i++) {
         print_value(&settings_of_upstream.items[i], upstream, "    ",
                     settings_of_upstream.items[i].path, out);
+    }
     if (with_secrets && upstream->password != NULL) {
         buf_append_text(out, "    password: ");
         setting_print_quoted(slice_of(upstream->password), out);

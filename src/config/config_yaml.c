@@ -88,12 +88,14 @@ static int read_items(struct yaml_reader *reader, yaml_event_type_t end, unsigne
 static int refuse_extras(struct yaml_reader *reader, const yaml_char_t *anchor,
                          const yaml_char_t *tag)
 {
-    if (anchor != NULL)
+    if (anchor != NULL) {
         return error_set(reader->err, ERR_INVALID, "anchors (&%.40s) are not allowed here",
                          (const char *)anchor);
-    if (tag != NULL)
+    }
+    if (tag != NULL) {
         return error_set(reader->err, ERR_INVALID, "tags (%.40s) are not allowed here",
                          (const char *)tag);
+    }
     return 0;
 }
 
@@ -136,19 +138,22 @@ static int read_into(struct yaml_reader *reader, const yaml_event_t *event, unsi
 static int read_node(struct yaml_reader *reader, const yaml_event_t *event, unsigned depth,
                      struct node **out)
 {
-    if (depth > NODE_DEPTH_MAX)
+    if (depth > NODE_DEPTH_MAX) {
         return error_set(reader->err, ERR_TOO_LARGE, "nested too deep, at most %u levels are read",
                          NODE_DEPTH_MAX);
-    if (++reader->nodes > NODE_COUNT_MAX)
+    }
+    if (++reader->nodes > NODE_COUNT_MAX) {
         return error_set(reader->err, ERR_TOO_LARGE, "too long, at most %u values are read",
                          NODE_COUNT_MAX);
+    }
     struct node *node = NEW(struct node);
     node->at = reader->at;
     int rc = read_into(reader, event, depth, node);
-    if (rc != 0)
+    if (rc != 0) {
         node_free(&node);
-    else
+    } else {
         *out = node;
+    }
     return rc;
 }
 
@@ -164,10 +169,11 @@ static int read_stream(struct yaml_reader *reader, struct node **out)
         bool is_frame = is_end || event.type == YAML_STREAM_START_EVENT ||
                         event.type == YAML_DOCUMENT_START_EVENT ||
                         event.type == YAML_DOCUMENT_END_EVENT;
-        if (!is_frame && *out != NULL)
+        if (!is_frame && *out != NULL) {
             rc = error_set(reader->err, ERR_INVALID, "only one document is read");
-        else if (!is_frame)
+        } else if (!is_frame) {
             rc = read_node(reader, &event, 0, out);
+        }
         yaml_event_delete(&event);
         if (rc != 0)
             return rc;
@@ -190,9 +196,10 @@ int node_read(struct slice text, const char *source, struct node **out, struct p
     int rc = read_stream(&reader, &root);
     yaml_parser_delete(&reader.parser);
     *out_at = reader.at;
-    if (rc != 0)
+    if (rc != 0) {
         node_free(&root);
-    else
+    } else {
         *out = root;
+    }
     return rc;
 }

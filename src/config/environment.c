@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ENTREPOT_STORAGE_PATH is storage.path, and so on; lists are cut at commas. */
-#include <ctype.h>
 #include <string.h>
 
 #include "base/slice.h"
@@ -15,7 +14,7 @@ static bool is_name_of(struct slice name, const struct setting *setting)
     if (path.length != name.length)
         return false;
     for (size_t i = 0; i < path.length; i++) {
-        char wanted = path.data[i] == '.' ? '_' : (char)toupper((unsigned char)path.data[i]);
+        char wanted = setting_capital(path.data[i]);
         if (name.data[i] != wanted)
             return false;
     }

@@ -91,15 +91,16 @@ static void read_listen_map(struct reader *reader, const struct node *map, struc
         if (!reader_key_is_right(reader, map, i, "listen"))
             continue;
         struct slice key = node_text(map->items[i]);
-        if (slice_is(key, "address"))
+        if (slice_is(key, "address")) {
             *address = node_text(value);
-        else if (slice_is(key, "role") && slice_is(node_text(value), "mirror"))
+        } else if (slice_is(key, "role") && slice_is(node_text(value), "mirror")) {
             *is_mirror = true;
-        else if (slice_is(key, "role") && !slice_is(node_text(value), "full"))
+        } else if (slice_is(key, "role") && !slice_is(node_text(value), "full")) {
             reader_problem(reader, &value->at, "listen.role", "expected full or mirror");
-        else if (!slice_is(key, "role"))
+        } else if (!slice_is(key, "role")) {
             reader_problem(reader, &map->items[i]->at, "listen",
                            "there is no key %.*s, expected address and role", SLICE_PRINT(key));
+        }
     }
 }
 
@@ -112,10 +113,11 @@ static void read_listens(struct reader *reader, const struct setting *setting,
     AUTO_FREE bool *mirrors = mem_zalloc(count + 1, sizeof *mirrors);
     for (size_t i = 0; i < count; i++) {
         const struct node *item = is_list ? value->items[i] : value;
-        if (item->kind == NODE_MAP)
+        if (item->kind == NODE_MAP) {
             read_listen_map(reader, item, &addresses[i], &mirrors[i]);
-        else
+        } else {
             addresses[i] = node_text(item);
+        }
         if (addresses[i].length == 0) {
             reader_problem(reader, &item->at, setting->path,
                            "expected an address or { address: …, role: mirror }");
@@ -149,10 +151,11 @@ static void read_list(struct reader *reader, const struct setting *setting, void
         texts[i] = node_text(item);
     }
     struct error err;
-    if (setting_set(setting, object, texts, count, &err) != 0)
+    if (setting_set(setting, object, texts, count, &err) != 0) {
         reader_problem(reader, &value->at, path, "%s", err.text);
-    else
+    } else {
         set(reader, setting, object, &value->at);
+    }
 }
 
 void reader_read_setting(struct reader *reader, const struct setting *setting, void *object,
@@ -175,10 +178,11 @@ void reader_read_setting(struct reader *reader, const struct setting *setting, v
     }
     struct slice text = node_text(value);
     struct error err;
-    if (setting_set(setting, object, &text, 1, &err) != 0)
+    if (setting_set(setting, object, &text, 1, &err) != 0) {
         reader_problem(reader, &value->at, path, "%s", err.text);
-    else
+    } else {
         set(reader, setting, object, &value->at);
+    }
 }
 
 void reader_set_text(struct reader *reader, const struct setting *setting, struct slice text,
@@ -188,17 +192,20 @@ void reader_set_text(struct reader *reader, const struct setting *setting, struc
     size_t count = 0;
     struct slice rest = text;
     struct slice part;
-    if (!setting_is_list(setting))
+    if (!setting_is_list(setting)) {
         parts[count++] = text;
-    else
-        while (count < 64 && slice_split(&rest, ',', &part))
+    } else {
+        while (count < 64 && slice_split(&rest, ',', &part)) {
             if (slice_trim(part).length > 0)
                 parts[count++] = slice_trim(part);
+        }
+    }
     struct error err;
-    if (setting_set(setting, reader->config, parts, count, &err) != 0)
+    if (setting_set(setting, reader->config, parts, count, &err) != 0) {
         reader_problem(reader, at, setting->path, "%s", err.text);
-    else
+    } else {
         set(reader, setting, reader->config, at);
+    }
 }
 
 /* ---- the file ---- */
@@ -207,9 +214,10 @@ static bool is_group(const char *path)
 {
     char prefix[READER_PATH_SIZE + 1];
     (void)snprintf(prefix, sizeof prefix, "%s.", path);
-    for (size_t i = 0; i < settings_of_config.count; i++)
+    for (size_t i = 0; i < settings_of_config.count; i++) {
         if (slice_starts_with(slice_of(settings_of_config.items[i].path), prefix))
             return true;
+    }
     return false;
 }
 
@@ -247,9 +255,10 @@ static void read_group(struct reader *reader, const struct node *map, const char
                        "settings (key: value) are expected here");
         return;
     }
-    for (size_t i = 0; i < map->count; i += 2)
+    for (size_t i = 0; i < map->count; i += 2) {
         if (reader_key_is_right(reader, map, i, prefix[0] != '\0' ? prefix : NULL))
             read_key(reader, map->items[i], map->items[i + 1], prefix);
+    }
 }
 
 void reader_read(struct reader *reader, const struct node *root)

@@ -83,26 +83,27 @@ static void read_one(struct reader *reader, const char *name, const char *value,
     struct slice key = slice_of(name);
     if (is_of_kubernetes(key) || refuse(reader, name, value, &at))
         return;
-    if (slice_is(key, "REGISTRY_HTTP_ADDR"))
+    if (slice_is(key, "REGISTRY_HTTP_ADDR")) {
         set_path(reader, "listen", value, &from);
-    else if (slice_is(key, "REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY"))
+    } else if (slice_is(key, "REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY")) {
         set_path(reader, "storage.path", value, &from);
-    else if (slice_is(key, "REGISTRY_STORAGE_DELETE_ENABLED"))
+    } else if (slice_is(key, "REGISTRY_STORAGE_DELETE_ENABLED")) {
         set_path(reader, "hosted.delete", value, &from);
-    else if (slice_is(key, "REGISTRY_PROXY_REMOTEURL"))
+    } else if (slice_is(key, "REGISTRY_PROXY_REMOTEURL")) {
         variables->remote_url = value;
-    else if (slice_is(key, "REGISTRY_PROXY_USERNAME"))
+    } else if (slice_is(key, "REGISTRY_PROXY_USERNAME")) {
         variables->username = value;
-    else if (slice_is(key, "REGISTRY_PROXY_PASSWORD"))
+    } else if (slice_is(key, "REGISTRY_PROXY_PASSWORD")) {
         variables->password = value;
-    else if (slice_is(key, "REGISTRY_PROXY_TTL"))
+    } else if (slice_is(key, "REGISTRY_PROXY_TTL")) {
         reader_warning(reader, &at, NULL,
                        "cached images are not removed by age here, but when storage.cache_limit "
                        "is reached");
-    else if (!slice_is(key, "REGISTRY_STORAGE"))
+    } else if (!slice_is(key, "REGISTRY_STORAGE")) {
         reader_warning(reader, &at, NULL,
                        "this variable of the stock registry has no counterpart "
                        "here; it is ignored");
+    }
 }
 
 static void set_credentials(struct reader *reader, struct config_upstream *upstream,

@@ -49,9 +49,10 @@ static const char *const verify_words[] = {"stream", "strict"};
 
 const struct setting *setting_find(const struct setting_table *table, struct slice path)
 {
-    for (size_t i = 0; i < table->count; i++)
+    for (size_t i = 0; i < table->count; i++) {
         if (slice_is(path, table->items[i].path))
             return &table->items[i];
+    }
     return NULL;
 }
 
@@ -83,15 +84,17 @@ void setting_suggest(const struct setting_table *table, const char *prefix, stru
         ptrdiff_t dot = slice_find_last(path, '.');
         if (slice_equal(slice_skip(path, (size_t)(dot + 1)), key))
             elsewhere = path;
-        if (slice_starts_with(path, prefix))
+        if (slice_starts_with(path, prefix)) {
             suggest_if_nearer(key, level_of(slice_skip(path, slice_of(prefix).length)), &best,
                               &distance);
+        }
     }
     suggest_if_nearer(key, slice_of(more), &best, &distance);
-    if (elsewhere.length > 0)
+    if (elsewhere.length > 0) {
         buf_printf(out, ", did you mean %.*s?", SLICE_PRINT(elsewhere));
-    else if (best.length > 0)
+    } else if (best.length > 0) {
         buf_printf(out, ", did you mean %s%.*s?", prefix, SLICE_PRINT(best));
+    }
 }
 
 bool setting_is_list(const struct setting *setting)
@@ -108,14 +111,15 @@ static void *field_of(const struct setting *setting, void *object)
 
 static void print_number(const struct setting *setting, uint64_t value, struct buf *out)
 {
-    if (setting->type == SETTING_SIZE)
+    if (setting->type == SETTING_SIZE) {
         text_print_size(out, value);
-    else if (setting->type == SETTING_DURATION && value == UINT64_MAX)
+    } else if (setting->type == SETTING_DURATION && value == UINT64_MAX) {
         buf_append_text(out, "forever");
-    else if (setting->type == SETTING_DURATION)
+    } else if (setting->type == SETTING_DURATION) {
         text_print_duration(out, value);
-    else
+    } else {
         buf_printf(out, "%llu", (unsigned long long)value);
+    }
 }
 
 void setting_print_expected(const struct setting *setting, struct buf *out)
@@ -174,11 +178,12 @@ static int share_set(struct config *config, struct slice text, struct error *err
     bool is_percent = slice_ends_with(text, "%");
     int rc = is_percent ? text_parse_u64(slice_from(text.data, text.length - 1), &value, err)
                         : text_parse_size(text, &value, err);
-    if (rc != 0 || value == 0 || (is_percent && value > 99))
+    if (rc != 0 || value == 0 || (is_percent && value > 99)) {
         return error_set(err, ERR_INVALID,
                          "\"%.*s\" is not allowed, expected a share from 1%% to 99%% or a size "
                          "like 200GiB",
                          SLICE_PRINT(text));
+    }
     config->storage.cache_limit = is_percent ? 0 : value;
     config->storage.cache_limit_percent = is_percent ? (unsigned)value : 0;
     return 0;
@@ -190,11 +195,12 @@ static int workers_set(const struct setting *setting, unsigned *field, struct sl
     uint64_t value = 0;
     if (!slice_is(text, "auto")) {
         if (text_parse_u64(text, &value, err) != 0 || value < setting->minimum ||
-            value > setting->maximum)
+            value > setting->maximum) {
             return error_set(err, ERR_INVALID,
                              "\"%.*s\" is not allowed, expected auto or a number from %u to %u",
                              SLICE_PRINT(text), (unsigned)setting->minimum,
                              (unsigned)setting->maximum);
+        }
     }
     *field = (unsigned)value;
     return 0;
@@ -255,9 +261,10 @@ static int text_make(const struct setting *setting, struct slice text, char **ou
     if (setting->type == SETTING_HOSTS)
         return value_host(text, out, err);
     if (text.length == 0 || text.length > 4096 ||
-        (!setting_is_list(setting) && text.length > setting->maximum))
+        (!setting_is_list(setting) && text.length > setting->maximum)) {
         return error_set(err, ERR_INVALID, "a text of 1 to %u bytes is expected",
                          setting_is_list(setting) ? 4096 : (unsigned)setting->maximum);
+    }
     *out = slice_dup(text);
     return 0;
 }
@@ -312,9 +319,10 @@ static void list_install(const struct setting *setting, void *object, struct con
 static int list_set(const struct setting *setting, void *object, const struct slice *values,
                     size_t count, struct error *err)
 {
-    if (count > setting->maximum || count < setting->minimum)
+    if (count > setting->maximum || count < setting->minimum) {
         return error_set(err, ERR_INVALID, "%zu entries, expected %u to %u", count,
                          (unsigned)setting->minimum, (unsigned)setting->maximum);
+    }
     struct config_list list = {mem_zalloc(count + 1, sizeof(char *)), 0};
     for (size_t i = 0; i < count; i++) {
         int rc = text_make(setting, values[i], &list.items[i], err);
@@ -331,9 +339,10 @@ static int list_set(const struct setting *setting, void *object, const struct sl
 int setting_set(const struct setting *setting, void *object, const struct slice *values,
                 size_t count, struct error *err)
 {
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         if (!value_is_text(values[i]))
             return error_set(err, ERR_INVALID, "the value has control characters or is not UTF-8");
+    }
     if (setting_is_list(setting))
         return list_set(setting, object, values, count, err);
     if (count != 1)
@@ -383,6 +392,14 @@ void settings_set_initial(const struct setting_table *table, void *object)
 
 /* ---- printing ---- */
 
+char setting_capital(char letter)
+{
+    static const char small[] = "abcdefghijklmnopqrstuvwxyz.";
+    static const char capital[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ_";
+    const char *at = letter == '\0' ? NULL : strchr(small, letter);
+    return at != NULL ? capital[at - small] : letter;
+}
+
 void setting_print_quoted(struct slice text, struct buf *out)
 {
     buf_append_byte(out, '"');
@@ -418,10 +435,11 @@ static void print_listens(const struct config *config, struct buf *out)
 
 static void print_share(const struct config *config, struct buf *out)
 {
-    if (config->storage.cache_limit_percent != 0)
+    if (config->storage.cache_limit_percent != 0) {
         buf_printf(out, "%u%%", config->storage.cache_limit_percent);
-    else
+    } else {
         text_print_size(out, config->storage.cache_limit);
+    }
 }
 
 bool setting_print(const struct setting *setting, const void *object, struct buf *out)
@@ -458,10 +476,11 @@ bool setting_print(const struct setting *setting, const void *object, struct buf
         buf_append_text(out, format_words[*(const enum log_format *)field]);
         return true;
     case SETTING_WORKERS:
-        if (*(const unsigned *)field == 0)
+        if (*(const unsigned *)field == 0) {
             buf_append_text(out, "auto");
-        else
+        } else {
             buf_printf(out, "%u", *(const unsigned *)field);
+        }
         return true;
     case SETTING_SHARE:
         print_share(object, out);
@@ -482,11 +501,11 @@ void settings_free(const struct setting_table *table, void *object)
 {
     for (size_t i = 0; i < table->count; i++) {
         const struct setting *setting = &table->items[i];
-        if (setting->type == SETTING_LISTENS)
+        if (setting->type == SETTING_LISTENS) {
             listens_free(object);
-        else if (setting_is_list(setting))
+        } else if (setting_is_list(setting)) {
             list_free(field_of(setting, object));
-        else if (setting->type <= SETTING_PATTERN) {
+        } else if (setting->type <= SETTING_PATTERN) {
             char **field = field_of(setting, object);
             mem_free(*field);
             *field = NULL;

@@ -72,6 +72,8 @@ bool setting_print(const struct setting *setting, const void *object, struct buf
 void settings_free(const struct setting_table *table, void *object);
 /* "a duration, at least 1m, at most 30d". */
 void setting_print_expected(const struct setting *setting, struct buf *out);
+/* A letter of a path as it stands in the environment: "storage.path" is STORAGE_PATH. */
+char setting_capital(char letter);
 /* Double-quoted YAML. */
 void setting_print_quoted(struct slice text, struct buf *out);
 

@@ -45,9 +45,10 @@ void upstreams_clear(struct config *config)
 
 static struct config_upstream *upstream_find(struct config *config, struct slice name)
 {
-    for (size_t i = 0; i < config->upstream_count; i++)
+    for (size_t i = 0; i < config->upstream_count; i++) {
         if (slice_is(name, config->upstreams[i].name))
             return &config->upstreams[i];
+    }
     return NULL;
 }
 
@@ -108,11 +109,12 @@ static void read_tags(struct reader *reader, const struct node *list,
     for (size_t i = 0; i < list->count; i++) {
         char below[READER_PATH_SIZE];
         (void)snprintf(below, sizeof below, "%.450s[%zu]", path, i);
-        if (list->items[i]->kind != NODE_MAP)
+        if (list->items[i]->kind != NODE_MAP) {
             reader_problem(reader, &list->items[i]->at, below,
                            "a rule like { match: \"*\", ttl: 60s } is expected");
-        else
+        } else {
             read_tag_rule(reader, list->items[i], &upstream->tags[upstream->tag_count++], below);
+        }
     }
 }
 
@@ -187,9 +189,10 @@ static void read_upstream(struct reader *reader, const struct node *key, const s
         return;
     }
     struct config_upstream *upstream = upstream_get(reader->config, name);
-    for (size_t i = 0; i < value->count; i += 2)
+    for (size_t i = 0; i < value->count; i += 2) {
         if (reader_key_is_right(reader, value, i, path))
             read_upstream_key(reader, upstream, value->items[i], value->items[i + 1]);
+    }
 }
 
 void upstreams_read(struct reader *reader, const struct node *map)
@@ -204,9 +207,10 @@ void upstreams_read(struct reader *reader, const struct node *map)
     }
     reader->has_upstreams = true;
     reader->is_hub_implied = true;
-    for (size_t i = 0; i < map->count; i += 2)
+    for (size_t i = 0; i < map->count; i += 2) {
         if (reader_key_is_right(reader, map, i, "upstreams"))
             read_upstream(reader, map->items[i], map->items[i + 1]);
+    }
 }
 
 void upstream_set_text(struct reader *reader, struct slice path, struct slice text,
@@ -256,9 +260,10 @@ static int password_read(const char *file, char **out, bool *out_is_open, struct
         return error_set_errno(err, errno, "%s", file);
     while (length > 0 && (text[length - 1] == '\n' || text[length - 1] == '\r'))
         length--;
-    if (length == 0 || length > PASSWORD_MAX || !value_is_text(slice_from(text, length)))
+    if (length == 0 || length > PASSWORD_MAX || !value_is_text(slice_from(text, length))) {
         return error_set(err, ERR_INVALID, "%s: expected one line of 1 to %u bytes", file,
                          PASSWORD_MAX);
+    }
     *out_is_open = (status.st_mode & S_IROTH) != 0;
     *out = slice_dup(slice_from(text, length));
     return 0;
@@ -282,13 +287,15 @@ static void finish_credentials(struct reader *reader, struct config_upstream *up
         reader_problem(reader, at, path, "username and password_file are only allowed together");
         return;
     }
-    if (is_open)
+    if (is_open) {
         reader_warning(reader, at, path, "everybody on this machine can read %s: chmod o-r",
                        upstream->password_file);
-    if (upstream->username != NULL && !upstream->expose)
+    }
+    if (upstream->username != NULL && !upstream->expose) {
         reader_warning(reader, at, path,
                        "the credentials are not used until expose: true says that what they fetch "
                        "may be served to everybody who may pull here");
+    }
 }
 
 static void finish_tags(struct config_upstream *upstream)

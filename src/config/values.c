@@ -23,9 +23,10 @@ static size_t utf8_length(struct slice text)
                                                     : 0;
     if (length > text.length)
         return 0;
-    for (size_t i = 1; i < length; i++)
+    for (size_t i = 1; i < length; i++) {
         if (((unsigned char)text.data[i] & 0xc0) != 0x80)
             return 0;
+    }
     return length;
 }
 
@@ -53,18 +54,20 @@ int value_address(struct slice text, char **out, struct error *err)
 {
     if (slice_starts_with(text, "unix:")) {
         /* sun_path has 108 bytes. */
-        if (text.length <= 5 || text.length > 5 + 107)
+        if (text.length <= 5 || text.length > 5 + 107) {
             return error_set(err, ERR_INVALID, "\"%.*s\": a socket's path has 1 to 107 bytes",
                              SLICE_PRINT(text));
+        }
         *out = slice_dup(text);
         return 0;
     }
     ptrdiff_t colon = slice_find_last(text, ':');
-    if (colon < 0 || !is_port(slice_skip(text, (size_t)colon + 1)))
+    if (colon < 0 || !is_port(slice_skip(text, (size_t)colon + 1))) {
         return error_set(err, ERR_INVALID,
                          "\"%.*s\" is no address, expected like 0.0.0.0:32000, [::]:32000, "
                          "localhost:32000 or unix:/path",
                          SLICE_PRINT(text));
+    }
     struct slice host = slice_from(text.data, (size_t)colon);
     if (host.length == 0) { /* ":5000", as Go programs write it: every address */
         *out = mem_alloc(text.length + 5);
@@ -76,9 +79,10 @@ int value_address(struct slice text, char **out, struct error *err)
         return 0;
     }
     bool is_bracketed = host.data[0] == '[' && host.data[host.length - 1] == ']';
-    if (!is_bracketed && slice_find(host, ':') >= 0)
+    if (!is_bracketed && slice_find(host, ':') >= 0) {
         return error_set(err, ERR_INVALID, "\"%.*s\": an IPv6 address is written [%.*s]:PORT",
                          SLICE_PRINT(text), SLICE_PRINT(host));
+    }
     *out = slice_dup(text);
     return 0;
 }
@@ -88,11 +92,12 @@ int value_host(struct slice text, char **out, struct error *err)
     AUTO_FREE char *lower = slice_dup(text);
     for (char *c = lower; *c != '\0'; c++)
         *c = (char)tolower((unsigned char)*c);
-    if (!registry_is_valid(slice_of(lower)))
+    if (!registry_is_valid(slice_of(lower))) {
         return error_set(err, ERR_INVALID,
                          "\"%.*s\" is no host name, expected like "
                          "registry.example or registry.example:5000",
                          SLICE_PRINT(text));
+    }
     *out = TAKE(lower);
     return 0;
 }
@@ -102,18 +107,20 @@ int value_url(struct slice text, char **out, struct error *err)
     size_t scheme = slice_starts_with(text, "https://")  ? 8
                     : slice_starts_with(text, "http://") ? 7
                                                          : 0;
-    if (scheme == 0)
+    if (scheme == 0) {
         return error_set(err, ERR_INVALID,
                          "\"%.*s\" is no URL, expected https:// (or http://) and a host",
                          SLICE_PRINT(text));
+    }
     if (slice_ends_with(text, "/"))
         text.length--;
     AUTO_FREE char *host = NULL;
-    if (text.length <= scheme || value_host(slice_skip(text, scheme), &host, err) != 0)
+    if (text.length <= scheme || value_host(slice_skip(text, scheme), &host, err) != 0) {
         return error_set(err, ERR_INVALID, "\"%.*s\": expected only a host (and port) behind %.*s",
                          SLICE_PRINT(text), (int)scheme, text.data);
+    }
     *out = slice_dup(text);
-    for (size_t i = scheme; i < text.length; i++)
+    for (size_t i = scheme; host != NULL && i < text.length; i++)
         (*out)[i] = host[i - scheme];
     return 0;
 }

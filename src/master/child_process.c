@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "base/check.h"
 #include "base/error.h"
 #include "base/fd.h"
 #include "ipc/channel.h"
@@ -22,6 +23,17 @@ void child_print(const struct child *child, char out[64])
 {
     (void)snprintf(out, 64, "%s %u (pid %ld)", process_role_name(child->role), child->slot,
                    (long)child->pid);
+}
+
+void child_set_state(struct child *child, enum child_state next)
+{
+    static const bool may_follow[CHILD_STATES][CHILD_STATES] = {
+        [CHILD_DOWN] = {[CHILD_STARTING] = true, [CHILD_GONE] = true},
+        [CHILD_STARTING] = {[CHILD_READY] = true, [CHILD_DOWN] = true},
+        [CHILD_READY] = {[CHILD_DOWN] = true},
+    };
+    CHECK(may_follow[child->state][next]);
+    child->state = next;
 }
 
 /* A terminal's Ctrl-C goes to all of us; the master alone decides. */
@@ -35,7 +47,7 @@ static void set_signals(void)
         (void)signal(usual[i], SIG_DFL);
     sigset_t none;
     (void)sigemptyset(&none);
-    (void)sigprocmask(SIG_SETMASK, &none, NULL);
+    (void)pthread_sigmask(SIG_SETMASK, &none, NULL);
 }
 
 static _Noreturn void become(const struct identity *identity, int line, char *const *arguments)
@@ -71,12 +83,12 @@ int child_spawn(const struct child *child, const struct identity *identity, pid_
     sigset_t all;
     sigset_t before;
     (void)sigfillset(&all);
-    (void)sigprocmask(SIG_BLOCK, &all, &before);
+    (void)pthread_sigmask(SIG_BLOCK, &all, &before);
     pid_t pid = fork();
     if (pid == 0)
         become(identity, pair[1], arguments);
     int saved = errno;
-    (void)sigprocmask(SIG_SETMASK, &before, NULL);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     fd_close(&pair[1]);
     if (pid < 0) {
         fd_close(&pair[0]);

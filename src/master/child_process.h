@@ -26,7 +26,8 @@ enum child_state {
     CHILD_DOWN,     /* never started, or died; its timer starts it */
     CHILD_STARTING, /* has a pid and a line, said nothing yet */
     CHILD_READY,
-    CHILD_GONE, /* not started again */
+    CHILD_GONE,   /* not started again */
+    CHILD_STATES, /* count */
 };
 
 struct child {
@@ -45,6 +46,8 @@ struct child {
     void *owner;
 };
 
+/* The only place where a state changes; checks that the move is one of the picture. */
+void child_set_state(struct child *child, enum child_state next);
 /* A new process in that role; *out_line is our end. */
 int child_spawn(const struct child *child, const struct identity *identity, pid_t *out_pid,
                 int *out_line, struct error *err);

@@ -59,9 +59,10 @@ static bool names_controller(struct slice list, const char *controller)
     struct slice one;
     if (controller[0] == '\0')
         return list.length == 0;
-    while (slice_split(&list, ',', &one))
+    while (slice_split(&list, ',', &one)) {
         if (slice_is(one, controller))
             return true;
+    }
     return false;
 }
 

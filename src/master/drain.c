@@ -47,28 +47,31 @@ static void tell(const struct master *master, struct child *child)
     struct message_drain message = {.within_ms = time_left(master)};
     child->is_stopping = true;
     timer_stop(child->restart);
-    if (child->state == CHILD_DOWN)
-        child->state = CHILD_GONE;
-    else if (child->line != NULL)
+    if (child->state == CHILD_DOWN) {
+        child_set_state(child, CHILD_GONE);
+    } else if (child->line != NULL) {
         channel_send(child->line, MESSAGE_DRAIN, &message, -1);
+    }
 }
 
 /* True: nobody of this phase lives. */
 static bool is_over(const struct master *master)
 {
-    for (size_t i = 0; i < master->child_count; i++)
+    for (size_t i = 0; i < master->child_count; i++) {
         if (is_of_phase(master->phase, &master->children[i]) &&
             master->children[i].state != CHILD_GONE)
             return false;
+    }
     return true;
 }
 
 static void enter(struct master *master, enum master_phase phase)
 {
     master->phase = phase;
-    for (size_t i = 0; i < master->child_count; i++)
+    for (size_t i = 0; i < master->child_count; i++) {
         if (is_of_phase(phase, &master->children[i]))
             tell(master, &master->children[i]);
+    }
 }
 
 void drain_advance(struct master *master)

@@ -52,16 +52,17 @@ static void say_ready(struct master *master)
 
 void master_child_ready(struct master *master, struct child *child)
 {
-    child->state = CHILD_READY;
+    child_set_state(child, CHILD_READY);
     child->was_ever_ready = true;
     child->unanswered = 0;
     if (master->phase != PHASE_STARTING)
         return;
     if (child == master_keeper(master))
         supervise_start_missing(master);
-    for (size_t i = 0; i < master->child_count; i++)
+    for (size_t i = 0; i < master->child_count; i++) {
         if (!master->children[i].was_ever_ready)
             return;
+    }
     master->phase = PHASE_RUNNING;
     say_ready(master);
 }
@@ -95,9 +96,10 @@ static void on_hard_limit(void *arg)
 {
     struct master *master = arg;
     log_say(LOG_WARN, "not drained in time, killing who is left");
-    for (size_t i = 0; i < master->child_count; i++)
+    for (size_t i = 0; i < master->child_count; i++) {
         if (master->children[i].pid > 0)
             (void)kill(master->children[i].pid, SIGKILL);
+    }
     loop_stop(master->loop);
 }
 
@@ -122,9 +124,10 @@ static int seal_config(const struct config *config, bool with_secrets, int *out_
     AUTO_BUF struct buf text;
     buf_init(&text, CONFIG_TEXT_MAX);
     config_print(config, with_secrets, &text);
-    if (text.is_over)
+    if (text.is_over) {
         return error_set(err, ERR_TOO_LARGE, "the configuration is longer than %u bytes",
                          CONFIG_TEXT_MAX);
+    }
     return fd_memory_file("configuration", buf_bytes(&text), out_fd, err);
 }
 

@@ -35,12 +35,13 @@ int identity_resolve(const char *user, struct identity *out, struct error *err)
     const char *name = user != NULL ? user : "entrepot";
     bool is_root = geteuid() == 0;
     if (is_root || user != NULL) {
-        if (!user_find(name, &identity))
+        if (!user_find(name, &identity)) {
             return error_set(err, ERR_NOT_FOUND,
                              "there is no user %s: add it (useradd --system --no-create-home "
                              "--shell /usr/sbin/nologin %s)%s",
                              name, name,
                              user == NULL ? ", or start with --user root" : ", or name another");
+        }
         if (!is_root && identity.uid != geteuid())
             return error_set(err, ERR_DENIED, "only root can start this as the user %s", name);
     }

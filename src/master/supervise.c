@@ -51,6 +51,7 @@ static void give(struct master *master, struct child *child)
     channel_send(child->line, MESSAGE_START, &start, -1);
 }
 
+/* The shape is channel.h's. NOLINTNEXTLINE(readability-non-const-parameter) */
 static void on_message(struct channel *channel, enum message_type type, struct slice body, int *fd,
                        void *arg)
 {
@@ -58,10 +59,11 @@ static void on_message(struct channel *channel, enum message_type type, struct s
     (void)body;
     (void)fd;
     struct child *child = arg;
-    if (type == MESSAGE_PONG)
+    if (type == MESSAGE_PONG) {
         child->unanswered = 0;
-    else if (type == MESSAGE_READY && child->state == CHILD_STARTING)
+    } else if (type == MESSAGE_READY && child->state == CHILD_STARTING) {
         master_child_ready(child->owner, child);
+    }
 }
 
 /* It closes its line only by dying; one that does not is wrong. */
@@ -88,7 +90,7 @@ void supervise_start(struct master *master, struct child *child)
         timer_start(child->restart, 1000);
         return;
     }
-    child->state = CHILD_STARTING;
+    child_set_state(child, CHILD_STARTING);
     child->line = channel_new(master->loop, &line, &handler, child);
     give(master, child);
 }
@@ -112,17 +114,19 @@ static void log_death(const struct child *child, int status, uint64_t lived_ms, 
     log_text(&line, "role", process_role_name(child->role));
     log_u64(&line, "slot", child->slot);
     log_u64(&line, "pid", (uint64_t)child->pid);
-    if (WIFSIGNALED(status))
+    if (WIFSIGNALED(status)) {
         log_text(&line, "signal", sigabbrev_np(WTERMSIG(status)));
-    else
+    } else {
         log_u64(&line, "status", (uint64_t)WEXITSTATUS(status));
+    }
     log_u64(&line, "lived_ms", lived_ms);
-    if (child->is_stopping)
+    if (child->is_stopping) {
         log_end(&line, "process ended");
-    else if (delay_ms == 0)
+    } else if (delay_ms == 0) {
         log_end(&line, "process died");
-    else
+    } else {
         log_end(&line, "process died, starts again in %llu ms", (unsigned long long)delay_ms);
+    }
 }
 
 /* At the server's own start, one that cannot start ends it all. */
@@ -142,15 +146,16 @@ static void on_death(struct master *master, struct child *child, int status)
     metrics_slot_died(child->role, child->slot);
     channel_free(&child->line);
     child->pid = 0;
-    child->state = CHILD_DOWN;
+    child_set_state(child, CHILD_DOWN);
     if (is_hopeless_now) {
         master->status = 1;
         drain_begin(master);
     }
-    if (!drain_is_wanted(master, child))
-        child->state = CHILD_GONE;
-    else
+    if (!drain_is_wanted(master, child)) {
+        child_set_state(child, CHILD_GONE);
+    } else {
         timer_start(child->restart, delay_ms);
+    }
     drain_advance(master);
 }
 
@@ -163,9 +168,10 @@ void supervise_reap(struct master *master)
             continue;
         if (pid <= 0)
             return;
-        for (size_t i = 0; i < master->child_count; i++)
+        for (size_t i = 0; i < master->child_count; i++) {
             if (master->children[i].pid == pid)
                 on_death(master, &master->children[i], status);
+        }
     }
 }
 
@@ -189,7 +195,8 @@ static void ping(struct master *master, struct child *child)
 
 void supervise_tick(struct master *master)
 {
-    for (size_t i = 0; i < master->child_count; i++)
+    for (size_t i = 0; i < master->child_count; i++) {
         if (master->children[i].state == CHILD_READY)
             ping(master, &master->children[i]);
+    }
 }
