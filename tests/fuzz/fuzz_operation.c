@@ -7,7 +7,7 @@
 #include "oci/name.h"
 #include "oci/operation.h"
 
-static void check_accepted(const struct operation *operation)
+static void check_path(const struct operation *operation)
 {
     bool is_nameless = operation->kind == OPERATION_BASE || operation->kind == OPERATION_CATALOG;
 
@@ -18,6 +18,10 @@ static void check_accepted(const struct operation *operation)
     if (operation->kind == OPERATION_BLOB || operation->kind == OPERATION_REFERRERS) {
         CHECK(operation->digest.algorithm != 0);
     }
+}
+
+static void check_query(const struct operation *operation)
+{
     CHECK(slice_find(operation->upload_id, '/') < 0);
     CHECK(!operation->has_from || name_is_valid(operation->from));
     CHECK(!operation->has_n || operation->n <= UINT32_MAX);
@@ -39,7 +43,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     buf_init(&body, 8192);
     if (operation_parse(&operation, method, target, &error) == 0) {
-        check_accepted(&operation);
+        check_path(&operation);
+        check_query(&operation);
     } else {
         CHECK(error.status >= 400 && error.status <= 599);
         api_error_print(&body, &error);

@@ -14,7 +14,7 @@
 #include "base/fd.h"
 #include "fuzz/fuzz.h"
 
-#define INPUT_MAX (16u * 1024 * 1024)
+#define INPUT_MAX ((size_t)16 * 1024 * 1024)
 
 static void feed(const char *bytes, size_t length)
 {

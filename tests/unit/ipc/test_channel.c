@@ -251,7 +251,7 @@ static void a_queued_descriptor_is_the_channels_own(void **state)
 
 static void a_large_message_arrives_whole(void **state)
 {
-    size_t length = 4u * 1024 * 1024;
+    size_t length = (size_t)4 * 1024 * 1024;
     char *body = mem_zalloc(1, length);
     struct message_answer message = {.request = 1, .body = slice_from(body, length)};
     (void)state;

@@ -228,20 +228,20 @@ static void manifest_parse_checks_embedded_data(void **state)
                                  "\"layers\":[]}";
     static const struct {
         const char *content;
-        int size;
         const char *data;
+        int size;
         int result;
     } cases[] = {
-        {"{}", 2, "e30=", 0},
-        {"", 0, "", 0},
-        {"abc", 3, "YWJj", 0},
-        {"abcd", 4, "YWJjZA==", 0},
-        {"{}", 2, "e30", -ERR_INVALID},
-        {"{}", 2, "e31=", -ERR_INVALID},
-        {"{}", 3, "e30=", -ERR_INVALID},
-        {"abc", 3, "YW=j", -ERR_INVALID},
-        {"abcd", 4, "YWJjZ===", -ERR_INVALID},
-        {"abc", 3, "YWJ_", -ERR_INVALID},
+        {"{}", "e30=", 2, 0},
+        {"", "", 0, 0},
+        {"abc", "YWJj", 3, 0},
+        {"abcd", "YWJjZA==", 4, 0},
+        {"{}", "e30", 2, -ERR_INVALID},
+        {"{}", "e31=", 2, -ERR_INVALID},
+        {"{}", "e30=", 3, -ERR_INVALID},
+        {"abc", "YW=j", 3, -ERR_INVALID},
+        {"abcd", "YWJjZ===", 4, -ERR_INVALID},
+        {"abc", "YWJ_", 3, -ERR_INVALID},
     };
     char text[2000];
     char digest_text[DIGEST_TEXT_SIZE];
