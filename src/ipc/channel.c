@@ -101,11 +101,18 @@ static void update_watch(struct channel *channel)
     watch_set(channel->watch, events);
 }
 
+/* Only forward: open, deaf, closed. */
+static void channel_set_state(struct channel *channel, enum channel_state next)
+{
+    CHECK(next > channel->state);
+    channel->state = next;
+}
+
 /* Nothing can be sent any more. The end of file that on_closed waits for follows surely. */
 static void go_deaf(struct channel *channel)
 {
     if (channel->state == CHANNEL_OPEN) {
-        channel->state = CHANNEL_DEAF;
+        channel_set_state(channel, CHANNEL_DEAF);
         (void)shutdown(channel->fd, SHUT_RDWR);
     }
     drop_queue(channel);
@@ -145,7 +152,7 @@ static void on_retry(void *arg)
 
 static void close_channel(struct channel *channel)
 {
-    channel->state = CHANNEL_CLOSED;
+    channel_set_state(channel, CHANNEL_CLOSED);
     drop_queue(channel);
     timer_stop(channel->retry);
     update_watch(channel);
