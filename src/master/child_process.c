@@ -6,6 +6,7 @@
 #include "child_process.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <linux/close_range.h>
 #include <signal.h>
@@ -50,12 +51,26 @@ static void set_signals(void)
     (void)pthread_sigmask(SIG_SETMASK, &none, NULL);
 }
 
+/* As another user it may not open our standard error anew, as the log does to have a description of
+ * its own; so it gets one, which appends: with a shared offset two processes overwrite each other.
+ */
+static void renew_standard_error(void)
+{
+    int fd = open("/proc/self/fd/2", O_WRONLY | O_APPEND | O_NOCTTY | O_CLOEXEC);
+    if (fd >= 0) {
+        (void)dup2(fd, STDERR_FILENO);
+    }
+}
+
 static _Noreturn void become(const struct identity *identity, int line, char *const *arguments)
 {
     set_signals();
     struct error err;
     bool is_there = line == MASTER_LINE ? fd_set_inherited(line, &err) == 0
                                         : dup2(line, MASTER_LINE) == MASTER_LINE;
+    if (identity->is_other) {
+        renew_standard_error();
+    }
     (void)close_range(MASTER_LINE + 1, UINT_MAX, 0);
     if (is_there && privileges_drop(identity))
         (void)execv("/proc/self/exe", arguments);
