@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A worker on the fake loop, with a real store and ledger, whose fetcher and keeper are played by
+ * the test: what the worker says to them waits to be read, what they say is sent by hand.
+ */
+#ifndef WORKER_SCENE_H
+#define WORKER_SCENE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "ipc/message.h"
+#include "store/ledger.h"
+
+struct scene;
+
+union any_message {
+    struct message_join join;
+    struct message_leave leave;
+    struct message_blob_stored blob_stored;
+    struct message_link link;
+    struct message_push_begun push_begun;
+    struct message_manifest_put manifest_put;
+    struct message_remove remove;
+    struct message_used used;
+};
+
+struct scene *scene_new(const char *settings);
+void scene_free(struct scene *scene);
+/* Run until nothing more happens; the clock stands still. */
+void scene_settle(struct scene *scene);
+/* Let virtual time pass. */
+void scene_pass(struct scene *scene, uint64_t ms);
+
+/* ---- the ledger ---- */
+struct ledger_txn *scene_write(struct scene *scene);
+void scene_commit(struct ledger_txn *txn);
+/* A blob with its file. */
+void scene_put_blob(struct scene *scene, struct ledger_txn *txn, struct slice bytes, bool is_public,
+                    struct digest *out_digest);
+/* A small manifest, in the ledger alone, linked and tagged in the repository. */
+void scene_put_manifest(struct ledger_txn *txn, const char *origin, const char *name,
+                        const char *tag, struct slice bytes, uint64_t checked_ms);
+
+/* ---- the peers: ROLE_FETCHER, ROLE_KEEPER ---- */
+void scene_connect(struct scene *scene, enum process_role role);
+void scene_disconnect(struct scene *scene, enum process_role role);
+/* The next thing the worker said, of this type; others before it are a failure. The message lives
+ * until the next call. */
+const union any_message *scene_heard(struct scene *scene, enum process_role role,
+                                     enum message_type type);
+/* Has said nothing more (USED aside). */
+void scene_heard_nothing(struct scene *scene, enum process_role role);
+void scene_say(struct scene *scene, enum process_role role, enum message_type type,
+               const void *message, int fd);
+void scene_done(struct scene *scene, uint64_t request);
+
+/* ---- clients ---- */
+struct guest {
+    int fd;
+    struct buf input;
+    bool is_closed;
+};
+void guest_come(struct scene *scene, struct guest *guest, enum listener_kind kind);
+void guest_leave(struct scene *scene, struct guest *guest);
+void guest_send(struct scene *scene, struct guest *guest, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Everything that came so far, as text. */
+const char *guest_got(struct scene *scene, struct guest *guest);
+/* Bytes behind the first head. */
+size_t guest_body_length(struct scene *scene, struct guest *guest);
+int guest_status(struct scene *scene, struct guest *guest);
+void guest_forget(struct guest *guest);
+
+#endif

@@ -1,0 +1,509 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Pulls through a whole worker: hits, flights and tags. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/fd.h"
+#include "scene.h"
+
+#define UPSTREAMS "upstreams: { docker.io: { default: true } }\n"
+#define KIB       ((size_t)1024)
+#define MIB       (1024 * KIB)
+#define TAIL      (64 * KIB)
+#define MANIFEST  "{\"schemaVersion\":2}"
+
+static struct scene *scene;
+static struct guest guest;
+static struct guest other;
+
+static int set_up(void **state)
+{
+    (void)state;
+    scene = scene_new(UPSTREAMS);
+    guest_come(scene, &guest, LISTENER_FULL);
+    guest_come(scene, &other, LISTENER_FULL);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    guest_leave(scene, &guest);
+    guest_leave(scene, &other);
+    scene_free(scene);
+    return 0;
+}
+
+static void get(struct guest *who, const char *target)
+{
+    guest_forget(who);
+    guest_send(scene, who, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", target);
+}
+
+static void assert_has(struct guest *who, const char *line)
+{
+    const char *text = guest_got(scene, who);
+    if (!strstr(text, line))
+        fail_msg("no \"%s\" in \"%.600s\"", line, text);
+}
+
+/* ---- hits ---- */
+
+static void base_is_answered(void **state)
+{
+    (void)state;
+    get(&guest, "/v2/");
+    assert_int_equal(guest_status(scene, &guest), 200);
+    assert_has(&guest, "Docker-Distribution-Api-Version: registry/2.0");
+}
+
+static void strange_paths_are_404(void **state)
+{
+    (void)state;
+    get(&guest, "/elsewhere");
+    assert_int_equal(guest_status(scene, &guest), 404);
+    assert_has(&guest, "\"errors\"");
+}
+
+static void hosted_tag_is_served_from_the_ledger(void **state)
+{
+    (void)state;
+    struct ledger_txn *txn = scene_write(scene);
+    scene_put_manifest(txn, "", "team/app", "v1", slice_of(MANIFEST), 0);
+    scene_commit(txn);
+    get(&guest, "/v2/team/app/manifests/v1");
+    assert_int_equal(guest_status(scene, &guest), 200);
+    assert_has(&guest, "Content-Type: application/vnd.oci.image.manifest.v1+json");
+    assert_has(&guest, "Docker-Content-Digest: sha256:");
+    assert_has(&guest, MANIFEST);
+    get(&guest, "/v2/team/app/manifests/v2");
+    assert_int_equal(guest_status(scene, &guest), 404);
+    assert_has(&guest, "MANIFEST_UNKNOWN");
+    scene_heard_nothing(scene, ROLE_FETCHER);
+}
+
+static void blob_is_served_whole_and_by_range(void **state)
+{
+    (void)state;
+    char target[256];
+    char text[DIGEST_TEXT_SIZE];
+    struct digest digest;
+    struct repository repository;
+    struct ledger_txn *txn = scene_write(scene);
+    scene_put_blob(scene, txn, slice_of("0123456789"), false, &digest);
+    scene_put_manifest(txn, "", "team/app", "v1", slice_of(MANIFEST), 0);
+    assert_true(repository_find(txn, slice_of(""), slice_of("team/app"), &repository));
+    link_put(txn, repository.id, &digest, LINK_BLOB);
+    scene_commit(txn);
+    (void)snprintf(target, sizeof(target), "/v2/team/app/blobs/%s", digest_print(&digest, text));
+    get(&guest, target);
+    assert_int_equal(guest_status(scene, &guest), 200);
+    assert_has(&guest, "\r\n\r\n0123456789");
+    guest_forget(&guest);
+    guest_send(scene, &guest, "GET %s HTTP/1.1\r\nHost: x\r\nRange: bytes=7-\r\n\r\n", target);
+    assert_int_equal(guest_status(scene, &guest), 206);
+    assert_has(&guest, "Content-Range: bytes 7-9/10");
+    assert_has(&guest, "\r\n\r\n789");
+    guest_forget(&guest);
+    guest_send(scene, &guest, "GET %s HTTP/1.1\r\nHost: x\r\nRange: bytes=10-\r\n\r\n", target);
+    assert_int_equal(guest_status(scene, &guest), 416);
+    guest_forget(&guest);
+    guest_send(scene, &guest, "GET %s HTTP/1.1\r\nHost: x\r\nIf-None-Match: \"%s\"\r\n\r\n", target,
+               text);
+    assert_int_equal(guest_status(scene, &guest), 304);
+    (void)snprintf(target, sizeof(target), "/v2/other/app/blobs/%s", text);
+    guest_forget(&guest);
+    guest_send(scene, &guest, "HEAD %s HTTP/1.1\r\nHost: x\r\n\r\n", target);
+    assert_int_equal(guest_status(scene, &guest), 404);
+}
+
+/* ---- flights ---- */
+
+#define BLOB   "/v2/library/redis/blobs/" DIGEST
+#define DIGEST "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+
+static int spool_of(size_t size)
+{
+    struct error err;
+    int fd = -1;
+    char *bytes = mem_zalloc(size, 1);
+    memset(bytes, 'x', size);
+    assert_int_equal(fd_memory_file("spool", slice_from(bytes, size), &fd, &err), 0);
+    mem_free(bytes);
+    return fd;
+}
+
+static void open_flight(uint64_t request, int fd, uint64_t size, uint64_t bytes)
+{
+    struct message_open open = {.request = request, .size = size, .bytes = bytes};
+    scene_say(scene, ROLE_FETCHER, MESSAGE_OPEN, &open, fd);
+}
+
+static void grow(uint64_t request, uint64_t bytes)
+{
+    struct message_grew grew = {.request = request, .bytes = bytes};
+    scene_say(scene, ROLE_FETCHER, MESSAGE_GREW, &grew, -1);
+}
+
+static void verify(uint64_t request, uint64_t size)
+{
+    struct message_verified verified = {.request = request, .size = size};
+    scene_say(scene, ROLE_FETCHER, MESSAGE_VERIFIED, &verified, -1);
+}
+
+static uint64_t join_number(void)
+{
+    const union any_message *said = scene_heard(scene, ROLE_FETCHER, MESSAGE_JOIN);
+    assert_int_equal(said->join.kind, JOIN_BLOB);
+    assert_true(slice_is(said->join.origin, "docker.io"));
+    assert_true(slice_is(said->join.repository, "library/redis"));
+    return said->join.request;
+}
+
+static void two_clients_share_one_flight_and_wait_for_the_tail(void **state)
+{
+    (void)state;
+    int fd = spool_of(2 * MIB);
+    get(&guest, BLOB);
+    get(&other, BLOB);
+    uint64_t request = join_number();
+    scene_heard_nothing(scene, ROLE_FETCHER);
+    assert_int_equal(guest_status(scene, &guest), 0);
+    open_flight(request, fd, 2 * MIB, MIB);
+    assert_int_equal(guest_status(scene, &guest), 200);
+    assert_has(&guest, "OCI-Namespace: docker.io");
+    assert_int_equal(guest_body_length(scene, &guest), MIB);
+    grow(request, 2 * MIB);
+    assert_int_equal(guest_body_length(scene, &guest), 2 * MIB - TAIL);
+    assert_int_equal(guest_body_length(scene, &other), 2 * MIB - TAIL);
+    verify(request, 2 * MIB);
+    assert_int_equal(guest_body_length(scene, &guest), 2 * MIB);
+    assert_int_equal(guest_body_length(scene, &other), 2 * MIB);
+    assert_int_equal(scene_heard(scene, ROLE_FETCHER, MESSAGE_LEAVE)->leave.request, request);
+    fd_close(&fd);
+}
+
+static void small_blob_is_answered_when_verified(void **state)
+{
+    (void)state;
+    int fd = spool_of(100);
+    get(&guest, BLOB);
+    uint64_t request = join_number();
+    open_flight(request, fd, 100, 100);
+    assert_int_equal(guest_status(scene, &guest), 0);
+    verify(request, 100);
+    assert_int_equal(guest_body_length(scene, &guest), 100);
+    fd_close(&fd);
+}
+
+static void slow_small_blob_begins_after_three_seconds(void **state)
+{
+    (void)state;
+    int fd = spool_of(100 * KIB);
+    get(&guest, BLOB);
+    uint64_t request = join_number();
+    open_flight(request, fd, 100 * KIB, 50 * KIB);
+    scene_pass(scene, 2900);
+    assert_int_equal(guest_status(scene, &guest), 0);
+    scene_pass(scene, 200);
+    assert_int_equal(guest_status(scene, &guest), 200);
+    assert_int_equal(guest_body_length(scene, &guest), 36 * KIB);
+    fd_close(&fd);
+}
+
+static void nothing_within_the_deadline_is_504(void **state)
+{
+    (void)state;
+    get(&guest, BLOB);
+    uint64_t request = join_number();
+    scene_pass(scene, 10100);
+    assert_int_equal(guest_status(scene, &guest), 504);
+    assert_int_equal(scene_heard(scene, ROLE_FETCHER, MESSAGE_LEAVE)->leave.request, request);
+}
+
+static void failure_before_the_head_is_an_answer(void **state)
+{
+    (void)state;
+    get(&guest, BLOB);
+    struct message_failed failed = {
+        .request = join_number(), .kind = ERR_NOT_FOUND, .text = SLICE_LITERAL("no such blob")};
+    scene_say(scene, ROLE_FETCHER, MESSAGE_FAILED, &failed, -1);
+    assert_int_equal(guest_status(scene, &guest), 404);
+    assert_has(&guest, "BLOB_UNKNOWN");
+}
+
+static void failure_after_the_head_cuts_the_client(void **state)
+{
+    (void)state;
+    int fd = spool_of(2 * MIB);
+    get(&guest, BLOB);
+    uint64_t request = join_number();
+    open_flight(request, fd, 2 * MIB, MIB);
+    assert_int_equal(guest_status(scene, &guest), 200);
+    struct message_failed failed = {.request = request, .kind = ERR_UPSTREAM};
+    scene_say(scene, ROLE_FETCHER, MESSAGE_FAILED, &failed, -1);
+    assert_int_equal(guest_body_length(scene, &guest), MIB);
+    assert_true(guest.is_closed);
+    fd_close(&fd);
+}
+
+static void range_of_a_flight_is_served_when_covered(void **state)
+{
+    (void)state;
+    int fd = spool_of(2 * MIB);
+    guest_send(scene, &guest, "GET %s HTTP/1.1\r\nHost: x\r\nRange: bytes=1000-1999\r\n\r\n", BLOB);
+    uint64_t request = join_number();
+    open_flight(request, fd, 2 * MIB, 500);
+    assert_int_equal(guest_status(scene, &guest), 206);
+    assert_int_equal(guest_body_length(scene, &guest), 0);
+    grow(request, 4096);
+    assert_int_equal(guest_body_length(scene, &guest), 1000);
+    fd_close(&fd);
+}
+
+static void new_take_moves_who_is_within_and_cuts_the_others(void **state)
+{
+    (void)state;
+    int first = spool_of(2 * MIB);
+    int second = spool_of(2 * MIB);
+    get(&guest, BLOB);
+    guest_send(scene, &other, "GET %s HTTP/1.1\r\nHost: x\r\nRange: bytes=1000-1499999\r\n\r\n",
+               BLOB);
+    uint64_t request = join_number();
+    open_flight(request, first, 2 * MIB, MIB / 2);
+    assert_int_equal(guest_body_length(scene, &other), MIB / 2 - 1000);
+    struct message_taken taken = {
+        .request = request, .same_until = MIB / 2, .size = 2 * MIB, .bytes = MIB};
+    scene_say(scene, ROLE_FETCHER, MESSAGE_TAKEN, &taken, second);
+    assert_int_equal(guest_body_length(scene, &guest), MIB);
+    taken.same_until = MIB - 1;
+    taken.bytes = 2 * MIB;
+    scene_say(scene, ROLE_FETCHER, MESSAGE_TAKEN, &taken, first);
+    assert_int_equal(guest_body_length(scene, &guest), MIB);
+    assert_true(guest.is_closed);
+    fd_close(&first);
+    fd_close(&second);
+}
+
+static void new_fetcher_is_asked_again_and_carries_on(void **state)
+{
+    (void)state;
+    int fd = spool_of(2 * MIB);
+    get(&guest, BLOB);
+    uint64_t request = join_number();
+    open_flight(request, fd, 2 * MIB, MIB);
+    assert_int_equal(guest_body_length(scene, &guest), MIB);
+    scene_disconnect(scene, ROLE_FETCHER);
+    scene_connect(scene, ROLE_FETCHER);
+    assert_int_equal(join_number(), request);
+    open_flight(request, fd, 2 * MIB, 2 * MIB);
+    verify(request, 2 * MIB);
+    assert_int_equal(guest_body_length(scene, &guest), 2 * MIB);
+    fd_close(&fd);
+}
+
+static void here_is_read_from_the_store(void **state)
+{
+    (void)state;
+    struct digest digest;
+    char target[256];
+    char text[DIGEST_TEXT_SIZE];
+    digest_of(HASH_SHA256, slice_of("abc"), &digest);
+    (void)snprintf(target, sizeof(target), "/v2/library/redis/blobs/%s",
+                   digest_print(&digest, text));
+    get(&guest, target);
+    struct message_here here = {.request = join_number()};
+    struct ledger_txn *txn = scene_write(scene);
+    scene_put_blob(scene, txn, slice_of("abc"), true, &digest);
+    scene_commit(txn);
+    scene_say(scene, ROLE_FETCHER, MESSAGE_HERE, &here, -1);
+    assert_int_equal(guest_status(scene, &guest), 200);
+    assert_has(&guest, "\r\n\r\nabc");
+}
+
+static void here_that_is_not_true_ends_in_502(void **state)
+{
+    (void)state;
+    get(&guest, BLOB);
+    struct message_here here = {.request = join_number()};
+    scene_say(scene, ROLE_FETCHER, MESSAGE_HERE, &here, -1);
+    here.request = join_number();
+    scene_say(scene, ROLE_FETCHER, MESSAGE_HERE, &here, -1);
+    assert_int_equal(guest_status(scene, &guest), 502);
+}
+
+static void client_that_leaves_leaves_the_flight(void **state)
+{
+    (void)state;
+    int fd = spool_of(2 * MIB);
+    get(&guest, BLOB);
+    uint64_t request = join_number();
+    open_flight(request, fd, 2 * MIB, MIB);
+    guest_leave(scene, &guest);
+    grow(request, MIB + 4096);
+    assert_int_equal(scene_heard(scene, ROLE_FETCHER, MESSAGE_LEAVE)->leave.request, request);
+    guest_come(scene, &guest, LISTENER_FULL);
+    fd_close(&fd);
+}
+
+/* ---- tags ---- */
+
+#define TAG "/v2/library/redis/manifests/7"
+
+static void put_tag(uint64_t age_ms)
+{
+    struct ledger_txn *txn = scene_write(scene);
+    scene_put_manifest(txn, "docker.io", "library/redis", "7", slice_of(MANIFEST),
+                       clock_wall().ms - age_ms);
+    scene_commit(txn);
+}
+
+static void fresh_tag_asks_nobody(void **state)
+{
+    (void)state;
+    put_tag(1000);
+    get(&guest, TAG);
+    assert_int_equal(guest_status(scene, &guest), 200);
+    scene_heard_nothing(scene, ROLE_FETCHER);
+}
+
+static void tag_that_is_not_here_is_answered_by_the_upstream_once_for_all(void **state)
+{
+    (void)state;
+    get(&guest, TAG);
+    get(&other, TAG);
+    const union any_message *said = scene_heard(scene, ROLE_FETCHER, MESSAGE_JOIN);
+    assert_int_equal(said->join.kind, JOIN_TAG);
+    assert_int_equal(said->join.is_check, 0);
+    assert_true(slice_is(said->join.reference, "7"));
+    struct message_answer answer = {
+        .request = said->join.request,
+        .state = ANSWER_FRESH,
+        .media_type = SLICE_LITERAL("application/json"),
+        .body = SLICE_LITERAL(MANIFEST),
+    };
+    digest_of(HASH_SHA256, answer.body, &answer.digest);
+    scene_heard_nothing(scene, ROLE_FETCHER);
+    scene_say(scene, ROLE_FETCHER, MESSAGE_ANSWER, &answer, -1);
+    assert_int_equal(guest_status(scene, &guest), 200);
+    assert_has(&guest, MANIFEST);
+    assert_int_equal(guest_status(scene, &other), 200);
+}
+
+static void stale_tag_waits_a_second_for_its_check(void **state)
+{
+    (void)state;
+    put_tag(120000);
+    get(&guest, TAG);
+    assert_int_equal(scene_heard(scene, ROLE_FETCHER, MESSAGE_JOIN)->join.is_check, 1);
+    scene_pass(scene, 900);
+    assert_int_equal(guest_status(scene, &guest), 0);
+    scene_pass(scene, 200);
+    assert_int_equal(guest_status(scene, &guest), 200);
+    assert_has(&guest, "Warning: 299 - \"");
+    assert_has(&guest, "Age: 121");
+}
+
+static void stale_tag_that_is_still_right_is_served_unmarked(void **state)
+{
+    (void)state;
+    put_tag(120000);
+    get(&guest, TAG);
+    struct message_answer answer = {
+        .request = scene_heard(scene, ROLE_FETCHER, MESSAGE_JOIN)->join.request,
+        .state = ANSWER_FRESH,
+    };
+    digest_of(HASH_SHA256, slice_of(MANIFEST), &answer.digest);
+    scene_say(scene, ROLE_FETCHER, MESSAGE_ANSWER, &answer, -1);
+    assert_int_equal(guest_status(scene, &guest), 200);
+    assert_null(strstr(guest_got(scene, &guest), "Warning"));
+}
+
+static void upstreams_no_is_believed_and_its_failure_is_not(void **state)
+{
+    (void)state;
+    put_tag(120000);
+    get(&guest, TAG);
+    struct message_failed failed = {
+        .request = scene_heard(scene, ROLE_FETCHER, MESSAGE_JOIN)->join.request,
+        .kind = ERR_NOT_FOUND,
+    };
+    scene_say(scene, ROLE_FETCHER, MESSAGE_FAILED, &failed, -1);
+    assert_int_equal(guest_status(scene, &guest), 404);
+    get(&guest, TAG);
+    failed.request = scene_heard(scene, ROLE_FETCHER, MESSAGE_JOIN)->join.request;
+    failed.kind = ERR_UPSTREAM;
+    failed.text = SLICE_LITERAL("it is down");
+    scene_say(scene, ROLE_FETCHER, MESSAGE_FAILED, &failed, -1);
+    assert_int_equal(guest_status(scene, &guest), 200);
+    assert_has(&guest, "Warning: 299 - \"it is down\"");
+}
+
+static void pushers_question_turns_failure_into_404(void **state)
+{
+    (void)state;
+    guest_send(scene, &guest, "HEAD %s HTTP/1.1\r\nHost: x\r\n\r\n", TAG);
+    struct message_failed failed = {
+        .request = scene_heard(scene, ROLE_FETCHER, MESSAGE_JOIN)->join.request,
+        .kind = ERR_UPSTREAM,
+    };
+    scene_say(scene, ROLE_FETCHER, MESSAGE_FAILED, &failed, -1);
+    assert_int_equal(guest_status(scene, &guest), 404);
+}
+
+static void ready_says_who_is_down(void **state)
+{
+    (void)state;
+    struct guest admin;
+    guest_come(scene, &admin, LISTENER_ADMIN);
+    get(&admin, "/readyz");
+    assert_int_equal(guest_status(scene, &admin), 200);
+    scene_disconnect(scene, ROLE_KEEPER);
+    get(&admin, "/readyz");
+    assert_int_equal(guest_status(scene, &admin), 503);
+    assert_has(&admin, "keeper is down");
+    get(&admin, "/metrics");
+    assert_int_equal(guest_status(scene, &admin), 200);
+    guest_leave(scene, &admin);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(base_is_answered),
+        TEST(strange_paths_are_404),
+        TEST(hosted_tag_is_served_from_the_ledger),
+        TEST(blob_is_served_whole_and_by_range),
+        TEST(two_clients_share_one_flight_and_wait_for_the_tail),
+        TEST(small_blob_is_answered_when_verified),
+        TEST(slow_small_blob_begins_after_three_seconds),
+        TEST(nothing_within_the_deadline_is_504),
+        TEST(failure_before_the_head_is_an_answer),
+        TEST(failure_after_the_head_cuts_the_client),
+        TEST(range_of_a_flight_is_served_when_covered),
+        TEST(new_take_moves_who_is_within_and_cuts_the_others),
+        TEST(new_fetcher_is_asked_again_and_carries_on),
+        TEST(here_is_read_from_the_store),
+        TEST(here_that_is_not_true_ends_in_502),
+        TEST(client_that_leaves_leaves_the_flight),
+        TEST(fresh_tag_asks_nobody),
+        TEST(tag_that_is_not_here_is_answered_by_the_upstream_once_for_all),
+        TEST(stale_tag_waits_a_second_for_its_check),
+        TEST(stale_tag_that_is_still_right_is_served_unmarked),
+        TEST(upstreams_no_is_believed_and_its_failure_is_not),
+        TEST(pushers_question_turns_failure_into_404),
+        TEST(ready_says_who_is_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
