@@ -21,6 +21,7 @@
 #include "base/alloc.h"
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/pool.h"
 
 struct deferred {
@@ -135,7 +136,6 @@ void loop_free(struct loop **loop_address)
     struct loop *loop = *loop_address;
     if (!loop)
         return;
-    *loop_address = NULL;
     /* Most deferred calls free something. */
     while (loop->waiting.count > 0)
         run_deferred(loop);
@@ -149,6 +149,7 @@ void loop_free(struct loop **loop_address)
     mem_free(loop->waiting.calls);
     mem_free(loop->running.calls);
     mem_free(loop);
+    *loop_address = NULL;
 }
 
 static void run_turn(struct loop *loop)
@@ -169,8 +170,12 @@ static void run_turn(struct loop *loop)
 void loop_run(struct loop *loop)
 {
     loop->is_stopping = false;
-    while (!loop->is_stopping)
+    log_batch(true);
+    while (!loop->is_stopping) {
         run_turn(loop);
+        log_flush();
+    }
+    log_batch(false);
 }
 
 void loop_stop(struct loop *loop)

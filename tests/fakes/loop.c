@@ -100,13 +100,13 @@ void loop_free(struct loop **loop_address)
     struct loop *loop = *loop_address;
     if (!loop)
         return;
-    *loop_address = NULL;
     while (!list_is_empty(&loop->deferred))
         run_deferred(loop);
     watch_free(&loop->pool_watch);
     CHECK(list_is_empty(&loop->watches)); /* a watch that outlives its loop is a test's mistake */
     CHECK(list_is_empty(&loop->timers));
     mem_free(loop);
+    *loop_address = NULL;
 }
 
 static nfds_t count_active(struct loop *loop)
