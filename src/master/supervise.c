@@ -15,6 +15,7 @@
 
 #define ABORT_AFTER 5 /* pings of 2 s without an answer: SIGABRT, for its core */
 #define KILL_AFTER  8 /* … and SIGKILL */
+#define CLOSED_FOR  2 /* ticks that a process may take to end when its line is closed */
 
 static void send_shared(struct child *child, enum shared_kind kind, int fd)
 {
@@ -66,14 +67,13 @@ static void on_message(struct channel *channel, enum message_type type, struct s
     }
 }
 
-/* It closes its line only by dying; one that does not is wrong. */
+/* It closes its line when it ends; supervise_tick sees to one that does not end after that. */
 static void on_closed(struct channel *channel, void *arg)
 {
     (void)channel;
     struct child *child = arg;
     channel_free(&child->line);
-    if (child->pid > 0 && !child->is_stopping)
-        (void)kill(child->pid, SIGKILL);
+    child->unanswered = 0;
 }
 
 void supervise_start(struct master *master, struct child *child)
@@ -188,7 +188,7 @@ static void ping(struct master *master, struct child *child)
         (void)kill(child->pid, SIGABRT);
     } else if (child->unanswered > KILL_AFTER) {
         (void)kill(child->pid, SIGKILL);
-    } else if (child->line != NULL && child->unanswered <= ABORT_AFTER) {
+    } else if (child->unanswered <= ABORT_AFTER) {
         channel_send(child->line, MESSAGE_PING, &message, -1);
     }
 }
@@ -196,7 +196,12 @@ static void ping(struct master *master, struct child *child)
 void supervise_tick(struct master *master)
 {
     for (size_t i = 0; i < master->child_count; i++) {
-        if (master->children[i].state == CHILD_READY)
-            ping(master, &master->children[i]);
+        struct child *child = &master->children[i];
+        if (child->state == CHILD_READY && child->line != NULL) {
+            ping(master, child);
+        } else if (child->pid > 0 && child->line == NULL && !child->is_stopping &&
+                   child->unanswered++ >= CLOSED_FOR) {
+            (void)kill(child->pid, SIGKILL);
+        }
     }
 }
