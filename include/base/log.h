@@ -35,6 +35,12 @@ enum log_format {
 /* Who writes: "worker", 3 (slot -1: none). Borrowed until log_close. */
 void log_open(const char *role, int slot, enum log_level level, enum log_format format);
 void log_close(void);
+/* From now on the lines of this thread (one thread only) are kept and written together by
+ * log_flush, at the latest when 64 KiB are there; errors and warnings at once. The loop does this,
+ * once a turn. */
+void log_batch(bool is_on);
+/* Write what is kept. */
+void log_flush(void);
 void log_set_level(enum log_level level);
 bool log_is_on(enum log_level level);
 uint64_t log_dropped(void);
@@ -50,6 +56,7 @@ uint64_t log_dropped(void);
  * All calls do nothing when the level is off. A line is at most 4 KiB; more is cut. */
 struct log_line {
     bool is_on;
+    bool is_urgent; /* an error or a warning: not kept for the end of the turn */
     unsigned length;
     char text[4096];
 };

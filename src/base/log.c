@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One line per event, never waiting for whoever reads it. Invariants: a line is one write; a line
- * that was cut still ends properly (closing quote and brace, newline).
+ * One line per event, never waiting for whoever reads it. Invariant: a line that was cut still ends
+ * properly (closing quote and brace, newline). A line is one write, but for the thread that runs a
+ * loop: its lines of one turn are one write, made by log_flush; what is not taken then waits for
+ * the next.
  *
  *   |0 ... head, fields ... FIELDS_END| ... message ... MESSAGE_END| "}\n |4096
  */
@@ -9,7 +11,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -24,6 +25,7 @@
 #define FIELDS_END  3072
 #define MESSAGE_END 4088
 #define VALUE_MAX   1024
+#define BATCH_SIZE  (64u * 1024)
 
 enum sink {
     SINK_PLAIN,       /* descriptor 2 as it is: before log_open */
@@ -42,6 +44,13 @@ static struct {
     _Atomic enum log_level level;
     _Atomic uint64_t dropped;
 } logger = {.sink = SINK_PLAIN, .fd = -1, .slot = -1, .level = LOG_INFO};
+
+/* Of the one thread that batches. */
+static _Thread_local bool is_batching;
+static struct {
+    size_t length;
+    char text[BATCH_SIZE];
+} batch;
 
 static const char *const level_names[] = {
     [LOG_ERROR] = "error",
@@ -67,6 +76,7 @@ void log_open(const char *role, int slot, enum log_level level, enum log_format 
 
 void log_close(void)
 {
+    log_batch(false);
     fd_close(&logger.fd);
     logger.sink = SINK_PLAIN;
     logger.role = NULL;
@@ -96,27 +106,56 @@ static bool takes_more(int fd)
     return poll(&wanted, 1, 0) == 1 && (wanted.revents & POLLOUT);
 }
 
-static void send_line(const char *text, size_t length)
+static ssize_t write_now(const char *text, size_t length)
 {
-    ssize_t written = -1;
-
     switch (logger.sink) {
     case SINK_PLAIN:
-        written = write(STDERR_FILENO, text, length);
-        break;
+        return write(STDERR_FILENO, text, length);
     case SINK_NONBLOCKING:
-        written = write(logger.fd, text, length);
-        break;
+        return write(logger.fd, text, length);
     case SINK_SOCKET:
-        written = send(STDERR_FILENO, text, length, MSG_DONTWAIT | MSG_NOSIGNAL);
-        break;
+        return send(STDERR_FILENO, text, length, MSG_DONTWAIT | MSG_NOSIGNAL);
     case SINK_POLLED:
-        if (takes_more(STDERR_FILENO))
-            written = write(STDERR_FILENO, text, length);
-        break;
+        return takes_more(STDERR_FILENO) ? write(STDERR_FILENO, text, length) : -1;
     }
-    if (written != (ssize_t)length)
+    return -1;
+}
+
+void log_batch(bool is_on)
+{
+    log_flush();
+    is_batching = is_on;
+}
+
+void log_flush(void)
+{
+    int saved = errno;
+
+    if (!is_batching || batch.length == 0)
+        return;
+    ssize_t written = write_now(batch.text, batch.length);
+    if (written > 0) {
+        batch.length -= (size_t)written;
+        memmove(batch.text, batch.text + written, batch.length);
+    }
+    errno = saved;
+}
+
+static void send_line(const char *text, size_t length)
+{
+    if (!is_batching) {
+        if (write_now(text, length) != (ssize_t)length)
+            logger.dropped++;
+        return;
+    }
+    if (length > BATCH_SIZE - batch.length)
+        log_flush();
+    if (length > BATCH_SIZE - batch.length) {
         logger.dropped++;
+        return;
+    }
+    memcpy(batch.text + batch.length, text, length);
+    batch.length += length;
 }
 
 /* All of the text or nothing; false when it would reach beyond `end`. */
@@ -135,20 +174,22 @@ static bool put(struct log_line *line, unsigned end, const char *text)
  * the backslash of that is escaped in turn. */
 static bool put_escaped(struct log_line *line, unsigned end, char c)
 {
+    static const char hex[] = "0123456789abcdef";
     const char *backslash = logger.format == LOG_JSON ? "\\\\" : "\\";
     uint8_t byte = (uint8_t)c;
-    char shown[8];
 
-    if (c == '"' || c == '\\') {
-        (void)snprintf(shown, sizeof(shown), "\\%c", c);
-    } else if (c == '\n') {
-        (void)snprintf(shown, sizeof(shown), "\\n");
-    } else if (byte >= 0x20 && byte < 0x7f) {
-        (void)snprintf(shown, sizeof(shown), "%c", c);
-    } else {
-        (void)snprintf(shown, sizeof(shown), "%sx%02x", backslash, byte);
+    if (byte >= 0x20 && byte < 0x7f && c != '"' && c != '\\') {
+        if (line->length >= end)
+            return false;
+        line->text[line->length++] = c;
+        return true;
     }
-    return put(line, end, shown);
+    if (c == '"' || c == '\\')
+        return put(line, end, (char[]){'\\', c, '\0'});
+    if (c == '\n')
+        return put(line, end, "\\n");
+    return put(line, end - 4, backslash) && /* room for all of it, or nothing */
+           put(line, end, (char[]){'x', hex[byte >> 4], hex[byte & 15], '\0'});
 }
 
 /* Quoted, cut where the room ends; there is always room for the last quote behind `end`. */
@@ -189,18 +230,19 @@ static bool is_bare_word(struct slice value)
 
 static void put_head_text(struct log_line *line, const char *now, const char *level)
 {
-    char head[128];
+    char slot[24];
 
-    (void)snprintf(head, sizeof(head), "%s %s", now, level);
-    (void)put(line, FIELDS_END, head);
+    (void)put(line, FIELDS_END, now);
+    (void)put(line, FIELDS_END, " ");
+    (void)put(line, FIELDS_END, level);
     if (!logger.role)
         return;
-    if (logger.slot < 0) {
-        (void)snprintf(head, sizeof(head), " %.40s", logger.role);
-    } else {
-        (void)snprintf(head, sizeof(head), " %.40s[%d]", logger.role, logger.slot);
-    }
-    (void)put(line, FIELDS_END, head);
+    (void)put(line, FIELDS_END, " ");
+    (void)put(line, FIELDS_END, logger.role);
+    if (logger.slot < 0)
+        return;
+    (void)snprintf(slot, sizeof(slot), "[%d]", logger.slot);
+    (void)put(line, FIELDS_END, slot);
 }
 
 static void put_head_json(struct log_line *line, const char *now, const char *level)
@@ -225,6 +267,7 @@ void log_begin(struct log_line *line, enum log_level level)
     char now[32];
 
     line->is_on = log_is_on(level);
+    line->is_urgent = level <= LOG_WARN;
     line->length = 0;
     if (!line->is_on)
         return;
@@ -244,8 +287,13 @@ void log_u64(struct log_line *line, const char *key, uint64_t value)
 
     if (!line->is_on || !put_key(line, key))
         return;
-    (void)snprintf(digits, sizeof(digits), "%" PRIu64, value);
-    if (!put(line, FIELDS_END, digits))
+    char *at = digits + sizeof(digits);
+    *--at = '\0';
+    do {
+        *--at = (char)('0' + value % 10);
+        value /= 10;
+    } while (value);
+    if (!put(line, FIELDS_END, at))
         line->length = before;
 }
 
@@ -296,6 +344,8 @@ end_line(struct log_line *line, const char *fmt, va_list args)
     put_quoted(line, MESSAGE_END, slice_of(message));
     (void)put(line, sizeof(line->text), is_json ? "}\n" : "\n");
     send_line(line->text, line->length);
+    if (line->is_urgent)
+        log_flush();
     line->is_on = false;
     errno = saved;
 }

@@ -150,6 +150,30 @@ static void before_log_open_lines_go_to_stderr(void **state)
     assert_string_equal(read_captured(fd), "2026-09-18T10:11:12.345Z error \"early\"\n");
 }
 
+static void batched_lines_wait_for_the_flush_but_warnings_do_not(void **state)
+{
+    AUTO_CLOSE int fd = memfd_create("log", MFD_CLOEXEC);
+
+    (void)state;
+    redirect(fd);
+    log_open("worker", 0, LOG_INFO, LOG_TEXT);
+    log_batch(true);
+    log_say(LOG_INFO, "one");
+    log_say(LOG_INFO, "two");
+    assert_string_equal(read_captured(fd), "");
+    log_flush();
+    assert_non_null(strstr(read_captured(fd), "\"one\"\n"));
+    assert_non_null(strstr(read_captured(fd), "\"two\"\n"));
+    log_say(LOG_WARN, "three");
+    assert_non_null(strstr(read_captured(fd), "\"three\"\n"));
+    for (int i = 0; i < 2000; i++)
+        log_say(LOG_INFO, "a line that does not fit into the batch for ever");
+    assert_true(lseek(fd, 0, SEEK_END) > 32 * 1024);
+    log_batch(false);
+    log_say(LOG_INFO, "four");
+    assert_int_equal(log_dropped(), 0);
+}
+
 static void say_until_full(void)
 {
     uint64_t before = log_dropped();
@@ -197,6 +221,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(long_lines_are_cut_but_whole, set_up, tear_down),
         cmocka_unit_test_setup_teardown(levels_that_are_off_cost_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(before_log_open_lines_go_to_stderr, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(batched_lines_wait_for_the_flush_but_warnings_do_not,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(full_pipe_drops_lines_and_stays_blocking_for_others, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(full_socket_drops_lines, set_up, tear_down),
