@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The administrator's pages: each is made anew for every request. */
 #include "admin.h"
 
 #include "base/buf.h"
@@ -8,7 +9,7 @@
 #include "request.h"
 #include "worker_state.h"
 
-#define METRICS_PAGE_MAX (1024u * 1024)
+#define METRICS_PAGE_MAX ((size_t)1024 * 1024)
 
 static void answer_text(struct request *request, int status, struct slice text)
 {
@@ -25,14 +26,15 @@ static void answer_ready(struct request *request)
 {
     bool has_keeper = keep_link_is_up(request->worker->keeper);
     bool has_fetcher = fetch_link_is_up(request->worker->fetcher);
-    if (has_keeper && has_fetcher)
+    if (has_keeper && has_fetcher) {
         answer_text(request, 200, SLICE_LITERAL("ok\n"));
-    else if (has_keeper)
+    } else if (has_keeper) {
         answer_text(request, 503, SLICE_LITERAL("fetcher is down\n"));
-    else if (has_fetcher)
+    } else if (has_fetcher) {
         answer_text(request, 503, SLICE_LITERAL("keeper is down\n"));
-    else
+    } else {
         answer_text(request, 503, SLICE_LITERAL("keeper and fetcher are down\n"));
+    }
 }
 
 static void answer_metrics(struct request *request)
@@ -52,14 +54,15 @@ void admin_answer(struct request *request)
     ptrdiff_t query = slice_find(path, '?');
     if (query >= 0)
         path.length = (size_t)query;
-    if (!slice_is(request->head->method, "GET") && !request_is_head(request))
+    if (!slice_is(request->head->method, "GET") && !request_is_head(request)) {
         answer_text(request, 405, SLICE_LITERAL("only GET and HEAD\n"));
-    else if (slice_is(path, "/healthz"))
+    } else if (slice_is(path, "/healthz")) {
         answer_text(request, 200, SLICE_LITERAL("ok\n"));
-    else if (slice_is(path, "/readyz"))
+    } else if (slice_is(path, "/readyz")) {
         answer_ready(request);
-    else if (slice_is(path, "/metrics"))
+    } else if (slice_is(path, "/metrics")) {
         answer_metrics(request);
-    else
+    } else {
         answer_text(request, 404, SLICE_LITERAL("there are /healthz, /readyz and /metrics\n"));
+    }
 }

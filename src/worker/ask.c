@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* One struct ask per question under way, found by its whole text; it goes with its answer. */
 #include "ask.h"
 
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/check.h"
+#include "base/fd.h"
 #include "base/map.h"
 #include "fetch_link.h"
 #include "worker_state.h"
@@ -67,7 +69,7 @@ void ask_leave(struct ask_waiter *waiter)
 static void on_message(struct fetch_ask *fetch, enum message_type type, const void *message,
                        int *fd)
 {
-    (void)fd;
+    fd_close(fd); /* none of these carries one */
     struct ask *ask = LIST_ITEM(fetch, struct ask, fetch);
     if (type != MESSAGE_ANSWER && type != MESSAGE_HERE && type != MESSAGE_FAILED)
         return;

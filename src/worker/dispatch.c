@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The steps every request of the API takes before its handler, in one order. */
 #include "dispatch.h"
 
 #include "admin.h"
@@ -43,20 +44,22 @@ static void answer_base(struct request *request)
 
 static void handle_manifest(struct request *request, struct ledger_txn *txn)
 {
-    if (request->operation.method == METHOD_PUT)
+    if (request->operation.method == METHOD_PUT) {
         push_manifest(request, txn);
-    else if (request->operation.method == METHOD_DELETE)
+    } else if (request->operation.method == METHOD_DELETE) {
         remove_manifest(request, txn);
-    else
+    } else {
         pull_manifest(request, txn);
+    }
 }
 
 static void handle_blob(struct request *request, struct ledger_txn *txn)
 {
-    if (request->operation.method == METHOD_DELETE)
+    if (request->operation.method == METHOD_DELETE) {
         remove_blob(request, txn);
-    else
+    } else {
         pull_blob(request, txn);
+    }
 }
 
 static void handle(struct request *request, struct ledger_txn *txn)
@@ -124,9 +127,10 @@ void dispatch(struct request *request)
         return;
     }
     struct ledger_txn *txn = worker_read(request->worker);
-    if (request->operation.kind == OPERATION_CATALOG)
+    if (request->operation.kind == OPERATION_CATALOG) {
         list_catalog(request, txn);
-    else
+    } else {
         resolve_and_handle(request, txn);
+    }
     worker_read_end(request->worker);
 }

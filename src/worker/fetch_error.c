@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* One table from the fetcher's failures to what clients act upon. */
 #include "fetch_error.h"
 
 #include "base/error.h"
@@ -28,12 +29,15 @@ void fetch_error_answer(struct request *request, const struct message_failed *fa
         return;
     }
     api_error_set_status(&error, API_UNAVAILABLE, 502, "%.*s", SLICE_PRINT(failed->text));
-    for (unsigned i = 0; i < sizeof(mappings) / sizeof(mappings[0]); i++)
-        if (failed->kind == mappings[i].kind)
+    for (unsigned i = 0; i < sizeof(mappings) / sizeof(mappings[0]); i++) {
+        if (failed->kind == mappings[i].kind) {
             api_error_set_status(&error, mappings[i].code, mappings[i].status, "%.*s",
                                  SLICE_PRINT(failed->text));
-    if (error.status == 429 || error.status == 503)
+        }
+    }
+    if (error.status == 429 || error.status == 503) {
         request_fail_retry(request, &error, failed->retry_after);
-    else
+    } else {
         request_fail(request, &error);
+    }
 }

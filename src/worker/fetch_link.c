@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Open questions by number, and in the order of asking for a new fetcher. */
 #include "fetch_link.h"
 
 #include "base/alloc.h"
@@ -34,22 +35,23 @@ static struct slice key_of(const uint64_t *number)
 static bool request_number(enum message_type type, const union fetch_message *message,
                            uint64_t *out)
 {
-    if (type == MESSAGE_HERE)
+    if (type == MESSAGE_HERE) {
         *out = message->here.request;
-    else if (type == MESSAGE_OPEN)
+    } else if (type == MESSAGE_OPEN) {
         *out = message->open.request;
-    else if (type == MESSAGE_GREW)
+    } else if (type == MESSAGE_GREW) {
         *out = message->grew.request;
-    else if (type == MESSAGE_TAKEN)
+    } else if (type == MESSAGE_TAKEN) {
         *out = message->taken.request;
-    else if (type == MESSAGE_VERIFIED)
+    } else if (type == MESSAGE_VERIFIED) {
         *out = message->verified.request;
-    else if (type == MESSAGE_ANSWER)
+    } else if (type == MESSAGE_ANSWER) {
         *out = message->answer.request;
-    else if (type == MESSAGE_FAILED)
+    } else if (type == MESSAGE_FAILED) {
         *out = message->failed.request;
-    else
+    } else {
         return false;
+    }
     return true;
 }
 

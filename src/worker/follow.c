@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Followers and the spool they share. A follow ends when its last follower has left it; a
+ * follower stays its request's step until the request is over.
+ */
 #include "follow.h"
 
 #include <unistd.h>
@@ -21,7 +25,7 @@
 #include "store/store.h"
 #include "worker_state.h"
 
-#define PIECE_MAX (256u * 1024)
+#define PIECE_MAX ((size_t)256 * 1024)
 #define KEY_MAX   1024
 
 struct follow_table {
@@ -136,10 +140,11 @@ static void fail(struct follower *follower, const struct message_failed *failed)
         return;
     follower->is_over = true;
     timer_stop(follower->deadline);
-    if (follower->has_head)
+    if (follower->has_head) {
         request_abort(follower->request, "the download failed after the answer had begun");
-    else
+    } else {
         fetch_error_answer(follower->request, failed, API_BLOB_UNKNOWN);
+    }
 }
 
 static void cut(struct follower *follower, const char *why)

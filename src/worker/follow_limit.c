@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* What may leave a spool, by its size, what is in it, and whether it was verified. */
 #include "follow_limit.h"
 
 uint64_t follow_limit(const struct follow_level *level)

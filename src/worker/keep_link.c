@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Two lists: waiting for a credit, and open (with the keeper, or with it when it died).
+ *
+ *   waiting → open → answered
+ */
 #include "keep_link.h"
 
 #include <stddef.h>
@@ -6,6 +11,7 @@
 #include "base/alloc.h"
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/fd.h"
 #include "base/log.h"
 #include "base/map.h"
 #include "ipc/channel.h"
@@ -80,7 +86,7 @@ static void on_message(struct channel *channel, enum message_type type, struct s
                        void *arg)
 {
     (void)channel;
-    (void)fd;
+    fd_close(fd); /* none of these carries one */
     struct keep_link *link = arg;
     union {
         struct message_done done;

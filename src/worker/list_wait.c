@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The wait is the request's step, and gone before the list is answered. */
 #include "list_wait.h"
 
 #include "ask.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Hosted lists come from the ledger in one snapshot; cached ones from the upstream. */
 #include "lists.h"
 
 #include <stdio.h>
@@ -116,10 +117,11 @@ static void on_tags(struct request *request, enum message_type type, const void 
         type == MESSAGE_FAILED ? failed->text : SLICE_LITERAL("the upstream was not asked");
     if (list_what_is_here(request, warning))
         return;
-    if (type == MESSAGE_FAILED)
+    if (type == MESSAGE_FAILED) {
         fetch_error_answer(request, failed, API_NAME_UNKNOWN);
-    else
+    } else {
         request_failf(request, API_NAME_UNKNOWN, "there is no such repository");
+    }
 }
 
 static void ask_tags(struct request *request)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Names are appended to the JSON as they come, in the order of the ledger. */
 #include "page.h"
 
 #include "base/text.h"

@@ -13,7 +13,7 @@
 struct operation;
 
 #define PAGE_NAMES_MAX 1000 /* a larger n is cut to it */
-#define PAGE_BYTES_MAX (32u * 1024 * 1024)
+#define PAGE_BYTES_MAX ((size_t)32 * 1024 * 1024)
 #define PAGE_UNLIMITED UINT64_MAX
 
 struct page {

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Here and visible: from disk. Hosted and not here: 404. Cached: from a flight; its size alone for
+ * HEAD.
+ */
 #include "pull_blob.h"
 
 #include "ask.h"
@@ -97,9 +101,10 @@ static uint64_t size_in_manifest(struct ledger_txn *txn, const struct request *r
         !referred_find_parent(txn, request->target.repository.id, digest, &parent) ||
         !manifest_find(txn, &parent, &record))
         return UINT64_MAX;
-    while (reference_list_next(&record.references, &reference))
+    while (reference_list_next(&record.references, &reference)) {
         if (digest_equal(&reference.digest, digest))
             return reference.size;
+    }
     return UINT64_MAX;
 }
 

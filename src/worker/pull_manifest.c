@@ -178,14 +178,16 @@ static void here(struct manifest_wait *wait)
     struct tag tag;
     bool is_served;
     resolve_refresh(&request->target, txn);
-    if (request->operation.by_digest)
+    if (request->operation.by_digest) {
         is_served = serve_digest(request, txn, &request->target, &request->operation.digest, NULL);
-    else
+    } else {
         is_served = find_tag(request, txn, &tag) && serve_tag(request, txn, &tag, NULL);
+    }
     worker_read_end(request->worker);
-    if (!is_served)
+    if (!is_served) {
         again(wait, request->operation.by_digest ? JOIN_MANIFEST : JOIN_TAG,
               &request->operation.digest);
+    }
 }
 
 static void on_answer(struct ask_waiter *waiter, enum message_type type, const void *message)
@@ -198,10 +200,11 @@ static void on_answer(struct ask_waiter *waiter, enum message_type type, const v
         here(wait);
     } else {
         const struct message_answer *answer = message;
-        if (answer->body.length > 0)
+        if (answer->body.length > 0) {
             serve_answer(wait->request, answer);
-        else if (!serve_named(wait, answer))
+        } else if (!serve_named(wait, answer)) {
             again(wait, JOIN_MANIFEST, &answer->digest);
+        }
     }
 }
 
@@ -228,10 +231,11 @@ static void ask(struct request *request, enum join_kind kind, const struct diges
         .repository = request->target.name,
         .is_check = kind == JOIN_TAG && may_be_stale,
     };
-    if (kind == JOIN_TAG)
+    if (kind == JOIN_TAG) {
         question.reference = request->operation.tag;
-    else
+    } else {
         question.digest = *digest;
+    }
     wait->request = request;
     wait->may_be_stale = may_be_stale;
     wait->waiter.on_answer = on_answer;
@@ -284,19 +288,21 @@ static void pull_cached_tag(struct request *request, struct ledger_txn *txn)
         may_be_stale = manifest_find(txn, &tag.digest, &record) &&
                        within(now, tag.checked_ms, rule->stale_if_error_ms);
     }
-    if (rule->is_offline)
+    if (rule->is_offline) {
         request_fail_unknown(request, txn, API_MANIFEST_UNKNOWN);
-    else
+    } else {
         ask(request, JOIN_TAG, NULL, may_be_stale);
+    }
 }
 
 void pull_manifest(struct request *request, struct ledger_txn *txn)
 {
     struct tag tag;
-    if (request->operation.by_digest)
+    if (request->operation.by_digest) {
         pull_by_digest(request, txn);
-    else if (request->target.upstream)
+    } else if (request->target.upstream) {
         pull_cached_tag(request, txn);
-    else if (!find_tag(request, txn, &tag) || !serve_tag(request, txn, &tag, NULL))
+    } else if (!find_tag(request, txn, &tag) || !serve_tag(request, txn, &tag, NULL)) {
         request_fail_unknown(request, txn, API_MANIFEST_UNKNOWN);
+    }
 }

@@ -21,9 +21,9 @@
 #include "store/store.h"
 #include "worker_state.h"
 
-#define READ_STEP        (64u * 1024)
+#define READ_STEP        ((size_t)64 * 1024)
 #define MISSING_SHOWN    100
-#define REFERENCES_MAX   (4u * 1024 * 1024)
+#define REFERENCES_MAX   ((size_t)4 * 1024 * 1024)
 #define CONTENT_TYPE_MAX 256
 
 struct push {
@@ -73,13 +73,14 @@ static void answer_missing(struct request *request, struct slice digests)
     struct headers headers;
     struct digest digest;
     char text[DIGEST_TEXT_SIZE];
-    buf_init(&body, 64u * 1024);
+    buf_init(&body, (size_t)64 * 1024);
     buf_append_text(&body, "{\"errors\":[");
-    for (unsigned i = 0; i < MISSING_SHOWN && digest_decode(&digests, &digest); i++)
+    for (unsigned i = 0; i < MISSING_SHOWN && digest_decode(&digests, &digest); i++) {
         buf_printf(&body,
                    "%s{\"code\":\"MANIFEST_BLOB_UNKNOWN\",\"message\":\"the manifest names %s, "
                    "which is not in this repository\",\"detail\":{\"digest\":\"%s\"}}",
                    i == 0 ? "" : ",", digest_print(&digest, text), text);
+    }
     buf_append_text(&body, "]}");
     headers_init(&headers);
     headers_add(&headers, "Content-Type", SLICE_LITERAL("application/json"));
@@ -91,12 +92,13 @@ static void answer_refused(struct request *request, const struct keep_answer *an
 {
     struct error err;
     keep_answer_error(answer, &err);
-    if (answer->digests.length > 0)
+    if (answer->digests.length > 0) {
         answer_missing(request, answer->digests);
-    else if (err.kind == ERR_INVALID)
+    } else if (err.kind == ERR_INVALID) {
         request_failf(request, API_MANIFEST_INVALID, "%s", err.text);
-    else
+    } else {
         request_fail_error(request, &err, API_MANIFEST_BLOB_UNKNOWN);
+    }
 }
 
 static void answer_done(struct push *push)
@@ -124,12 +126,13 @@ static void on_stored(struct keep_ask *ask, const struct keep_answer *answer)
 {
     struct push *push = LIST_ITEM(ask, struct push, ask);
     push->is_working = false;
-    if (!push->request)
+    if (!push->request) {
         push_free(push);
-    else if (answer->is_done)
+    } else if (answer->is_done) {
         answer_done(push);
-    else
+    } else {
         answer_refused(push->request, answer);
+    }
 }
 
 /* ---- in the pool ---- */
@@ -207,15 +210,16 @@ static void done(struct worker_job *job)
         return;
     }
     push->is_working = false;
-    if (!push->request)
+    if (!push->request) {
         push_free(push);
-    else if (push->err.kind == ERR_DIGEST_MISMATCH)
+    } else if (push->err.kind == ERR_DIGEST_MISMATCH) {
         request_failf(push->request, API_DIGEST_INVALID, "%s", push->err.text);
-    else if (push->err.kind == ERR_INVALID || push->err.kind == ERR_UNSUPPORTED ||
-             push->err.kind == ERR_TOO_LARGE)
+    } else if (push->err.kind == ERR_INVALID || push->err.kind == ERR_UNSUPPORTED ||
+               push->err.kind == ERR_TOO_LARGE) {
         request_failf(push->request, API_MANIFEST_INVALID, "%s", push->err.text);
-    else
+    } else {
         request_fail_error(push->request, &push->err, API_UNKNOWN);
+    }
 }
 
 static void refuse_size(struct request *request)
@@ -233,9 +237,9 @@ static void read_more(struct push *push)
     uint64_t max = push->worker->options.config->limits.manifest_size;
     size_t have = buf_bytes(&push->body).length;
     size_t step = READ_STEP;
-    if (head->body == HTTP_BODY_LENGTH)
+    if (head->body == HTTP_BODY_LENGTH) {
         step = head->content_length > have ? (size_t)(head->content_length - have) : 1;
-    else if (have > max) {
+    } else if (have > max) {
         refuse_size(push->request);
         return;
     }
@@ -272,7 +276,7 @@ static const struct request_steps push_steps = {.on_body = on_body, .on_gone = o
 
 static void collect_tags(struct push *push, const struct operation *operation)
 {
-    buf_init(&push->tags, (OPERATION_TAGS_MAX + 1) * (TAG_MAX_LENGTH + 1));
+    buf_init(&push->tags, ((size_t)OPERATION_TAGS_MAX + 1) * (TAG_MAX_LENGTH + 1));
     if (!operation->by_digest)
         buf_append_slice(&push->tags, operation->tag);
     for (unsigned i = 0; i < operation->tag_count; i++) {
@@ -298,10 +302,11 @@ static struct push *push_new(struct request *request)
     push->has_expected = operation->by_digest;
     push->expected = operation->digest;
     push->algorithm = HASH_SHA256;
-    if (operation->by_digest)
+    if (operation->by_digest) {
         push->algorithm = operation->digest.algorithm;
-    else if (operation->digest_algorithm.length > 0)
+    } else if (operation->digest_algorithm.length > 0) {
         (void)digest_algorithm_parse(operation->digest_algorithm, &push->algorithm);
+    }
     request_actor(request, push->ask.actor);
     return push;
 }

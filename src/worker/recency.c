@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* One entry per digest used lately, the oldest dropped when there are too many. */
 #include "recency.h"
 
 #include <stdbool.h>
@@ -17,7 +18,7 @@
 #define FRESH_MS    60000
 #define BATCH_MS    10000
 #define ENTRIES_MAX 16384
-#define BATCH_BYTES (48u * 1024)
+#define BATCH_BYTES ((size_t)48 * 1024)
 
 struct entry {
     struct list link; /* in the order of the first use */

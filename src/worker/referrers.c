@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Hosted: made from the ledger and the manifests' annotations. Cached: the upstream's own list.
+ */
 #include "referrers.h"
 
 #include "base/buf.h"
@@ -12,7 +15,7 @@
 #include "store/ledger.h"
 #include "worker_state.h"
 
-#define INDEX_MAX       (4u * 1024 * 1024)
+#define INDEX_MAX       ((size_t)4 * 1024 * 1024)
 #define DESCRIPTORS_MAX 10000
 
 struct referrers {
@@ -97,9 +100,10 @@ static void list_ledger(struct request *request, struct ledger_txn *txn)
     buf_init(&referrers.out, INDEX_MAX);
     buf_append_text(&referrers.out, "{\"schemaVersion\":2,\"mediaType\":\"" MEDIA_TYPE_OCI_INDEX
                                     "\",\"manifests\":[");
-    if (request->target.is_known)
+    if (request->target.is_known) {
         referrer_each(txn, request->target.repository.id, &request->operation.digest, add_referrer,
                       &referrers);
+    }
     buf_append_text(&referrers.out, "]}");
     if (referrers.out.is_over) {
         request_failf(request, API_UNKNOWN, "the list of referrers is too large");
@@ -134,8 +138,9 @@ static void on_referrers(struct request *request, enum message_type type, const 
 
 void list_referrers(struct request *request, struct ledger_txn *txn)
 {
-    if (request->target.upstream)
+    if (request->target.upstream) {
         list_wait(request, JOIN_REFERRERS, slice_of(""), on_referrers);
-    else
+    } else {
         list_ledger(request, txn);
+    }
 }

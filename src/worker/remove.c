@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* One question to the keeper; it outlives its client, for it cannot be called back. */
 #include "remove.h"
 
 #include <string.h>
@@ -37,10 +38,11 @@ static void answer_refused(const struct removal *removal, const struct keep_answ
     bool is_blob = removal->kind == REMOVE_BLOB;
     bool is_named =
         err.kind == ERR_UNSUPPORTED || err.kind == ERR_CONFLICT || err.kind == ERR_DENIED;
-    if (is_blob && is_named)
+    if (is_blob && is_named) {
         api_error_set(&error, API_UNSUPPORTED, "%s", err.text);
-    else
+    } else {
         api_error_from(&error, &err, is_blob ? API_BLOB_UNKNOWN : API_MANIFEST_UNKNOWN);
+    }
     request_fail(removal->request, &error);
 }
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* A request's life and its answers. Invariant: one answer each, one line in the access log. */
 #include "request.h"
 
 #include <stdio.h>
@@ -18,7 +19,7 @@
 #include "worker_state.h"
 
 #define RETRY_AFTER_DEFAULT 5
-#define PIECE_SIZE          (256u * 1024)
+#define PIECE_SIZE          ((size_t)256 * 1024)
 
 /* ---- life ---- */
 
@@ -55,10 +56,11 @@ static void on_body(struct http_conn *conn, size_t length, bool is_end)
 static void on_drained(struct http_conn *conn)
 {
     struct request *request = http_conn_user(conn);
-    if (request->steps && request->steps->on_drained)
+    if (request->steps && request->steps->on_drained) {
         request->steps->on_drained(request);
-    else
+    } else {
         http_conn_end(conn);
+    }
 }
 
 static bool is_pull(const struct request *request)
@@ -76,10 +78,11 @@ static void count(const struct request *request, uint64_t sent)
         metrics_add(METRIC_requests_failed, 1);
     if (!is_pull(request))
         return;
-    if (request->is_asked)
+    if (request->is_asked) {
         metrics_add(METRIC_misses, 1);
-    else if (request->source == SOURCE_DISK)
+    } else if (request->source == SOURCE_DISK) {
         metrics_add(METRIC_hits, 1);
+    }
     if (request->is_joined)
         metrics_add(METRIC_coalesced, 1);
     if (sent > 0)
@@ -104,12 +107,13 @@ static const char *source_name(enum request_source source)
 static void log_reference(struct log_line *line, const struct operation *operation)
 {
     char text[DIGEST_TEXT_SIZE];
-    if (operation->tag.length > 0)
+    if (operation->tag.length > 0) {
         log_slice(line, "ref", operation->tag);
-    else if (operation->digest.algorithm != 0)
+    } else if (operation->digest.algorithm != 0) {
         log_text(line, "ref", digest_print(&operation->digest, text));
-    else if (operation->upload_id.length > 0)
+    } else if (operation->upload_id.length > 0) {
         log_slice(line, "ref", operation->upload_id);
+    }
 }
 
 static const char *outcome(const struct request *request, enum http_end end)
@@ -293,11 +297,12 @@ static void respond_error(struct request *request, const struct api_error *error
     struct headers headers;
     headers_init(&headers);
     headers_add(&headers, "Content-Type", SLICE_LITERAL("application/json"));
-    if (error->status == 405)
+    if (error->status == 405) {
         headers_add(&headers, "Allow",
                     slice_of(request->target.upstream
                                  ? "GET, HEAD"
                                  : operation_allowed(request->operation.kind)));
+    }
     if (retry > 0)
         headers_addf(&headers, "Retry-After", "%llu", (unsigned long long)retry);
     api_error_print(&body, error);
@@ -351,10 +356,11 @@ void request_fail_unknown(struct request *request, struct ledger_txn *txn, enum 
 {
     struct api_error error;
     const struct error *broken = ledger_error(txn);
-    if (broken)
+    if (broken) {
         api_error_set(&error, API_UNAVAILABLE, "the ledger cannot be read: %s", broken->text);
-    else
+    } else {
         api_error_set(&error, code, "%s", unknown_text(code));
+    }
     request_fail(request, &error);
 }
 

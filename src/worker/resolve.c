@@ -65,9 +65,10 @@ static int name_unknown(struct api_error *error, const char *why)
 
 static bool is_own_name(const struct config *config, struct slice registry)
 {
-    for (size_t i = 0; i < config->names.count; i++)
+    for (size_t i = 0; i < config->names.count; i++) {
         if (slice_is_nocase(registry, config->names.items[i]))
             return true;
+    }
     return false;
 }
 
@@ -82,9 +83,10 @@ static int by_namespace(const struct resolve_question *question, struct ledger_t
     struct slice registry = registry_canonical(operation->ns);
     const struct config_upstream *upstream =
         registry.length == 0 ? NULL : config_upstream_find(question->config, registry);
-    if (!upstream)
+    if (!upstream) {
         return name_unknown(error, "the registry named by ns= is no upstream of this server; add "
                                    "it under `upstreams:`");
+    }
     set_upstream(out, txn, upstream, operation->name);
     return 0;
 }
@@ -146,9 +148,10 @@ static int bare(const struct resolve_question *question, struct ledger_txn *txn,
             return 0;
     }
     const struct config_upstream *upstream = config_upstream_default(question->config);
-    if (!upstream)
+    if (!upstream) {
         return name_unknown(error, "nothing was pushed to this name, and there is no default "
                                    "upstream to ask");
+    }
     set_upstream(out, txn, upstream, operation->name);
     return 0;
 }
@@ -168,23 +171,26 @@ int resolve(const struct resolve_question *question, struct ledger_txn *txn, str
 {
     const struct operation *operation = question->operation;
     bool writes = is_write(operation);
-    if (writes && question->listener == LISTENER_MIRROR)
+    if (writes && question->listener == LISTENER_MIRROR) {
         return api_error_set(error, API_UNSUPPORTED,
                              "this address is a mirror: nothing can be pushed or deleted here");
+    }
     struct slice rest;
     const struct config_upstream *upstream;
     int rc = 0;
-    if (operation->has_ns)
+    if (operation->has_ns) {
         rc = by_namespace(question, txn, out, error);
-    else if ((upstream = prefix_upstream(question->config, operation->name, &rest)) != NULL)
+    } else if ((upstream = prefix_upstream(question->config, operation->name, &rest)) != NULL) {
         set_upstream(out, txn, upstream, rest);
-    else
+    } else {
         rc = bare(question, txn, out, error);
-    if (rc == 0 && writes && out->upstream)
+    }
+    if (rc == 0 && writes && out->upstream) {
         return api_error_set(error, API_UNSUPPORTED,
                              "this name belongs to the upstream %s: its images are copies, they "
                              "cannot be pushed or deleted",
                              out->upstream->name);
+    }
     return rc;
 }
 
@@ -211,11 +217,12 @@ int resolve_may_push(const struct config *config, struct ledger_txn *txn,
         return 0;
     if (config_list_matches(&config->hosted.allow, target->name))
         return 0;
-    if (config_list_matches(&config->hosted.protect, target->name))
+    if (config_list_matches(&config->hosted.protect, target->name)) {
         return api_error_set(error, API_DENIED,
                              "%.*s is protected from being shadowed by a push "
                              "(`hosted.protect`); to allow it, add it to `hosted.allow`",
                              SLICE_PRINT(target->name));
+    }
     /* One component shadows nobody: mirror clients always send two or more. */
     if (slice_find(target->name, '/') < 0 ||
         config_list_matches(&config->hosted.reserved, target->name))

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Invariant: nothing is served that is not visible in the resolved repository. */
 #include "serve.h"
 
 #include "base/clock.h"
@@ -119,10 +120,11 @@ void serve_blob_head(struct request *request, const struct digest *digest, uint6
         request_respond_head(request, 304, &headers, 0);
         return;
     }
-    if (plan->status == 206)
+    if (plan->status == 206) {
         headers_addf(&headers, "Content-Range", "bytes %llu-%llu/%llu",
                      (unsigned long long)plan->first, (unsigned long long)plan->end - 1,
                      (unsigned long long)size);
+    }
     request_begin(request, plan->status, &headers, plan->end - plan->first);
 }
 
@@ -165,10 +167,11 @@ bool serve_blob(struct request *request, const struct digest *digest, uint64_t s
     serve_blob_head(request, digest, size, &plan);
     if (!has_body)
         return true;
-    if (plan.end > plan.first)
+    if (plan.end > plan.first) {
         http_conn_send_file(request->conn, request->fd, plan.first, plan.end - plan.first);
-    else
+    } else {
         http_conn_end(request->conn);
+    }
     return true;
 }
 
@@ -180,7 +183,11 @@ void serve_mark_stale(struct headers *headers, const struct serve_age *age)
     size_t length = 0;
     for (size_t i = 0; i < age->warning.length && length < sizeof(text); i++) {
         char byte = age->warning.data[i];
-        text[length++] = byte < 0x20 || byte > 0x7e || byte == '"' || byte == '\\' ? ' ' : byte;
+        bool is_plain = byte >= 0x20 && byte <= 0x7e && byte != '"' && byte != '\\';
+        text[length++] = ' ';
+        if (is_plain) {
+            text[length - 1] = byte;
+        }
     }
     headers_addf(headers, "Warning", "299 - \"%.*s\"", (int)length, text);
     uint64_t now = clock_wall().ms;
@@ -222,10 +229,11 @@ bool serve_manifest(struct request *request, const struct serve_body *body,
         request->outcome = "served";
     if (request->source == SOURCE_DISK)
         recency_note(request->worker->recency, &body->digest);
-    if (has_it)
+    if (has_it) {
         request_respond_head(request, 304, &headers, 0);
-    else
+    } else {
         respond_manifest(request, body, &headers);
+    }
     return true;
 }
 
@@ -238,9 +246,10 @@ bool serve_manifest_record(struct request *request, const struct digest *digest,
         .bytes = record->bytes,
         .size = record->size,
     };
-    if (age && age->is_stale)
+    if (age && age->is_stale) {
         request->outcome = "served stale";
-    else
+    } else {
         request->outcome = "served from the store";
+    }
     return serve_manifest(request, &body, age);
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* What happens behind a session's open file: PATCH and PUT receive, GET tells, DELETE ends. */
 #include "upload.h"
 
 #include <stdio.h>
@@ -27,14 +28,15 @@ static void refuse(struct upload *upload, const struct api_error *error)
 static void refuse_error(struct upload *upload, const struct error *err)
 {
     struct api_error error;
-    if (err->kind == ERR_DIGEST_MISMATCH)
+    if (err->kind == ERR_DIGEST_MISMATCH) {
         api_error_set(&error, API_DIGEST_INVALID, "%s", err->text);
-    else if (err->kind == ERR_TOO_LARGE)
+    } else if (err->kind == ERR_TOO_LARGE) {
         api_error_set_status(&error, API_SIZE_INVALID, 413, "%s", err->text);
-    else if (err->kind == ERR_INVALID)
+    } else if (err->kind == ERR_INVALID) {
         api_error_set(&error, API_BLOB_UPLOAD_INVALID, "%s", err->text);
-    else
+    } else {
         api_error_from(&error, err, API_BLOB_UPLOAD_UNKNOWN);
+    }
     refuse(upload, &error);
 }
 
@@ -113,11 +115,12 @@ static void refuse_open(struct upload *upload)
         upload_answer_busy(upload);
         return;
     }
-    if (upload->err.kind == ERR_NOT_FOUND)
+    if (upload->err.kind == ERR_NOT_FOUND) {
         api_error_set(&error, API_BLOB_UPLOAD_UNKNOWN,
                       "there is no such upload in this repository (it may have ended)");
-    else
+    } else {
         api_error_from(&error, &upload->err, API_BLOB_UPLOAD_UNKNOWN);
+    }
     refuse(upload, &error);
 }
 
@@ -126,10 +129,11 @@ static bool open_went_well(struct upload *upload)
 {
     if (upload->err.kind == ERR_NONE && upload->request)
         return true;
-    if (upload->request)
+    if (upload->request) {
         refuse_open(upload);
-    else if (upload->err.kind == ERR_NONE)
+    } else if (upload->err.kind == ERR_NONE) {
         upload_save(upload); /* the hash of what is there need not be made again */
+    }
     fd_close(&upload->fd);
     upload_let_go(upload);
     return false;
@@ -243,10 +247,11 @@ void upload_continue(struct request *request)
     }
     upload->has_digest = operation->method == METHOD_PUT;
     upload->digest = operation->digest_query;
-    if (operation->method == METHOD_GET || operation->method == METHOD_HEAD)
+    if (operation->method == METHOD_GET || operation->method == METHOD_HEAD) {
         upload_open(upload, on_open_to_tell);
-    else if (operation->method == METHOD_DELETE)
+    } else if (operation->method == METHOD_DELETE) {
         upload_open(upload, on_open_to_remove);
-    else
+    } else {
         upload_open(upload, on_open_to_write);
+    }
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Location is relative and names the repository as the client did. */
 #include "upload_answer.h"
 
 #include "oci/api_error.h"

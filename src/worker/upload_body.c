@@ -11,7 +11,7 @@
 #include "upload.h"
 #include "upload_session.h"
 
-#define WRITE_BACK_STEP (8u * 1024 * 1024)
+#define WRITE_BACK_STEP ((size_t)8 * 1024 * 1024)
 
 /* ---- memory ---- */
 
@@ -21,20 +21,22 @@ static void block_take(struct upload_block *block, size_t capacity)
     if (block->data)
         return;
     block->capacity = capacity;
-    if (capacity == UPLOAD_BLOCK_SIZE && worker->block_count > 0)
+    if (capacity == UPLOAD_BLOCK_SIZE && worker->block_count > 0) {
         block->data = worker->blocks[--worker->block_count];
-    else
+    } else {
         block->data = mem_alloc(capacity);
+    }
 }
 
 void upload_block_release(struct upload_block *block)
 {
     struct worker *worker = block->upload->worker;
     if (block->data && block->capacity == UPLOAD_BLOCK_SIZE &&
-        worker->block_count < WORKER_BLOCKS_MAX)
+        worker->block_count < WORKER_BLOCKS_MAX) {
         worker->blocks[worker->block_count++] = block->data;
-    else
+    } else {
         mem_free(block->data);
+    }
     block->data = NULL;
 }
 
@@ -80,10 +82,11 @@ static void read_more(struct upload *upload)
         return;
     const struct http_head *head = upload->request->head;
     size_t capacity = UPLOAD_BLOCK_SIZE;
-    if (head->body == HTTP_BODY_NONE)
+    if (head->body == HTTP_BODY_NONE) {
         capacity = 1;
-    else if (head->body == HTTP_BODY_LENGTH && head->content_length < capacity)
+    } else if (head->body == HTTP_BODY_LENGTH && head->content_length < capacity) {
         capacity = head->content_length == 0 ? 1 : (size_t)head->content_length;
+    }
     for (unsigned i = 0; i < UPLOAD_BLOCKS; i++) {
         struct upload_block *block = &upload->blocks[i];
         if (block->is_busy)
@@ -115,12 +118,13 @@ static void end_block(struct worker_job *job)
     }
     if (!block->is_last)
         upload_save(upload);
-    if (upload->is_end && upload->jobs == 0)
+    if (upload->is_end && upload->jobs == 0) {
         upload_on_received(upload);
-    else if (upload->request)
+    } else if (upload->request) {
         read_more(upload);
-    else
+    } else {
         upload_let_go(upload);
+    }
 }
 
 static void submit_block(struct upload *upload, struct upload_block *block)
@@ -153,14 +157,16 @@ void upload_on_body(struct request *request, size_t length, bool is_end)
     }
     block->length = length;
     block->is_last = is_end && upload->has_digest;
-    if (length > 0 || block->is_last)
+    if (length > 0 || block->is_last) {
         submit_block(upload, block);
-    else
+    } else {
         block->is_busy = false;
-    if (is_end && upload->jobs == 0)
+    }
+    if (is_end && upload->jobs == 0) {
         upload_on_received(upload);
-    else
+    } else {
         read_more(upload);
+    }
 }
 
 void upload_receive(struct upload *upload)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Invariant: file and slot are written by the holder of the lock alone, in jobs of one key. */
 #include "upload_session.h"
 
 #include <string.h>

@@ -19,7 +19,7 @@
 #include "store/upload_table.h"
 #include "worker_state.h"
 
-#define UPLOAD_BLOCK_SIZE (256u * 1024)
+#define UPLOAD_BLOCK_SIZE ((size_t)256 * 1024)
 #define UPLOAD_BLOCKS     2
 
 struct upload;

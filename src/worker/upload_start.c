@@ -16,7 +16,7 @@
 #include "upload_body.h"
 #include "upload_session.h"
 
-#define IDLE_MS (10u * 60 * 1000)
+#define IDLE_MS ((uint64_t)10 * 60 * 1000)
 
 /* ---- room for one more ---- */
 
@@ -153,10 +153,11 @@ static bool needs_mark(const struct request *request)
 
 static void begin(struct upload *upload)
 {
-    if (needs_mark(upload->request))
+    if (needs_mark(upload->request)) {
         mark(upload);
-    else
+    } else {
         create(upload);
+    }
 }
 
 /* ---- mount ---- */
@@ -259,8 +260,9 @@ void upload_start(struct request *request, struct ledger_txn *txn)
     struct upload *upload = upload_new(request, &id);
     upload->has_digest = request->operation.has_digest;
     upload->digest = request->operation.digest_query;
-    if (may_mount(request, txn))
+    if (may_mount(request, txn)) {
         mount(upload);
-    else
+    } else {
         begin(upload);
+    }
 }

@@ -150,10 +150,11 @@ void worker_free(struct worker **worker)
 
 void worker_set_peer(struct worker *worker, enum process_role role, int *fd)
 {
-    if (role == ROLE_FETCHER)
+    if (role == ROLE_FETCHER) {
         fetch_link_set_channel(worker->fetcher, fd);
-    else if (role == ROLE_KEEPER)
+    } else if (role == ROLE_KEEPER) {
         keep_link_set_channel(worker->keeper, fd);
+    }
 }
 
 /* ---- connections ---- */
