@@ -83,9 +83,9 @@ static int refuse(const json_error_t *reason, struct error *err)
 {
     AUTO_BUF struct buf shown;
 
+    buf_init(&shown, 1024);
     if (json_error_code(reason) == json_error_out_of_memory)
         return error_set(err, ERR_NO_MEMORY, "no memory for a JSON document");
-    buf_init(&shown, 1024);
     text_print_escaped(&shown, slice_of(reason->text), 140);
     return error_set(err, ERR_INVALID, "not JSON, line %d column %d: %s", reason->line,
                      reason->column, buf_text(&shown));

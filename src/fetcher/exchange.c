@@ -505,6 +505,7 @@ static bool begin(struct exchange *exchange, size_t first_url)
     uint64_t wait_ms = monotime_since(upstream->busy_until, clock_mono());
     AUTO_BUF struct buf url;
 
+    buf_init(&url, 8192);
     if (wait_ms > 0) {
         end->retry_after = wait_ms / 1000 + 1;
         error_set(&end->err, ERR_BUSY, "%s asked to wait (429)", upstream->config->name);
@@ -514,7 +515,6 @@ static bool begin(struct exchange *exchange, size_t first_url)
         error_set(&end->err, ERR_UPSTREAM, "%s is known to be down", upstream->config->name);
         return false;
     }
-    buf_init(&url, 8192);
     buf_printf(&url, "%s%s", upstream->urls[exchange->url_index].text, exchange->path);
     exchange->url = slice_dup(buf_bytes(&url));
     if (!url.is_over && url_split(slice_of(exchange->url), &exchange->parts))

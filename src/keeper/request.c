@@ -79,7 +79,9 @@ static bool are_tags(struct slice tags)
 
 static bool is_manifest_put(struct request *request)
 {
-    const struct message_manifest_put *put = &request->message.manifest_put;
+    struct message_manifest_put *put = &request->message.manifest_put;
+    if (put->tags.length == 0)
+        put->tags = (struct slice){NULL, 0}; /* no tag, not one without a name */
     set_file(request, PLACE_UPLOADS, put->file, put->inode, &put->digest);
     return is_repository(put->repository) && has_digest(&put->digest) && are_tags(put->tags);
 }
