@@ -19,13 +19,16 @@ class DrainTest(Scenario):
         self.cold = self.docker.publish_blob("library/cold", images.random_bytes(8 * MIB, 1))
         self.registry = self.server(self.docker, workers=2)
         self.api = self.client(self.registry)
-        self.hosted = self.api.push_blob("team/app", images.random_bytes(6 * MIB, 2))
+        self.hosted = self.api.push_blob("team/app", images.random_bytes(16 * MIB, 2))
         self.progress = {}
         self.gate = threading.Event()
 
-    def at(self, who):
+    def at(self, who, waits=False):
+        """A client that notes how far it is, and after its first bytes waits for the gate."""
         def note(length):
             self.progress[who] = length
+            if waits:
+                self.gate.wait(60)
         return note
 
     def push_slowly(self, number, location):
@@ -46,7 +49,7 @@ class DrainTest(Scenario):
         locations = [self.api.begin_upload("team/app") for _ in range(4)]
         many = Many()
         for number in range(8):
-            many.start(self.api.slow_blob, "team/app", self.hosted, 2e6, progress=self.at(f"pull {number}"))
+            many.start(self.api.slow_blob, "team/app", self.hosted, 8e6, progress=self.at(f"pull {number}", True))
         fault = self.docker.fault(kind="cdn", reference=self.cold, stall_after=4 * MIB)
         many.start(self.api.blob, "library/cold", self.cold, keep=False, progress=self.at("flight"))
         for number, location in enumerate(locations):

@@ -113,6 +113,7 @@ class HostedTest(NamesScenario):
     def test_hosted_and_cached_are_listed_apart(self):
         self.push("team/own")
         check_ok(self.api.manifest("library/hello", "latest"))
+        self.registry.settle()
         self.assertEqual(self.api.catalog().json(), {"repositories": ["team/own"]})
         self.assertEqual(self.api.catalog("?ns=docker.io").json(), {"repositories": ["library/hello"]})
 
@@ -135,6 +136,7 @@ class ShadowTest(NamesScenario):
     def test_name_of_a_cached_repository_is_403(self):
         self.docker.publish("team/theirs", "1", images.make_image([b"theirs"]))
         check_ok(self.api.manifest("team/theirs", "1"))
+        self.registry.settle()
         self.assertEqual(check_status(self.begin("team/theirs"), 403).code, "DENIED")
 
     def test_cached_repositories_cannot_be_written(self):

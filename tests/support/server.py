@@ -32,6 +32,11 @@ def binary():
     return os.path.join(root, "build", "dev", "entrepot")
 
 
+def environment():
+    """Ours, without the test's own variables, which the server would take for settings."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("ENTREPOT_", "REGISTRY_"))}
+
+
 def is_sanitized():
     """A build with AddressSanitizer, which is several times slower."""
     if "sanitized" not in _known:
@@ -94,8 +99,8 @@ class Log:
     def wait(self, condition, seconds, what):
         """The first line for which condition(line)."""
         def look():
-            return next((line for line in self.lines() if condition(line)), None)
-        return wait_until(look, seconds, lambda: f"{what}\n{self.tail()}")
+            return [line for line in self.lines() if condition(line)]
+        return wait_until(look, seconds, lambda: f"{what}\n{self.tail()}")[0]
 
     def tail(self, count=60):
         return "\n".join(line.text for line in self.lines()[-count:])
@@ -154,7 +159,7 @@ class Server:
         with open(log_path, "wb") as errors:
             self.process = subprocess.Popen([binary(), "serve"] + (flags or ["--config", self.config_file]),
                                             stderr=errors, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL,
-                                            start_new_session=True)
+                                            start_new_session=True, env=environment())
         self._session = self.process.pid
         self.log = Log(log_path)
         try:
@@ -162,9 +167,8 @@ class Server:
         except BaseException:
             self.end()
             raise
-        self.listens = [match.split(":")[-1] for match in re.findall(r"listen=(\S+)", line.text)]
-        self.listens = [int(port.rstrip(",")) for port in self.listens]
-        admin = re.search(r"admin=\S*?:(\d+)\b", line.text)
+        self.listens = [int(port) for port in re.findall(r'listen="?[^" ]*:(\d+)', line.text)]
+        admin = re.search(r'admin="?[^" ]*:(\d+)', line.text)
         self.admin = int(admin.group(1)) if admin else None
         return self
 
@@ -285,6 +289,10 @@ class Server:
                 name = name.partition("{")[0]
                 found[name] = found.get(name, 0) + float(value)
         return found
+
+    def settle(self):
+        """Until nothing is being fetched, checked or stored any more."""
+        wait_until(lambda: self.metric("flights") == 0, 20, lambda: f"no flights\n{self.log.tail()}")
 
     def metric(self, name):
         """By the name in metrics.def, whatever stands before and behind it."""
