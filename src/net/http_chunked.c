@@ -20,7 +20,7 @@
 #define EXTENSION_MAX   256
 #define TRAILER_MAX     4096
 #define TRAILER_LINES   19
-#define OVERHEAD_FROM   (100 * 1024)
+#define OVERHEAD_FROM   (100UL * 1024)
 
 enum chunked_state {
     CHUNKED_SIZE_START = 0,
@@ -48,6 +48,12 @@ enum chunked_state {
 void http_chunked_init(struct http_chunked *chunked)
 {
     *chunked = (struct http_chunked){0};
+}
+
+static void chunked_set_state(struct http_chunked *chunked, enum chunked_state next)
+{
+    CHECK(chunked->state != CHUNKED_OVER && chunked->state != CHUNKED_BROKEN);
+    chunked->state = next;
 }
 
 static enum chunked_state broken(struct http_refusal *refusal, const char *reason)
@@ -213,7 +219,7 @@ static struct slice take_data(struct http_chunked *chunked, struct slice rest, s
     chunked->remaining -= length;
     chunked->data += length;
     if (chunked->remaining == 0)
-        chunked->state = CHUNKED_DATA_CR;
+        chunked_set_state(chunked, CHUNKED_DATA_CR);
     return slice_from(rest.data, length);
 }
 
@@ -221,7 +227,7 @@ enum http_chunked_verdict http_chunked_feed(struct http_chunked *chunked, struct
                                             size_t data_max, size_t *out_used,
                                             struct slice *out_data, struct http_refusal *refusal)
 {
-    CHECK(data_max > 0 && chunked->state != CHUNKED_OVER && chunked->state != CHUNKED_BROKEN);
+    CHECK(data_max > 0);
     size_t at = 0;
     while (at < bytes.length) {
         if (chunked->state == CHUNKED_IN_DATA) {
@@ -230,7 +236,7 @@ enum http_chunked_verdict http_chunked_feed(struct http_chunked *chunked, struct
             return CHUNKED_DATA;
         }
         chunked->overhead++;
-        chunked->state = step(chunked, bytes.data[at++], refusal);
+        chunked_set_state(chunked, step(chunked, bytes.data[at++], refusal));
         if (chunked->state == CHUNKED_BROKEN) {
             *out_used = at;
             return CHUNKED_REFUSED;

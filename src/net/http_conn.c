@@ -152,10 +152,11 @@ static void end_request(struct http_conn *conn, enum http_end end)
 static void close_after_answer(struct http_conn *conn, bool has_unread)
 {
     if (!has_unread && conn->input.length == 0 &&
-        stream_recv(&conn->stream, conn->server->scratch, RECV_HEAD) <= 0)
+        stream_recv(&conn->stream, conn->server->scratch, RECV_HEAD) <= 0) {
         conn_set_state(conn, CONN_CLOSED);
-    else
+    } else {
         conn_set_state(conn, CONN_LINGER);
+    }
 }
 
 static void finish_sent(struct http_conn *conn)
@@ -163,10 +164,11 @@ static void finish_sent(struct http_conn *conn)
     bool is_close = conn->exchange->answer.is_close;
     bool has_unread = !conn->exchange->in.is_over;
     end_request(conn, HTTP_END_SENT);
-    if (is_close)
+    if (is_close) {
         close_after_answer(conn, has_unread);
-    else
+    } else {
         conn_set_state(conn, CONN_IDLE);
+    }
 }
 
 static void finish_failed(struct http_conn *conn)
@@ -234,10 +236,11 @@ static bool step_linger(struct http_conn *conn)
     ssize_t got = stream_recv(&conn->stream, conn->server->scratch, RECV_HEAD);
     if (got == -EAGAIN)
         return false;
-    if (got > 0 && (size_t)got < conn->linger_left)
+    if (got > 0 && (size_t)got < conn->linger_left) {
         conn->linger_left -= (size_t)got;
-    else
+    } else {
         conn_set_state(conn, CONN_CLOSED);
+    }
     return true;
 }
 
@@ -308,10 +311,11 @@ static unsigned wanted_events(const struct http_conn *conn)
 static void settle_deadline(struct http_conn *conn)
 {
     enum deadline kind = DEADLINES;
-    if (is_sending(conn))
+    if (is_sending(conn)) {
         kind = DEADLINE_SEND;
-    else if (conn->exchange->in.is_reading)
+    } else if (conn->exchange->in.is_reading) {
         kind = DEADLINE_BODY;
+    }
     if (kind != conn->deadline_kind || (kind != DEADLINES && conn->has_moved))
         server_set_deadline(conn, kind);
 }

@@ -34,10 +34,21 @@ bool answer_is_empty(const struct answer *answer)
 
 static void fail_send(struct http_conn *conn, ssize_t result)
 {
-    if (result == -EAGAIN)
+    if (result == -EAGAIN) {
         conn->is_blocked = true;
-    else
+    } else {
         conn_fail(conn, HTTP_END_GONE);
+    }
+}
+
+/* writev's vectors are of mutable bytes, which it does not change. */
+static struct iovec vector_of(struct slice bytes)
+{
+    union {
+        const char *in;
+        void *out;
+    } cast = {.in = bytes.data};
+    return (struct iovec){.iov_base = cast.out, .iov_len = bytes.length};
 }
 
 /* Send what is queued and these behind it, as far as the socket takes it; returns how much. */
@@ -49,9 +60,9 @@ static size_t send_now(struct http_conn *conn, const struct slice *pieces, size_
     size_t used = 0;
     size_t total = out.length;
     if (out.length > 0)
-        vector[used++] = (struct iovec){(void *)(uintptr_t)out.data, out.length};
+        vector[used++] = vector_of(out);
     for (size_t i = 0; i < count; i++) {
-        vector[used++] = (struct iovec){(void *)(uintptr_t)pieces[i].data, pieces[i].length};
+        vector[used++] = vector_of(pieces[i]);
         total += pieces[i].length;
     }
     if (total == 0)
@@ -174,6 +185,13 @@ void answer_flush(struct http_conn *conn)
         send_window(conn);
 }
 
+/* NONE → OPEN → ENDED, once each. */
+static void answer_set_state(struct answer *answer, enum answer_state next)
+{
+    CHECK(next == answer->state + 1);
+    answer->state = next;
+}
+
 static bool is_bodiless(int status)
 {
     return status < 200 || status == 204 || status == 304;
@@ -183,19 +201,20 @@ static void append_number(struct buf *out, uint64_t number)
 {
     char digits[20];
     size_t at = sizeof(digits);
-    do
+    do {
         digits[--at] = (char)('0' + number % 10);
-    while ((number /= 10) > 0);
+    } while ((number /= 10) > 0);
     buf_append(out, digits + at, sizeof(digits) - at);
 }
 
 static void append_connection(struct buf *out, const struct http_conn *conn)
 {
     const struct exchange *exchange = conn->exchange;
-    if (exchange->answer.is_close)
+    if (exchange->answer.is_close) {
         buf_append_slice(out, SLICE_LITERAL("Connection: close\r\n"));
-    else if (exchange->head.minor == 0)
+    } else if (exchange->head.minor == 0) {
         buf_append_slice(out, SLICE_LITERAL("Connection: keep-alive\r\n"));
+    }
 }
 
 static void append_status(struct http_server *server, int status)
@@ -240,8 +259,7 @@ static void open_answer(struct http_conn *conn, const struct http_response *resp
     struct exchange *exchange = conn->exchange;
     struct answer *answer = &exchange->answer;
     bool has_length = length != HTTP_NO_LENGTH;
-    CHECK(answer->state == ANSWER_NONE);
-    answer->state = ANSWER_OPEN;
+    answer_set_state(answer, ANSWER_OPEN);
     answer->expected = length;
     answer->has_no_body = response->is_head || is_bodiless(response->status);
     answer->is_chunked = !has_length && !answer->has_no_body && exchange->head.minor == 1;
@@ -264,7 +282,7 @@ void http_conn_respond(struct http_conn *conn, const struct http_response *respo
         body.length = 0;
     struct slice pieces[2] = {make_head(conn, response, length), body};
     exchange->answer.queued = body.length;
-    exchange->answer.state = ANSWER_ENDED;
+    answer_set_state(&exchange->answer, ANSWER_ENDED);
     if (!exchange->is_over)
         send_pieces(conn, pieces, body.length > 0 ? 2 : 1);
     conn_schedule(conn);
@@ -294,10 +312,11 @@ static bool count_piece(struct http_conn *conn, uint64_t length)
         return false;
     bool is_too_much =
         answer->expected != HTTP_NO_LENGTH && length > answer->expected - answer->queued;
-    if (is_too_much)
+    if (is_too_much) {
         conn_fail(conn, HTTP_END_ABORTED);
-    else
+    } else {
         answer->queued += length;
+    }
     return !is_too_much;
 }
 
@@ -307,9 +326,9 @@ static struct slice print_chunk_size(uint64_t length, char out[20])
     size_t at = 20;
     out[--at] = '\n';
     out[--at] = '\r';
-    do
+    do {
         out[--at] = "0123456789abcdef"[length % 16];
-    while ((length /= 16) > 0);
+    } while ((length /= 16) > 0);
     return slice_from(out + at, 20 - at);
 }
 
@@ -347,14 +366,14 @@ void http_conn_end(struct http_conn *conn)
     struct answer *answer = &conn->exchange->answer;
     if (conn->exchange->is_over)
         return;
-    CHECK(answer->state == ANSWER_OPEN);
-    answer->state = ANSWER_ENDED;
+    answer_set_state(answer, ANSWER_ENDED);
     bool is_short = !answer->has_no_body && answer->expected != HTTP_NO_LENGTH &&
                     answer->queued < answer->expected;
-    if (is_short)
+    if (is_short) {
         conn_fail(conn, HTTP_END_ABORTED);
-    else if (answer->is_chunked)
+    } else if (answer->is_chunked) {
         answer->is_last_due = true;
+    }
     conn_schedule(conn);
 }
 

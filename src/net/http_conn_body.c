@@ -19,10 +19,11 @@ void body_begin(struct exchange *exchange)
     const struct http_head *head = &exchange->head;
     struct body_in *in = &exchange->in;
     in->left = head->content_length;
-    if (head->body == HTTP_BODY_CHUNKED)
+    if (head->body == HTTP_BODY_CHUNKED) {
         http_chunked_init(&in->chunked);
-    else
+    } else {
         in->is_over = in->left == 0;
+    }
 }
 
 static size_t smaller(uint64_t a, uint64_t b)

@@ -87,10 +87,11 @@ static void take_head(struct http_conn *conn, struct slice bytes)
     }
     exchange = server_enlarge_exchange(exchange, length);
     keep_head(exchange, slice_from(bytes.data, length));
-    if (is_input)
+    if (is_input) {
         buf_consume(&conn->input, length);
-    else
+    } else {
         buf_append_slice(&conn->input, slice_skip(bytes, length));
+    }
     if (conn->input.length == 0)
         buf_cleanup(&conn->input);
     start_request(conn, exchange);

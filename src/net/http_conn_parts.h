@@ -18,13 +18,13 @@
 #include "net/loop.h"
 #include "stream.h"
 
-#define RECV_HEAD       (16 * 1024)  /* asked of the socket at once while a head is expected */
-#define RECV_BODY       (256 * 1024) /* the same for a body */
-#define FILE_WINDOW     (256 * 1024) /* of a file, a turn */
-#define READ_AHEAD      (512 * 1024)
-#define INPUT_MAX       (1024 * 1024)
-#define OUTPUT_MAX      (64 * 1024 * 1024)
-#define LINGER_BYTES    (64 * 1024)
+#define RECV_HEAD       (16UL * 1024)  /* asked of the socket at once while a head is expected */
+#define RECV_BODY       (256UL * 1024) /* the same for a body */
+#define FILE_WINDOW     (256UL * 1024) /* of a file, a turn */
+#define READ_AHEAD      (512UL * 1024)
+#define INPUT_MAX       (1024UL * 1024)
+#define OUTPUT_MAX      (64UL * 1024 * 1024)
+#define LINGER_BYTES    (64UL * 1024)
 #define LINGER_MS       2000
 #define DRAIN_IDLE_MS   1000
 #define EXCHANGE_BYTES  2048 /* head bytes an ordinary exchange has room for */

@@ -16,19 +16,21 @@ static void note_connection(struct http_framing *framing, struct slice value)
     struct slice part;
     while (slice_split(&value, ',', &part)) {
         struct slice option = slice_trim(part);
-        if (slice_is_nocase(option, "close"))
+        if (slice_is_nocase(option, "close")) {
             framing->has_close = true;
-        else if (slice_is_nocase(option, "keep-alive"))
+        } else if (slice_is_nocase(option, "keep-alive")) {
             framing->has_keep_alive = true;
+        }
     }
 }
 
 static void note_expectation(struct http_framing *framing, struct slice value)
 {
-    if (slice_is_nocase(value, "100-continue"))
+    if (slice_is_nocase(value, "100-continue")) {
         framing->has_continue = true;
-    else
+    } else {
         framing->has_other_expectation = true;
+    }
 }
 
 static void note_once(struct slice *first, unsigned *count, struct slice value)
@@ -217,10 +219,11 @@ static enum http_verdict decide_body(const struct http_framing *framing, struct 
     enum http_verdict verdict = HTTP_HEAD;
     head->body = HTTP_BODY_NONE;
     head->content_length = 0;
-    if (framing->transfer_encodings > 0)
+    if (framing->transfer_encodings > 0) {
         verdict = decide_chunked(framing, head, refusal);
-    else if (framing->content_lengths > 0)
+    } else if (framing->content_lengths > 0) {
         verdict = decide_length(framing, head, refusal);
+    }
     if (verdict != HTTP_HEAD)
         return verdict;
     bool has_body = head->body == HTTP_BODY_CHUNKED || head->content_length > 0;

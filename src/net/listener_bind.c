@@ -150,9 +150,10 @@ static int bind_unix(struct slice path, struct bound *out, struct error *err)
 {
     union bind_address address = {.local = {.sun_family = AF_UNIX}};
     struct stat status;
-    if (path.length == 0 || path.length >= sizeof(address.local.sun_path))
+    if (path.length == 0 || path.length >= sizeof(address.local.sun_path)) {
         return error_set(err, ERR_INVALID, "the path of a unix socket has 1 to %zu bytes",
                          sizeof(address.local.sun_path) - 1);
+    }
     memcpy(address.local.sun_path, path.data, path.length);
     /* Left over by a server that was killed; anything but a socket is not ours to remove. */
     if (lstat(address.local.sun_path, &status) == 0 && S_ISSOCK(status.st_mode))

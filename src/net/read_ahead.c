@@ -13,7 +13,7 @@
 #include "base/fd.h"
 #include "base/pool.h"
 
-#define TOUCH_EVERY (64 * 1024)
+#define TOUCH_EVERY (64UL * 1024)
 
 struct read_ahead {
     struct pool_work work; /* first: work and object are one address */

@@ -11,9 +11,9 @@
 ssize_t stream_recv(struct stream *stream, void *buffer, size_t capacity)
 {
     ssize_t got;
-    do
+    do {
         got = recv(stream->fd, buffer, capacity, MSG_DONTWAIT);
-    while (got < 0 && errno == EINTR);
+    } while (got < 0 && errno == EINTR);
     return got < 0 ? -errno : got;
 }
 
@@ -28,9 +28,9 @@ ssize_t stream_writev(struct stream *stream, struct iovec *pieces, size_t count,
 {
     struct msghdr message = {.msg_iov = pieces, .msg_iovlen = count};
     ssize_t sent;
-    do
+    do {
         sent = sendmsg(stream->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL | (more ? MSG_MORE : 0));
-    while (sent < 0 && errno == EINTR);
+    } while (sent < 0 && errno == EINTR);
     return sent < 0 ? -errno : sent;
 }
 
@@ -38,9 +38,9 @@ ssize_t stream_send_file(struct stream *stream, int fd, uint64_t offset, size_t 
 {
     ssize_t sent;
     off_t position = (off_t)offset;
-    do
+    do {
         sent = sendfile(stream->fd, fd, &position, length);
-    while (sent < 0 && errno == EINTR);
+    } while (sent < 0 && errno == EINTR);
     return sent < 0 ? -errno : sent;
 }
 
