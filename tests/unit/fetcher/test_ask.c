@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Manifests, tags, lists, sizes and proofs. */
+#include <stdio.h>
+#include <string.h>
+
+#include "ipc/metrics.h"
+#include "oci/media_type.h"
+#include "stage.h"
+
+/* What the upstream says of its one manifest. */
+static struct {
+    struct slice manifest;
+    int status;               /* instead of 200 */
+    enum error_kind failure;  /* instead of a head */
+    int head_status;          /* instead of `status`, for HEAD */
+    const char *content_type; /* NULL: right */
+    bool lies_about_digest;
+    const char *extra; /* headers */
+    char headers[1000];
+} script;
+
+static void answer_manifest(const struct fake_request *request, struct fake_answer *answer,
+                            void *arg)
+{
+    char text[DIGEST_TEXT_SIZE];
+    struct digest digest =
+        stage_digest(script.lies_about_digest ? SLICE_LITERAL("x") : script.manifest);
+
+    (void)arg;
+    answer->failure = script.failure;
+    if (script.failure)
+        return;
+    answer->status = script.status ? script.status : 200;
+    if (request->method == TRANSFER_HEAD && script.head_status)
+        answer->status = script.head_status;
+    answer->body = answer->status == 200 ? script.manifest : (struct slice){0};
+    (void)snprintf(script.headers, sizeof(script.headers), "%sDocker-Content-Digest: %s\r\n%s",
+                   script.content_type ? script.content_type : STAGE_MANIFEST_TYPE,
+                   digest_print(&digest, text), script.extra ? script.extra : "");
+    answer->headers = script.headers;
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    memset(&script, 0, sizeof(script));
+    stage_open("  docker.io:\n    url: https://hub.test\n    default: true\n"
+               "    tags:\n      - { match: \"*\", ttl: 60s, stale_if_error: 1h }\n");
+    script.manifest = stage_manifest();
+    fake_upstream_set(answer_manifest, NULL);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    stage_close();
+    return 0;
+}
+
+static struct seen *ask_tag(void)
+{
+    uint64_t request = stage_join(0, JOIN_TAG, "library/app", "latest", NULL, UINT64_MAX);
+    stage_until(stage_is_over, request);
+    return stage_seen(request);
+}
+
+/* Asked, answered, stored, and the keeper's answer is here. */
+static void bring_tag(void)
+{
+    ask_tag();
+    stage_until(stage_has_commits, 1);
+    stage_pass(10);
+}
+
+static void tag_is_fetched_answered_and_stored(void **state)
+{
+    (void)state;
+    struct digest digest = stage_digest(script.manifest);
+    const struct seen *seen = ask_tag();
+    assert_int_equal(seen->answers, 1);
+    assert_int_equal(seen->state, ANSWER_FRESH);
+    assert_true(digest_equal(&seen->digest, &digest));
+    assert_int_equal(seen->body_length, script.manifest.length);
+    assert_memory_equal(seen->body, script.manifest.data, script.manifest.length);
+    stage_until(stage_has_commits, 1);
+    assert_int_equal(stage_messages(MESSAGE_MANIFEST_STORED), 1);
+    assert_non_null(strstr(fake_upstream_at(0)->headers, "Accept: " MEDIA_TYPE_OCI_INDEX));
+}
+
+static void tag_asked_by_many_is_one_request(void **state)
+{
+    (void)state;
+    uint64_t first = stage_join(0, JOIN_TAG, "library/app", "latest", NULL, UINT64_MAX);
+    uint64_t second = stage_join(1, JOIN_TAG, "library/app", "latest", NULL, UINT64_MAX);
+    stage_until(stage_is_over, first);
+    stage_until(stage_is_over, second);
+    uint64_t late = stage_join(1, JOIN_TAG, "library/app", "latest", NULL, UINT64_MAX);
+    stage_until(stage_is_over, late);
+    assert_true(fake_upstream_count() <= 2);
+    assert_int_equal(stage_seen(late)->answers, 1);
+}
+
+static void tag_that_is_here_is_checked_with_head(void **state)
+{
+    (void)state;
+    struct digest digest = stage_digest(script.manifest);
+    bring_tag();
+    stage_pass(60000);
+    const struct seen *seen = ask_tag();
+    assert_int_equal(seen->state, ANSWER_FRESH);
+    assert_int_equal(seen->body_length, 0);
+    assert_int_equal(seen->body_size, script.manifest.length);
+    assert_true(digest_equal(&seen->digest, &digest));
+    assert_int_equal(fake_upstream_count(), 2);
+    assert_int_equal(fake_upstream_at(1)->method, TRANSFER_HEAD);
+    stage_until(stage_has_commits, 2);
+    assert_int_equal(stage_messages(MESSAGE_TAG_CHECKED), 1);
+}
+
+static void tag_that_moved_is_fetched(void **state)
+{
+    (void)state;
+    bring_tag();
+    script.manifest = SLICE_LITERAL("{\"schemaVersion\":2,\"mediaType\":\"" MEDIA_TYPE_OCI_INDEX
+                                    "\",\"manifests\":[]}");
+    script.content_type = "Content-Type: " MEDIA_TYPE_OCI_INDEX "\r\n";
+    struct digest digest = stage_digest(script.manifest);
+    const struct seen *seen = ask_tag();
+    assert_true(digest_equal(&seen->digest, &digest));
+    assert_int_equal(seen->body_length, script.manifest.length);
+}
+
+static void tag_head_without_meaning_is_decided_by_get(void **state)
+{
+    (void)state;
+    bring_tag();
+    script.head_status = 404;
+    const struct seen *seen = ask_tag();
+    assert_int_equal(seen->answers, 1);
+    assert_int_equal(seen->body_length, script.manifest.length);
+}
+
+static void tag_is_stale_when_the_upstream_is_down(void **state)
+{
+    (void)state;
+    bring_tag();
+    stage_pass(300000);
+    script.failure = ERR_UPSTREAM;
+    const struct seen *seen = ask_tag();
+    assert_int_equal(seen->state, ANSWER_STALE);
+    assert_string_equal(seen->text,
+                        "docker.io could not be asked (connection refused); checked 5 minutes ago");
+    assert_int_equal(stage_messages(MESSAGE_TAG_CHECKED), 0);
+}
+
+static void tag_is_stale_on_429_and_the_upstream_is_left_alone(void **state)
+{
+    (void)state;
+    bring_tag();
+    script.status = 429;
+    script.extra = "Retry-After: 30\r\n";
+    assert_int_equal(ask_tag()->state, ANSWER_STALE);
+    size_t before = fake_upstream_count();
+    assert_int_equal(ask_tag()->state, ANSWER_STALE);
+    assert_int_equal(fake_upstream_count(), before);
+    stage_pass(31000);
+    script.status = 0;
+    assert_int_equal(ask_tag()->state, ANSWER_FRESH);
+}
+
+static void tag_is_not_stale_for_longer_than_allowed(void **state)
+{
+    (void)state;
+    bring_tag();
+    stage_pass(3700000);
+    script.failure = ERR_UPSTREAM;
+    assert_int_equal(ask_tag()->failure, ERR_UPSTREAM);
+}
+
+static void tag_that_is_gone_is_believed_and_remembered(void **state)
+{
+    (void)state;
+    bring_tag();
+    script.status = 404;
+    assert_int_equal(ask_tag()->failure, ERR_NOT_FOUND);
+    stage_until(stage_has_commits, 2);
+    assert_int_equal(stage_tag_checked()->algorithm, 0);
+    size_t before = fake_upstream_count();
+    assert_int_equal(ask_tag()->failure, ERR_NOT_FOUND);
+    assert_int_equal(fake_upstream_count(), before);
+    stage_pass(11000);
+    script.status = 0;
+    assert_int_equal(ask_tag()->answers, 1);
+}
+
+static void tag_digest_of_the_upstream_is_never_relayed(void **state)
+{
+    (void)state;
+    struct digest digest = stage_digest(script.manifest);
+    script.lies_about_digest = true;
+    const struct seen *seen = ask_tag();
+    assert_true(digest_equal(&seen->digest, &digest));
+}
+
+static void tag_of_a_web_page_fails(void **state)
+{
+    (void)state;
+    script.content_type = "Content-Type: text/html; charset=utf-8\r\n";
+    assert_int_equal(ask_tag()->failure, ERR_UPSTREAM);
+}
+
+static void tag_of_a_coded_manifest_fails(void **state)
+{
+    (void)state;
+    script.extra = "Content-Encoding: gzip\r\n";
+    assert_int_equal(ask_tag()->failure, ERR_UPSTREAM);
+}
+
+static void manifest_by_digest_is_answered_then_here(void **state)
+{
+    (void)state;
+    struct digest digest = stage_digest(script.manifest);
+    uint64_t first = stage_join(0, JOIN_MANIFEST, "library/app", "", &digest, UINT64_MAX);
+    stage_until(stage_is_over, first);
+    assert_int_equal(stage_seen(first)->answers, 1);
+    stage_until(stage_has_commits, 1);
+    stage_pass(10);
+    uint64_t second = stage_join(0, JOIN_MANIFEST, "library/app", "", &digest, UINT64_MAX);
+    stage_until(stage_is_over, second);
+    assert_int_equal(stage_seen(second)->heres, 1);
+    assert_int_equal(fake_upstream_count(), 1);
+}
+
+static void manifest_with_other_bytes_is_refused(void **state)
+{
+    (void)state;
+    struct digest digest = stage_digest(SLICE_LITERAL("another"));
+    uint64_t request = stage_join(0, JOIN_MANIFEST, "library/app", "", &digest, UINT64_MAX);
+    stage_until(stage_is_over, request);
+    assert_int_equal(stage_seen(request)->failure, ERR_DIGEST_MISMATCH);
+    assert_int_equal(stage_messages(MESSAGE_MANIFEST_STORED), 0);
+}
+
+static void blob_size_is_asked_with_head(void **state)
+{
+    (void)state;
+    struct digest digest = stage_digest(script.manifest);
+    uint64_t request = stage_join(0, JOIN_BLOB_SIZE, "library/app", "", &digest, UINT64_MAX);
+    stage_until(stage_is_over, request);
+    assert_int_equal(stage_seen(request)->body_size, script.manifest.length);
+    assert_int_equal(fake_upstream_at(0)->method, TRANSFER_HEAD);
+}
+
+static void tags_list_gives_the_body_and_the_next_query(void **state)
+{
+    (void)state;
+    script.manifest = SLICE_LITERAL("{\"name\":\"library/app\",\"tags\":[\"a\"]}");
+    script.content_type = "Content-Type: application/json\r\n";
+    script.extra = "Link: </v2/library/app/tags/list?last=a&n=1>; rel=\"next\"\r\n";
+    uint64_t request = stage_join(0, JOIN_TAGS_LIST, "library/app", "n=1", NULL, UINT64_MAX);
+    stage_until(stage_is_over, request);
+    assert_string_equal(stage_seen(request)->link, "last=a&n=1");
+    assert_int_equal(stage_seen(request)->body_length, script.manifest.length);
+    assert_string_equal(fake_upstream_at(0)->url, "https://hub.test/v2/library/app/tags/list?n=1");
+}
+
+static void tags_list_with_a_bad_query_is_refused(void **state)
+{
+    (void)state;
+    uint64_t request =
+        stage_join(0, JOIN_TAGS_LIST, "library/app", "n=1\r\nX: y", NULL, UINT64_MAX);
+    stage_until(stage_is_over, request);
+    assert_int_equal(stage_seen(request)->failure, ERR_INVALID);
+    assert_int_equal(fake_upstream_count(), 0);
+}
+
+static void join_of_nonsense_is_refused(void **state)
+{
+    (void)state;
+    uint64_t name = stage_join(0, JOIN_TAG, "../etc", "latest", NULL, UINT64_MAX);
+    uint64_t tag = stage_join(0, JOIN_TAG, "library/app", "a/b", NULL, UINT64_MAX);
+    uint64_t origin =
+        stage_join_of("nowhere.test", 0, JOIN_TAG, "library/app", "a", NULL, UINT64_MAX);
+    stage_until(stage_is_over, origin);
+    assert_int_equal(stage_seen(name)->failure, ERR_INVALID);
+    assert_int_equal(stage_seen(tag)->failure, ERR_INVALID);
+    assert_int_equal(stage_seen(origin)->failure, ERR_NOT_FOUND);
+}
+
+static void fetcher_stops_asking_an_upstream_that_is_down(void **state)
+{
+    (void)state;
+    script.failure = ERR_UPSTREAM;
+    ask_tag();
+    ask_tag();
+    size_t before = fake_upstream_count();
+    assert_true(before >= 5);
+    assert_int_equal(ask_tag()->failure, ERR_UPSTREAM);
+    assert_true(fake_upstream_count() - before <= 1);
+    script.failure = ERR_NONE;
+    stage_pass(31000);
+    assert_int_equal(ask_tag()->answers, 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+        TEST(tag_is_fetched_answered_and_stored),
+        TEST(tag_asked_by_many_is_one_request),
+        TEST(tag_that_is_here_is_checked_with_head),
+        TEST(tag_that_moved_is_fetched),
+        TEST(tag_head_without_meaning_is_decided_by_get),
+        TEST(tag_is_stale_when_the_upstream_is_down),
+        TEST(tag_is_stale_on_429_and_the_upstream_is_left_alone),
+        TEST(tag_is_not_stale_for_longer_than_allowed),
+        TEST(tag_that_is_gone_is_believed_and_remembered),
+        TEST(tag_digest_of_the_upstream_is_never_relayed),
+        TEST(tag_of_a_web_page_fails),
+        TEST(tag_of_a_coded_manifest_fails),
+        TEST(manifest_by_digest_is_answered_then_here),
+        TEST(manifest_with_other_bytes_is_refused),
+        TEST(blob_size_is_asked_with_head),
+        TEST(tags_list_gives_the_body_and_the_next_query),
+        TEST(tags_list_with_a_bad_query_is_refused),
+        TEST(join_of_nonsense_is_refused),
+        TEST(fetcher_stops_asking_an_upstream_that_is_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

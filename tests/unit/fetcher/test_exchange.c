@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Tokens, passwords and redirects: who is asked, and who is told what. */
+#include <stdio.h>
+#include <string.h>
+
+#include "oci/media_type.h"
+#include "stage.h"
+
+static struct {
+    struct slice blob;
+    const char *location; /* of a redirect */
+    const char *challenge;
+    const char *target_address;
+    bool refuses_token;
+    const char *token_json;
+} script;
+
+static const char *const bearer =
+    "WWW-Authenticate: Bearer realm=\"https://hub.test/token\",service=\"hub\"\r\n";
+
+static void answer_token(struct fake_answer *answer)
+{
+    answer->status = 200;
+    answer->body = slice_of(
+        script.token_json ? script.token_json
+                          : "{\"token\":\"ticket\",\"access_token\":\"x\",\"expires_in\":300}");
+}
+
+static void answer_hub(const struct fake_request *request, struct fake_answer *answer, void *arg)
+{
+    static char headers[1000];
+    bool is_home = strncmp(request->url, "https://hub.test/v2/", 20) == 0;
+
+    (void)arg;
+    if (strstr(request->url, "/token?")) {
+        answer_token(answer);
+    } else if (!is_home) {
+        answer->status = 200;
+        answer->body = script.blob;
+        answer->address = script.target_address;
+    } else if (script.challenge &&
+               (script.refuses_token || !strstr(request->headers, "Authorization: "))) {
+        answer->status = 401;
+        answer->headers = script.challenge;
+    } else if (script.location) {
+        answer->status = 307;
+        (void)snprintf(headers, sizeof(headers), "Location: %s\r\n", script.location);
+        answer->headers = headers;
+    } else {
+        answer->status = 200;
+        answer->body = script.blob;
+    }
+}
+
+static int setup_with(const char *yaml)
+{
+    memset(&script, 0, sizeof(script));
+    stage_open(yaml);
+    script.blob = stage_bytes(1, 1000);
+    fake_upstream_set(answer_hub, NULL);
+    return 0;
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    return setup_with(NULL);
+}
+
+#define WITH_PASSWORD                                                                              \
+    "  docker.io:\n    url: https://hub.test\n    default: true\n    username: me\n"               \
+    "    password: secret\n"
+
+static int setup_password(void **state)
+{
+    (void)state;
+    return setup_with(WITH_PASSWORD "    expose: true\n");
+}
+
+static int setup_hidden_password(void **state)
+{
+    (void)state;
+    return setup_with(WITH_PASSWORD);
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    stage_close();
+    return 0;
+}
+
+static struct seen *pull_of(const char *repository)
+{
+    struct digest digest = stage_digest(script.blob);
+    uint64_t request = stage_join(0, JOIN_BLOB, repository, "", &digest, script.blob.length);
+    stage_until(stage_is_over, request);
+    return stage_seen(request);
+}
+
+static struct seen *pull(void)
+{
+    return pull_of("library/app");
+}
+
+static const char basic[] = "Authorization: Basic bWU6c2VjcmV0";
+
+static bool was_told(size_t index, const char *text)
+{
+    return strstr(fake_upstream_at(index)->headers, text) != NULL;
+}
+
+static void exchange_gets_a_token_and_asks_again(void **state)
+{
+    (void)state;
+    script.challenge = bearer;
+    assert_int_equal(pull()->verifieds, 1);
+    assert_int_equal(fake_upstream_count(), 3);
+    assert_string_equal(fake_upstream_at(1)->url, "https://hub.test/token?service=hub&scope="
+                                                  "repository:library/app:pull");
+    assert_false(was_told(1, "Authorization"));
+    assert_true(was_told(2, "Authorization: Bearer ticket\r\n"));
+}
+
+static void exchange_keeps_the_token(void **state)
+{
+    (void)state;
+    script.challenge = bearer;
+    pull();
+    uint64_t request = stage_join(0, JOIN_TAGS_LIST, "library/app", "", NULL, UINT64_MAX);
+    stage_until(stage_is_over, request);
+    assert_int_equal(fake_upstream_count_of("/token?"), 1);
+    assert_true(was_told(3, "Authorization: Bearer ticket\r\n"));
+}
+
+static void exchange_gives_up_when_the_token_is_refused(void **state)
+{
+    (void)state;
+    script.challenge = bearer;
+    script.refuses_token = true;
+    assert_int_equal(pull()->failure, ERR_UNAUTHORIZED);
+    assert_int_equal(fake_upstream_count_of("/token?"), 1);
+}
+
+static void exchange_refuses_a_token_that_breaks_the_line(void **state)
+{
+    (void)state;
+    script.challenge = bearer;
+    script.token_json = "{\"token\":\"a\\r\\nHost: evil\"}";
+    assert_int_equal(pull()->failure, ERR_UPSTREAM);
+}
+
+static void exchange_refuses_realms_that_are_not_allowed(void **state)
+{
+    static const char *const realms[] = {"http://hub.test/token",     "https://127.0.0.1/token",
+                                         "https://169.254.169.254/t", "https://[::1]/token",
+                                         "https://me@hub.test/token", "file:///etc/passwd",
+                                         "https://2130706433/token",  "https://10.0.0.1/token"};
+    char challenge[300];
+
+    (void)state;
+    script.challenge = challenge;
+    for (size_t i = 0; i < sizeof(realms) / sizeof(realms[0]); i++) {
+        (void)snprintf(challenge, sizeof(challenge),
+                       "WWW-Authenticate: Bearer realm=\"%s\",service=\"s\"\r\n", realms[i]);
+        size_t before = fake_upstream_count();
+        assert_int_equal(pull()->faileds, 1);
+        assert_int_equal(fake_upstream_count_of("/token?"), 0);
+        assert_true(fake_upstream_count() > before);
+    }
+}
+
+static void exchange_gives_the_password_to_its_own_realm(void **state)
+{
+    (void)state;
+    script.challenge = bearer;
+    assert_int_equal(pull()->verifieds, 1);
+    assert_true(was_told(1, basic));
+    assert_non_null(strstr(fake_upstream_at(1)->url, "account=me"));
+    assert_false(was_told(0, "Basic"));
+    assert_false(was_told(2, "Basic"));
+}
+
+static void exchange_gives_no_password_to_another_realm(void **state)
+{
+    (void)state;
+    script.challenge =
+        "WWW-Authenticate: Bearer realm=\"https://auth.test/token\",service=\"hub\"\r\n";
+    assert_int_equal(pull()->verifieds, 1);
+    assert_false(was_told(1, "Authorization"));
+}
+
+static void exchange_uses_no_password_unless_exposed(void **state)
+{
+    (void)state;
+    script.challenge = bearer;
+    assert_int_equal(pull()->verifieds, 1);
+    for (size_t i = 0; i < fake_upstream_count(); i++)
+        assert_false(was_told(i, "Basic"));
+}
+
+static void exchange_answers_a_basic_challenge(void **state)
+{
+    (void)state;
+    script.challenge = "WWW-Authenticate: Basic realm=\"hub\"\r\n";
+    assert_int_equal(pull()->verifieds, 1);
+    assert_true(was_told(1, basic));
+}
+
+static void exchange_follows_a_redirect_without_credentials(void **state)
+{
+    (void)state;
+    script.challenge = bearer;
+    script.location = "https://cdn.test/blob?signature=1";
+    assert_int_equal(pull()->verifieds, 1);
+    size_t last = fake_upstream_count() - 1;
+    assert_string_equal(fake_upstream_at(last)->url, script.location);
+    assert_false(was_told(last, "Authorization"));
+}
+
+static void exchange_refuses_redirects_that_are_not_allowed(void **state)
+{
+    static const char *const targets[] = {"http://cdn.test/blob",
+                                          "https://127.0.0.1/blob",
+                                          "https://[::ffff:127.0.0.1]/blob",
+                                          "https://169.254.169.254/latest",
+                                          "file:///etc/passwd",
+                                          "gopher://cdn.test/",
+                                          "https://0x7f000001/blob"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(targets) / sizeof(targets[0]); i++) {
+        script.location = targets[i];
+        assert_int_equal(pull()->failure, ERR_UPSTREAM);
+        assert_int_equal(fake_upstream_count_of(targets[i]), 0);
+    }
+}
+
+static void exchange_refuses_names_that_lead_to_private_addresses(void **state)
+{
+    (void)state;
+    script.location = "https://rebound.test/blob";
+    script.target_address = "127.0.0.1";
+    assert_int_equal(pull()->failure, ERR_UPSTREAM);
+    assert_true(fake_upstream_at(1)->is_refused);
+}
+
+static void exchange_ends_a_loop_of_redirects(void **state)
+{
+    (void)state;
+    script.location = "/v2/again";
+    assert_int_equal(pull()->failure, ERR_UPSTREAM);
+    assert_true(fake_upstream_count() <= 4 * 6);
+}
+
+static void private_bytes_need_a_proof_for_another_repository(void **state)
+{
+    (void)state;
+    script.challenge = bearer;
+    assert_int_equal(pull()->verifieds, 1);
+    stage_until(stage_has_commits, 1);
+    struct seen *seen = pull_of("library/other");
+    assert_int_equal(seen->heres, 1);
+    assert_int_equal(stage_messages(MESSAGE_LINK), 1);
+    size_t last = fake_upstream_count() - 1;
+    assert_int_equal(fake_upstream_at(last)->method, TRANSFER_HEAD);
+    script.refuses_token = true;
+    assert_int_equal(pull_of("library/third")->failure, ERR_UNAUTHORIZED);
+}
+
+static void public_bytes_are_public(void **state)
+{
+    (void)state;
+    assert_int_equal(pull()->verifieds, 1);
+    stage_until(stage_has_commits, 1);
+    assert_int_equal(pull_of("library/other")->heres, 1);
+    assert_int_equal(fake_upstream_count(), 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define TEST(name, setup) cmocka_unit_test_setup_teardown(name, setup, teardown)
+        TEST(exchange_gets_a_token_and_asks_again, setup),
+        TEST(exchange_keeps_the_token, setup),
+        TEST(exchange_gives_up_when_the_token_is_refused, setup),
+        TEST(exchange_refuses_a_token_that_breaks_the_line, setup),
+        TEST(exchange_refuses_realms_that_are_not_allowed, setup),
+        TEST(exchange_gives_the_password_to_its_own_realm, setup_password),
+        TEST(exchange_gives_no_password_to_another_realm, setup_password),
+        TEST(exchange_uses_no_password_unless_exposed, setup_hidden_password),
+        TEST(exchange_answers_a_basic_challenge, setup_password),
+        TEST(exchange_follows_a_redirect_without_credentials, setup_password),
+        TEST(exchange_refuses_redirects_that_are_not_allowed, setup),
+        TEST(exchange_refuses_names_that_lead_to_private_addresses, setup),
+        TEST(exchange_ends_a_loop_of_redirects, setup),
+        TEST(private_bytes_need_a_proof_for_another_repository, setup_password),
+        TEST(public_bytes_are_public, setup),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
