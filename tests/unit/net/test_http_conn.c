@@ -8,11 +8,13 @@
 #include <cmocka.h>
 
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/fd.h"
+#include "net/loop.h"
 #include "server_fixture.h"
 
 #define GET(path) "GET " path " HTTP/1.1\r\nHost: us\r\n\r\n"
@@ -219,6 +221,15 @@ static void continue_is_sent_when_the_body_is_asked_for(void **state)
     assert_false(f->is_ended);
 }
 
+static void a_client_that_does_not_wait_gets_no_continue(void **state)
+{
+    struct fixture *f = *state;
+    const char *answer = fixture_talk(f, "PUT /body HTTP/1.1\r\nHost: us\r\nContent-Length: 2\r\n"
+                                         "Expect: 100-continue\r\n\r\nab");
+    assert_int_equal(count_of(answer, "HTTP/1.1 "), 1);
+    assert_non_null(strstr(answer, "HTTP/1.1 201 Created"));
+}
+
 static void an_answer_instead_of_continue_closes(void **state)
 {
     struct fixture *f = *state;
@@ -306,6 +317,25 @@ static void a_file_is_sent_whole(void **state)
     assert_int_equal(f->received.length - (size_t)(body - all), f->file_size);
     assert_memory_equal(body, "begin", 5);
     assert_memory_equal(all + f->received.length - 3, "end", 3);
+}
+
+static void a_file_is_sent_in_windows_one_a_turn(void **state)
+{
+    struct fixture *f = *state;
+    const int room = 4 * 1024 * 1024;
+    fixture_use_tcp(f);
+    fixture_make_file(f, 1000 * 1000);
+    assert_int_equal(setsockopt(f->client, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room)), 0);
+    fixture_send(f, GET("/file"));
+    for (size_t turn = 1; turn <= 3; turn++) {
+        loop_turn(f->loop, 0);
+        int waiting = 0;
+        assert_int_equal(ioctl(f->client, FIONREAD, &waiting), 0);
+        assert_true((size_t)waiting > (turn - 1) * 256 * 1024);
+        assert_true((size_t)waiting < turn * 256 * 1024 + 200);
+    }
+    (void)fixture_talk(f, "");
+    assert_int_equal(f->last_end, HTTP_END_SENT);
 }
 
 static void a_file_shorter_than_promised_resets(void **state)
@@ -500,6 +530,19 @@ static void draining_closes_idle_connections_after_a_second(void **state)
     assert_int_equal(http_server_connections(f->server), 0);
 }
 
+static void draining_gives_a_new_connection_a_second(void **state)
+{
+    struct fixture *f = *state;
+    http_server_drain(f->server);
+    fd_close(&f->client);
+    fixture_run(f);
+    f->client = fixture_connect(f);
+    fixture_wait(f, 999);
+    assert_int_equal(http_server_connections(f->server), 1);
+    fixture_wait(f, 2);
+    assert_int_equal(http_server_connections(f->server), 0);
+}
+
 static void the_end_of_the_server_ends_running_requests(void **state)
 {
     struct fixture *f = *state;
@@ -532,12 +575,14 @@ int main(void)
         TEST(a_chunked_body_may_come_byte_by_byte),
         TEST(a_malformed_chunk_is_answered_400_and_the_handler_told),
         TEST(continue_is_sent_when_the_body_is_asked_for),
+        TEST(a_client_that_does_not_wait_gets_no_continue),
         TEST(an_answer_instead_of_continue_closes),
         TEST(an_early_answer_lingers_for_what_still_comes),
         TEST(lingering_reads_no_more_than_64_kib),
         TEST(a_client_that_leaves_in_its_body_is_forgotten_at_once),
         TEST(a_reset_is_noticed_while_the_handler_works),
         TEST(a_file_is_sent_whole),
+        TEST(a_file_is_sent_in_windows_one_a_turn),
         TEST(a_file_shorter_than_promised_resets),
         TEST(an_abort_resets),
         TEST(an_answer_that_ends_short_resets),
@@ -553,6 +598,7 @@ int main(void)
         TEST(draining_closes_after_the_next_answer),
         TEST(draining_answers_one_more_request_of_an_idle_connection),
         TEST(draining_closes_idle_connections_after_a_second),
+        TEST(draining_gives_a_new_connection_a_second),
         TEST(the_end_of_the_server_ends_running_requests),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
