@@ -1,0 +1,420 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* libcurl on the real loop, against a small server of sockets on the same loop. */
+
+/* clang-format off */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+/* clang-format on */
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/fd.h"
+#include "net/loop.h"
+#include "net/transfer.h"
+
+#define BLOB_SIZE (2u * 1024 * 1024)
+
+/* Reads a head, sends `answer`, then `blob_length` bytes, then closes (or waits for ever). */
+static struct {
+    struct loop *loop;
+    struct transfer_set *set;
+    int listener;
+    int client;
+    struct watch *listening;
+    struct watch *serving;
+    const char *answer;
+    size_t answer_sent;
+    size_t blob_length;
+    size_t blob_sent;
+    bool stays_open;
+    char head[4096];
+    size_t head_length;
+    unsigned port;
+} server;
+
+static struct {
+    struct transfer *transfer;
+    int status;
+    uint64_t content_length;
+    char etag[64];
+    uint64_t bytes;
+    unsigned pauses;
+    unsigned pauses_wanted;
+    bool wants_no_body;
+    bool is_done;
+    struct error err;
+    unsigned asked_addresses;
+    bool refuses;
+} client;
+
+static void serve(unsigned ready, void *arg)
+{
+    static const char zeros[65536];
+
+    (void)arg;
+    if (ready & WATCH_READ) {
+        ssize_t got = read(server.client, server.head + server.head_length,
+                           sizeof(server.head) - 1 - server.head_length);
+        if (got <= 0) {
+            watch_set(server.serving, WATCH_NONE);
+            return;
+        }
+        server.head_length += (size_t)got;
+        if (strstr(server.head, "\r\n\r\n"))
+            watch_set(server.serving, WATCH_WRITE);
+        return;
+    }
+    size_t left = strlen(server.answer) - server.answer_sent;
+    ssize_t sent = 0;
+    if (left > 0) {
+        sent = write(server.client, server.answer + server.answer_sent, left);
+        server.answer_sent += sent > 0 ? (size_t)sent : 0;
+        return;
+    }
+    left = server.blob_length - server.blob_sent;
+    if (left == 0) {
+        watch_set(server.serving, WATCH_NONE);
+        if (!server.stays_open) {
+            watch_free(&server.serving);
+            fd_close(&server.client);
+        }
+        return;
+    }
+    sent = write(server.client, zeros, left < sizeof(zeros) ? left : sizeof(zeros));
+    if (sent < 0)
+        watch_set(server.serving, errno == EAGAIN ? WATCH_WRITE : WATCH_NONE);
+    else
+        server.blob_sent += (size_t)sent;
+}
+
+static void on_connection(unsigned ready, void *arg)
+{
+    (void)ready;
+    (void)arg;
+    server.client = accept4(server.listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    assert_true(server.client >= 0);
+    server.serving = watch_new(server.loop, server.client, serve, NULL);
+    watch_set(server.serving, WATCH_READ);
+    watch_set(server.listening, WATCH_NONE);
+}
+
+static int setup(void **state)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t length = sizeof(address);
+
+    (void)state;
+    memset(&server, 0, sizeof(server));
+    memset(&client, 0, sizeof(client));
+    server.client = -1;
+    server.loop = loop_new();
+    server.set = transfer_set_new(server.loop);
+    server.listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    assert_true(server.listener >= 0);
+    assert_int_equal(bind(server.listener, (struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(listen(server.listener, 5), 0);
+    assert_int_equal(getsockname(server.listener, (struct sockaddr *)&address, &length), 0);
+    server.port = ntohs(address.sin_port);
+    server.listening = watch_new(server.loop, server.listener, on_connection, NULL);
+    watch_set(server.listening, WATCH_READ);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    transfer_set_free(&server.set);
+    watch_free(&server.listening);
+    watch_free(&server.serving);
+    fd_close(&server.client);
+    fd_close(&server.listener);
+    loop_free(&server.loop);
+    return 0;
+}
+
+static bool on_head(struct transfer *transfer, const struct transfer_response *response, void *arg)
+{
+    struct slice etag;
+
+    (void)transfer;
+    (void)arg;
+    client.status = response->status;
+    client.content_length = response->content_length;
+    if (transfer_header(response->headers, "ETag", &etag))
+        (void)snprintf(client.etag, sizeof(client.etag), "%.*s", SLICE_PRINT(etag));
+    return !client.wants_no_body;
+}
+
+static void resume(void *arg)
+{
+    (void)arg;
+    if (client.transfer)
+        transfer_resume(client.transfer);
+}
+
+static enum transfer_want on_data(struct transfer *transfer, struct slice bytes, void *arg)
+{
+    (void)transfer;
+    (void)arg;
+    if (client.pauses < client.pauses_wanted && client.bytes > client.pauses * 100000) {
+        client.pauses++;
+        loop_defer(server.loop, resume, &client);
+        return TRANSFER_PAUSE;
+    }
+    client.bytes += bytes.length;
+    return TRANSFER_CONTINUE;
+}
+
+static void on_done(struct transfer *transfer, const struct error *err, void *arg)
+{
+    (void)transfer;
+    (void)arg;
+    assert_false(client.is_done);
+    client.is_done = true;
+    client.transfer = NULL;
+    if (err)
+        client.err = *err;
+}
+
+static const struct transfer_handler handler = {
+    .on_head = on_head,
+    .on_data = on_data,
+    .on_done = on_done,
+};
+
+static bool may_connect(const struct sockaddr *address, void *arg)
+{
+    (void)arg;
+    assert_int_equal(address->sa_family, AF_INET);
+    client.asked_addresses++;
+    return !client.refuses;
+}
+
+static void start(enum transfer_method method, const char *answer, size_t blob_length)
+{
+    static const char *const headers[] = {"X-Test: 1", NULL};
+    char url[100];
+    struct error err;
+
+    server.answer = answer;
+    server.blob_length = blob_length;
+    (void)snprintf(url, sizeof(url), "http://127.0.0.1:%u/v2/a?b", server.port);
+    struct transfer_request request = {
+        .method = method,
+        .url = url,
+        .headers = headers,
+        .connect_timeout_ms = 5000,
+        .head_timeout_ms = 300,
+        .stall_timeout_ms = 300,
+        .may_connect = may_connect,
+    };
+    assert_int_equal(transfer_start(server.set, &request, &handler, NULL, &client.transfer, &err),
+                     0);
+    assert_false(client.is_done);
+}
+
+static void run(void)
+{
+    uint64_t end = clock_mono().ms + 20000;
+    while (!client.is_done && clock_mono().ms < end)
+        loop_turn(server.loop, 100);
+    assert_true(client.is_done);
+}
+
+static void transfer_gives_head_and_body(void **state)
+{
+    (void)state;
+    start(TRANSFER_GET,
+          "HTTP/1.1 103 Early Hints\r\nETag: no\r\n\r\n"
+          "HTTP/1.1 200 OK\r\netag:  \"x\" \r\nContent-Length: 2097152\r\n\r\n",
+          BLOB_SIZE);
+    run();
+    assert_int_equal(client.err.kind, ERR_NONE);
+    assert_int_equal(client.status, 200);
+    assert_int_equal(client.content_length, BLOB_SIZE);
+    assert_int_equal(client.bytes, BLOB_SIZE);
+    assert_string_equal(client.etag, "\"x\"");
+    assert_int_equal(client.asked_addresses, 1);
+    assert_int_equal(strncmp(server.head, "GET /v2/a?b HTTP/1.1\r\n", 22), 0);
+    assert_non_null(strstr(server.head, "\r\nX-Test: 1\r\n"));
+    assert_null(strstr(server.head, "Accept-Encoding"));
+}
+
+static void transfer_follows_no_redirect(void **state)
+{
+    (void)state;
+    start(TRANSFER_GET,
+          "HTTP/1.1 307 Go\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n", 0);
+    run();
+    assert_int_equal(client.err.kind, ERR_NONE);
+    assert_int_equal(client.status, 307);
+}
+
+static void transfer_of_head_has_a_length_and_no_body(void **state)
+{
+    (void)state;
+    start(TRANSFER_HEAD, "HTTP/1.1 200 OK\r\nContent-Length: 77\r\n\r\n", 0);
+    run();
+    assert_int_equal(client.err.kind, ERR_NONE);
+    assert_int_equal(client.content_length, 77);
+    assert_int_equal(strncmp(server.head, "HEAD ", 5), 0);
+}
+
+static void transfer_goes_on_after_pauses(void **state)
+{
+    (void)state;
+    client.pauses_wanted = 10;
+    start(TRANSFER_GET, "HTTP/1.1 200 OK\r\nContent-Length: 2097152\r\n\r\n", BLOB_SIZE);
+    run();
+    assert_int_equal(client.err.kind, ERR_NONE);
+    assert_int_equal(client.pauses, 10);
+    assert_int_equal(client.bytes, BLOB_SIZE);
+}
+
+static void transfer_that_is_cut_fails(void **state)
+{
+    (void)state;
+    start(TRANSFER_GET, "HTTP/1.1 200 OK\r\nContent-Length: 2097152\r\n\r\n", 1000);
+    run();
+    assert_int_equal(client.err.kind, ERR_UPSTREAM);
+    assert_int_equal(client.bytes, 1000);
+}
+
+static void transfer_with_two_framings_fails(void **state)
+{
+    (void)state;
+    start(TRANSFER_GET,
+          "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 0);
+    run();
+    assert_int_equal(client.err.kind, ERR_UPSTREAM);
+    assert_int_equal(client.status, 0);
+}
+
+static void transfer_without_answer_times_out(void **state)
+{
+    (void)state;
+    server.stays_open = true;
+    start(TRANSFER_GET, "HTTP/1.1 200 OK\r\n", 0);
+    run();
+    assert_int_equal(client.err.kind, ERR_TIMEOUT);
+}
+
+static void transfer_that_stalls_times_out(void **state)
+{
+    (void)state;
+    server.stays_open = true;
+    start(TRANSFER_GET, "HTTP/1.1 200 OK\r\nContent-Length: 2097152\r\n\r\n", 1000);
+    run();
+    assert_int_equal(client.err.kind, ERR_TIMEOUT);
+    assert_int_equal(client.bytes, 1000);
+}
+
+static void transfer_asks_before_it_connects(void **state)
+{
+    (void)state;
+    client.refuses = true;
+    start(TRANSFER_GET, "", 0);
+    run();
+    assert_int_equal(client.err.kind, ERR_DENIED);
+    assert_int_equal(server.head_length, 0);
+}
+
+static void transfer_that_is_not_wanted_ends(void **state)
+{
+    (void)state;
+    client.wants_no_body = true;
+    start(TRANSFER_GET, "HTTP/1.1 200 OK\r\nContent-Length: 2097152\r\n\r\n", BLOB_SIZE);
+    run();
+    assert_int_equal(client.err.kind, ERR_CANCELLED);
+    assert_int_equal(client.bytes, 0);
+}
+
+static void transfer_says_that_nobody_listens(void **state)
+{
+    (void)state;
+    watch_free(&server.listening);
+    fd_close(&server.listener);
+    start(TRANSFER_GET, "", 0);
+    run();
+    assert_int_equal(client.err.kind, ERR_UPSTREAM);
+    assert_non_null(strstr(client.err.text, "refused"));
+}
+
+static void transfer_is_silent_after_cancel(void **state)
+{
+    (void)state;
+    start(TRANSFER_GET, "HTTP/1.1 200 OK\r\nContent-Length: 2097152\r\n\r\n", BLOB_SIZE);
+    for (unsigned turn = 0; turn < 1000 && client.bytes == 0; turn++)
+        loop_turn(server.loop, 100);
+    transfer_cancel(&client.transfer);
+    assert_null(client.transfer);
+    uint64_t bytes = client.bytes;
+    for (unsigned turn = 0; turn < 20; turn++)
+        loop_turn(server.loop, 1);
+    assert_int_equal(client.bytes, bytes);
+    assert_false(client.is_done);
+}
+
+static void url_split_knows_what_is_an_address(void **state)
+{
+    struct url_parts parts;
+
+    (void)state;
+    assert_true(url_split(SLICE_LITERAL("https://a.b:8443/x?y=1"), &parts));
+    assert_true(parts.is_https && parts.port == 8443);
+    assert_true(slice_is(parts.host, "a.b") && slice_is(parts.authority, "a.b:8443"));
+    assert_true(slice_is(parts.path, "/x?y=1"));
+    assert_true(url_split(SLICE_LITERAL("http://[::1]"), &parts));
+    assert_true(parts.port == 80 && slice_is(parts.host, "::1") && slice_is(parts.path, "/"));
+    static const char *const bad[] = {"",
+                                      "ftp://a/",
+                                      "https://",
+                                      "https:///x",
+                                      "https://u@a/",
+                                      "https://a b/",
+                                      "https://a/#f",
+                                      "https://a:0/",
+                                      "https://a:/",
+                                      "https://a:65536/",
+                                      "https://[::1",
+                                      "https://a\\b/",
+                                      "https://a?q",
+                                      "//a/",
+                                      "https://[]/"};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        if (url_split(slice_of(bad[i]), &parts))
+            fail_msg("%s is not an address", bad[i]);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+        TEST(transfer_gives_head_and_body),
+        TEST(transfer_follows_no_redirect),
+        TEST(transfer_of_head_has_a_length_and_no_body),
+        TEST(transfer_goes_on_after_pauses),
+        TEST(transfer_that_is_cut_fails),
+        TEST(transfer_with_two_framings_fails),
+        TEST(transfer_without_answer_times_out),
+        TEST(transfer_that_stalls_times_out),
+        TEST(transfer_asks_before_it_connects),
+        TEST(transfer_that_is_not_wanted_ends),
+        TEST(transfer_says_that_nobody_listens),
+        TEST(transfer_is_silent_after_cancel),
+        cmocka_unit_test(url_split_knows_what_is_an_address),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
