@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Blobs: stored, healed, linked; names and pushers. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/fd.h"
+#include "fakes/loop.h"
+#include "net/loop.h"
+#include "world.h"
+
+static struct error err;
+
+static void assert_content(const struct digest *digest, const char *content)
+{
+    int fd = -1;
+    char bytes[64];
+    size_t length = strlen(content);
+    assert_int_equal(store_blob_open(world_store, digest, length, &fd, NULL, &err), 0);
+    assert_int_equal(fd_pread_all(fd, bytes, length, 0, &err), 0);
+    assert_memory_equal(bytes, content, length);
+    fd_close(&fd);
+}
+
+static void a_stored_blob_is_placed_linked_and_counted(void **state)
+{
+    (void)state;
+    struct message_blob_stored stored = world_blob("team/app", "hello");
+    struct answer answer = world_ask(WORKER_0, MESSAGE_BLOB_STORED, &stored);
+    assert_int_equal(answer.type, MESSAGE_DONE);
+    assert_int_equal(answer.number, 1);
+    assert_int_equal(world_number(), 1);
+    assert_content(&stored.digest, "hello");
+    assert_int_equal(world_link("", "team/app", &stored.digest), LINK_BLOB);
+    struct repository repository = world_repository("", "team/app");
+    assert_int_equal(repository.bytes, 5);
+    assert_int_equal(repository.links, 1);
+    assert_false(repository.is_hosted);
+    struct blob_record blob = world_blob_record(&stored.digest);
+    assert_int_equal(blob.size, 5);
+    assert_false(blob.is_public);
+    assert_int_equal(blob.kept_since_ms, clock_wall().ms);
+}
+
+static void the_same_blob_again_is_counted_once(void **state)
+{
+    (void)state;
+    (void)world_push_blob("team/app", "hello");
+    (void)world_push_blob("team/app", "hello");
+    struct repository repository = world_repository("", "team/app");
+    assert_int_equal(repository.bytes, 5);
+    assert_int_equal(repository.links, 1);
+    (void)world_push_blob("team/other", "hello");
+    assert_int_equal(world_repository("", "team/other").bytes, 5);
+}
+
+static void a_push_heals_a_damaged_file(void **state)
+{
+    (void)state;
+    struct message_blob_stored bad = world_blob("team/app", "XXXXX");
+    bad.digest = world_digest("hello"); /* as a disk would do it */
+    assert_int_equal(world_ask(WORKER_0, MESSAGE_BLOB_STORED, &bad).type, MESSAGE_DONE);
+    assert_content(&bad.digest, "XXXXX");
+    (void)world_push_blob("team/app", "hello");
+    assert_content(&bad.digest, "hello");
+}
+
+static void a_vanished_file_is_refused(void **state)
+{
+    (void)state;
+    struct message_blob_stored stored = world_blob("team/app", "hello");
+    assert_int_equal(store_file_remove(world_store, PLACE_UPLOADS, stored.file.data, &err), 0);
+    struct answer answer = world_ask(WORKER_0, MESSAGE_BLOB_STORED, &stored);
+    assert_int_equal(answer.type, MESSAGE_REFUSED);
+    assert_int_equal(answer.kind, ERR_NOT_FOUND);
+    assert_int_equal(world_link("", "team/app", &stored.digest), 0);
+    assert_int_equal(world_blob_record(&stored.digest).where, 0);
+}
+
+static void public_is_what_an_upstream_gave_and_stays_so(void **state)
+{
+    (void)state;
+    struct message_blob_stored fetched = world_blob("library/nginx", "layer");
+    fetched.origin = SLICE_LITERAL("docker.io");
+    fetched.is_public = 1;
+    assert_int_equal(world_ask(FETCHER, MESSAGE_BLOB_STORED, &fetched).type, MESSAGE_DONE);
+    assert_true(world_blob_record(&fetched.digest).is_public);
+    (void)world_push_blob("team/app", "layer");
+    assert_true(world_blob_record(&fetched.digest).is_public);
+    struct message_blob_stored pushed = world_blob("team/app", "own");
+    pushed.is_public = 1; /* no upstream, not public */
+    assert_int_equal(world_ask(WORKER_0, MESSAGE_BLOB_STORED, &pushed).type, MESSAGE_DONE);
+    assert_false(world_blob_record(&pushed.digest).is_public);
+}
+
+static void a_blob_without_repository_is_linked_nowhere(void **state)
+{
+    (void)state;
+    struct message_blob_stored stored = world_blob("", "hello");
+    assert_int_equal(world_ask(FETCHER, MESSAGE_BLOB_STORED, &stored).type, MESSAGE_DONE);
+    assert_int_equal(world_blob_record(&stored.digest).size, 5);
+    assert_int_equal(world_repository("", "").id, 0);
+}
+
+static void link_shows_what_is_here_and_renews_its_time(void **state)
+{
+    (void)state;
+    struct message_link link = {.digest = world_digest("hello"),
+                                .repository = SLICE_LITERAL("team/other")};
+    struct answer answer = world_ask(WORKER_0, MESSAGE_LINK, &link);
+    assert_int_equal(answer.kind, ERR_NOT_FOUND);
+    (void)world_push_blob("team/app", "hello");
+    clock_advance(5000);
+    assert_int_equal(world_ask(WORKER_0, MESSAGE_LINK, &link).type, MESSAGE_DONE);
+    assert_int_equal(world_link("", "team/other", &link.digest), LINK_BLOB);
+    assert_int_equal(world_repository("", "team/other").bytes, 5);
+    assert_int_equal(world_blob_record(&link.digest).kept_since_ms, clock_wall().ms);
+}
+
+static void uses_are_written_within_a_second_and_not_answered(void **state)
+{
+    (void)state;
+    struct digest digest = world_push_blob("team/app", "hello");
+    uint8_t binary[DIGEST_BINARY_MAX];
+    struct message_used used = {.digests = slice_from(binary, digest_encode(&digest, binary)),
+                                .when = 77};
+    uint64_t number = world_number();
+    (void)world_post(WORKER_0, MESSAGE_USED, &used);
+    world_turns(20);
+    assert_int_equal(use_find(world_read(), &digest), 0);
+    world_read_end();
+    fake_loop_hold_clock(world_loop, 1001);
+    world_turns(20);
+    assert_int_equal(use_find(world_read(), &digest), 77);
+    world_read_end();
+    assert_int_equal(world_number(), number);
+    used.when = 5; /* older */
+    (void)world_post(WORKER_0, MESSAGE_USED, &used);
+    (void)world_push_blob("team/app", "more");
+    assert_int_equal(use_find(world_read(), &digest), 77);
+    world_read_end();
+}
+
+/* ---- names and pushers ---- */
+
+static struct answer begin_push(const char *name)
+{
+    struct message_push_begun begun = {.repository = slice_of(name)};
+    return world_ask(WORKER_0, MESSAGE_PUSH_BEGUN, &begun);
+}
+
+static void the_first_post_leaves_a_dated_mark(void **state)
+{
+    (void)state;
+    assert_int_equal(begin_push("team/app").type, MESSAGE_DONE);
+    struct repository repository = world_repository("", "team/app");
+    assert_int_equal(repository.last_post_ms, clock_wall().ms);
+    assert_false(repository.is_hosted);
+    clock_advance(20000);
+    assert_int_equal(begin_push("team/app").type, MESSAGE_DONE);
+    assert_int_equal(world_repository("", "team/app").last_post_ms, clock_wall().ms);
+}
+
+static void a_mark_of_just_now_costs_no_commit(void **state)
+{
+    (void)state;
+    (void)begin_push("team/app");
+    uint64_t number = world_number();
+    clock_advance(100);
+    assert_int_equal(begin_push("team/app").number, number);
+    assert_int_equal(world_number(), number);
+}
+
+static void a_protected_name_is_denied_with_the_setting(void **state)
+{
+    (void)state;
+    static char pattern[] = "library/mine";
+    static char *allow[] = {pattern};
+    struct answer answer = begin_push("library/nginx");
+    assert_int_equal(answer.kind, ERR_DENIED);
+    assert_non_null(strstr(answer.text, "hosted.allow"));
+    assert_int_equal(world_repository("", "library/nginx").id, 0);
+    world_config.hosted.allow = (struct config_list){allow, 1};
+    assert_int_equal(begin_push("library/mine").type, MESSAGE_DONE);
+    assert_int_equal(begin_push("library/nginx").kind, ERR_DENIED);
+}
+
+static void a_name_of_the_default_upstream_is_not_taken_over(void **state)
+{
+    (void)state;
+    static const char *const contents[] = {"config", NULL};
+    struct message_manifest_stored stored =
+        world_fetched("bitnami/redis", "latest", 5, "upstream", contents);
+    assert_int_equal(world_ask(FETCHER, MESSAGE_MANIFEST_STORED, &stored).type, MESSAGE_DONE);
+    assert_int_equal(begin_push("bitnami/redis").kind, ERR_DENIED);
+    struct message_manifest_put put = world_manifest("bitnami/redis", "v1", "own", contents);
+    assert_int_equal(world_ask(WORKER_0, MESSAGE_MANIFEST_PUT, &put).kind, ERR_DENIED);
+}
+
+static void one_component_shadows_nobody(void **state)
+{
+    (void)state;
+    static const char *const contents[] = {"config", NULL};
+    struct message_manifest_stored stored =
+        world_fetched("nginx", "latest", 5, "upstream", contents);
+    assert_int_equal(world_ask(FETCHER, MESSAGE_MANIFEST_STORED, &stored).type, MESSAGE_DONE);
+    assert_int_equal(begin_push("nginx").type, MESSAGE_DONE);
+}
+
+static void a_hosted_name_stays_pushable_whatever_the_upstream_has(void **state)
+{
+    (void)state;
+    static const char *const contents[] = {"config", NULL};
+    (void)world_push("team/app", "v1", "own", contents);
+    struct message_manifest_stored stored =
+        world_fetched("team/app", "latest", 5, "upstream", contents);
+    assert_int_equal(world_ask(FETCHER, MESSAGE_MANIFEST_STORED, &stored).type, MESSAGE_DONE);
+    assert_int_equal(begin_push("team/app").type, MESSAGE_DONE);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_stored_blob_is_placed_linked_and_counted),
+        TEST(the_same_blob_again_is_counted_once),
+        TEST(a_push_heals_a_damaged_file),
+        TEST(a_vanished_file_is_refused),
+        TEST(public_is_what_an_upstream_gave_and_stays_so),
+        TEST(a_blob_without_repository_is_linked_nowhere),
+        TEST(link_shows_what_is_here_and_renews_its_time),
+        TEST(uses_are_written_within_a_second_and_not_answered),
+        TEST(the_first_post_leaves_a_dated_mark),
+        TEST(a_mark_of_just_now_costs_no_commit),
+        TEST(a_protected_name_is_denied_with_the_setting),
+        TEST(a_name_of_the_default_upstream_is_not_taken_over),
+        TEST(one_component_shadows_nobody),
+        TEST(a_hosted_name_stays_pushable_whatever_the_upstream_has),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

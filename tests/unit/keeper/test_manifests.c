@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Manifests, pushed and fetched. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "world.h"
+
+static const char *const image[] = {"config", "layer", NULL};
+
+static bool is_none(struct digest digest)
+{
+    return (unsigned)digest.algorithm == 0;
+}
+
+static void a_manifest_with_all_it_names_becomes_an_image(void **state)
+{
+    (void)state;
+    struct digest digest = world_push("team/app", "v1 latest", "one", image);
+    struct digest v1 = world_tag("", "team/app", "v1");
+    struct digest latest = world_tag("", "team/app", "latest");
+    assert_true(digest_equal(&v1, &digest));
+    assert_true(digest_equal(&latest, &digest));
+    struct repository repository = world_repository("", "team/app");
+    assert_true(repository.is_hosted);
+    assert_int_equal(repository.links, 3);
+    struct manifest_record record;
+    struct ledger_txn *txn = world_read();
+    assert_true(manifest_find(txn, &digest, &record));
+    assert_int_equal(record.bytes.length, record.size);
+    struct digest layer = world_digest("layer");
+    struct digest parent;
+    assert_true(referred_find_parent(txn, repository.id, &layer, &parent));
+    assert_true(digest_equal(&parent, &digest));
+    world_read_end();
+    assert_int_equal(world_blob_record(&layer).kept_since_ms, 0);
+    assert_int_equal(world_blob_record(&digest).kept_since_ms, 0);
+    assert_int_equal(world_blob_record(&digest).size, record.size);
+    assert_int_equal(repository.bytes, 6 + 5 + record.size);
+}
+
+static void missing_blobs_are_told_and_nothing_is_changed(void **state)
+{
+    (void)state;
+    struct digest config = world_push_blob("team/app", "config");
+    (void)world_push_blob("team/other", "layer"); /* here, but not visible */
+    struct message_manifest_put put = world_manifest("team/app", "v1", "one", image);
+    uint64_t number = world_number();
+    struct answer answer = world_ask(WORKER_0, MESSAGE_MANIFEST_PUT, &put);
+    assert_int_equal(answer.kind, ERR_NOT_FOUND);
+    struct slice told = slice_from(answer.digests, answer.digests_length);
+    struct digest missing;
+    struct digest layer = world_digest("layer");
+    assert_true(digest_decode(&told, &missing));
+    assert_true(digest_equal(&missing, &layer));
+    assert_int_equal(told.length, 0);
+    assert_true(is_none(world_tag("", "team/app", "v1")));
+    assert_int_equal(world_link("", "team/app", &put.digest), 0);
+    assert_true(world_blob_record(&config).kept_since_ms != 0);
+    assert_int_equal(world_number(), number);
+}
+
+static void foreign_layers_need_not_be_here(void **state)
+{
+    (void)state;
+    static const char *const contents[] = {"config", "foreign layer", NULL};
+    (void)world_push_blob("team/app", "config");
+    struct message_manifest_put put = world_manifest("team/app", "v1", "one", contents);
+    assert_int_equal(world_ask(WORKER_0, MESSAGE_MANIFEST_PUT, &put).type, MESSAGE_DONE);
+}
+
+static void a_wrong_size_in_a_descriptor_is_invalid(void **state)
+{
+    (void)state;
+    struct message_blob_stored stored = world_blob("team/app", "layer");
+    stored.size = 99;
+    (void)world_ask(WORKER_0, MESSAGE_BLOB_STORED, &stored);
+    (void)world_push_blob("team/app", "config");
+    struct message_manifest_put put = world_manifest("team/app", "v1", "one", image);
+    struct answer answer = world_ask(WORKER_0, MESSAGE_MANIFEST_PUT, &put);
+    assert_int_equal(answer.kind, ERR_INVALID);
+    assert_non_null(strstr(answer.text, "99"));
+}
+
+static void references_that_cannot_be_read_are_invalid(void **state)
+{
+    (void)state;
+    (void)world_push("team/app", "v1", "one", image);
+    struct message_manifest_put put = world_manifest("team/app", "v2", "two", image);
+    put.references.length--;
+    assert_int_equal(world_ask(WORKER_0, MESSAGE_MANIFEST_PUT, &put).kind, ERR_INVALID);
+}
+
+static void a_subject_finds_its_referrers(void **state)
+{
+    (void)state;
+    struct digest subject = world_digest("subject that is not here");
+    (void)world_push_blob("team/app", "config");
+    (void)world_push_blob("team/app", "layer");
+    struct message_manifest_put put = world_manifest("team/app", "", "signature", image);
+    put.subject = subject;
+    assert_int_equal(world_ask(WORKER_0, MESSAGE_MANIFEST_PUT, &put).type, MESSAGE_DONE);
+    struct repository repository = world_repository("", "team/app");
+    struct manifest_record record;
+    assert_true(manifest_find(world_read(), &put.digest, &record));
+    assert_true(digest_equal(&record.subject, &subject));
+    world_read_end();
+    assert_int_equal(repository.links, 3);
+}
+
+static void a_tag_that_moves_is_dated_anew(void **state)
+{
+    (void)state;
+    (void)world_push("team/app", "v1", "one", image);
+    clock_advance(1000);
+    (void)world_push("team/app", "v1", "one", image);
+    uint32_t id = world_repository("", "team/app").id;
+    struct tag tag;
+    assert_true(tag_find(world_read(), id, SLICE_LITERAL("v1"), &tag));
+    world_read_end();
+    assert_int_equal(tag.changed_ms, clock_wall().ms - 1000);
+    struct digest two = world_push("team/app", "v1", "two", image);
+    assert_true(tag_find(world_read(), id, SLICE_LITERAL("v1"), &tag));
+    world_read_end();
+    assert_int_equal(tag.changed_ms, clock_wall().ms);
+    assert_true(digest_equal(&tag.digest, &two));
+}
+
+static void a_fetched_manifest_is_stored_before_its_blobs(void **state)
+{
+    (void)state;
+    uint64_t checked = clock_wall().ms - 10;
+    struct message_manifest_stored stored =
+        world_fetched("library/nginx", "latest", checked, "one", image);
+    assert_int_equal(world_ask(FETCHER, MESSAGE_MANIFEST_STORED, &stored).type, MESSAGE_DONE);
+    struct digest tag = world_tag("docker.io", "library/nginx", "latest");
+    assert_true(digest_equal(&tag, &stored.digest));
+    assert_false(world_repository("docker.io", "library/nginx").is_hosted);
+    assert_int_equal(world_repository("", "library/nginx").id, 0);
+    assert_true(world_blob_record(&stored.digest).is_public);
+
+    struct message_blob_stored layer = world_blob("library/nginx", "layer");
+    layer.origin = SLICE_LITERAL("docker.io");
+    assert_int_equal(world_ask(FETCHER, MESSAGE_BLOB_STORED, &layer).type, MESSAGE_DONE);
+    assert_int_equal(world_blob_record(&layer.digest).kept_since_ms, 0);
+}
+
+static void an_older_answer_does_not_move_the_tag_back(void **state)
+{
+    (void)state;
+    struct message_manifest_stored two =
+        world_fetched("library/nginx", "latest", 200, "two", image);
+    struct message_manifest_stored one =
+        world_fetched("library/nginx", "latest", 100, "one", image);
+    assert_int_equal(world_ask(FETCHER, MESSAGE_MANIFEST_STORED, &two).type, MESSAGE_DONE);
+    assert_int_equal(world_ask(FETCHER, MESSAGE_MANIFEST_STORED, &one).type, MESSAGE_DONE);
+    struct digest tag = world_tag("docker.io", "library/nginx", "latest");
+    assert_true(digest_equal(&tag, &two.digest));
+    assert_int_equal(world_link("docker.io", "library/nginx", &one.digest), LINK_MANIFEST);
+}
+
+static void a_large_manifest_is_a_file_only(void **state)
+{
+    (void)state;
+    static char bytes[LEDGER_INLINE_MAX + 1];
+    memset(bytes, ' ', sizeof(bytes));
+    struct message_manifest_put put = world_manifest("team/app", "v1", "one", &image[2]);
+    assert_int_equal(
+        store_file_remove(world_store, PLACE_UPLOADS, put.file.data, &(struct error){0}), 0);
+    put.body = slice_from(bytes, sizeof(bytes));
+    digest_of(HASH_SHA256, put.body, &put.digest);
+    world_file(PLACE_UPLOADS, put.file.data, put.body, &put.inode);
+    assert_int_equal(world_ask(WORKER_0, MESSAGE_MANIFEST_PUT, &put).type, MESSAGE_DONE);
+    struct manifest_record record;
+    assert_true(manifest_find(world_read(), &put.digest, &record));
+    assert_int_equal(record.bytes.length, 0);
+    world_read_end();
+    assert_int_equal(world_blob_record(&put.digest).size, sizeof(bytes));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_manifest_with_all_it_names_becomes_an_image),
+        TEST(missing_blobs_are_told_and_nothing_is_changed),
+        TEST(foreign_layers_need_not_be_here),
+        TEST(a_wrong_size_in_a_descriptor_is_invalid),
+        TEST(references_that_cannot_be_read_are_invalid),
+        TEST(a_subject_finds_its_referrers),
+        TEST(a_tag_that_moves_is_dated_anew),
+        TEST(a_fetched_manifest_is_stored_before_its_blobs),
+        TEST(an_older_answer_does_not_move_the_tag_back),
+        TEST(a_large_manifest_is_a_file_only),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
