@@ -50,6 +50,7 @@ class PullTest(MirrorScenario):
 
     def test_second_pull_is_from_disk(self):
         self.api.pull("library/hello", "latest")
+        self.registry.settle()
         self.docker.down()
         self.api.pull("library/hello", "latest")
         lines = self.registry.log.access(method="GET", ref=self.image.layers[0])

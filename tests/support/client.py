@@ -91,7 +91,10 @@ def request(port, method, path, headers=None, body=None, keep=True, rate=None, t
     try:
         if own:
             connection = _connect(port, timeout, receive_buffer)
-        connection.request(method, path, body, headers or {}, encode_chunked=chunked)
+        try:
+            connection.request(method, path, body, headers or {}, encode_chunked=chunked)
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # refused before all of it was sent: the answer is there already
         response = connection.getresponse()
         answer.status = response.status
         answer.headers = {name.lower(): value for name, value in response.getheaders()}
