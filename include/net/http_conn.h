@@ -3,7 +3,7 @@
  * One client connection: requests in, one at a time, answers out. Knows HTTP, not registries. Plain
  * TCP by recv, writev and sendfile on a bare event; a TLS stream will stand behind the same calls.
  *
- *   IDLE → HEAD → REQUEST (on_request … body … answer) → IDLE, or LINGER (error sent, reading what
+ *   IDLE → HEAD → REQUEST (on_request … body … answer) → IDLE, or LINGER (answer sent, reading what
  * still comes) → closed
  *
  * For the handler, a request is: on_request; then it may read the body (http_conn_read_body →
@@ -53,13 +53,13 @@ struct http_handler {
      * false, and on_done follows. */
     void (*on_body)(struct http_conn *conn, size_t length, bool is_end);
     /* All that was queued by http_conn_send_… is sent; more may be queued, or http_conn_end called.
-     */
+     * Does not come when http_conn_end was called before. */
     void (*on_drained)(struct http_conn *conn);
     void (*on_done)(struct http_conn *conn, enum http_end end);
-    /* A head that was refused; the answer and closing are the connection's own affair: for logs and
-     * counters. `peer` is printable. */
+    /* The connection answers by itself, in text/plain, and closes: a bad or slow head, one client
+     * too many (503), or a bad or slow body, whose on_done (HTTP_END_GONE) came just before. For
+     * logs and counters; may be NULL. `peer` is printable. */
     void (*on_refused)(const struct http_refusal *refusal, const char *peer, void *arg);
-    /* Body of error answers the connection makes itself; may be NULL. Appends to *out. */
 };
 
 /* A response head. */

@@ -24,6 +24,7 @@
 #include "net/loop.h"
 
 #define TURNS 40
+#define PART  100000UL
 
 static const struct http_response ok = {
     .status = 200, .headers = {"X-Test: yes\r\n", 13}, .content_length = 5};
@@ -38,6 +39,18 @@ static void begin(struct http_conn *conn, uint64_t length)
 {
     struct http_response response = {.status = 200, .content_length = length};
     http_conn_begin(conn, &response);
+}
+
+static void send_part(struct fixture *fixture, struct http_conn *conn)
+{
+    size_t left = fixture->file_size - fixture->parts_sent;
+    size_t length = left < PART ? left : PART;
+    if (left == 0) {
+        http_conn_end(conn);
+        return;
+    }
+    http_conn_send_file(conn, fixture->file, fixture->parts_sent, length);
+    fixture->parts_sent += length;
 }
 
 static void on_request(struct http_conn *conn, const struct http_head *head, void *arg)
@@ -60,6 +73,9 @@ static void on_request(struct http_conn *conn, const struct http_head *head, voi
         begin(conn, fixture->file_size);
         http_conn_send_file(conn, fixture->file, 0, fixture->file_size);
         http_conn_end(conn);
+    } else if (slice_is(head->target, "/parts")) {
+        begin(conn, fixture->file_size);
+        send_part(fixture, conn);
     } else if (slice_is(head->target, "/pieces")) {
         begin(conn, HTTP_NO_LENGTH);
         http_conn_send_bytes(conn, SLICE_LITERAL("ab"));
@@ -93,7 +109,10 @@ static void on_body(struct http_conn *conn, size_t length, bool is_end)
 static void on_drained(struct http_conn *conn)
 {
     struct fixture *fixture = http_conn_arg(conn);
-    if (++fixture->drained == 1)
+    fixture->drained++;
+    if (fixture->parts_sent > 0)
+        send_part(fixture, conn);
+    else if (fixture->drained == 1)
         http_conn_send_bytes(conn, SLICE_LITERAL("cd"));
     else
         http_conn_end(conn);

@@ -6,6 +6,7 @@
  *   /hello   answers at once            /later   leaves it to the test
  *   /body    reads all, answers it      /early   answers 403, reads nothing
  *   /file    sends the fixture's file   /pieces  "ab", then "cd", of unknown length
+ *   /parts   the file, 100,000 bytes at a time
  *   /abort   begins, then aborts        /short   promises 100 bytes, sends one
  */
 #ifndef TESTS_UNIT_NET_SERVER_FIXTURE_H
@@ -39,6 +40,7 @@ struct fixture {
     unsigned drained;
     int file;
     size_t file_size;
+    size_t parts_sent;
 };
 
 int fixture_setup(void **state);

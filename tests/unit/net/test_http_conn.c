@@ -338,6 +338,21 @@ static void a_file_is_sent_in_windows_one_a_turn(void **state)
     assert_int_equal(f->last_end, HTTP_END_SENT);
 }
 
+static void parts_of_a_file_wait_for_their_turns_too(void **state)
+{
+    struct fixture *f = *state;
+    fixture_use_tcp(f);
+    fixture_make_file(f, 500 * 1000);
+    fixture_send(f, GET("/parts"));
+    loop_turn(f->loop, 0);
+    assert_int_equal(f->drained, 1);
+    loop_turn(f->loop, 0);
+    assert_int_equal(f->drained, 2);
+    (void)fixture_talk(f, "");
+    assert_int_equal(f->drained, 5);
+    assert_int_equal(f->last_end, HTTP_END_SENT);
+}
+
 static void a_file_shorter_than_promised_resets(void **state)
 {
     struct fixture *f = *state;
@@ -583,6 +598,7 @@ int main(void)
         TEST(a_reset_is_noticed_while_the_handler_works),
         TEST(a_file_is_sent_whole),
         TEST(a_file_is_sent_in_windows_one_a_turn),
+        TEST(parts_of_a_file_wait_for_their_turns_too),
         TEST(a_file_shorter_than_promised_resets),
         TEST(an_abort_resets),
         TEST(an_answer_that_ends_short_resets),
