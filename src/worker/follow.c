@@ -58,9 +58,9 @@ struct follower {
     struct follow *follow; /* NULL: answered otherwise */
     struct request *request;
     struct timer *deadline;
-    struct take *take;  /* of the piece that is being sent; NULL: none */
-    uint64_t offset;    /* behind the piece that is being sent */
-    uint64_t end;       /* behind the last byte asked for */
+    struct take *take; /* of the piece that is being sent, when it is of the file */
+    struct blob_parts parts;
+    bool is_sending;    /* a piece is with the connection */
     uint64_t size_said; /* in the head */
     bool has_head;
     bool is_over; /* the answer is complete */
@@ -162,31 +162,31 @@ static void begin(struct follower *follower)
 {
     struct follow *follow = follower->follow;
     struct request *request = follower->request;
-    struct serve_plan plan = serve_plan_blob(request, &follow->digest, follow->level.size);
+    struct serve_plan plan;
+    serve_plan_blob(request, &follow->digest, follow->level.size, &plan);
     timer_stop(follower->deadline);
     follower->has_head = true;
-    follower->offset = plan.first;
-    follower->end = plan.end;
+    follower->parts = plan.parts;
     follower->size_said = follow->level.size;
-    follower->is_over = plan.status != 200 && plan.status != 206;
+    follower->is_over = !serve_plan_has_body(&plan);
     request->source = SOURCE_FLIGHT;
     request->outcome = "served from a flight";
     serve_blob_head(request, &follow->digest, follow->level.size, &plan);
 }
 
-static void send_piece(struct follower *follower, uint64_t limit)
+static void send_piece(struct follower *follower)
 {
     struct follow *follow = follower->follow;
-    uint64_t until = limit < follower->end ? limit : follower->end;
-    if (until <= follower->offset)
+    struct blob_piece piece;
+    if (!blob_parts_next(&follower->parts, follow_limit(&follow->level), PIECE_MAX, &piece)) {
         return;
-    uint64_t length = until - follower->offset;
-    if (length > PIECE_MAX)
-        length = PIECE_MAX;
-    follower->take = follow->take;
-    follower->take->users++;
-    http_conn_send_file(follower->request->conn, follower->take->fd, follower->offset, length);
-    follower->offset += length;
+    }
+    follower->is_sending = true;
+    if (piece.length > 0) {
+        follower->take = follow->take;
+        follower->take->users++;
+    }
+    serve_piece(follower->request, follow->take->fd, &piece);
 }
 
 static void advance(struct follower *follower)
@@ -196,20 +196,22 @@ static void advance(struct follower *follower)
         return;
     if (!follower->has_head && follow_may_begin(&follow->level))
         begin(follower);
-    if (!follower->has_head || follower->is_over || follower->take)
-        return;
-    if (follower->offset == follower->end) {
-        follower->is_over = true;
-        http_conn_end(follower->request->conn);
+    if (!follower->has_head || follower->is_over || follower->is_sending) {
         return;
     }
-    send_piece(follower, follow_limit(&follow->level));
+    if (!blob_parts_is_over(&follower->parts)) {
+        send_piece(follower);
+        return;
+    }
+    follower->is_over = true;
+    http_conn_end(follower->request->conn);
 }
 
 static void on_piece_sent(struct request *request)
 {
     struct follower *follower = request->step;
     take_unref(&follower->take);
+    follower->is_sending = false;
     if (!follower->is_over)
         advance(follower);
 }
@@ -282,7 +284,7 @@ static void replace_take(struct follow *follow, int *fd, uint64_t same_until)
 {
     LIST_EACH (link, &follow->followers) {
         struct follower *follower = LIST_ITEM(link, struct follower, link);
-        if (follower->has_head && follower->offset > same_until)
+        if (follower->has_head && follower->parts.furthest > same_until)
             cut(follower, "the download started over and differs from what was sent");
     }
     take_unref(&follow->take);

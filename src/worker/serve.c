@@ -2,6 +2,9 @@
 /* Invariant: nothing is served that is not visible in the resolved repository. */
 #include "serve.h"
 
+#include <stdio.h>
+
+#include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "ipc/metrics.h"
@@ -61,37 +64,48 @@ static bool wants_range(const struct request *request, const struct digest *dige
            condition->data[etag.length] == '"';
 }
 
-struct serve_plan serve_plan_blob(const struct request *request, const struct digest *digest,
-                                  uint64_t size)
+void serve_plan_blob(const struct request *request, const struct digest *digest, uint64_t size,
+                     struct serve_plan *out)
 {
-    struct serve_plan plan = {.status = 200, .end = size};
     struct byte_range ranges[BYTE_RANGES_MAX];
     struct slice header;
     unsigned count;
+    out->status = 200;
+    blob_parts_whole(&out->parts, size);
     if (request_has_it(request, digest)) {
-        plan.status = 304;
-        return plan;
+        out->status = 304;
+        return;
     }
-    if (!wants_range(request, digest, &header))
-        return plan;
+    if (!wants_range(request, digest, &header)) {
+        return;
+    }
     enum byte_range_verdict verdict = byte_range_resolve(header, size, ranges, &count);
     if (verdict == RANGE_UNSATISFIABLE) {
-        plan.status = 416;
-    } else if (verdict == RANGE_SATISFIABLE && count == 1) {
-        plan.status = 206;
-        plan.first = ranges[0].first;
-        plan.end = ranges[0].last + 1;
+        out->status = 416;
+    } else if (verdict == RANGE_SATISFIABLE) {
+        out->status = 206;
+        blob_parts_ranges(&out->parts, size, ranges, count);
     }
-    return plan; /* several ranges: the whole */
+}
+
+bool serve_plan_has_body(const struct serve_plan *plan)
+{
+    return plan->status == 200 || plan->status == 206;
+}
+
+static void blob_headers_of_type(const struct request *request, const struct digest *digest,
+                                 struct slice type, struct headers *headers)
+{
+    request_headers(request, headers);
+    headers_add(headers, "Content-Type", type);
+    headers_add(headers, "Accept-Ranges", SLICE_LITERAL("bytes"));
+    headers_add_digest(headers, digest);
 }
 
 static void blob_headers(const struct request *request, const struct digest *digest,
                          struct headers *headers)
 {
-    request_headers(request, headers);
-    headers_add(headers, "Content-Type", SLICE_LITERAL("application/octet-stream"));
-    headers_add(headers, "Accept-Ranges", SLICE_LITERAL("bytes"));
-    headers_add_digest(headers, digest);
+    blob_headers_of_type(request, digest, SLICE_LITERAL("application/octet-stream"), headers);
 }
 
 static void refuse_range(struct request *request, uint64_t size)
@@ -114,18 +128,35 @@ void serve_blob_head(struct request *request, const struct digest *digest, uint6
         refuse_range(request, size);
         return;
     }
-    blob_headers(request, digest, &headers);
+    if (plan->parts.is_multipart) {
+        char type[64];
+        (void)snprintf(type, sizeof(type), "multipart/byteranges; boundary=%s",
+                       plan->parts.boundary);
+        blob_headers_of_type(request, digest, slice_of(type), &headers);
+    } else {
+        blob_headers(request, digest, &headers);
+    }
     if (plan->status == 304) {
         request->outcome = "the client has it";
         request_respond_head(request, 304, &headers, 0);
         return;
     }
-    if (plan->status == 206) {
+    if (plan->status == 206 && !plan->parts.is_multipart) {
         headers_addf(&headers, "Content-Range", "bytes %llu-%llu/%llu",
-                     (unsigned long long)plan->first, (unsigned long long)plan->end - 1,
-                     (unsigned long long)size);
+                     (unsigned long long)plan->parts.ranges[0].first,
+                     (unsigned long long)plan->parts.ranges[0].last, (unsigned long long)size);
     }
-    request_begin(request, plan->status, &headers, plan->end - plan->first);
+    request_begin(request, plan->status, &headers, blob_parts_length(&plan->parts));
+}
+
+void serve_piece(struct request *request, int fd, const struct blob_piece *piece)
+{
+    if (piece->text_length > 0) {
+        http_conn_send_bytes(request->conn, slice_from(piece->text, piece->text_length));
+    }
+    if (piece->length > 0) {
+        http_conn_send_file(request->conn, fd, piece->first, piece->length);
+    }
 }
 
 void serve_blob_size(struct request *request, const struct digest *digest, uint64_t size)
@@ -148,29 +179,60 @@ static bool open_blob(struct request *request, const struct digest *digest, uint
     return false;
 }
 
+static void send_next(struct request *request, struct blob_parts *parts)
+{
+    struct blob_piece piece;
+    if (blob_parts_next(parts, parts->size, parts->size, &piece)) {
+        serve_piece(request, request->fd, &piece);
+    } else {
+        http_conn_end(request->conn);
+    }
+}
+
+static void on_part_sent(struct request *request)
+{
+    send_next(request, request->step);
+}
+
+static void on_parts_gone(struct request *request)
+{
+    mem_free(request->step);
+}
+
+static const struct request_steps part_steps = {.on_drained = on_part_sent,
+                                                .on_gone = on_parts_gone};
+
+/* One part needs no memory of its own: when it is sent, the answer ends. */
+static void send_parts(struct request *request, struct blob_parts *parts)
+{
+    if (parts->is_multipart) {
+        struct blob_parts *kept = NEW(struct blob_parts);
+        *kept = *parts;
+        request_set_step(request, &part_steps, kept);
+        parts = kept;
+    }
+    send_next(request, parts);
+}
+
 bool serve_blob(struct request *request, const struct digest *digest, uint64_t size)
 {
+    struct serve_plan plan;
+    if (!request_is_head(request)) {
+        serve_plan_blob(request, digest, size, &plan);
+        if (serve_plan_has_body(&plan) && !open_blob(request, digest, size)) {
+            return false;
+        }
+    }
     request->source = SOURCE_DISK;
     request->outcome = "served from the store";
+    recency_note(request->worker->recency, digest);
     if (request_is_head(request)) {
         serve_blob_size(request, digest, size);
         return true;
     }
-    struct serve_plan plan = serve_plan_blob(request, digest, size);
-    bool has_body = plan.status == 200 || plan.status == 206;
-    if (has_body && !open_blob(request, digest, size)) {
-        request->source = SOURCE_NONE;
-        request->outcome = NULL;
-        return false;
-    }
-    recency_note(request->worker->recency, digest);
     serve_blob_head(request, digest, size, &plan);
-    if (!has_body)
-        return true;
-    if (plan.end > plan.first) {
-        http_conn_send_file(request->conn, request->fd, plan.first, plan.end - plan.first);
-    } else {
-        http_conn_end(request->conn);
+    if (serve_plan_has_body(&plan)) {
+        send_parts(request, &plan.parts);
     }
     return true;
 }

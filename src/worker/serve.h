@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/slice.h"
+#include "blob_parts.h"
 #include "store/ledger.h"
 
 struct headers;
@@ -23,14 +24,16 @@ bool serve_find_manifest(struct ledger_txn *txn, const struct resolved *target,
 /* Which bytes of a blob the request is for. */
 struct serve_plan {
     int status; /* 200, 206, 304, 416 */
-    uint64_t first;
-    uint64_t end; /* behind the last */
+    struct blob_parts parts;
 };
-struct serve_plan serve_plan_blob(const struct request *request, const struct digest *digest,
-                                  uint64_t size);
+void serve_plan_blob(const struct request *request, const struct digest *digest, uint64_t size,
+                     struct serve_plan *out);
+bool serve_plan_has_body(const struct serve_plan *plan);
 /* Its head: begun for 200 and 206, answered whole for 304 and 416. */
 void serve_blob_head(struct request *request, const struct digest *digest, uint64_t size,
                      const struct serve_plan *plan);
+/* Queue a piece of the body. */
+void serve_piece(struct request *request, int fd, const struct blob_piece *piece);
 
 /* Answer with a blob that is here. False, and nothing answered, when its file is not. */
 bool serve_blob(struct request *request, const struct digest *digest, uint64_t size);
