@@ -354,7 +354,7 @@ void http_conn_send_file(struct http_conn *conn, int fd, uint64_t offset, uint64
         return;
     if (answer->is_chunked)
         buf_append_slice(&answer->out, print_chunk_size(length, size));
-    if (fd != answer->file)
+    if (fd != answer->file || offset != answer->file_offset)
         answer->probed_until = 0;
     answer->file = fd;
     answer->file_offset = offset;
