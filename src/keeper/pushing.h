@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Which bare names may be pushed to. */
 #ifndef KEEPER_PUSHING_H
 #define KEEPER_PUSHING_H
 

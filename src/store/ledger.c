@@ -13,6 +13,7 @@
 #include <lmdb.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -111,9 +112,9 @@ void ledger_set_too_long(struct ledger_txn *txn)
 
 static size_t choose_map_size(const char *folder, size_t least)
 {
-    AUTO_FREE char *path = mem_alloc(strlen(folder) + sizeof("/data.mdb"));
-    char *end = stpcpy(path, folder);
-    (void)stpcpy(end, "/data.mdb");
+    size_t room = strlen(folder) + sizeof("/data.mdb");
+    AUTO_FREE char *path = mem_alloc(room);
+    (void)snprintf(path, room, "%s/data.mdb", folder);
     struct stat status;
     size_t size = least;
     while (stat(path, &status) == 0 && size < 2 * (size_t)status.st_size)

@@ -55,8 +55,9 @@ int store_open(const char *root, struct store **out, struct error *err)
     struct store *store = NEW(struct store);
     store->root_fd = store->blobs_fds[0] = store->blobs_fds[1] = -1;
     store->spool_fd = store->uploads_fd = store->lock_fd = -1;
-    store->ledger_folder = mem_alloc(strlen(root) + sizeof("/" LAYOUT_LEDGER));
-    (void)stpcpy(stpcpy(store->ledger_folder, root), "/" LAYOUT_LEDGER);
+    size_t room = strlen(root) + sizeof("/" LAYOUT_LEDGER);
+    store->ledger_folder = mem_alloc(room);
+    (void)snprintf(store->ledger_folder, room, "%s/" LAYOUT_LEDGER, root);
     int result = open_folders(store, root, err);
     if (result != 0) {
         store_close(&store);
@@ -156,7 +157,7 @@ static void blob_path(const struct store *store, const struct digest *digest,
 {
     path->at = store->blobs_fds[digest->algorithm == HASH_SHA512];
     text_print_hex(digest->bytes, 1, path->folder);
-    (void)stpcpy(path->name, path->folder);
+    memcpy(path->name, path->folder, 2);
     path->name[2] = '/';
     text_print_hex(digest->bytes, hash_size(digest->algorithm), path->name + 3);
 }
