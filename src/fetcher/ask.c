@@ -3,6 +3,7 @@
 #include "ask.h"
 
 #include "base/alloc.h"
+#include "base/check.h"
 #include "base/error.h"
 #include "base/map.h"
 #include "config/config.h"
@@ -58,11 +59,17 @@ static void ask_free(void *arg)
     mem_free(ask);
 }
 
+void ask_set_state(struct ask *ask, enum ask_state next)
+{
+    CHECK(ask->state != ASK_ENDED && (next > ask->state || next == ASK_ASKING));
+    ask->state = next;
+}
+
 void ask_end(struct ask *ask)
 {
     if (ask->state == ASK_ENDED)
         return;
-    ask->state = ASK_ENDED;
+    ask_set_state(ask, ASK_ENDED);
     leave_table(ask);
     fetch_cancel(&ask->fetch);
     loop_defer(ask->fetcher->options.loop, ask_free, ask);
@@ -93,7 +100,7 @@ void ask_fetch(struct ask *ask, struct fetch_request *request,
 {
     request->upstream = ask->upstream;
     request->repository = slice_of(ask->repository);
-    ask->state = ASK_ASKING;
+    ask_set_state(ask, ASK_ASKING);
     ask->fetch = fetch_start(request, fn, ask);
 }
 
@@ -170,10 +177,11 @@ void ask_join(struct fetcher *fetcher, struct follower *follower, const struct m
     follower->owner = ask;
     follower->on_leave = on_leave;
     list_append(&ask->followers, &follower->link);
-    if (is_new)
+    if (is_new) {
         begin(ask);
-    else if (ask->state == ASK_STORING)
+    } else if (ask->state == ASK_STORING) {
         ask_answer_late(ask);
+    }
 }
 
 void ask_free_all(struct fetcher *fetcher)

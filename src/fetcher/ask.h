@@ -76,6 +76,7 @@ void ask_free_all(struct fetcher *fetcher);
 void ask_answer(struct ask *ask, struct message_answer *answer);
 void ask_fail(struct ask *ask, const struct error *err, uint64_t retry_after);
 void ask_end(struct ask *ask);
+void ask_set_state(struct ask *ask, enum ask_state next);
 /* An exchange in the ask's repository: sets upstream and repository of the request and starts it.
  */
 void ask_fetch(struct ask *ask, struct fetch_request *request,

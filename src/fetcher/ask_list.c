@@ -11,7 +11,7 @@
 #include "role.h"
 #include "upstream.h"
 
-#define LIST_MAX (8u * 1024 * 1024)
+#define LIST_MAX (8ul * 1024 * 1024)
 
 /* ---- HEAD of a blob ---- */
 
@@ -63,12 +63,13 @@ static void on_blob_head(const struct fetch_result *result, void *arg)
     struct ask *ask = arg;
 
     ask->fetch = NULL;
-    if (result->end->err.kind != ERR_NONE)
+    if (result->end->err.kind != ERR_NONE) {
         ask_fail(ask, &result->end->err, result->end->retry_after);
-    else if (ask->kind == JOIN_BLOB)
+    } else if (ask->kind == JOIN_BLOB) {
         link_blob(ask);
-    else
+    } else {
         answer_size(ask, result->content_length);
+    }
 }
 
 static void ask_blob(struct ask *ask)
@@ -151,10 +152,11 @@ static void ask_list(struct ask *ask)
         ask_fail(ask, &err, 0);
         return;
     }
-    if (ask->kind == JOIN_TAGS_LIST)
+    if (ask->kind == JOIN_TAGS_LIST) {
         buf_printf(&path, "/v2/%s/tags/list", ask->repository);
-    else
+    } else {
         buf_printf(&path, "/v2/%s/referrers/%s", ask->repository, digest_print(&ask->digest, text));
+    }
     if (ask->reference[0] != '\0')
         buf_printf(&path, "?%s", ask->reference);
     struct fetch_request request = {
@@ -168,8 +170,9 @@ static void ask_list(struct ask *ask)
 
 void ask_begin_list(struct ask *ask)
 {
-    if (ask->kind == JOIN_BLOB || ask->kind == JOIN_BLOB_SIZE)
+    if (ask->kind == JOIN_BLOB || ask->kind == JOIN_BLOB_SIZE) {
         ask_blob(ask);
-    else
+    } else {
         ask_list(ask);
+    }
 }

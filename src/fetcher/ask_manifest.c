@@ -57,10 +57,11 @@ static void on_stored(struct received *received, const struct error *err, void *
 {
     struct ask *ask = arg;
     (void)received;
-    if (err)
+    if (err) {
         log_say(LOG_WARN, "a manifest was not stored: %s", err->text);
-    else
+    } else {
         log_manifest(ask, "manifest stored");
+    }
     ask_end(ask);
 }
 
@@ -86,7 +87,7 @@ static void on_read(struct received *received, const struct error *err, void *ar
         fail_reading(ask, &wrong);
         return;
     }
-    ask->state = ASK_STORING;
+    ask_set_state(ask, ASK_STORING);
     ask->answered_at = clock_mono();
     ask_answer_late(ask);
     received_store(received, on_stored, ask);
@@ -107,7 +108,7 @@ static void read_result(struct ask *ask, const struct fetch_result *result)
     received->is_public = !result->with_credentials;
     received->digest.algorithm = ask->kind == JOIN_MANIFEST ? ask->digest.algorithm : HASH_SHA256;
     ask->received = received;
-    ask->state = ASK_READING;
+    ask_set_state(ask, ASK_READING);
     received_read(received, on_read, ask);
 }
 
@@ -117,10 +118,11 @@ static void on_manifest(const struct fetch_result *result, void *arg)
     const struct exchange_end *end = result->end;
 
     ask->fetch = NULL;
-    if (end->err.kind == ERR_NONE)
+    if (end->err.kind == ERR_NONE) {
         read_result(ask, result);
-    else
+    } else {
         ask->failed(ask, &end->err, end->is_final, end->retry_after);
+    }
 }
 
 void ask_get_manifest(struct ask *ask, const char *reference, ask_failed_fn *failed)

@@ -71,7 +71,7 @@ static void print_age(uint64_t age_ms, char *out, size_t size)
         unit = "minute";
         count = seconds / 60;
     }
-    snprintf(out, size, "%llu %s%s", (unsigned long long)count, unit, count == 1 ? "" : "s");
+    (void)snprintf(out, size, "%llu %s%s", (unsigned long long)count, unit, count == 1 ? "" : "s");
 }
 
 static void answer_stale(struct ask *ask, const struct error *err, uint64_t age_ms)
@@ -80,8 +80,8 @@ static void answer_stale(struct ask *ask, const struct error *err, uint64_t age_
     char warning[400];
 
     print_age(age_ms, age, sizeof(age));
-    snprintf(warning, sizeof(warning), "%s could not be asked (%s); checked %s ago",
-             ask->upstream->config->name, err->text, age);
+    (void)snprintf(warning, sizeof(warning), "%s could not be asked (%s); checked %s ago",
+                   ask->upstream->config->name, err->text, age);
     struct message_answer answer = {
         .state = ANSWER_STALE,
         .digest = ask->tag.digest,

@@ -21,14 +21,14 @@
 #include "role.h"
 #include "upstream.h"
 
-#define TOKEN_JSON_MAX   (1024u * 1024)
-#define TOKEN_MAX        (64u * 1024)
+#define TOKEN_JSON_MAX   (1024ul * 1024)
+#define TOKEN_MAX        (64ul * 1024)
 #define TOKENS_MAX       10000
 #define LIFE_DEFAULT_S   60
 #define LIFE_MIN_S       60
 #define LIFE_MAX_S       3600
 #define USED_UNTIL_MS    10000 /* before its end it is not used any more */
-#define REFUSED_BODY_MAX (64u * 1024)
+#define REFUSED_BODY_MAX (64ul * 1024)
 
 struct kept_token {
     struct token token;
@@ -153,13 +153,14 @@ static const struct token *judge_answer(struct token_fetch *fetch)
 
     if (fetch->status == 200)
         return read_token(fetch);
-    if (fetch->status == 401 || fetch->status == 403)
+    if (fetch->status == 401 || fetch->status == 403) {
         error_set(err, fetch->status == 401 ? ERR_UNAUTHORIZED : ERR_DENIED,
                   "the token server answered %d", fetch->status);
-    else if (fetch->status == 429)
+    } else if (fetch->status == 429) {
         error_set(err, ERR_BUSY, "the token server answered 429");
-    else
+    } else {
         error_set(err, ERR_UPSTREAM, "the token server answered %d", fetch->status);
+    }
     return NULL;
 }
 
@@ -224,11 +225,10 @@ static void on_done(struct transfer *transfer, const struct error *err, void *ar
 
     (void)transfer;
     fetch->transfer = NULL;
-    if (fetch->status != 0 && fetch->status != 200) {
-        token = judge_answer(fetch);
-    } else if (fetch->body.is_over) {
+    bool is_refusal = fetch->status != 0 && fetch->status != 200;
+    if (!is_refusal && fetch->body.is_over) {
         error_set(&fetch->err, ERR_UPSTREAM, "the token server's answer is over 1 MiB");
-    } else if (err) {
+    } else if (!is_refusal && err) {
         fetch->err = *err;
         error_wrap(&fetch->err, "token server");
     } else {

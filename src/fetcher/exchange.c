@@ -31,7 +31,7 @@
 
 #define REDIRECTS_MAX     5
 #define TOKENS_MAX        1 /* a question: one that is fresh and refused will be refused again */
-#define REFUSED_BODY_MAX  (64u * 1024)
+#define REFUSED_BODY_MAX  (64ul * 1024)
 #define RETRY_AFTER_MAX_S 300
 
 enum exchange_next {
@@ -171,14 +171,15 @@ static void judge_refusal(struct exchange *exchange, const struct transfer_respo
         judge_busy(exchange, response);
         return;
     }
-    if (response->status == 416)
+    if (response->status == 416) {
         kind = ERR_CONFLICT;
-    else if (is_home && (response->status == 404 || response->status == 410))
+    } else if (is_home && (response->status == 404 || response->status == 410)) {
         kind = ERR_NOT_FOUND;
-    else if (is_home && response->status == 401)
+    } else if (is_home && response->status == 401) {
         kind = ERR_UNAUTHORIZED;
-    else if (is_home && (response->status == 403 || response->status == 451))
+    } else if (is_home && (response->status == 403 || response->status == 451)) {
         kind = ERR_DENIED;
+    }
     end->is_final = is_home && response->status >= 400 && response->status < 500 &&
                     response->status != 408 && response->status != 416;
     if (response->status >= 500) {
@@ -218,11 +219,12 @@ static bool resolve_location(struct exchange *exchange, struct slice location)
     struct url_parts parts;
 
     buf_init(&url, 8192);
-    if (slice_starts_with(location, "//"))
+    if (slice_starts_with(location, "//")) {
         buf_printf(&url, "%s:", exchange->parts.is_https ? "https" : "http");
-    else if (slice_starts_with(location, "/"))
+    } else if (slice_starts_with(location, "/")) {
         buf_printf(&url, "%s://%.*s", exchange->parts.is_https ? "https" : "http",
                    SLICE_PRINT(exchange->parts.authority));
+    }
     buf_append_slice(&url, location);
     if (url.is_over || !url_split(buf_bytes(&url), &parts))
         return false;
@@ -456,7 +458,7 @@ static int start_transfer(struct exchange *exchange, struct error *err)
     const char *headers[4] = {NULL};
     unsigned count = 0;
 
-    buf_init(&authorization, 80u * 1024);
+    buf_init(&authorization, 80ul * 1024);
     buf_init(&accept, 1024);
     buf_init(&range, 64);
     print_authorization(exchange, &authorization);
@@ -537,10 +539,11 @@ struct exchange *exchange_start(const struct exchange_request *request,
     exchange->path = mem_strdup(request->path);
     exchange->accept = request->accept ? mem_strdup(request->accept) : NULL;
     exchange->range_start = request->range_start;
-    if (begin(exchange, request->first_url))
+    if (begin(exchange, request->first_url)) {
         send_request(exchange);
-    else
+    } else {
         finish_later(exchange);
+    }
     return exchange;
 }
 

@@ -9,7 +9,7 @@
 #include "role.h"
 #include "upstream.h"
 
-#define HEADERS_MAX (64u * 1024)
+#define HEADERS_MAX (64ul * 1024)
 
 struct fetch {
     struct upstream *upstream;

@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/error.h"
+#include "base/fd.h"
 #include "base/log.h"
 #include "base/map.h"
 #include "base/pool.h"
@@ -32,7 +33,7 @@
 #include "visible.h"
 
 #define GATE_WAIT_MS 5000
-#define JOIN_MAX     (64u * 1024)
+#define JOIN_MAX     (64ul * 1024)
 
 struct waiting_join { /* came before the gate opened */
     struct list link;
@@ -107,10 +108,11 @@ static void on_join(struct worker_link *worker, const struct message_join *join)
         worker_link_refuse(worker, join->request, &err);
         return;
     }
-    if (join->kind == JOIN_BLOB)
+    if (join->kind == JOIN_BLOB) {
         join_blob(fetcher, follower, join, upstream);
-    else
+    } else {
         ask_join(fetcher, follower, join, upstream);
+    }
 }
 
 /* ---- the gate ---- */
@@ -175,15 +177,16 @@ static void on_message(struct channel *channel, enum message_type type, struct s
     struct error err;
 
     (void)channel;
-    (void)fd;
+    fd_close(fd); /* workers send none */
     if (type == MESSAGE_JOIN) {
         struct message_join join;
         if (message_decode(type, body, &join, &err) != 0)
             return;
-        if (worker->fetcher->is_open)
+        if (worker->fetcher->is_open) {
             on_join(worker, &join);
-        else
+        } else {
             wait_for_gate(worker, join.request, body);
+        }
     } else if (type == MESSAGE_LEAVE) {
         struct message_leave leave;
         if (message_decode(type, body, &leave, &err) != 0)

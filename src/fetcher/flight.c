@@ -18,7 +18,7 @@
 
 #define PAUSED_KEPT_MS   30000
 #define STORED_KEPT_MS   10000
-#define GO_ON_LEFT_BYTES (64u * 1024 * 1024)
+#define GO_ON_LEFT_BYTES (64ul * 1024 * 1024)
 
 static const char *const state_names[FLIGHT_STATES] = {
     [FLIGHT_STARTING] = "starting",     [FLIGHT_HASHING] = "hashing",
@@ -170,16 +170,18 @@ void flight_on_timer(void *arg)
         flight_request(flight);
         break;
     case FLIGHT_PAUSED:
-        if (take_is_idle(flight->take))
+        if (take_is_idle(flight->take)) {
             flight_end(flight, true);
-        else
+        } else {
             timer_start(flight->timer, PAUSED_KEPT_MS);
+        }
         break;
     case FLIGHT_STORED:
-        if (list_is_empty(&flight->followers))
+        if (list_is_empty(&flight->followers)) {
             flight_end(flight, false);
-        else /* they wait for the proof of their sources */
+        } else { /* they wait for the proof of their sources */
             timer_start(flight->timer, STORED_KEPT_MS);
+        }
         break;
     case FLIGHT_STARTING:
     case FLIGHT_HASHING:

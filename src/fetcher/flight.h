@@ -147,6 +147,7 @@ void source_prove(struct source *source);
 void source_remove(struct source *source, const struct error *err);
 /* Tell the keeper that the blob is visible there. */
 void source_link(struct source *source);
+void source_set_state(struct source *source, enum source_state next);
 void source_free(struct source *source);
 void source_print_blob_path(struct slice repository, const struct digest *digest, char *out,
                             size_t size);

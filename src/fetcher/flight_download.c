@@ -15,7 +15,7 @@
 #include "take.h"
 #include "upstream.h"
 
-#define PROGRESS_BYTES (64u * 1024)
+#define PROGRESS_BYTES (64ul * 1024)
 
 /* ---- the head ---- */
 
@@ -89,7 +89,7 @@ static bool on_head(const struct exchange_answer *answer, void *arg)
         metrics_add(METRIC_flights_resumed, 1);
         flight_log(flight, LOG_INFO, "resumed");
     }
-    flight->source->state = SOURCE_PROVEN;
+    source_set_state(flight->source, SOURCE_PROVEN);
     flight_set_state(flight, FLIGHT_STREAMING);
     flight_admit_all(flight);
     return true;
@@ -126,10 +126,11 @@ static void spend_source(struct flight *flight, const struct error *err, uint64_
     if (flight->source)
         flight->source->is_spent = true;
     flight->source = NULL;
-    if (source_next(flight))
+    if (source_next(flight)) {
         flight_request(flight);
-    else
+    } else {
         flight_fail(flight, err, retry_after);
+    }
 }
 
 static void on_failure(struct flight *flight, const struct exchange_end *end)
@@ -236,8 +237,9 @@ void flight_begin(struct flight *flight)
     struct error err;
 
     CHECK(flight->state == FLIGHT_STARTING);
-    if (!flight->take && flight_adopt_take(flight, &err) == 0)
+    if (!flight->take && flight_adopt_take(flight, &err) == 0) {
         flight_set_state(flight, FLIGHT_HASHING);
-    else
+    } else {
         flight_request(flight);
+    }
 }

@@ -15,7 +15,7 @@
 #include "take.h"
 #include "upstream.h"
 
-#define ANNOUNCE_BYTES (256u * 1024)
+#define ANNOUNCE_BYTES (256ul * 1024)
 #define ANNOUNCE_MS    5
 
 static bool is_verified(const struct flight *flight)
@@ -96,10 +96,11 @@ void flight_grew(struct flight *flight)
     uint64_t waited_ms = monotime_since(clock_mono(), flight->announced_at);
     bool is_whole = flight->take->bytes == flight->size;
     if (is_whole || flight->take->bytes - flight->announced >= ANNOUNCE_BYTES ||
-        waited_ms >= ANNOUNCE_MS)
+        waited_ms >= ANNOUNCE_MS) {
         announce(flight);
-    else if (!timer_is_running(flight->announce))
+    } else if (!timer_is_running(flight->announce)) {
         timer_start(flight->announce, ANNOUNCE_MS - waited_ms);
+    }
 }
 
 void flight_on_announce(void *arg)
@@ -139,9 +140,10 @@ void flight_tell_verified(struct flight *flight)
 {
     LIST_EACH (link, &flight->followers) {
         struct follower *follower = LIST_ITEM(link, struct follower, link);
-        if (follower->is_open)
+        if (follower->is_open) {
             tell_verified(flight, follower);
-        else
+        } else {
             flight_admit(flight, follower);
+        }
     }
 }

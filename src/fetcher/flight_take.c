@@ -14,7 +14,7 @@
 #include "take.h"
 #include "upstream.h"
 
-#define RESERVE_BYTES  (64u * 1024 * 1024)
+#define RESERVE_BYTES  (64ul * 1024 * 1024)
 #define STORED_KEPT_MS 10000
 
 static const struct take_handler flight_take_handler;
@@ -151,12 +151,13 @@ static void on_hashed(bool is_right, void *arg)
 {
     struct flight *flight = arg;
 
-    if (flight->state == FLIGHT_FAILED)
+    if (flight->state == FLIGHT_FAILED) {
         flight_bury(flight);
-    else if (is_right)
+    } else if (is_right) {
         flight_verified(flight);
-    else
+    } else {
         on_wrong(flight);
+    }
 }
 
 static void on_adopted(bool is_right, void *arg)
@@ -174,10 +175,11 @@ static void on_adopted(bool is_right, void *arg)
         flight_verified(flight);
         return;
     }
-    if (flight->size != UINT64_MAX && take->bytes >= flight->size)
+    if (flight->size != UINT64_MAX && take->bytes >= flight->size) {
         flight_start_over(flight);
-    else
+    } else {
         flight_log(flight, LOG_INFO, "carrying on a spool of before");
+    }
     flight_request(flight);
     if (flight->take && !flight->take->is_private)
         flight_admit_all(flight);

@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/error.h"
+#include "base/fd.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/map.h"
@@ -14,7 +15,7 @@
 #include "role.h"
 #include "store/ledger.h"
 
-#define BODY_MAX (16u * 1024 * 1024)
+#define BODY_MAX (16ul * 1024 * 1024)
 
 struct keeper_link {
     struct fetcher *fetcher;
@@ -87,7 +88,7 @@ static void on_message(struct channel *channel, enum message_type type, struct s
     struct error err;
 
     (void)channel;
-    (void)fd;
+    fd_close(fd); /* the keeper sends none */
     if (type == MESSAGE_DONE) {
         struct message_done done;
         if (message_decode(type, body, &done, &err) == 0)
@@ -122,14 +123,15 @@ static const struct channel_handler keeper_handler = {
 /* `repeated` has the same meaning in all of them, not the same place in memory. */
 static void mark_repeated(enum message_type type, union keeper_message *message)
 {
-    if (type == MESSAGE_BLOB_STORED)
+    if (type == MESSAGE_BLOB_STORED) {
         message->blob_stored.repeated = 1;
-    else if (type == MESSAGE_LINK)
+    } else if (type == MESSAGE_LINK) {
         message->link.repeated = 1;
-    else if (type == MESSAGE_MANIFEST_STORED)
+    } else if (type == MESSAGE_MANIFEST_STORED) {
         message->manifest_stored.repeated = 1;
-    else
+    } else {
         message->tag_checked.repeated = 1;
+    }
 }
 
 static void send_request(struct keeper_link *link, struct keeper_request *request, bool is_again)

@@ -12,7 +12,7 @@
 #include "oci/manifest.h"
 #include "role.h"
 
-#define REFERENCES_MAX (2u * 1024 * 1024)
+#define REFERENCES_MAX (2ul * 1024 * 1024)
 
 static struct received *received_of(struct pool_work *work)
 {
@@ -54,10 +54,11 @@ static void write_manifest(struct received *received)
 static void run(struct pool_work *work)
 {
     struct received *received = received_of(work);
-    if (received->is_storing)
+    if (received->is_storing) {
         write_manifest(received);
-    else
+    } else {
         read_manifest(received);
+    }
 }
 
 /* ---- on the loop ---- */
@@ -114,12 +115,13 @@ static void on_done(struct pool_work *work)
     fetcher_work_ended(received->fetcher);
     received->is_busy = false;
     bool is_well = received->err.kind == ERR_NONE;
-    if (received->is_dropped)
+    if (received->is_dropped) {
         received_free(received);
-    else if (received->is_storing && is_well)
+    } else if (received->is_storing && is_well) {
         tell_keeper(received);
-    else
+    } else {
         received->done(received, is_well ? NULL : &received->err, received->arg);
+    }
 }
 
 static void submit(struct received *received)

@@ -15,7 +15,8 @@ void source_print_blob_path(struct slice repository, const struct digest *digest
                             size_t size)
 {
     char text[DIGEST_TEXT_SIZE];
-    snprintf(out, size, "/v2/%.*s/blobs/%s", SLICE_PRINT(repository), digest_print(digest, text));
+    (void)snprintf(out, size, "/v2/%.*s/blobs/%s", SLICE_PRINT(repository),
+                   digest_print(digest, text));
 }
 
 struct source *source_get(struct flight *flight, struct upstream *upstream, struct slice repository)
@@ -31,6 +32,11 @@ struct source *source_get(struct flight *flight, struct upstream *upstream, stru
     source->repository = slice_dup(repository);
     list_append(&flight->sources, &source->link);
     return source;
+}
+
+void source_set_state(struct source *source, enum source_state next)
+{
+    source->state = next;
 }
 
 struct source *source_next(struct flight *flight)
@@ -91,13 +97,13 @@ static void on_proof(const struct fetch_result *result, void *arg)
 
     source->proof = NULL;
     if (end->err.kind == ERR_NONE) {
-        source->state = SOURCE_PROVEN;
+        source_set_state(source, SOURCE_PROVEN);
         if (flight->is_stored)
             source_link(source);
         flight_admit_all(flight);
         return;
     }
-    source->state = SOURCE_UNPROVEN;
+    source_set_state(source, SOURCE_UNPROVEN);
     tell_followers(source, &end->err, end->retry_after);
     if (end->is_final && flight->source != source)
         source_free(source);
@@ -109,7 +115,7 @@ void source_prove(struct source *source)
 
     if (source->state != SOURCE_UNPROVEN)
         return;
-    source->state = SOURCE_PROVING;
+    source_set_state(source, SOURCE_PROVING);
     source_print_blob_path(slice_of(source->repository), &source->flight->digest, path,
                            sizeof(path));
     struct fetch_request request = {

@@ -10,8 +10,8 @@
 #include "role.h"
 #include "store/store.h"
 
-#define KEPT_MS           (24u * 3600 * 1000)
-#define TEMPORARY_KEPT_MS (3600u * 1000)
+#define KEPT_MS           (24ul * 3600 * 1000)
+#define TEMPORARY_KEPT_MS (3600ul * 1000)
 
 struct spool_index {
     struct fetcher *fetcher;
@@ -80,10 +80,11 @@ static void on_file(const char *name, uint64_t size, uint64_t modified_ms, void 
             remove_file(index, name);
         return;
     }
-    if (age_ms > KEPT_MS || size == 0)
+    if (age_ms > KEPT_MS || size == 0) {
         remove_file(index, name);
-    else
+    } else {
         spool_index_add(index, &digest, take);
+    }
 }
 
 void spool_index_scan(struct spool_index *index)

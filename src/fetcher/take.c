@@ -13,7 +13,7 @@
 #include "role.h"
 #include "store/store.h"
 
-#define ADOPT_PIECE (4u * 1024 * 1024)
+#define ADOPT_PIECE (4ul * 1024 * 1024)
 
 static void run_task(struct pool_work *work);
 static void task_done(struct pool_work *work);
@@ -74,7 +74,7 @@ static void write_block(struct take *take)
 
 static void adopt_piece(struct take *take)
 {
-    static const size_t step = 128 * 1024;
+    static const size_t step = 128ul * 1024;
     uint64_t end = take->queued + ADOPT_PIECE;
     char *data = mem_alloc(step);
 
@@ -182,10 +182,11 @@ static void written(struct take *take)
 static void adopted(struct take *take)
 {
     take->bytes = take->queued;
-    if (take->queued < take->adopt_size)
+    if (take->queued < take->adopt_size) {
         submit(take, TASK_ADOPT);
-    else
+    } else {
         take->handler->on_adopted(take->is_right, take->arg);
+    }
 }
 
 static void task_done(struct pool_work *work)
@@ -293,10 +294,11 @@ int take_create(struct fetcher *fetcher, const struct take_options *options, str
     struct take *take = take_new(fetcher, options);
     int rc = 0;
 
-    if (options->memory > 0)
+    if (options->memory > 0) {
         rc = open_memory(take, options->memory, err);
-    else
+    } else {
         rc = store_file_create(fetcher->options.store, PLACE_SPOOL, take->name, &take->fd, err);
+    }
     if (rc == 0)
         rc = store_file_reopen_readonly(take->fd, &take->read_fd, err);
     if (rc != 0) {

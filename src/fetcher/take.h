@@ -23,7 +23,7 @@
 #include "oci/digest.h"
 #include "store/store.h"
 
-#define TAKE_BLOCK_SIZE (256u * 1024)
+#define TAKE_BLOCK_SIZE (256ul * 1024)
 
 struct fetcher;
 struct take;

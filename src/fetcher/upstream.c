@@ -104,7 +104,7 @@ bool upstream_pick(struct upstream *upstream, size_t first, size_t *out_url)
 static bool is_same_host(const struct url_parts *a, const struct url_parts *b)
 {
     char host[260];
-    snprintf(host, sizeof(host), "%.*s", SLICE_PRINT(b->host));
+    (void)snprintf(host, sizeof(host), "%.*s", SLICE_PRINT(b->host));
     return slice_is_nocase(a->host, host);
 }
 
@@ -161,8 +161,9 @@ int upstream_check_url(const struct upstream *upstream, const struct url_parts *
         return 0;
     enum address_class literal = ADDRESS_PUBLIC;
     if (address_of_literal(url->host, &literal) &&
-        !address_is_allowed(literal, upstream->own_classes))
+        !address_is_allowed(literal, upstream->own_classes)) {
         return error_set(err, ERR_DENIED, "the address %.*s is not allowed",
                          SLICE_PRINT(url->authority));
+    }
     return 0;
 }

@@ -42,7 +42,8 @@ enum visible visible_manifest(struct fetcher *fetcher, struct slice origin, stru
     if (manifest_find(txn, digest, &record)) {
         visible = look(txn, origin, repository, digest, LINK_MANIFEST);
         out->size = record.size;
-        snprintf(out->media_type, sizeof(out->media_type), "%.*s", SLICE_PRINT(record.media_type));
+        (void)snprintf(out->media_type, sizeof(out->media_type), "%.*s",
+                       SLICE_PRINT(record.media_type));
     }
     ledger_read_end(fetcher->reader);
     return visible;

@@ -25,7 +25,7 @@
 #include "net/loop.h"
 #include "transfer_curl.h"
 
-#define HEAD_MAX    (64u * 1024)
+#define HEAD_MAX    (64ul * 1024)
 #define BUFFER_SIZE (256L * 1024)
 
 struct transfer_set {
@@ -73,6 +73,12 @@ struct transfer {
     struct error err; /* how it ended; ERR_NONE: well */
 };
 
+static void transfer_set_state(struct transfer *transfer, enum transfer_state next)
+{
+    CHECK(next > transfer->state);
+    transfer->state = next;
+}
+
 /* ---- the end of a transfer ---- */
 
 static void transfer_free(struct transfer *transfer)
@@ -96,7 +102,7 @@ static void on_finished(void *arg)
     struct transfer *transfer = arg;
 
     if (transfer->state == TRANSFER_FINISHED) {
-        transfer->state = TRANSFER_CANCELLED;
+        transfer_set_state(transfer, TRANSFER_CANCELLED);
         transfer->handler->on_done(transfer, transfer->err.kind ? &transfer->err : NULL,
                                    transfer->arg);
     }
@@ -107,7 +113,7 @@ static void transfer_finish(struct transfer *transfer)
 {
     if (transfer->state >= TRANSFER_FINISHED)
         return;
-    transfer->state = TRANSFER_FINISHED;
+    transfer_set_state(transfer, TRANSFER_FINISHED);
     timer_stop(transfer->timer);
     loop_defer(transfer->set->loop, on_finished, transfer);
 }
@@ -118,7 +124,7 @@ void transfer_cancel(struct transfer **transfer)
 
     if (!gone || gone->state == TRANSFER_CANCELLED)
         return;
-    gone->state = TRANSFER_CANCELLED;
+    transfer_set_state(gone, TRANSFER_CANCELLED);
     timer_stop(gone->timer);
     loop_cancel_deferred(gone->set->loop, gone);
     loop_defer(gone->set->loop, on_finished, gone);
@@ -139,7 +145,12 @@ static void describe(struct transfer *transfer, CURLcode code)
             return;
         }
     }
-    error_set(&transfer->err, ERR_UPSTREAM, "%s", curl->easy_text(code));
+    if (code == CURLE_SSL_CACERT_BADFILE) {
+        error_set(&transfer->err, ERR_UPSTREAM,
+                  "the file of certificates (ca_file) cannot be read");
+    } else {
+        error_set(&transfer->err, ERR_UPSTREAM, "%s", curl->easy_text(code));
+    }
 }
 
 static void transfer_ended(struct transfer *transfer, CURLcode code)
@@ -211,10 +222,11 @@ static int on_curl_timer(CURLM *multi, long timeout_ms, void *arg)
     struct transfer_set *set = arg;
 
     (void)multi;
-    if (timeout_ms < 0)
+    if (timeout_ms < 0) {
         timer_stop(set->timer);
-    else
+    } else {
         timer_start(set->timer, (uint64_t)timeout_ms);
+    }
     return 0;
 }
 
@@ -317,7 +329,7 @@ static bool head_ended(struct transfer *transfer)
         error_set(&transfer->err, ERR_UPSTREAM, "the length of the answer is ambiguous");
         return false;
     }
-    transfer->state = TRANSFER_BODY;
+    transfer_set_state(transfer, TRANSFER_BODY);
     transfer->last_byte = clock_mono();
     timer_start(transfer->timer, transfer->stall_timeout_ms);
     bool goes_on = transfer->handler->on_head(transfer, &response, transfer->arg);

@@ -18,7 +18,7 @@
 #include "net/loop.h"
 
 #define REQUESTS_MAX 1000
-#define PIECE        (16u * 1024)
+#define PIECE        (16ul * 1024)
 
 static struct {
     fake_upstream_fn *fn;
@@ -95,10 +95,11 @@ static void step(void *arg);
 
 static void next_step(struct transfer *transfer)
 {
-    if (transfer->answer.pause_ms > 0)
+    if (transfer->answer.pause_ms > 0) {
         timer_start(transfer->timer, transfer->answer.pause_ms);
-    else
+    } else {
         loop_defer(transfer->set->loop, step, transfer);
+    }
 }
 
 static bool send_head(struct transfer *transfer)
@@ -124,10 +125,11 @@ static void send_piece(struct transfer *transfer)
     uint64_t length = limit - transfer->sent < PIECE ? limit - transfer->sent : PIECE;
 
     if (length == 0) {
-        if (answer->is_cut)
+        if (answer->is_cut) {
             end(transfer, answer->failure ? answer->failure : ERR_UPSTREAM, "cut");
-        else
+        } else {
             end(transfer, ERR_NONE, "");
+        }
         return;
     }
     struct slice piece = slice_from(answer->body.data + transfer->sent, (size_t)length);
@@ -156,12 +158,13 @@ static void step(void *arg)
     } else if (!transfer->has_head && transfer->answer.status == 0) {
         end(transfer, transfer->answer.failure, "connection refused");
     } else if (!transfer->has_head) {
-        if (!send_head(transfer))
+        if (!send_head(transfer)) {
             end(transfer, ERR_CANCELLED, "not wanted");
-        else if (transfer->is_head_only)
+        } else if (transfer->is_head_only) {
             end(transfer, ERR_NONE, "");
-        else
+        } else {
             next_step(transfer);
+        }
     } else {
         send_piece(transfer);
     }
@@ -184,10 +187,10 @@ static struct fake_request *note(const struct transfer_request *request)
     struct slice number;
 
     *noted = (struct fake_request){.method = request->method};
-    snprintf(noted->url, sizeof(noted->url), "%s", request->url);
+    (void)snprintf(noted->url, sizeof(noted->url), "%s", request->url);
     for (const char *const *header = request->headers; header && *header; header++) {
         size_t used = strlen(noted->headers);
-        snprintf(noted->headers + used, sizeof(noted->headers) - used, "%s\r\n", *header);
+        (void)snprintf(noted->headers + used, sizeof(noted->headers) - used, "%s\r\n", *header);
     }
     if (transfer_header(slice_of(noted->headers), "Range", &value)) {
         struct error err;
@@ -219,16 +222,18 @@ int transfer_start(struct transfer_set *set, const struct transfer_request *requ
     CHECK(upstream.fn);
     upstream.fn(noted, &transfer->answer, upstream.arg);
     noted->is_refused = !may_connect(request, transfer->answer.address, arg);
-    if (noted->is_refused)
+    if (noted->is_refused) {
         error_set(&transfer->err, ERR_DENIED, "the address is not allowed");
-    else if (transfer->answer.delay_ms > request->head_timeout_ms)
+    } else if (transfer->answer.delay_ms > request->head_timeout_ms) {
         error_set(&transfer->err, ERR_TIMEOUT, "no answer in time");
+    }
     uint64_t delay_ms =
         transfer->err.kind == ERR_TIMEOUT ? request->head_timeout_ms : transfer->answer.delay_ms;
-    if (delay_ms > 0)
+    if (delay_ms > 0) {
         timer_start(transfer->timer, delay_ms);
-    else
+    } else {
         loop_defer(set->loop, step, transfer);
+    }
     *out = transfer;
     return 0;
 }

@@ -44,6 +44,7 @@ static struct {
     uint64_t last_request;
     char *contents[CONTENTS_MAX];
     unsigned content_count;
+    const char *origin; /* of joins */
 } stage;
 
 static struct error err;
@@ -156,14 +157,18 @@ static const struct channel_handler worker_handler = {
     .on_closed = on_worker_closed,
 };
 
-uint64_t stage_join_of(const char *origin, unsigned worker, enum join_kind kind,
-                       const char *repository, const char *reference, const struct digest *digest,
-                       uint64_t size)
+void stage_use_origin(const char *origin)
+{
+    stage.origin = origin;
+}
+
+uint64_t stage_join(unsigned worker, enum join_kind kind, const char *repository,
+                    const char *reference, const struct digest *digest, uint64_t size)
 {
     struct message_join join = {
         .request = ++stage.last_request,
         .kind = kind,
-        .origin = slice_of(origin),
+        .origin = slice_of(stage.origin),
         .repository = slice_of(repository),
         .reference = slice_of(reference),
         .size = size,
@@ -172,12 +177,6 @@ uint64_t stage_join_of(const char *origin, unsigned worker, enum join_kind kind,
         join.digest = *digest;
     channel_send(stage.workers[worker].channel, MESSAGE_JOIN, &join, -1);
     return join.request;
-}
-
-uint64_t stage_join(unsigned worker, enum join_kind kind, const char *repository,
-                    const char *reference, const struct digest *digest, uint64_t size)
-{
-    return stage_join_of("docker.io", worker, kind, repository, reference, digest, size);
 }
 
 void stage_leave(unsigned worker, uint64_t request)
@@ -205,10 +204,11 @@ static void put_tag(struct ledger_txn *txn, const struct message_tag_checked *ch
 
     repository_get(txn, checked->origin, checked->repository, &repository);
     stage.tag_checked = checked->digest;
-    if (checked->digest.algorithm)
+    if (checked->digest.algorithm) {
         tag_put(txn, repository.id, checked->tag, &tag);
-    else
+    } else {
         tag_delete(txn, repository.id, checked->tag);
+    }
 }
 
 static void store_blob(struct ledger_txn *txn, const struct message_blob_stored *stored)
@@ -267,7 +267,7 @@ static void on_keeper_message(struct channel *channel, enum message_type type, s
     struct ledger_txn *txn = NULL;
     uint64_t request = 0;
 
-    (void)fd;
+    fd_close(fd);
     (void)arg;
     assert_int_equal(message_decode(type, body, &message, &err), 0);
     stage.messages[type]++;
@@ -480,6 +480,7 @@ void stage_open(const char *yaml)
     char root[300];
 
     memset(&stage, 0, sizeof(stage));
+    stage.origin = "docker.io";
     for (unsigned i = 0; i < REQUESTS_MAX; i++)
         stage.seen[i].fd = -1;
     clock_freeze((struct monotime){1000000}, (struct walltime){1700000000000});

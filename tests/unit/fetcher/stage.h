@@ -59,9 +59,8 @@ struct fetcher *stage_fetcher(void);
 /* A request from worker 0 or 1; returns its number. */
 uint64_t stage_join(unsigned worker, enum join_kind kind, const char *repository,
                     const char *reference, const struct digest *digest, uint64_t size);
-uint64_t stage_join_of(const char *origin, unsigned worker, enum join_kind kind,
-                       const char *repository, const char *reference, const struct digest *digest,
-                       uint64_t size);
+/* The upstream that joins name from now on; docker.io at first. */
+void stage_use_origin(const char *origin);
 void stage_leave(unsigned worker, uint64_t request);
 /* Never NULL: zeroed when nothing came yet. */
 struct seen *stage_seen(uint64_t request);

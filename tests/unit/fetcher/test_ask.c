@@ -280,8 +280,8 @@ static void join_of_nonsense_is_refused(void **state)
     (void)state;
     uint64_t name = stage_join(0, JOIN_TAG, "../etc", "latest", NULL, UINT64_MAX);
     uint64_t tag = stage_join(0, JOIN_TAG, "library/app", "a/b", NULL, UINT64_MAX);
-    uint64_t origin =
-        stage_join_of("nowhere.test", 0, JOIN_TAG, "library/app", "a", NULL, UINT64_MAX);
+    stage_use_origin("nowhere.test");
+    uint64_t origin = stage_join(0, JOIN_TAG, "library/app", "a", NULL, UINT64_MAX);
     stage_until(stage_is_over, origin);
     assert_int_equal(stage_seen(name)->failure, ERR_INVALID);
     assert_int_equal(stage_seen(tag)->failure, ERR_INVALID);

@@ -8,7 +8,7 @@
 #include "oci/media_type.h"
 #include "stage.h"
 
-#define MIB (1024u * 1024)
+#define MIB (1024ul * 1024)
 
 /* The upstream's behaviour of this test. */
 static struct {
@@ -245,10 +245,11 @@ static void flight_believes_404(void **state)
 static void answer_one_repository(const struct fake_request *request, struct fake_answer *answer,
                                   void *arg)
 {
-    if (strstr(request->url, "/library/absent/"))
+    if (strstr(request->url, "/library/absent/")) {
         answer->status = 404;
-    else
+    } else {
         answer_blob(request, answer, arg);
+    }
 }
 
 static void flight_fails_only_followers_of_the_source_that_refuses(void **state)

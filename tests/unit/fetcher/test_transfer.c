@@ -23,7 +23,7 @@
 #include "net/loop.h"
 #include "net/transfer.h"
 
-#define BLOB_SIZE (2u * 1024 * 1024)
+#define BLOB_SIZE (2ul * 1024 * 1024)
 
 /* Reads a head, sends `answer`, then `blob_length` bytes, then closes (or waits for ever). */
 static struct {
@@ -92,10 +92,11 @@ static void serve(unsigned ready, void *arg)
         return;
     }
     sent = write(server.client, zeros, left < sizeof(zeros) ? left : sizeof(zeros));
-    if (sent < 0)
+    if (sent < 0) {
         watch_set(server.serving, errno == EAGAIN ? WATCH_WRITE : WATCH_NONE);
-    else
+    } else {
         server.blob_sent += (size_t)sent;
+    }
 }
 
 static void on_connection(unsigned ready, void *arg)
@@ -167,7 +168,7 @@ static enum transfer_want on_data(struct transfer *transfer, struct slice bytes,
 {
     (void)transfer;
     (void)arg;
-    if (client.pauses < client.pauses_wanted && client.bytes > client.pauses * 100000) {
+    if (client.pauses < client.pauses_wanted && client.bytes > client.pauses * 100000ul) {
         client.pauses++;
         loop_defer(server.loop, resume, &client);
         return TRANSFER_PAUSE;
