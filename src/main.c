@@ -72,35 +72,54 @@ static int check(const struct cli_arguments *arguments)
 
 /* ---- the storage folder's owner ---- */
 
-/* What belongs to root below `folder`, and the folder itself, is given to the user: what
- * store_prepare has just made, and a data folder from a run as root. Two levels down are folders of
- * ours; further down files are the roles' own. */
+#define GIVE_DEPTH  3 /* ROOT/blobs/sha256/ab */
+#define GIVE_ALWAYS 2 /* ROOT and its folders are looked at even when they are the user's */
+
+static int give_folder(int at, const char *name, const struct identity *identity, unsigned depth,
+                       struct error *err);
+
+/* A file with a second name is left alone: it may be another's, linked here to be given away. */
+static int give_entry(int folder, const char *name, const struct identity *identity, unsigned depth,
+                      struct error *err)
+{
+    struct stat status;
+    if (name[0] == '.' || fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) != 0) {
+        return 0;
+    }
+    bool is_roots = status.st_uid == 0;
+    if (S_ISDIR(status.st_mode) && depth > 0 && (is_roots || depth > GIVE_ALWAYS)) {
+        return give_folder(folder, name, identity, depth - 1, err);
+    }
+    if (S_ISREG(status.st_mode) && is_roots && status.st_nlink == 1 &&
+        fchownat(folder, name, identity->uid, identity->gid, AT_SYMLINK_NOFOLLOW) != 0) {
+        return error_set_errno(err, errno, "cannot give %s to %s", name, identity->name);
+    }
+    return 0;
+}
+
+/* What belongs to root in the folder, and then the folder itself, is given to the user: what
+ * store_prepare has just made, and what a run as root has left. Contents first: a folder that is
+ * the user's is done, and a start does not look at every blob. */
 static int give_folder(int at, const char *name, const struct identity *identity, unsigned depth,
                        struct error *err)
 {
-    AUTO_CLOSE int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    struct stat status;
-    if (fd < 0 || fstat(fd, &status) != 0)
-        return error_set_errno(err, errno, "cannot open folder %s", name);
-    if (status.st_uid == 0 && fchown(fd, identity->uid, identity->gid) != 0)
-        return error_set_errno(err, errno, "cannot give folder %s to %s", name, identity->name);
-    int copy = -1;
-    int rc = fd_dup(fd, &copy, err);
-    DIR *folder = rc == 0 ? fdopendir(copy) : NULL;
-    if (folder == NULL)
-        return rc != 0 ? rc : error_set_errno(err, errno, "cannot read folder %s", name);
+    int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | (at == AT_FDCWD ? 0 : O_NOFOLLOW);
+    int fd = openat(at, name, flags);
+    DIR *folder = fd < 0 ? NULL : fdopendir(fd);
+    if (folder == NULL) {
+        int rc = error_set_errno(err, errno, "cannot read folder %s", name);
+        fd_close(&fd);
+        return rc;
+    }
+    int rc = 0;
     const struct dirent *entry = NULL;
     while (rc == 0 && (entry = readdir(folder)) != NULL) { /* NOLINT(concurrency-mt-unsafe) */
-        bool is_link_to_here = entry->d_name[0] == '.';
-        if (is_link_to_here || fstatat(fd, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0)
-            continue;
-        if (S_ISDIR(status.st_mode) && depth > 0) {
-            rc = give_folder(fd, entry->d_name, identity, depth - 1, err);
-        } else if (S_ISREG(status.st_mode) && status.st_uid == 0 &&
-                   fchownat(fd, entry->d_name, identity->uid, identity->gid, AT_SYMLINK_NOFOLLOW) !=
-                       0) {
-            rc = error_set_errno(err, errno, "cannot give %s to %s", entry->d_name, identity->name);
-        }
+        rc = give_entry(fd, entry->d_name, identity, depth, err);
+    }
+    struct stat status;
+    if (rc == 0 && fstat(fd, &status) == 0 && status.st_uid == 0 &&
+        fchown(fd, identity->uid, identity->gid) != 0) {
+        rc = error_set_errno(err, errno, "cannot give folder %s to %s", name, identity->name);
     }
     (void)closedir(folder);
     return rc;
@@ -113,7 +132,7 @@ static int prepare(const struct config *config, struct identity *identity, int *
     if (rc == 0)
         rc = store_prepare(config->storage.path, err);
     if (rc == 0 && identity->is_other)
-        rc = give_folder(AT_FDCWD, config->storage.path, identity, 3, err);
+        rc = give_folder(AT_FDCWD, config->storage.path, identity, GIVE_DEPTH, err);
     if (rc == 0)
         rc = upload_table_create((unsigned)config->limits.uploads, uploads_fd, err);
     return rc;

@@ -397,7 +397,10 @@ char setting_capital(char letter)
     static const char small[] = "abcdefghijklmnopqrstuvwxyz.";
     static const char capital[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ_";
     const char *at = letter == '\0' ? NULL : strchr(small, letter);
-    return at != NULL ? capital[at - small] : letter;
+    if (at != NULL) {
+        return capital[at - small];
+    }
+    return letter;
 }
 
 void setting_print_quoted(struct slice text, struct buf *out)
