@@ -14,6 +14,7 @@
 #define STORE_LEDGER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/error.h"
@@ -98,7 +99,7 @@ void tag_each(struct ledger_txn *txn, uint32_t repository, struct slice last, ta
               void *arg);
 
 /* ---- manifests: by digest ---- */
-#define LEDGER_INLINE_MAX (64u * 1024)
+#define LEDGER_INLINE_MAX ((size_t)64 * 1024)
 struct manifest_record {
     uint64_t size;
     struct slice media_type;

@@ -33,23 +33,24 @@ void apply_housekeeping(const struct apply *apply)
 
 void apply_request(const struct apply *apply, struct request *request)
 {
-    if (request->type == MESSAGE_NONE)
+    if (request->type == MESSAGE_NONE) {
         apply_housekeeping(apply);
-    else if (request->type == MESSAGE_BLOB_STORED)
+    } else if (request->type == MESSAGE_BLOB_STORED) {
         apply_blob_stored(apply, request);
-    else if (request->type == MESSAGE_LINK)
+    } else if (request->type == MESSAGE_LINK) {
         apply_link(apply, request);
-    else if (request->type == MESSAGE_PUSH_BEGUN)
+    } else if (request->type == MESSAGE_PUSH_BEGUN) {
         apply_push_begun(apply, request);
-    else if (request->type == MESSAGE_MANIFEST_PUT)
+    } else if (request->type == MESSAGE_MANIFEST_PUT) {
         apply_manifest_put(apply, request);
-    else if (request->type == MESSAGE_MANIFEST_STORED)
+    } else if (request->type == MESSAGE_MANIFEST_STORED) {
         apply_manifest_stored(apply, request);
-    else if (request->type == MESSAGE_TAG_CHECKED)
+    } else if (request->type == MESSAGE_TAG_CHECKED) {
         apply_tag_checked(apply, request);
-    else if (request->type == MESSAGE_REMOVE)
+    } else if (request->type == MESSAGE_REMOVE) {
         apply_remove(apply, request);
-    else if (request->type == MESSAGE_USED)
+    } else if (request->type == MESSAGE_USED) {
         apply_used(apply, request);
+    }
     /* A barrier only waits for its turn. */
 }

@@ -58,10 +58,11 @@ static bool check_file(const struct apply *apply, struct request *request)
     if ((!request->has_file || request_is_repeated(request)) &&
         blob_find(apply->txn, &request->digest, &blob))
         return true;
-    if (request->has_file)
+    if (request->has_file) {
         request_refuse(request, request->file_error.kind, "%s", request->file_error.text);
-    else
+    } else {
         request_refuse(request, ERR_NOT_FOUND, "the manifest is not here");
+    }
     return false;
 }
 

@@ -6,7 +6,7 @@
 #include "repeat.h"
 #include "request.h"
 
-#define TAGS_MAX (64u * 1024 * 1024) /* names of the tags of one manifest */
+#define TAGS_MAX ((size_t)64 * 1024 * 1024) /* names of the tags of one manifest */
 
 static void journal_removal(const struct apply *apply, const struct request *request,
                             enum journal_kind kind, struct slice tag, const struct digest *digest)
@@ -118,19 +118,21 @@ void apply_remove(const struct apply *apply, struct request *request)
     const struct message_remove *remove = &request->message.remove;
     enum remove_kind kind = (enum remove_kind)remove->kind;
     struct change change = {.repository = remove->repository};
-    if (kind == REMOVE_TAG)
+    if (kind == REMOVE_TAG) {
         change.tag = remove->tag;
-    else
+    } else {
         change.digest = &remove->digest;
+    }
     if (repeat_is_overtaken(apply, request, repeat_kinds(kind), &change))
         return;
     struct holder holder;
-    if (!holder_find(apply, slice_from("", 0), remove->repository, &holder))
+    if (!holder_find(apply, slice_from("", 0), remove->repository, &holder)) {
         request_refuse(request, ERR_NOT_FOUND, "no such repository");
-    else if (kind == REMOVE_TAG)
+    } else if (kind == REMOVE_TAG) {
         remove_tag(apply, request, &holder);
-    else if (kind == REMOVE_MANIFEST)
+    } else if (kind == REMOVE_MANIFEST) {
         remove_manifest(apply, request, &holder);
-    else
+    } else {
         remove_blob(apply, request, &holder);
+    }
 }

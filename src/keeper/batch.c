@@ -129,9 +129,10 @@ static void run_transaction(struct batch *batch)
 static void place_files(struct file_job *job)
 {
     struct store *store = job->batch->options.store;
-    for (struct request *request = job->first; request != NULL; request = request->next_in_folder)
+    for (struct request *request = job->first; request != NULL; request = request->next_in_folder) {
         (void)store_place(store, request->place, request->file, request->inode, &request->digest,
                           &request->file_error);
+    }
     struct error err = {.kind = ERR_NONE};
     if (job->first == NULL || store_sync_blob_folder(store, &job->first->digest, &err) == 0)
         return;
@@ -165,10 +166,11 @@ static void on_done(struct pool_work *work)
 static void add_to_job(struct file_job *job, struct request *request)
 {
     request->next_in_folder = NULL;
-    if (job->last != NULL)
+    if (job->last != NULL) {
         job->last->next_in_folder = request;
-    else
+    } else {
         job->first = request;
+    }
     job->last = request;
 }
 

@@ -94,12 +94,12 @@ static void open_first(struct peer *peer)
         open_line(first);
 }
 
-static void on_message(struct channel *channel, enum message_type type, struct slice body, int *fd,
-                       void *arg)
+static void on_channel_message(struct channel *channel, enum message_type type, struct slice body,
+                               int *fd, void *arg)
 {
     struct line *line = arg;
     (void)channel;
-    (void)fd;
+    fd_close(fd); /* no request has one */
     line->peers->on_message(line, type, body, line->peers->arg);
 }
 
@@ -114,7 +114,7 @@ static void on_closed(struct channel *channel, void *arg)
 
 static void open_line(struct line *line)
 {
-    static const struct channel_handler handler = {on_message, on_closed};
+    static const struct channel_handler handler = {on_channel_message, on_closed};
     timer_free(&line->patience);
     line->channel = channel_new(line->peers->loop, &line->fd, &handler, line);
 }
@@ -124,10 +124,11 @@ static void on_patience(void *arg)
 {
     struct line *line = arg;
     struct line *previous = LIST_ITEM(line->link.previous, struct line, link);
-    if (line->link.previous != &line->peer->lines && previous->channel == NULL)
+    if (line->link.previous != &line->peer->lines && previous->channel == NULL) {
         timer_start(line->patience, SUCCESSION_MS);
-    else
+    } else {
         open_line(line);
+    }
 }
 
 void peers_add(struct peers *peers, enum process_role role, unsigned slot, int *fd)
@@ -153,11 +154,11 @@ void peers_add(struct peers *peers, enum process_role role, unsigned slot, int *
 
 /* ---- all ---- */
 
-struct peers *peers_new(struct loop *loop, peers_message_fn *on_line_message, void *arg)
+struct peers *peers_new(struct loop *loop, peers_message_fn *on_message, void *arg)
 {
     struct peers *peers = NEW(struct peers);
     peers->loop = loop;
-    peers->on_message = on_line_message;
+    peers->on_message = on_message;
     peers->arg = arg;
     for (unsigned role = 0; role < ROLES; role++) {
         for (unsigned slot = 0; slot < SLOTS; slot++)

@@ -32,10 +32,11 @@ bool pushing_is_allowed(const struct apply *apply, struct request *request, stru
     if (config_list_matches(&config->hosted.allow, name))
         return true;
     const char *why = NULL;
-    if (config_list_matches(&config->hosted.protect, name))
+    if (config_list_matches(&config->hosted.protect, name)) {
         why = "is protected (hosted.protect)";
-    else if (is_known_upstream(apply, name))
+    } else if (is_known_upstream(apply, name)) {
         why = "is an image of the default upstream, which mirror clients pull by this name";
+    }
     if (why == NULL)
         return true;
     request_refuse(request, ERR_DENIED, "%.*s %s; to push to it, add it to hosted.allow",

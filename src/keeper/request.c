@@ -125,9 +125,10 @@ static bool is_well_formed(struct request *request)
     const union request_message *message = &request->message;
     if (request->type == MESSAGE_BLOB_STORED)
         return is_blob_stored(request);
-    if (request->type == MESSAGE_LINK)
+    if (request->type == MESSAGE_LINK) {
         return is_repository(message->link.repository) && has_digest(&message->link.digest) &&
                message->link.origin.length <= REGISTRY_MAX_LENGTH;
+    }
     if (request->type == MESSAGE_PUSH_BEGUN)
         return is_repository(message->push_begun.repository);
     if (request->type == MESSAGE_MANIFEST_PUT)

@@ -169,9 +169,10 @@ static int open_tables(struct ledger *ledger, bool is_writer, bool is_new, struc
     int code = mdb_txn_begin(ledger->env, NULL, is_writer ? 0 : (unsigned)MDB_RDONLY, &txn);
     if (code != 0)
         return set_code(err, code, "open");
-    for (unsigned i = 0; code == 0 && i < LEDGER_TABLES; i++)
+    for (unsigned i = 0; code == 0 && i < LEDGER_TABLES; i++) {
         code = mdb_dbi_open(txn, table_names[i], is_writer ? (unsigned)MDB_CREATE : 0,
                             &ledger->tables[i]);
+    }
     if (code == 0 && is_new) {
         struct record version;
         record_init(&version);
@@ -200,9 +201,10 @@ static int open_ledger(struct ledger *ledger, const char *folder, bool is_writer
     result = read_version(ledger, &version, err);
     if (result != 0)
         return result;
-    if (version > LEDGER_VERSION)
+    if (version > LEDGER_VERSION) {
         return error_set(err, ERR_UNSUPPORTED, "ledger: version %u is newer than this program's %d",
                          version, LEDGER_VERSION);
+    }
     if (version == 0 && !is_writer)
         return error_set(err, ERR_NOT_FOUND, "ledger: not made yet");
     return open_tables(ledger, is_writer, version == 0, err);
@@ -298,10 +300,11 @@ struct ledger_txn *ledger_read(struct ledger_reader *reader)
     int code = begin_read(reader);
     for (int i = 0; i < 3 && (code == MDB_READERS_FULL || code == MDB_MAP_RESIZED); i++) {
         CHECK(pthread_rwlock_unlock(&ledger->map_lock) == 0);
-        if (code == MDB_READERS_FULL)
+        if (code == MDB_READERS_FULL) {
             ledger_check_readers(ledger);
-        else
+        } else {
             (void)resize(ledger, 0);
+        }
         CHECK(pthread_rwlock_rdlock(&ledger->map_lock) == 0);
         code = begin_read(reader);
     }

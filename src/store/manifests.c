@@ -5,7 +5,7 @@
 #include "records.h"
 #include "store/ledger.h"
 
-#define MANIFEST_VALUE_MAX (4u * 1024 * 1024)
+#define MANIFEST_VALUE_MAX ((size_t)4 * 1024 * 1024)
 
 static void make_key(struct record *key, const struct digest *digest)
 {

@@ -93,9 +93,10 @@ static int refuse_network(int root_fd, const char *root, struct error *err)
         return error_set_errno(err, errno, "cannot look at the file system of %s", root);
     unsigned long type = (unsigned long)status.f_type & 0xffffffffUL;
     if (type == NFS_SUPER_MAGIC || type == SMB_SUPER_MAGIC || type == CIFS_MAGIC ||
-        type == SMB2_MAGIC)
+        type == SMB2_MAGIC) {
         return error_set(err, ERR_UNSUPPORTED,
                          "%s is on a network file system (NFS or SMB); use a local disk", root);
+    }
     return 0;
 }
 
@@ -103,10 +104,11 @@ static int make_folders(int root_fd, struct error *err)
 {
     bool is_new = false;
     for (size_t i = 0; i < FOLDERS; i++) {
-        if (mkdirat(root_fd, folders[i], LAYOUT_FOLDER_MODE) == 0)
+        if (mkdirat(root_fd, folders[i], LAYOUT_FOLDER_MODE) == 0) {
             is_new = true;
-        else if (errno != EEXIST)
+        } else if (errno != EEXIST) {
             return error_set_errno(err, errno, "cannot make folder %s", folders[i]);
+        }
     }
     if (!is_new)
         return 0;
@@ -129,10 +131,11 @@ static int check_one_file_system(int root_fd, struct error *err)
         if (!S_ISDIR(status.st_mode))
             return error_set(err, ERR_CORRUPT, "%s is not a folder", folders[i]);
         bool is_ledger = strcmp(folders[i], LAYOUT_LEDGER) == 0;
-        if (status.st_dev != first.st_dev && !is_ledger)
+        if (status.st_dev != first.st_dev && !is_ledger) {
             return error_set(err, ERR_UNSUPPORTED,
                              "%s and %s are on different file systems; they must be on one",
                              folders[0], folders[i]);
+        }
     }
     return 0;
 }
@@ -150,10 +153,11 @@ static int check_layout(struct slice text, struct error *err)
     number.length--;
     if (text_parse_u64(number, &version, &ignored) != 0 || version == 0)
         return error_set(err, ERR_CORRUPT, "the file layout is not ours");
-    if (version > LAYOUT_VERSION)
+    if (version > LAYOUT_VERSION) {
         return error_set(err, ERR_UNSUPPORTED,
                          "the storage folder has layout %llu, newer than this program's %d",
                          (unsigned long long)version, LAYOUT_VERSION);
+    }
     return 0;
 }
 

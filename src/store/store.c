@@ -190,9 +190,10 @@ int store_blob_open(struct store *store, const struct digest *digest, uint64_t s
         return error_set_errno(err, errno, "cannot look at blob %s", path.name);
     if (!S_ISREG(status.st_mode))
         return error_set(err, ERR_CORRUPT, "blob %s is no regular file", path.name);
-    if (size != UINT64_MAX && (uint64_t)status.st_size != size)
+    if (size != UINT64_MAX && (uint64_t)status.st_size != size) {
         return error_set(err, ERR_CORRUPT, "blob %s has %llu bytes instead of %llu", path.name,
                          (unsigned long long)status.st_size, (unsigned long long)size);
+    }
     if (out_size != NULL)
         *out_size = (uint64_t)status.st_size;
     *out_fd = fd_take(&fd);

@@ -26,7 +26,7 @@ static void a_barrier_waits_for_all_of_the_predecessor(void **state)
     struct message_barrier barrier = {0};
     uint64_t request = world_post(FETCHER, MESSAGE_BARRIER, &barrier);
     world_turns(50);
-    assert_int_equal(world_await(request).type, MESSAGE_NONE); /* it may still send */
+    assert_int_equal(world_answer(request).type, MESSAGE_NONE); /* it may still send */
     world_end(&old);
     assert_int_equal(world_await(request).type, MESSAGE_DONE);
     assert_int_equal(world_link("docker.io", "library/nginx", &stored.digest), LINK_MANIFEST);
@@ -56,7 +56,7 @@ static void a_draining_worker_does_not_hold_up_its_successor(void **state)
     struct channel *old = world_replace(WORKER_0);
     uint64_t request = world_post(WORKER_0, MESSAGE_BLOB_STORED, &stored);
     world_turns(50);
-    assert_int_equal(world_await(request).type, MESSAGE_NONE);
+    assert_int_equal(world_answer(request).type, MESSAGE_NONE);
     fake_loop_hold_clock(world_loop, 1001);
     assert_int_equal(world_await(request).type, MESSAGE_DONE);
     request = world_post_on(old, MESSAGE_BLOB_STORED, &late);
@@ -73,7 +73,7 @@ static void successors_of_successors_keep_their_order(void **state)
     uint64_t request = world_post(FETCHER, MESSAGE_BLOB_STORED, &stored);
     world_end(&second);
     world_turns(50);
-    assert_int_equal(world_await(request).type, MESSAGE_NONE);
+    assert_int_equal(world_answer(request).type, MESSAGE_NONE);
     world_end(&first);
     assert_int_equal(world_await(request).type, MESSAGE_DONE);
 }

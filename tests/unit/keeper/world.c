@@ -199,6 +199,11 @@ void world_turns(unsigned count)
         loop_turn(world_loop, 0);
 }
 
+struct answer world_answer(uint64_t request)
+{
+    return answers[request];
+}
+
 struct answer world_await(uint64_t request)
 {
     for (unsigned i = 0; i < TURNS_MAX && answers[request].type == MESSAGE_NONE; i++)

@@ -52,7 +52,9 @@ void world_end(struct channel **channel);
 /* Send; the message gets the next request number, which is returned. */
 uint64_t world_post(enum who who, enum message_type type, void *message);
 uint64_t world_post_on(struct channel *channel, enum message_type type, void *message);
-/* The answer, at once or after some turns; type MESSAGE_NONE if none comes. */
+/* What came until now; type MESSAGE_NONE: nothing. */
+struct answer world_answer(uint64_t request);
+/* The answer, at once or after some turns. */
 struct answer world_await(uint64_t request);
 struct answer world_ask(enum who who, enum message_type type, void *message);
 void world_turns(unsigned count);
