@@ -14,10 +14,14 @@
  */
 #include "exchange.h"
 
+#include <string.h>
+
 #include "address.h"
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "base/check.h"
 #include "base/clock.h"
+#include "base/list.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "bearer.h"
@@ -43,6 +47,8 @@ enum exchange_next {
 };
 
 struct exchange {
+    struct list link; /* of the upstream's queue */
+    bool is_running;  /* counted as one of its connections */
     struct upstream *upstream;
     const struct exchange_handler *handler;
     void *arg;
@@ -67,15 +73,33 @@ struct exchange {
 };
 
 static void send_request(struct exchange *exchange);
+static void run(void *arg);
 
 static struct loop *loop_of(const struct exchange *exchange)
 {
     return exchange->upstream->fetcher->options.loop;
 }
 
+/* A connection is free for the next in the queue. */
+static void release(struct upstream *upstream)
+{
+    CHECK(upstream->running > 0);
+    upstream->running--;
+    if (list_is_empty(&upstream->queue))
+        return;
+    struct exchange *next = LIST_ITEM(upstream->queue.next, struct exchange, link);
+    list_remove(&next->link);
+    next->is_running = true;
+    upstream->running++;
+    loop_defer(loop_of(next), run, next);
+}
+
 static void exchange_free(struct exchange *exchange)
 {
     loop_cancel_deferred(loop_of(exchange), exchange);
+    list_remove(&exchange->link);
+    if (exchange->is_running)
+        release(exchange->upstream);
     transfer_cancel(&exchange->transfer);
     bearer_cancel(&exchange->wait);
     mem_free(exchange->challenge);
@@ -148,6 +172,12 @@ static void read_pulls_left(struct upstream *upstream, struct slice headers)
     upstream->pulls_left = left;
 }
 
+/* Limits are about manifests; a blob that is refused says nothing about the next. */
+static bool is_counted(const struct exchange *exchange)
+{
+    return strstr(exchange->path, "/blobs/") == NULL;
+}
+
 static void judge_busy(struct exchange *exchange, const struct transfer_response *response)
 {
     struct upstream *upstream = exchange->upstream;
@@ -156,7 +186,7 @@ static void judge_busy(struct exchange *exchange, const struct transfer_response
     exchange->end.retry_after = seconds;
     error_set(&exchange->end.err, ERR_BUSY, "%s answered 429 (too many requests)",
               upstream->config->name);
-    if (seconds > 0 && is_at_home(exchange))
+    if (seconds > 0 && is_at_home(exchange) && is_counted(exchange))
         upstream->busy_until = monotime_add(clock_mono(), seconds * 1000);
 }
 
@@ -508,7 +538,7 @@ static bool begin(struct exchange *exchange, size_t first_url)
     AUTO_BUF struct buf url;
 
     buf_init(&url, 8192);
-    if (wait_ms > 0) {
+    if (wait_ms > 0 && is_counted(exchange)) {
         end->retry_after = wait_ms / 1000 + 1;
         error_set(&end->err, ERR_BUSY, "%s asked to wait (429)", upstream->config->name);
         return false;
@@ -526,12 +556,22 @@ static bool begin(struct exchange *exchange, size_t first_url)
     return false;
 }
 
+static void run(void *arg)
+{
+    struct exchange *exchange = arg;
+    if (begin(exchange, exchange->url_index))
+        send_request(exchange);
+    else
+        finish_later(exchange);
+}
+
 struct exchange *exchange_start(const struct exchange_request *request,
                                 const struct exchange_handler *handler, void *arg)
 {
     struct exchange *exchange = NEW(struct exchange);
+    struct upstream *upstream = request->upstream;
 
-    exchange->upstream = request->upstream;
+    exchange->upstream = upstream;
     exchange->handler = handler;
     exchange->arg = arg;
     exchange->method = request->method;
@@ -539,10 +579,14 @@ struct exchange *exchange_start(const struct exchange_request *request,
     exchange->path = mem_strdup(request->path);
     exchange->accept = request->accept ? mem_strdup(request->accept) : NULL;
     exchange->range_start = request->range_start;
-    if (begin(exchange, request->first_url)) {
-        send_request(exchange);
+    exchange->url_index = request->first_url;
+    list_init(&exchange->link);
+    if (upstream->running < upstream->fetcher->options.config->fetch.connections) {
+        upstream->running++;
+        exchange->is_running = true;
+        run(exchange);
     } else {
-        finish_later(exchange);
+        list_append(&upstream->queue, &exchange->link);
     }
     return exchange;
 }

@@ -15,7 +15,8 @@
 #include "role.h"
 #include "store/ledger.h"
 
-#define BODY_MAX (16ul * 1024 * 1024)
+#define UNASKED_MAX 10000
+#define BODY_MAX    (16ul * 1024 * 1024)
 
 struct keeper_link {
     struct fetcher *fetcher;
@@ -192,8 +193,10 @@ static void encode(struct keeper_request *request, const void *message, uint64_t
 void keeper_link_send(struct keeper_link *link, enum message_type type, const void *message,
                       keeper_fn *fn, void *arg)
 {
+    /* Without a keeper for long: what nobody waits for is only news that will come again. */
+    if (!fn && map_count(link->by_number) >= UNASKED_MAX)
+        return;
     struct keeper_request *request = NEW(struct keeper_request);
-
     request->type = type;
     request->number = ++link->last_number;
     request->fn = fn;

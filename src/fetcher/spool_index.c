@@ -7,19 +7,23 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/map.h"
+#include "net/loop.h"
 #include "role.h"
 #include "store/store.h"
 
 #define KEPT_MS           (24ul * 3600 * 1000)
+#define LOOK_EVERY_MS     (3600ul * 1000)
 #define TEMPORARY_KEPT_MS (3600ul * 1000)
 
 struct spool_index {
     struct fetcher *fetcher;
-    struct map *spools; /* binary digest → struct spool */
+    struct timer *timer; /* looks for what is old */
+    struct map *spools;  /* binary digest → struct spool */
 };
 
 struct spool {
     unsigned take;
+    struct monotime since; /* known to us */
 };
 
 static void remove_file(struct spool_index *index, const char *name)
@@ -44,6 +48,7 @@ void spool_index_add(struct spool_index *index, const struct digest *digest, uns
     if (!spool) {
         spool = NEW(struct spool);
         spool->take = take;
+        spool->since = clock_mono();
         map_set(index->spools, name, spool);
         return;
     }
@@ -94,11 +99,33 @@ void spool_index_scan(struct spool_index *index)
         log_say(LOG_WARN, "the spools of before cannot be listed: %s", err.text);
 }
 
+static void drop_old(struct slice key, void *value, void *arg)
+{
+    struct spool_index *index = arg;
+    struct spool *spool = value;
+    struct slice bytes = key;
+    struct digest digest;
+
+    if (monotime_since(clock_mono(), spool->since) < KEPT_MS || !digest_decode(&bytes, &digest))
+        return;
+    remove_take(index, &digest, spool->take);
+    mem_free(map_remove(index->spools, key));
+}
+
+static void on_timer(void *arg)
+{
+    struct spool_index *index = arg;
+    map_each(index->spools, drop_old, index);
+    timer_start(index->timer, LOOK_EVERY_MS);
+}
+
 struct spool_index *spool_index_new(struct fetcher *fetcher)
 {
     struct spool_index *index = NEW(struct spool_index);
     index->fetcher = fetcher;
     index->spools = map_new();
+    index->timer = timer_new(fetcher->options.loop, on_timer, index);
+    timer_start(index->timer, LOOK_EVERY_MS);
     return index;
 }
 
@@ -114,6 +141,7 @@ void spool_index_free(struct spool_index **index)
     struct spool_index *gone = TAKE(*index);
     if (!gone)
         return;
+    timer_free(&gone->timer);
     map_each(gone->spools, free_spool, NULL);
     map_free(&gone->spools);
     mem_free(gone);

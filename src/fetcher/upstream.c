@@ -60,6 +60,7 @@ struct upstream *upstream_find(struct fetcher *fetcher, struct slice name)
     upstream->transfers = transfer_set_new(fetcher->options.loop);
     upstream->tokens = map_new();
     list_init(&upstream->token_fetches);
+    list_init(&upstream->queue);
     for (size_t i = 0; i < config->urls.count; i++)
         add_url(upstream, config->urls.items[i]);
     if (upstream->url_count == 0) {

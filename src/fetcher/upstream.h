@@ -34,6 +34,8 @@ struct upstream {
     struct list token_fetches;  /* running */
     unsigned own_classes;       /* enum address_class of its own addresses, as seen */
     struct monotime busy_until; /* Retry-After */
+    struct list queue;          /* exchanges that wait for one of fetch.connections */
+    size_t running;             /* exchanges that have one */
     uint64_t pulls_left;        /* ratelimit-remaining; UINT64_MAX: never said */
 };
 
