@@ -20,6 +20,7 @@
 #define LINK_MAX  2048
 #define PATH_SIZE (NAME_MAX_LENGTH + 32)
 #define QUERY_MAX 1024
+#define MORE_SIZE (REGISTRY_MAX_LENGTH + 8)
 
 static void respond_page(struct request *request, const struct page *page, struct headers *headers,
                          const char *path, const char *more, struct buf *body)
@@ -44,9 +45,19 @@ static bool add_tag(struct slice tag, const struct tag *record, void *arg)
     return page_add(arg, tag);
 }
 
+/* The next page is asked for the way this one was. */
+static void print_namespace(const struct operation *operation, char out[MORE_SIZE])
+{
+    out[0] = '\0';
+    if (operation->has_ns) {
+        (void)snprintf(out, MORE_SIZE, "ns=%.*s&", SLICE_PRINT(operation->ns));
+    }
+}
+
 static void list_ledger(struct request *request, struct ledger_txn *txn,
                         const struct serve_age *age)
 {
+    char more[MORE_SIZE];
     const struct operation *operation = &request->operation;
     char path[PATH_SIZE];
     struct page page;
@@ -63,7 +74,8 @@ static void list_ledger(struct request *request, struct ledger_txn *txn,
     if (age)
         serve_mark_stale(&headers, age);
     (void)snprintf(path, sizeof(path), "/v2/%.*s/tags/list", SLICE_PRINT(operation->name));
-    respond_page(request, &page, &headers, path, "", &body);
+    print_namespace(operation, more);
+    respond_page(request, &page, &headers, path, more, &body);
     page_cleanup(&page);
 }
 
@@ -72,12 +84,14 @@ static void relay_tags(struct request *request, const struct message_answer *ans
 {
     AUTO_BUF struct buf link;
     struct headers headers;
+    char more[MORE_SIZE];
+    print_namespace(&request->operation, more);
     buf_init(&link, LINK_MAX);
     request_headers(request, &headers);
     headers_add(&headers, "Content-Type", SLICE_LITERAL("application/json"));
     if (answer->link.length > 0) {
-        buf_printf(&link, "</v2/%.*s/tags/list?%.*s>; rel=\"next\"",
-                   SLICE_PRINT(request->operation.name), SLICE_PRINT(answer->link));
+        buf_printf(&link, "</v2/%.*s/tags/list?%s%.*s>; rel=\"next\"",
+                   SLICE_PRINT(request->operation.name), more, SLICE_PRINT(answer->link));
         headers_add(&headers, "Link", buf_bytes(&link));
     }
     request->source = SOURCE_UPSTREAM;
@@ -172,7 +186,7 @@ void list_catalog(struct request *request, struct ledger_txn *txn)
     const struct config_upstream *upstream = NULL;
     struct catalog catalog = {.is_hosted = true};
     struct headers headers;
-    char more[REGISTRY_MAX_LENGTH + 8] = "";
+    char more[MORE_SIZE];
     if (operation->has_ns) {
         upstream = config_upstream_find(config, operation->ns);
         if (!upstream) {
@@ -180,8 +194,8 @@ void list_catalog(struct request *request, struct ledger_txn *txn)
             return;
         }
         catalog.is_hosted = false;
-        (void)snprintf(more, sizeof(more), "ns=%s&", upstream->name);
     }
+    print_namespace(operation, more);
     page_init(&catalog.page, operation);
     repository_each(txn, slice_of(upstream ? upstream->name : ""), operation->last, add_repository,
                     &catalog);

@@ -68,7 +68,7 @@ static void store(struct upload *upload)
         .file = slice_of(upload->name),
         .inode = upload->inode,
         .digest = upload->digest,
-        .size = upload->state.offset,
+        .size = upload->progress.offset,
         .repository = slice_of(upload->repository),
     };
     upload->jobs++;
@@ -152,7 +152,7 @@ static bool check_content_range(struct upload *upload)
     if (rc == -ERR_INVALID) {
         api_error_set(&error, API_BLOB_UPLOAD_INVALID, "%s", err.text);
         refuse(upload, &error);
-    } else if (rc != 0 || range.first != upload->state.offset) {
+    } else if (rc != 0 || range.first != upload->progress.offset) {
         upload->is_answered = true;
         upload_answer_progress(upload, 416);
     } else if (head->body == HTTP_BODY_LENGTH &&
@@ -171,7 +171,7 @@ static bool check_size(struct upload *upload)
     const struct http_head *head = upload->request->head;
     uint64_t max = upload->worker->options.config->storage.blob_max;
     if (head->body != HTTP_BODY_LENGTH ||
-        (upload->state.offset <= max && head->content_length <= max - upload->state.offset))
+        (upload->progress.offset <= max && head->content_length <= max - upload->progress.offset))
         return true;
     struct api_error error;
     api_error_set_status(&error, API_SIZE_INVALID, 413,
@@ -223,7 +223,7 @@ static bool is_of_another(const struct upload *upload)
 {
     struct upload_state saved;
     return upload_table_get(upload->worker->options.uploads, &upload->id, &saved) &&
-           saved.repository_key != upload->state.repository_key;
+           saved.repository_key != upload->progress.repository_key;
 }
 
 void upload_continue(struct request *request)

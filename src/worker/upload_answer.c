@@ -19,7 +19,7 @@ static void session_headers(const struct upload *upload, uint64_t offset, struct
 void upload_answer_progress(struct upload *upload, int status)
 {
     struct headers headers;
-    session_headers(upload, upload->state.offset, &headers);
+    session_headers(upload, upload->progress.offset, &headers);
     if (status == 416) {
         headers_add(&headers, "Content-Type", SLICE_LITERAL("application/json"));
         upload->request->outcome = "the chunk does not begin where the upload is";
@@ -28,7 +28,7 @@ void upload_answer_progress(struct upload *upload, int status)
                                       "chunk does not begin where the upload is; see Range\"}]}"));
         return;
     }
-    upload->request->outcome = status == 202 ? "received" : "upload status";
+    upload->request->outcome = status == 202 ? "carried on" : "told how far it is";
     request_respond(upload->request, status, &headers, slice_of(""));
 }
 

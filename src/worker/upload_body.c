@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Two blocks: one is filled by the connection while the other is with the pool. */
 #include "upload_body.h"
 
 #include <fcntl.h>
@@ -106,7 +107,7 @@ static void end_block(struct worker_job *job)
     struct upload *upload = block->upload;
     block->is_busy = false;
     upload->jobs--;
-    upload->state = block->after;
+    upload->progress = block->after;
     if (upload->is_answered) {
         upload_let_go(upload);
         return;
@@ -171,7 +172,7 @@ void upload_on_body(struct request *request, size_t length, bool is_end)
 
 void upload_receive(struct upload *upload)
 {
-    upload->base = upload->state.offset;
+    upload->base = upload->progress.offset;
     upload->err.kind = ERR_NONE;
     read_more(upload);
 }

@@ -33,8 +33,8 @@ struct upload *upload_new(struct request *request, const struct upload_id *id)
     store_upload_name(id, upload->name);
     CHECK(name.length < sizeof(upload->repository));
     memcpy(upload->repository, name.data, name.length);
-    upload->state.repository_key = upload_repository_key(&name);
-    hash_init(&upload->state.hash, HASH_SHA256);
+    upload->progress.repository_key = upload_repository_key(&name);
+    hash_init(&upload->progress.hash, HASH_SHA256);
     for (unsigned i = 0; i < UPLOAD_BLOCKS; i++)
         upload->blocks[i].upload = upload;
     request_actor(request, upload->ask.actor);
@@ -60,8 +60,9 @@ void upload_let_go(struct upload *upload)
 void upload_save(struct upload *upload)
 {
     struct error err;
-    upload->state.used_ms = clock_wall().ms;
-    if (upload_table_set(upload->worker->options.uploads, &upload->id, &upload->state, &err) != 0)
+    upload->progress.used_ms = clock_wall().ms;
+    if (upload_table_set(upload->worker->options.uploads, &upload->id, &upload->progress, &err) !=
+        0)
         log_say(LOG_WARN, "an upload's progress cannot be kept: %s", err.text);
 }
 
@@ -73,8 +74,8 @@ static void end_job(struct worker_job *job)
     upload->jobs--;
     if (upload->is_opening) {
         upload->is_opening = false;
-        upload->state = upload->running;
-        upload->synced = upload->state.offset;
+        upload->progress = upload->running;
+        upload->synced = upload->progress.offset;
     }
     upload->then(upload);
 }
@@ -93,7 +94,7 @@ static void submit(struct upload *upload, void (*run)(struct worker_job *job),
 static void run_create(struct worker_job *job)
 {
     struct upload *upload = LIST_ITEM(job, struct upload, job);
-    upload->running = upload->state;
+    upload->running = upload->progress;
     if (store_file_create(upload->worker->options.store, PLACE_UPLOADS, upload->name, &upload->fd,
                           &upload->err) == 0)
         upload_lock(upload->fd, &upload->err);
@@ -142,9 +143,9 @@ static void run_open(struct worker_job *job)
         upload_lock(upload->fd, &upload->err) != 0)
         return;
     /* Read under the lock: the holder before may have gone further. */
-    upload->running = upload->state;
+    upload->running = upload->progress;
     if (upload_table_get(upload->worker->options.uploads, &upload->id, &saved)) {
-        if (saved.repository_key != upload->state.repository_key) {
+        if (saved.repository_key != upload->progress.repository_key) {
             error_set(&upload->err, ERR_NOT_FOUND, "the upload belongs to another repository");
             return;
         }
@@ -155,7 +156,7 @@ static void run_open(struct worker_job *job)
 
 void upload_open(struct upload *upload, void (*then)(struct upload *upload))
 {
-    upload->running = upload->state;
+    upload->running = upload->progress;
     upload->is_opening = true;
     submit(upload, run_open, then);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One request's hold on one upload session: its file, its lock, its hash, and the jobs on them. The
- * jobs run in order, one at a time; `running` is theirs while any is under way, `state` is the
+ * jobs run in order, one at a time; `running` is theirs while any is under way, `progress` is the
  * loop's. It outlives its request until the last job and the keeper's answer are there.
  *
  *   (open | create) → receive … → close → BLOB_STORED → over
@@ -44,7 +44,7 @@ struct upload {
     char repository[NAME_MAX_LENGTH + 1]; /* hosted */
     uint64_t key;                         /* the pool's */
     int fd;                               /* locked */
-    struct upload_state state;            /* after the last job that is done */
+    struct upload_state progress;         /* after the last job that is done */
     struct upload_state running;          /* the jobs' */
     uint64_t synced;                      /* the jobs': so far was asked to be written back */
     uint64_t inode;                       /* after the close */

@@ -62,15 +62,15 @@ static bool take_slot(struct upload *upload)
     struct worker *worker = upload->worker;
     struct error err;
     const struct config *config = worker->options.config;
-    if (upload_table_count_of(worker->options.uploads, upload->state.repository_key) >=
+    if (upload_table_count_of(worker->options.uploads, upload->progress.repository_key) >=
         config->limits.uploads_per_repository)
         return false;
-    upload->state.used_ms = clock_wall().ms;
+    upload->progress.used_ms = clock_wall().ms;
     if (upload_table_count(worker->options.uploads) < config->limits.uploads &&
-        upload_table_add(worker->options.uploads, &upload->id, &upload->state, &err) == 0)
+        upload_table_add(worker->options.uploads, &upload->id, &upload->progress, &err) == 0)
         return true;
     return evict_idlest(worker) &&
-           upload_table_add(worker->options.uploads, &upload->id, &upload->state, &err) == 0;
+           upload_table_add(worker->options.uploads, &upload->id, &upload->progress, &err) == 0;
 }
 
 /* ---- the session ---- */
