@@ -27,6 +27,7 @@
 
 #define DRAIN_CHECK_MS 20
 #define SHARE_MARGIN   2
+#define GAUGE_MS       1000
 
 /* ---- what the modules share ---- */
 
@@ -69,6 +70,69 @@ void worker_submit(struct worker *worker, struct worker_job *job, uint64_t key)
     pool_submit(worker->options.pool, &job->work);
 }
 
+static struct front *front_of(struct worker *worker, enum listener_kind kind)
+{
+    CHECK(kind >= LISTENER_FULL && kind <= LISTENER_ADMIN);
+    return &worker->fronts[kind - 1];
+}
+
+/* ---- connections ---- */
+
+static unsigned connections(const struct worker *worker)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < LISTENER_ADMIN; i++)
+        count += http_server_connections(worker->fronts[i].server);
+    return count;
+}
+
+static void on_gauge_timer(void *arg)
+{
+    struct worker *worker = arg;
+    unsigned count = connections(worker);
+    metrics_set(METRIC_connections, count);
+    if (count > 0) {
+        timer_start(worker->gauge_timer, GAUGE_MS);
+    }
+}
+
+static void on_accept(int *fd, const char *peer, void *arg)
+{
+    struct front *front = arg;
+    http_server_adopt(front->server, fd, peer);
+    metrics_set(METRIC_connections, connections(front->worker));
+    if (!timer_is_running(front->worker->gauge_timer)) {
+        timer_start(front->worker->gauge_timer, GAUGE_MS);
+    }
+}
+
+/* The share is of what is open now, in all workers. */
+static bool should_pause(void *arg)
+{
+    const struct front *front = arg;
+    const struct worker *worker = front->worker;
+    unsigned mine = connections(worker);
+    metrics_set(METRIC_connections, mine);
+    if (worker->options.workers <= 1)
+        return false;
+    uint64_t all = metrics_sum(METRIC_connections, ROLE_WORKER);
+    return mine > all / worker->options.workers + SHARE_MARGIN;
+}
+
+void worker_listen(struct worker *worker, int *fd, enum listener_kind kind, const char *address)
+{
+    CHECK(worker->listener_count < WORKER_LISTENERS_MAX);
+    struct front *front = front_of(worker, kind);
+    log_say(LOG_DEBUG, "serving %s", address);
+    worker->listeners[worker->listener_count++] =
+        listener_new(worker->options.loop, fd, on_accept, should_pause, front);
+}
+
+void worker_adopt(struct worker *worker, int *fd, enum listener_kind kind, const char *peer)
+{
+    http_server_adopt(front_of(worker, kind)->server, fd, peer);
+}
+
 /* ---- life ---- */
 
 static void fill_settings(struct worker *worker)
@@ -86,12 +150,6 @@ static void fill_settings(struct worker *worker)
     };
 }
 
-static struct front *front_of(struct worker *worker, enum listener_kind kind)
-{
-    CHECK(kind >= LISTENER_FULL && kind <= LISTENER_ADMIN);
-    return &worker->fronts[kind - 1];
-}
-
 struct worker *worker_new(const struct worker_options *options)
 {
     struct worker *worker = NEW(struct worker);
@@ -103,6 +161,7 @@ struct worker *worker_new(const struct worker_options *options)
     worker->asks = ask_table_new(worker);
     worker->follows = follow_table_new(worker);
     worker->recency = recency_new(worker);
+    worker->gauge_timer = timer_new(options->loop, on_gauge_timer, worker);
     for (int kind = LISTENER_FULL; kind <= LISTENER_ADMIN; kind++) {
         struct front *front = front_of(worker, (enum listener_kind)kind);
         front->worker = worker;
@@ -143,6 +202,7 @@ void worker_free(struct worker **worker)
     fetch_link_free(&old->fetcher);
     ledger_reader_free(&old->reader);
     timer_free(&old->drain_timer);
+    timer_free(&old->gauge_timer);
     while (old->block_count > 0)
         mem_free(old->blocks[--old->block_count]);
     mem_free(old);
@@ -155,50 +215,6 @@ void worker_set_peer(struct worker *worker, enum process_role role, int *fd)
     } else if (role == ROLE_KEEPER) {
         keep_link_set_channel(worker->keeper, fd);
     }
-}
-
-/* ---- connections ---- */
-
-static unsigned connections(const struct worker *worker)
-{
-    unsigned count = 0;
-    for (unsigned i = 0; i < LISTENER_ADMIN; i++)
-        count += http_server_connections(worker->fronts[i].server);
-    return count;
-}
-
-static void on_accept(int *fd, const char *peer, void *arg)
-{
-    struct front *front = arg;
-    http_server_adopt(front->server, fd, peer);
-    metrics_set(METRIC_connections, connections(front->worker));
-}
-
-/* The share is of what is open now, in all workers. */
-static bool should_pause(void *arg)
-{
-    const struct front *front = arg;
-    const struct worker *worker = front->worker;
-    unsigned mine = connections(worker);
-    metrics_set(METRIC_connections, mine);
-    if (worker->options.workers <= 1)
-        return false;
-    uint64_t all = metrics_sum(METRIC_connections, ROLE_WORKER);
-    return mine > all / worker->options.workers + SHARE_MARGIN;
-}
-
-void worker_listen(struct worker *worker, int *fd, enum listener_kind kind, const char *address)
-{
-    CHECK(worker->listener_count < WORKER_LISTENERS_MAX);
-    struct front *front = front_of(worker, kind);
-    log_say(LOG_DEBUG, "serving %s", address);
-    worker->listeners[worker->listener_count++] =
-        listener_new(worker->options.loop, fd, on_accept, should_pause, front);
-}
-
-void worker_adopt(struct worker *worker, int *fd, enum listener_kind kind, const char *peer)
-{
-    http_server_adopt(front_of(worker, kind)->server, fd, peer);
 }
 
 /* ---- drain ---- */

@@ -55,6 +55,7 @@ struct worker {
     char *blocks[WORKER_BLOCKS_MAX]; /* free blocks of upload bodies */
     unsigned block_count;
 
+    struct timer *gauge_timer; /* while there are connections: their number is told to all */
     struct timer *drain_timer;
     uint64_t drain_until_ms;
     bool is_draining;
