@@ -37,6 +37,8 @@ static struct {
     struct stage_worker workers[STAGE_WORKERS];
     struct channel *keeper;
     bool is_keeper_held;
+    bool was_repeated;
+    bool is_drained;
     uint64_t commits;
     unsigned messages[MESSAGE_TYPES];
     struct digest tag_checked;
@@ -280,6 +282,7 @@ static void on_keeper_message(struct channel *channel, enum message_type type, s
     assert_int_equal(ledger_write(stage.ledger, &txn, &err), 0);
     if (type == MESSAGE_BLOB_STORED) {
         request = message.blob.request;
+        stage.was_repeated = message.blob.repeated;
         store_blob(txn, &message.blob);
     } else if (type == MESSAGE_LINK) {
         request = message.link.request;
@@ -431,6 +434,12 @@ struct slice stage_manifest(void)
 
 /* ---- life ---- */
 
+static void on_drained(void *arg)
+{
+    (void)arg;
+    stage.is_drained = true;
+}
+
 void stage_start_fetcher(bool with_keeper)
 {
     struct fetcher_options options = {
@@ -439,6 +448,7 @@ void stage_start_fetcher(bool with_keeper)
         .config = stage.config,
         .store = stage.store,
         .ledger = stage.ledger,
+        .on_drained = on_drained,
     };
     int pair[2];
 
@@ -467,6 +477,32 @@ void stage_restart_fetcher(void)
 {
     stage_stop_fetcher();
     stage_start_fetcher(true);
+}
+
+void stage_kill_worker(unsigned worker)
+{
+    channel_free(&stage.workers[worker].channel);
+}
+
+void stage_replace_keeper(void)
+{
+    int pair[2];
+
+    channel_free(&stage.keeper);
+    assert_int_equal(channel_pair(pair, &err), 0);
+    stage.keeper = channel_new(stage.loop, &pair[0], &keeper_handler, NULL);
+    fetcher_set_keeper(stage.fetcher, &pair[1]);
+}
+
+bool stage_was_repeated(void)
+{
+    return stage.was_repeated;
+}
+
+bool stage_is_drained(uint64_t unused)
+{
+    (void)unused;
+    return stage.is_drained;
 }
 
 struct fetcher *stage_fetcher(void)

@@ -55,6 +55,10 @@ void stage_restart_fetcher(void);
 void stage_stop_fetcher(void);
 void stage_start_fetcher(bool with_keeper);
 struct fetcher *stage_fetcher(void);
+void stage_kill_worker(unsigned worker);
+void stage_replace_keeper(void);
+bool stage_was_repeated(void); /* the last BLOB_STORED */
+bool stage_is_drained(uint64_t unused);
 
 /* A request from worker 0 or 1; returns its number. */
 uint64_t stage_join(unsigned worker, enum join_kind kind, const char *repository,
