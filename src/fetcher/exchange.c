@@ -559,10 +559,11 @@ static bool begin(struct exchange *exchange, size_t first_url)
 static void run(void *arg)
 {
     struct exchange *exchange = arg;
-    if (begin(exchange, exchange->url_index))
+    if (begin(exchange, exchange->url_index)) {
         send_request(exchange);
-    else
+    } else {
         finish_later(exchange);
+    }
 }
 
 struct exchange *exchange_start(const struct exchange_request *request,
