@@ -217,11 +217,13 @@ static void send_parts(struct request *request, struct blob_parts *parts)
 bool serve_blob(struct request *request, const struct digest *digest, uint64_t size)
 {
     struct serve_plan plan;
+    bool needs_file = true; /* a pusher who hears from HEAD that it is here does not send it */
     if (!request_is_head(request)) {
         serve_plan_blob(request, digest, size, &plan);
-        if (serve_plan_has_body(&plan) && !open_blob(request, digest, size)) {
-            return false;
-        }
+        needs_file = serve_plan_has_body(&plan);
+    }
+    if (needs_file && !open_blob(request, digest, size)) {
+        return false;
     }
     request->source = SOURCE_DISK;
     request->outcome = "served from the store";
