@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The registry API over raw HTTP: push, pull, lists, deletes, and what is refused."""
 
+import os
 import time
 import unittest
 
@@ -8,6 +9,7 @@ from support import images
 from support.case import Scenario
 from support.client import Many, Raw, check_ok, check_status, path_of
 from support.images import sha256
+from support.waiting import wait_until
 
 ABSENT = "sha256:" + "0" * 64
 
@@ -274,6 +276,79 @@ class MountTest(ApiScenario):
         answer = self.api.request("POST", f"/v2/team/three/blobs/uploads/?mount={digest}&from=team/nobody",
                                   headers={"Content-Length": "0"})
         check_status(answer, 202)
+
+
+class DamageTest(ApiScenario):
+    """A file of the store that something outside has changed."""
+
+    def path(self, digest):
+        value = digest.partition(":")[2]
+        return os.path.join(self.registry.data, "blobs", "sha256", value[:2], value)
+
+    def test_file_that_lost_its_end_is_never_a_whole_answer(self):
+        content = images.random_bytes(300_000, 9)
+        digest = self.api.push_blob("team/app", content)
+        os.truncate(self.path(digest), 200_000)
+        answer = self.api.blob("team/app", digest)
+        self.assertFalse(answer.status == 200 and answer.is_complete, answer)
+
+    def test_push_heals(self):
+        content = images.random_bytes(300_000, 10)
+        digest = self.api.push_blob("team/app", content)
+        for damage in (lambda path: os.truncate(path, 1000), os.unlink,
+                       lambda path: open(path, "r+b").write(b"damaged")):
+            path = self.path(digest)
+            os.chmod(path, 0o644)
+            damage(path)
+            self.api.push_blob("team/app", content)
+            check_ok(self.api.blob("team/app", digest), digest)
+
+    def test_lost_file_is_404_for_a_pusher_who_asks(self):
+        digest = self.api.push_blob("team/app", b"lost soon")
+        os.unlink(self.path(digest))
+        self.assertEqual(self.api.blob("team/app", digest, "HEAD").status, 404)
+
+
+class SessionTest(ApiScenario):
+    def test_two_at_once_are_one_and_a_409(self):
+        location = self.api.begin_upload("team/app")
+        with Raw(self.registry.port) as slow:
+            slow.send(f"PATCH {location} HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n01234".encode())
+            wait_until(lambda: self.registry.metric("requests_running") >= 2, 10, "the first is under way")
+            answer = wait_until(lambda: self.other(location), 10, "the second is refused")
+            self.assertEqual(answer.status, 409, answer)
+            slow.send(b"56789")
+            self.assertEqual(slow.read_head()[0], 202)
+        self.assertEqual(self.api.finish_upload(location, sha256(b"0123456789")).status, 201)
+
+    def other(self, location):
+        return self.api.patch(location, b"other", 0)
+
+    def test_client_that_leaves_can_go_on(self):
+        location = self.api.begin_upload("team/app")
+        with Raw(self.registry.port) as raw:
+            raw.send(f"PATCH {location} HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n01234".encode())
+            wait_until(lambda: self.registry.metric("requests_running") >= 2, 10, "it is under way")
+        wait_until(lambda: self.registry.metric("requests_running") <= 1, 10, "it is over")
+        status = check_status(self.api.request("GET", location), 204)
+        have = int(status.headers["range"].partition("-")[2]) + 1
+        self.assertIn(have, (1, 5))  # "0-0" is also what an empty session says
+        have = 5 if have == 5 else 0
+        rest = b"0123456789"[have:]
+        check_status(self.api.patch(location, rest, have), 202)
+        self.assertEqual(self.api.finish_upload(location, sha256(b"0123456789")).status, 201)
+
+    def test_restart_of_the_server_keeps_a_session(self):
+        content = images.random_bytes(200_000, 12)
+        location = self.api.begin_upload("team/app")
+        check_status(self.api.patch(location, content[:150_000]), 202)
+        self.registry.stop()
+        self.registry.start()
+        api = self.client(self.registry)
+        status = check_status(api.request("GET", location), 204)
+        self.assertEqual(status.headers["range"], "0-149999")
+        check_status(api.finish_upload(location, sha256(content), content[150_000:]), 201)
+        check_ok(api.blob("team/app", sha256(content)), sha256(content))
 
 
 class RangeTest(ApiScenario):

@@ -6,6 +6,7 @@ ENTREPOT_SEED repeats a run; ENTREPOT_KILLS says how many of each role are kille
 
 import os
 import random
+import signal
 import sys
 import threading
 import time
@@ -224,6 +225,36 @@ class WorkerTest(DeathScenario):
             check_ok(api.blob("team/app", digest), digest)
             self.registry.wait_respawn("fetcher", None, old, 20)
         wait_until(lambda: self.registry.metric("restarts") >= 6, 5, "restarts are counted")
+
+
+class HangTest(DeathScenario):
+    """Processes that are alive and do nothing."""
+
+    def stopped(self, role, slot=None):
+        pid = self.registry.kill(role, slot, signal.SIGSTOP)
+        self.addCleanup(os.kill, pid, signal.SIGCONT)
+        return pid
+
+    def test_hits_need_neither_fetcher_nor_keeper(self):
+        api = Client(self.registry.port)
+        image = self.docker.publish("library/hello", "latest", images.make_image([images.random_bytes(2 * MIB, 1)]))
+        api.pull("library/hello", "latest")
+        hosted = api.push("team/app", "1", images.make_image([b"hosted"]))
+        self.registry.settle()
+        for role in ("fetcher", "keeper"):
+            self.stopped(role)
+        for _ in range(3):
+            check_ok(api.manifest("library/hello", image.digest), image.digest)
+            check_ok(api.blob("library/hello", image.layers[0], keep=False), image.layers[0])
+            check_ok(api.manifest("team/app", "1"), hosted)
+            api.pull("team/app", "1")
+
+    def test_new_connections_find_a_worker_that_runs(self):
+        self.stopped("worker", 0)
+        many = Many()
+        for _ in range(100):
+            many.start(Client(self.registry.port).request, "GET", "/v2/", timeout=10)
+        self.assertEqual([answer.status for answer in many.join()], [200] * 100)
 
 
 class MasterTest(DeathScenario):
