@@ -110,23 +110,26 @@ static void on_ahead(void *arg)
     conn_step(conn);
 }
 
-/* True: the pool brings the bytes, and on_ahead goes on. */
+/* True: the pool brings the bytes, and on_ahead goes on. Asked once for each READ_AHEAD of a file,
+ * by its last byte: the kernel reads files from front to back, so what is before it is there too.
+ */
 static bool is_read_ahead(struct http_conn *conn, uint64_t window)
 {
     struct http_server *server = conn->server;
     struct answer *answer = &conn->exchange->answer;
-    uint64_t end = answer->file_offset + window;
     if (answer->ahead)
         return true;
-    if (!server->pool || server->has_no_probe || end <= answer->probed_until)
+    if (!server->pool || server->has_no_probe ||
+        answer->file_offset + window <= answer->probed_until)
         return false;
+    uint64_t length = answer->file_left < READ_AHEAD ? answer->file_left : READ_AHEAD;
+    uint64_t end = answer->file_offset + length;
     enum read_ahead_state state = read_ahead_probe(answer->file, end - 1);
     answer->probed_until = end;
     if (state == READ_AHEAD_UNKNOWN)
         server->has_no_probe = true;
     if (state != READ_AHEAD_COLD)
         return false;
-    uint64_t length = answer->file_left < READ_AHEAD ? answer->file_left : READ_AHEAD;
     answer->ahead =
         read_ahead_start(server->pool, answer->file, answer->file_offset, length, on_ahead, conn);
     return answer->ahead != NULL;

@@ -18,10 +18,10 @@
 #include "net/loop.h"
 #include "stream.h"
 
-#define RECV_HEAD       (16UL * 1024)  /* asked of the socket at once while a head is expected */
-#define RECV_BODY       (256UL * 1024) /* the same for a body */
-#define FILE_WINDOW     (256UL * 1024) /* of a file, a turn */
-#define READ_AHEAD      (512UL * 1024)
+#define RECV_HEAD       (16UL * 1024)   /* asked of the socket at once while a head is expected */
+#define RECV_BODY       (256UL * 1024)  /* the same for a body */
+#define FILE_WINDOW     (1024 * 1024UL) /* of a file, a turn */
+#define READ_AHEAD      (1024 * 1024UL)
 #define INPUT_MAX       (1024UL * 1024)
 #define OUTPUT_MAX      (64UL * 1024 * 1024)
 #define LINGER_BYTES    (64UL * 1024)

@@ -324,17 +324,18 @@ static void a_file_is_sent_in_windows_one_a_turn(void **state)
     struct fixture *f = *state;
     const int room = 4 * 1024 * 1024;
     fixture_use_tcp(f);
-    fixture_make_file(f, 1000 * 1000);
+    fixture_make_file(f, 4000 * 1000);
     assert_int_equal(setsockopt(f->client, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room)), 0);
     fixture_send(f, GET("/file"));
     for (size_t turn = 1; turn <= 3; turn++) {
         loop_turn(f->loop, 0);
         int waiting = 0;
         assert_int_equal(ioctl(f->client, FIONREAD, &waiting), 0);
-        assert_true((size_t)waiting > (turn - 1) * 256 * 1024);
-        assert_true((size_t)waiting < turn * 256 * 1024 + 200);
+        assert_true(waiting > 0);
+        assert_true((size_t)waiting < turn * 1024 * 1024 + 200);
     }
-    (void)fixture_talk(f, "");
+    for (int i = 0; i < 100 && f->done == 0; i++)
+        (void)fixture_talk(f, "");
     assert_int_equal(f->last_end, HTTP_END_SENT);
 }
 
