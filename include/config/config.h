@@ -73,7 +73,7 @@ struct config {
     struct config_upstream *upstreams;
     size_t upstream_count;
     struct {
-        struct config_list reserved, protect, allow;
+        struct config_list reserved, protect, allow, sparse;
         bool may_delete;
     } hosted;
     struct {

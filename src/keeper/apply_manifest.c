@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "apply.h"
+#include "config/config.h"
 #include "holdings.h"
 #include "oci/manifest.h"
 #include "pushing.h"
@@ -76,7 +77,16 @@ static void tell_missing(struct request *request, const struct digest *digest)
         buf_append(&request->missing, binary, length);
 }
 
-/* A reference of a pushed manifest: here, and as large as it says. Children may be missing. */
+/* What this repository takes a manifest without. */
+static bool may_be_missing(const struct apply *apply, const struct request *request,
+                           const struct reference *reference)
+{
+    return reference->role == DESCRIPTOR_CHILD || reference->is_foreign ||
+           config_list_matches(&apply->config->hosted.sparse,
+                               request->message.manifest_put.repository);
+}
+
+/* A reference of a pushed manifest: here, and as large as it says, or nothing that must be. */
 static bool check_reference(const struct apply *apply, struct request *request,
                             const struct repository *repository, const struct reference *reference)
 {
@@ -84,7 +94,7 @@ static bool check_reference(const struct apply *apply, struct request *request,
     unsigned kinds =
         repository == NULL ? 0 : link_find(apply->txn, repository->id, &reference->digest);
     if ((kinds & (is_child ? LINK_MANIFEST : LINK_BLOB)) == 0) {
-        if (!is_child && !reference->is_foreign)
+        if (!may_be_missing(apply, request, reference))
             tell_missing(request, &reference->digest);
         return true;
     }

@@ -75,6 +75,35 @@ static void foreign_layers_need_not_be_here(void **state)
     assert_int_equal(world_ask(WORKER_0, MESSAGE_MANIFEST_PUT, &put).type, MESSAGE_DONE);
 }
 
+static void a_sparse_repository_takes_an_image_without_its_blobs(void **state)
+{
+    (void)state;
+    static char pattern[] = "sparse/*";
+    static char *patterns[] = {pattern};
+    world_config.hosted.sparse = (struct config_list){patterns, 1};
+    struct digest hidden = world_push_blob("team/other", "layer"); /* here, but not visible */
+    struct message_manifest_put put = world_manifest("sparse/app", "v1", "one", image);
+    assert_int_equal(world_ask(WORKER_0, MESSAGE_MANIFEST_PUT, &put).type, MESSAGE_DONE);
+    struct digest tag = world_tag("", "sparse/app", "v1");
+    assert_true(digest_equal(&tag, &put.digest));
+    assert_int_equal(world_link("", "sparse/app", &hidden), 0);
+    put = world_manifest("team/app", "v1", "one", image);
+    assert_int_equal(world_ask(WORKER_0, MESSAGE_MANIFEST_PUT, &put).kind, ERR_NOT_FOUND);
+}
+
+static void a_blob_that_a_sparse_image_waits_for_is_needed_when_it_comes(void **state)
+{
+    (void)state;
+    static char pattern[] = "sparse/*";
+    static char *patterns[] = {pattern};
+    world_config.hosted.sparse = (struct config_list){patterns, 1};
+    struct message_manifest_put put = world_manifest("sparse/app", "v1", "one", image);
+    assert_int_equal(world_ask(WORKER_0, MESSAGE_MANIFEST_PUT, &put).type, MESSAGE_DONE);
+    struct digest layer = world_push_blob("sparse/app", "layer");
+    assert_int_equal(world_blob_record(&layer).kept_since_ms, 0);
+    assert_int_equal(world_link("", "sparse/app", &layer), LINK_BLOB);
+}
+
 static void a_wrong_size_in_a_descriptor_is_invalid(void **state)
 {
     (void)state;
@@ -192,6 +221,8 @@ int main(void)
         TEST(a_manifest_with_all_it_names_becomes_an_image),
         TEST(missing_blobs_are_told_and_nothing_is_changed),
         TEST(foreign_layers_need_not_be_here),
+        TEST(a_sparse_repository_takes_an_image_without_its_blobs),
+        TEST(a_blob_that_a_sparse_image_waits_for_is_needed_when_it_comes),
         TEST(a_wrong_size_in_a_descriptor_is_invalid),
         TEST(references_that_cannot_be_read_are_invalid),
         TEST(a_subject_finds_its_referrers),
