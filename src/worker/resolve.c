@@ -148,6 +148,10 @@ static int bare(const struct resolve_question *question, struct ledger_txn *txn,
             return 0;
     }
     const struct config_upstream *upstream = config_upstream_default(question->config);
+    /* What names nothing has no referrers: an empty list, where other reads are 404. */
+    if (!upstream && operation->kind == OPERATION_REFERRERS &&
+        question->listener != LISTENER_MIRROR)
+        return 0;
     if (!upstream) {
         return name_unknown(error, "nothing was pushed to this name, and there is no default "
                                    "upstream to ask");

@@ -185,25 +185,43 @@ static void push_is_allowed_where_it_shadows_nobody(void **state)
     assert_int_equal(may_push("acme/any"), 0);
 }
 
-static void bare_name_without_an_upstream_is_unknown(void **state)
+static int resolve_without_upstreams(const char *target, struct resolved *out,
+                                     struct api_error *error)
 {
-    (void)state;
     struct config *lone;
     struct error err;
     struct operation operation;
-    struct api_error error;
-    struct resolved resolved = {.is_bare = false};
+    *out = (struct resolved){.is_bare = false};
     assert_int_equal(config_parse(slice_of("upstreams: {}\n"), &lone, &err), 0);
-    assert_int_equal(
-        operation_parse(&operation, slice_of("GET"), slice_of("/v2/a/manifests/1"), &error), 0);
+    assert_int_equal(operation_parse(&operation, slice_of("GET"), slice_of(target), error), 0);
     struct resolve_question question = {
         .config = lone, .operation = &operation, .listener = LISTENER_FULL, .now_ms = NOW};
-    assert_int_equal(resolve(&question, ledger_read(reader), &resolved, &error), -1);
+    int rc = resolve(&question, ledger_read(reader), out, error);
     ledger_read_end(reader);
-    assert_int_equal(error.status, 404);
-    assert_int_equal(error.code, API_NAME_UNKNOWN);
     operation_cleanup(&operation);
     config_free(&lone);
+    return rc;
+}
+
+static void bare_name_without_an_upstream_is_unknown(void **state)
+{
+    (void)state;
+    struct api_error error;
+    struct resolved resolved;
+    assert_int_equal(resolve_without_upstreams("/v2/a/manifests/1", &resolved, &error), -1);
+    assert_int_equal(error.status, 404);
+    assert_int_equal(error.code, API_NAME_UNKNOWN);
+}
+
+static void referrers_below_a_name_without_content_can_be_listed(void **state)
+{
+    (void)state;
+    struct api_error error;
+    struct resolved resolved;
+    assert_int_equal(resolve_without_upstreams("/v2/a/b/referrers/" DIGEST, &resolved, &error), 0);
+    assert_int_equal(resolved.origin.length, 0);
+    assert_null(resolved.upstream);
+    assert_false(resolved.is_known);
 }
 
 int main(void)
@@ -213,6 +231,7 @@ int main(void)
         cmocka_unit_test(push_is_denied_where_it_would_shadow),
         cmocka_unit_test(push_is_allowed_where_it_shadows_nobody),
         cmocka_unit_test(bare_name_without_an_upstream_is_unknown),
+        cmocka_unit_test(referrers_below_a_name_without_content_can_be_listed),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
