@@ -113,14 +113,13 @@ static void on_ahead(void *arg)
 /* True: the pool brings the bytes, and on_ahead goes on. Asked once for each READ_AHEAD of a file,
  * by its last byte: the kernel reads files from front to back, so what is before it is there too.
  */
-static bool is_read_ahead(struct http_conn *conn, uint64_t window)
+static bool is_read_ahead(struct http_conn *conn)
 {
     struct http_server *server = conn->server;
     struct answer *answer = &conn->exchange->answer;
     if (answer->ahead)
         return true;
-    if (!server->pool || server->has_no_probe ||
-        answer->file_offset + window <= answer->probed_until)
+    if (!server->pool || server->has_no_probe || answer->file_offset < answer->probed_until)
         return false;
     uint64_t length = answer->file_left < READ_AHEAD ? answer->file_left : READ_AHEAD;
     uint64_t end = answer->file_offset + length;
@@ -144,8 +143,11 @@ static void send_window(struct http_conn *conn)
 {
     struct answer *answer = &conn->exchange->answer;
     uint64_t window = answer->file_left < FILE_WINDOW ? answer->file_left : FILE_WINDOW;
-    if (is_read_ahead(conn, window))
+    if (is_read_ahead(conn))
         return;
+    if (answer->probed_until > answer->file_offset &&
+        window > answer->probed_until - answer->file_offset)
+        window = answer->probed_until - answer->file_offset;
     ssize_t sent =
         stream_send_file(&conn->stream, answer->file, answer->file_offset, (size_t)window);
     conn->is_exhausted = true;
