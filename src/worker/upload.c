@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What happens behind a session's open file: PATCH and PUT receive, GET tells, DELETE ends. */
+/*
+ * What happens behind a session's open file: PATCH and PUT receive, GET tells, DELETE ends.
+ * A session is given back before its request is answered: the client's next may come to another
+ * worker at once.
+ */
 #include "upload.h"
 
 #include <stdio.h>
@@ -15,6 +19,12 @@
 #include "upload_answer.h"
 #include "upload_body.h"
 #include "upload_session.h"
+
+static void give_back(struct upload *upload)
+{
+    upload_save(upload);
+    fd_close(&upload->fd);
+}
 
 /* ---- the end of a body ---- */
 
@@ -47,15 +57,15 @@ static void on_stored(struct keep_ask *ask, const struct keep_answer *answer)
     upload->jobs--;
     if (answer->is_done) {
         upload_table_remove(upload->worker->options.uploads, &upload->id);
+        fd_close(&upload->fd);
         upload->is_answered = true;
         if (upload->request)
             upload_answer_stored(upload);
     } else {
         keep_answer_error(answer, &err);
-        upload_save(upload);
+        give_back(upload);
         refuse_error(upload, &err);
     }
-    fd_close(&upload->fd);
     upload_let_go(upload);
 }
 
@@ -81,28 +91,36 @@ static void removed(struct upload *upload)
     upload_let_go(upload);
 }
 
-void upload_on_received(struct upload *upload)
+static void on_receive_failed(struct upload *upload)
 {
-    if (upload->err.kind == ERR_NONE && upload->has_digest) {
-        store(upload);
+    struct error err = upload->err;
+    if (err.kind == ERR_DIGEST_MISMATCH || err.kind == ERR_TOO_LARGE) {
+        refuse_error(upload, &err);
+        upload_remove(upload, removed);
         return;
     }
-    if (upload->err.kind == ERR_NONE) {
-        upload_save(upload);
+    if (upload->jobs == 0) {
+        give_back(upload);
+    } else {
+        upload_save(upload); /* the file is closed behind its last job */
+    }
+    refuse_error(upload, &err);
+    upload_let_go(upload);
+}
+
+void upload_on_received(struct upload *upload)
+{
+    if (upload->err.kind != ERR_NONE) {
+        on_receive_failed(upload);
+    } else if (upload->has_digest) {
+        store(upload);
+    } else {
+        give_back(upload);
         upload->is_answered = true;
-        fd_close(&upload->fd);
         if (upload->request)
             upload_answer_progress(upload, 202);
-    } else {
-        struct error err = upload->err;
-        refuse_error(upload, &err);
-        if (err.kind == ERR_DIGEST_MISMATCH || err.kind == ERR_TOO_LARGE) {
-            upload_remove(upload, removed);
-            return;
-        }
-        upload_save(upload);
+        upload_let_go(upload);
     }
-    upload_let_go(upload);
 }
 
 /* ---- PATCH, PUT, GET, DELETE of a session ---- */
@@ -129,14 +147,19 @@ static bool open_went_well(struct upload *upload)
 {
     if (upload->err.kind == ERR_NONE && upload->request)
         return true;
-    if (upload->request) {
-        refuse_open(upload);
-    } else if (upload->err.kind == ERR_NONE) {
+    if (upload->err.kind == ERR_NONE)
         upload_save(upload); /* the hash of what is there need not be made again */
-    }
     fd_close(&upload->fd);
+    if (upload->request)
+        refuse_open(upload);
     upload_let_go(upload);
     return false;
+}
+
+static void refuse_piece(struct upload *upload, const struct api_error *error)
+{
+    give_back(upload);
+    refuse(upload, error);
 }
 
 static bool check_content_range(struct upload *upload)
@@ -151,15 +174,16 @@ static bool check_content_range(struct upload *upload)
     int rc = content_range_parse_upload(*header, &range, &err);
     if (rc == -ERR_INVALID) {
         api_error_set(&error, API_BLOB_UPLOAD_INVALID, "%s", err.text);
-        refuse(upload, &error);
+        refuse_piece(upload, &error);
     } else if (rc != 0 || range.first != upload->progress.offset) {
+        give_back(upload);
         upload->is_answered = true;
         upload_answer_progress(upload, 416);
     } else if (head->body == HTTP_BODY_LENGTH &&
                head->content_length != range.last - range.first + 1) {
         api_error_set(&error, API_SIZE_INVALID,
                       "Content-Range and Content-Length say different lengths");
-        refuse(upload, &error);
+        refuse_piece(upload, &error);
     } else {
         return true;
     }
@@ -177,29 +201,22 @@ static bool check_size(struct upload *upload)
     api_error_set_status(&error, API_SIZE_INVALID, 413,
                          "a blob may not be larger than %llu bytes (`storage.blob_max`)",
                          (unsigned long long)max);
-    refuse(upload, &error);
+    refuse_piece(upload, &error);
     return false;
 }
 
 static void on_open_to_write(struct upload *upload)
 {
-    if (!open_went_well(upload))
-        return;
-    if (check_content_range(upload) && check_size(upload)) {
+    if (open_went_well(upload) && check_content_range(upload) && check_size(upload))
         upload_receive(upload);
-        return;
-    }
-    upload_save(upload);
-    fd_close(&upload->fd);
 }
 
 static void on_open_to_tell(struct upload *upload)
 {
     if (!open_went_well(upload))
         return;
-    upload_save(upload);
+    give_back(upload);
     upload->is_answered = true;
-    fd_close(&upload->fd);
     upload_answer_progress(upload, 204);
 }
 

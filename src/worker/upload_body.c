@@ -109,6 +109,8 @@ static void end_block(struct worker_job *job)
     upload->jobs--;
     upload->progress = block->after;
     if (upload->is_answered) {
+        if (upload->jobs == 0)
+            fd_close(&upload->fd);
         upload_let_go(upload);
         return;
     }

@@ -198,6 +198,13 @@ void scene_put_manifest(struct ledger_txn *txn, const char *origin, const char *
     tag_put(txn, repository.id, slice_of(tag), &tagged);
 }
 
+int scene_open_upload(struct scene *scene, const char *id)
+{
+    int fd = -1;
+    assert_int_equal(store_file_open(scene->store, PLACE_UPLOADS, id, &fd, &err), 0);
+    return fd;
+}
+
 /* ---- peers ---- */
 
 static void on_message(struct channel *channel, enum message_type type, struct slice body, int *fd,

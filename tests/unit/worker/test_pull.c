@@ -120,6 +120,10 @@ static void blob_is_served_whole_and_by_range(void **state)
     guest_send(scene, &guest, "GET %s HTTP/1.1\r\nHost: x\r\nIf-None-Match: \"%s\"\r\n\r\n", target,
                text);
     assert_int_equal(guest_status(scene, &guest), 304);
+    guest_forget(&guest);
+    guest_send(scene, &guest, "HEAD %s HTTP/1.1\r\nHost: x\r\nIf-None-Match: \"%s\"\r\n\r\n",
+               target, text);
+    assert_int_equal(guest_status(scene, &guest), 304);
     (void)snprintf(target, sizeof(target), "/v2/other/app/blobs/%s", text);
     guest_forget(&guest);
     guest_send(scene, &guest, "HEAD %s HTTP/1.1\r\nHost: x\r\n\r\n", target);

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * When an answer is there, its session is free: the client's next request may come to another
+ * worker at once. A signal arrives with the first byte of the answer, before the worker does
+ * anything else; its handler tries the lock.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "scene.h"
+
+#define HELLO "sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
+
+enum found {
+    FOUND_NOTHING, /* no answer came */
+    FOUND_FREE,
+    FOUND_LOCKED,
+};
+
+static struct scene *scene;
+static struct guest guest;
+static char location[200];
+static int file = -1; /* the session's */
+static volatile sig_atomic_t found;
+
+static void on_answer(int signal_number)
+{
+    (void)signal_number;
+    int saved = errno;
+    int waiting = 0;
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    if (found == FOUND_NOTHING && ioctl(guest.fd, FIONREAD, &waiting) == 0 && waiting > 0) {
+        found = fcntl(file, F_OFD_SETLK, &lock) == 0 ? FOUND_FREE : FOUND_LOCKED;
+        lock.l_type = F_UNLCK;
+        (void)fcntl(file, F_OFD_SETLK, &lock);
+    }
+    errno = saved;
+}
+
+/* From now on the first byte of an answer is noticed. */
+static void watch(void)
+{
+    static const struct sigaction action = {.sa_handler = on_answer, .sa_flags = SA_RESTART};
+    guest_forget(&guest);
+    found = FOUND_NOTHING;
+    assert_int_equal(sigaction(SIGIO, &action, NULL), 0);
+    assert_int_equal(fcntl(guest.fd, F_SETOWN, getpid()), 0);
+    assert_int_equal(fcntl(guest.fd, F_SETFL, fcntl(guest.fd, F_GETFL) | O_ASYNC), 0);
+}
+
+static void keep_session(void)
+{
+    const char *text = strstr(guest_got(scene, &guest), "Location: ");
+    assert_non_null(text);
+    text += strlen("Location: ");
+    size_t length = strcspn(text, "\r");
+    assert_true(length < sizeof(location));
+    memcpy(location, text, length);
+    location[length] = '\0';
+    file = scene_open_upload(scene, strrchr(location, '/') + 1);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    scene = scene_new("upstreams: { docker.io: { default: true } }\n");
+    guest_come(scene, &guest, LISTENER_FULL);
+    guest_send(scene, &guest,
+               "POST /v2/team/app/blobs/uploads/ HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n");
+    scene_done(scene, scene_heard(scene, ROLE_KEEPER, MESSAGE_PUSH_BEGUN)->push_begun.request);
+    keep_session();
+    watch();
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    guest_leave(scene, &guest);
+    fd_close(&file);
+    scene_free(scene);
+    return 0;
+}
+
+static void assert_free(int status)
+{
+    assert_int_equal(guest_status(scene, &guest), status);
+    assert_int_equal(found, FOUND_FREE);
+}
+
+static void piece_that_is_taken_frees_the_session_first(void **state)
+{
+    (void)state;
+    guest_send(scene, &guest, "PATCH %s HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nhel",
+               location);
+    assert_free(202);
+}
+
+static void question_frees_the_session_first(void **state)
+{
+    (void)state;
+    guest_send(scene, &guest, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", location);
+    assert_free(204);
+}
+
+static void piece_out_of_order_frees_the_session_first(void **state)
+{
+    (void)state;
+    guest_send(scene, &guest,
+               "PATCH %s HTTP/1.1\r\nHost: x\r\nContent-Range: 5-6\r\nContent-Length: "
+               "2\r\n\r\nlo",
+               location);
+    assert_free(416);
+}
+
+static void piece_of_another_length_frees_the_session_first(void **state)
+{
+    (void)state;
+    guest_send(scene, &guest,
+               "PATCH %s HTTP/1.1\r\nHost: x\r\nContent-Range: 0-5\r\nContent-Length: "
+               "2\r\n\r\nhe",
+               location);
+    assert_free(400);
+}
+
+static void piece_over_the_limit_frees_the_session_first(void **state)
+{
+    (void)state;
+    guest_send(scene, &guest,
+               "PATCH %s HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000000000000\r\n\r\n",
+               location);
+    assert_free(413);
+}
+
+static void blob_that_the_keeper_refuses_frees_the_session_first(void **state)
+{
+    (void)state;
+    guest_send(scene, &guest,
+               "PUT %s?digest=" HELLO " HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello",
+               location);
+    struct message_refused refused = {
+        .request = scene_heard(scene, ROLE_KEEPER, MESSAGE_BLOB_STORED)->blob_stored.request,
+        .kind = ERR_DENIED,
+        .text = SLICE_LITERAL("protected"),
+    };
+    scene_say(scene, ROLE_KEEPER, MESSAGE_REFUSED, &refused, -1);
+    assert_free(403);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(piece_that_is_taken_frees_the_session_first),
+        TEST(question_frees_the_session_first),
+        TEST(piece_out_of_order_frees_the_session_first),
+        TEST(piece_of_another_length_frees_the_session_first),
+        TEST(piece_over_the_limit_frees_the_session_first),
+        TEST(blob_that_the_keeper_refuses_frees_the_session_first),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
