@@ -38,7 +38,7 @@ int store_open(const char *root, struct store **out, struct error *err);
 void store_close(struct store **store);
 const char *store_ledger_folder(const struct store *store);
 /* The keeper's lock on ROOT: waits at most wait_ms. ERR_BUSY names the other's pid. Held until
- * store_close. */
+ * store_close. Makes the folders below blobs/sha256. */
 int store_lock(struct store *store, unsigned wait_ms, struct error *err);
 
 /* ---- blobs ---- */

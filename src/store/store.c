@@ -125,6 +125,23 @@ static int wait_for_lock(int fd, unsigned wait_ms, struct error *err)
     }
 }
 
+/* One sync for all folders of sha256, so that no push pays for them. What fails is done again when
+ * it is needed. */
+static void make_blob_folders(struct store *store)
+{
+    for (unsigned i = 0; i < 256; i++) {
+        char name[3];
+        uint8_t byte = (uint8_t)i;
+        text_print_hex(&byte, 1, name);
+        if (mkdirat(store->blobs_fds[0], name, LAYOUT_FOLDER_MODE) != 0 && errno != EEXIST)
+            return;
+    }
+    if (fsync(store->blobs_fds[0]) != 0)
+        return;
+    for (unsigned i = 0; i < 256; i++)
+        atomic_store(&store->is_folder_synced[0][i], 1);
+}
+
 int store_lock(struct store *store, unsigned wait_ms, struct error *err)
 {
     AUTO_CLOSE int fd = openat(store->root_fd, LAYOUT_LOCK,
@@ -139,9 +156,11 @@ int store_lock(struct store *store, unsigned wait_ms, struct error *err)
     if (ftruncate(fd, 0) != 0)
         return error_set_errno(err, errno, "cannot write the lock of the storage folder");
     result = fd_pwrite_all(fd, pid, (size_t)length, 0, err);
-    if (result == 0)
-        store->lock_fd = fd_take(&fd);
-    return result;
+    if (result != 0)
+        return result;
+    store->lock_fd = fd_take(&fd);
+    make_blob_folders(store);
+    return 0;
 }
 
 /* ---- blobs/ ---- */

@@ -111,6 +111,16 @@ static void the_lock_names_who_has_it(void **state)
     store_close(&other);
 }
 
+static void the_lock_makes_the_folders_of_blobs(void **state)
+{
+    (void)state;
+    struct stat status;
+    assert_int_equal(stat(below("blobs/sha256/ff"), &status), -1);
+    assert_int_equal(store_lock(store, 0, &err), 0);
+    assert_int_equal(stat(below("blobs/sha256/00"), &status), 0);
+    assert_int_equal(stat(below("blobs/sha256/ff"), &status), 0);
+}
+
 static void a_placed_file_is_found_by_its_digest(void **state)
 {
     (void)state;
@@ -263,6 +273,7 @@ int main(void)
         TEST(preparing_twice_changes_nothing),
         TEST(a_newer_layout_is_refused),
         TEST(the_lock_names_who_has_it),
+        TEST(the_lock_makes_the_folders_of_blobs),
         TEST(a_placed_file_is_found_by_its_digest),
         TEST(placing_again_is_done_already),
         TEST(placing_replaces_what_is_there),
