@@ -30,7 +30,7 @@ enum http_method {
 
 /* What a path is about. */
 enum operation_kind {
-    OPERATION_BASE,         /* /v2/ */
+    OPERATION_BASE,         /* /v2/, and / for probes */
     OPERATION_CATALOG,      /* /v2/_catalog */
     OPERATION_TAGS,         /* /v2/NAME/tags/list */
     OPERATION_MANIFEST,     /* /v2/NAME/manifests/REFERENCE */

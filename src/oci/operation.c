@@ -255,7 +255,8 @@ static int parse_path(struct operation *out, struct slice path, struct api_error
     struct slice decoded = {NULL, 0};
     struct route route = {.kind = OPERATION_BASE};
 
-    if (slice_is(path, "/v2") || slice_is(path, "/v2/")) {
+    /* "/" is where probes written for the reference registry look */
+    if (slice_is(path, "/v2/") || slice_is(path, "/v2") || slice_is(path, "/")) {
         out->kind = OPERATION_BASE;
         return check_method(out, error);
     }

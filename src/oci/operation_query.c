@@ -126,11 +126,9 @@ static int on_from(struct operation *operation, struct slice value, struct api_e
     if (operation->has_from) {
         return refuse_second("from", API_NAME_INVALID, error);
     }
-    if (!name_is_valid(value)) {
-        return api_error_set(error, API_NAME_INVALID, "from= is not a repository name");
-    }
-    operation->has_from = true;
-    operation->from = value;
+    /* What is no name has no blob to mount: the push goes on without. */
+    operation->has_from = name_is_valid(value);
+    operation->from = operation->has_from ? value : slice_of("");
     return 0;
 }
 

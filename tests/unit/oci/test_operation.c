@@ -58,6 +58,8 @@ static void operation_parse_finds_every_kind(void **state)
 
     expect("GET", "/v2/", OPERATION_BASE, "");
     expect("HEAD", "/v2", OPERATION_BASE, "");
+    expect("GET", "/", OPERATION_BASE, "");
+    expect_error("POST", "/", 405, API_UNSUPPORTED);
     expect("GET", "/v2/_catalog?n=5", OPERATION_CATALOG, "");
     expect("GET", "/v2/a/tags/list", OPERATION_TAGS, "a");
     expect("PUT", "/v2/a/b/manifests/latest", OPERATION_MANIFEST, "a/b");
@@ -89,8 +91,8 @@ static void operation_parse_reads_names_from_the_right_end(void **state)
 static void operation_parse_answers_404_to_other_addresses(void **state)
 {
     static const char *const targets[] = {
-        "/",
         "",
+        "//",
         "/v1/",
         "/v2//",
         "/V2/",
@@ -254,7 +256,8 @@ static void operation_parse_reads_what_uploads_need(void **state)
     expect_error("PUT", "/v2/a/blobs/uploads/x?digest=" DIGEST "&digest=" DIGEST, 400,
                  API_DIGEST_INVALID);
     expect_error("POST", "/v2/a/blobs/uploads/?mount=x", 400, API_DIGEST_INVALID);
-    expect_error("POST", "/v2/a/blobs/uploads/?from=X", 400, API_NAME_INVALID);
+    expect("POST", "/v2/a/blobs/uploads/?mount=" DIGEST "&from=X", OPERATION_UPLOAD_START, "a");
+    assert_false(operation.has_from);
     expect_error("POST", "/v2/a/blobs/uploads/?digest-algorithm=md5", 400, API_DIGEST_INVALID);
 }
 
