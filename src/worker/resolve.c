@@ -153,7 +153,7 @@ static int bare(const struct resolve_question *question, struct ledger_txn *txn,
         question->listener != LISTENER_MIRROR)
         return 0;
     if (!upstream) {
-        return name_unknown(error, "nothing was pushed to this name, and there is no default "
+        return name_unknown(error, "no image was pushed to this name, and there is no default "
                                    "upstream to ask");
     }
     set_upstream(out, txn, upstream, operation->name);

@@ -217,18 +217,16 @@ static void send_parts(struct request *request, struct blob_parts *parts)
 bool serve_blob(struct request *request, const struct digest *digest, uint64_t size)
 {
     struct serve_plan plan;
-    bool needs_file = true; /* a pusher who hears from HEAD that it is here does not send it */
-    if (!request_is_head(request)) {
-        serve_plan_blob(request, digest, size, &plan);
-        needs_file = serve_plan_has_body(&plan);
-    }
+    serve_plan_blob(request, digest, size, &plan);
+    /* A pusher who hears from HEAD that it is here does not send it. */
+    bool needs_file = request_is_head(request) || serve_plan_has_body(&plan);
     if (needs_file && !open_blob(request, digest, size)) {
         return false;
     }
     request->source = SOURCE_DISK;
     request->outcome = "served from the store";
     recency_note(request->worker->recency, digest);
-    if (request_is_head(request)) {
+    if (request_is_head(request) && plan.status == 200) {
         serve_blob_size(request, digest, size);
         return true;
     }
