@@ -166,10 +166,29 @@ static struct ask *find(struct fetcher *fetcher, const struct message_join *join
     return ask;
 }
 
+/* A tag's manifest that came and is not stored yet: who asked for the tag asks for its digest next,
+ * and a second GET would count as a second pull. */
+static struct ask *find_received(struct fetcher *fetcher, const struct message_join *join,
+                                 const struct upstream *upstream)
+{
+    LIST_EACH (link, &fetcher->all_asks) {
+        struct ask *ask = LIST_ITEM(link, struct ask, link);
+        if (ask->kind == JOIN_TAG && ask->state == ASK_STORING && ask->upstream == upstream &&
+            digest_equal(&ask->received->digest, &join->digest) &&
+            slice_equal(slice_of(ask->repository), join->repository)) {
+            return ask;
+        }
+    }
+    return NULL;
+}
+
 void ask_join(struct fetcher *fetcher, struct follower *follower, const struct message_join *join,
               struct upstream *upstream)
 {
     struct ask *ask = find(fetcher, join, upstream);
+    if (!ask && join->kind == JOIN_MANIFEST) {
+        ask = find_received(fetcher, join, upstream);
+    }
     bool is_new = !ask;
 
     if (is_new)

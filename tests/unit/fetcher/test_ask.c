@@ -101,6 +101,20 @@ static void tag_asked_by_many_is_one_request(void **state)
     assert_int_equal(stage_seen(late)->answers, 1);
 }
 
+static void digest_of_a_tag_that_is_being_stored_is_no_second_request(void **state)
+{
+    (void)state;
+    struct digest digest = stage_digest(script.manifest);
+    ask_tag();
+    assert_int_equal(stage_messages(MESSAGE_MANIFEST_STORED), 0);
+    uint64_t other = stage_join(1, JOIN_MANIFEST, "library/other", "", &digest, UINT64_MAX);
+    uint64_t same = stage_join(1, JOIN_MANIFEST, "library/app", "", &digest, UINT64_MAX);
+    stage_until(stage_is_over, same);
+    assert_int_equal(stage_seen(same)->body_length, script.manifest.length);
+    stage_until(stage_is_over, other);
+    assert_int_equal(fake_upstream_count(), 2);
+}
+
 static void tag_that_is_here_is_checked_with_head(void **state)
 {
     (void)state;
@@ -309,6 +323,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
         TEST(tag_is_fetched_answered_and_stored),
         TEST(tag_asked_by_many_is_one_request),
+        TEST(digest_of_a_tag_that_is_being_stored_is_no_second_request),
         TEST(tag_that_is_here_is_checked_with_head),
         TEST(tag_that_moved_is_fetched),
         TEST(tag_head_without_meaning_is_decided_by_get),
