@@ -30,6 +30,7 @@ REPOSITORIES = ("conformance/one", "conformance/two")
 GROUPS = {"1.1": 25, "dev": 27}
 # What the specification leaves to the registry, and how we answer; everything else must pass.
 MAY_SKIP = ("Blob anonymous mount",)
+MAY_SKIP_CASE = "/blob-mount-anonymous"
 
 SWITCHES = """
 API_PING API_PULL API_PUSH API_BLOBS_ATOMIC API_BLOBS_DELETE API_BLOBS_DIGEST_HEADER API_BLOBS_MOUNT_ANONYMOUS
@@ -92,7 +93,8 @@ def junit_troubles(path):
     if not cases:
         troubles.append("no test cases")
     for case in cases:
-        if case.get("status") not in ("passed", "skipped"):
+        is_left_to_us = case.get("status") == "skipped" and case.get("name", "").endswith(MAY_SKIP_CASE)
+        if case.get("status") != "passed" and not is_left_to_us:
             troubles.append(f"{case.get('status')}: {case.get('name')}\n{case.findtext('system-out')}")
     return troubles
 
