@@ -187,7 +187,7 @@ void list_catalog(struct request *request, struct ledger_txn *txn)
     struct catalog catalog = {.is_hosted = true};
     struct headers headers;
     char more[MORE_SIZE];
-    if (operation->has_ns) {
+    if (operation->has_ns && !resolve_is_own_name(config, operation->ns)) {
         upstream = config_upstream_find(config, operation->ns);
         if (!upstream) {
             request_failf(request, API_NAME_UNKNOWN, "that registry is no upstream of this server");

@@ -63,7 +63,7 @@ static int name_unknown(struct api_error *error, const char *why)
     return api_error_set(error, API_NAME_UNKNOWN, "%s", why);
 }
 
-static bool is_own_name(const struct config *config, struct slice registry)
+bool resolve_is_own_name(const struct config *config, struct slice registry)
 {
     for (size_t i = 0; i < config->names.count; i++) {
         if (slice_is_nocase(registry, config->names.items[i]))
@@ -76,7 +76,7 @@ static int by_namespace(const struct resolve_question *question, struct ledger_t
                         struct resolved *out, struct api_error *error)
 {
     const struct operation *operation = question->operation;
-    if (is_own_name(question->config, operation->ns)) {
+    if (resolve_is_own_name(question->config, operation->ns)) {
         set_hosted(out, txn, operation->name);
         return 0;
     }

@@ -41,6 +41,8 @@ struct resolve_question {
 /* 0, or -1 with *error: 404 NAME_UNKNOWN, 405 UNSUPPORTED for what cannot be written. */
 int resolve(const struct resolve_question *question, struct ledger_txn *txn, struct resolved *out,
             struct api_error *error);
+/* ?ns= names this server itself (`names:`). */
+bool resolve_is_own_name(const struct config *config, struct slice registry);
 /* Look the repository's record up again, in a newer snapshot. */
 void resolve_refresh(struct resolved *target, struct ledger_txn *txn);
 /* The default upstream's repository of the same bare name: what a hosted name may be answered from

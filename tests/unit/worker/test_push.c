@@ -29,7 +29,7 @@ static char location[512];
 static int set_up(void **state)
 {
     (void)state;
-    scene = scene_new("upstreams: { docker.io: { default: true } }\n");
+    scene = scene_new("upstreams: { docker.io: { default: true } }\nnames: [here.example]\n");
     guest_come(scene, &guest, LISTENER_FULL);
     return 0;
 }
@@ -405,6 +405,10 @@ static void tags_are_listed_in_pages(void **state)
     assert_has("Link: </v2/team/app/tags/list?n=1&last=a>; rel=\"next\"");
     ask("GET /v2/_catalog HTTP/1.1\r\nHost: x\r\n\r\n");
     assert_has("{\"repositories\":[\"team/app\"]}");
+    ask("GET /v2/_catalog?ns=here.example HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_has("{\"repositories\":[\"team/app\"]}");
+    ask("GET /v2/_catalog?ns=nowhere.example HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_status(404);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
