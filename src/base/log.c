@@ -25,7 +25,7 @@
 #define FIELDS_END  3072
 #define MESSAGE_END 4088
 #define VALUE_MAX   1024
-#define BATCH_SIZE  (64u * 1024)
+#define BATCH_SIZE  ((size_t)64 * 1024)
 
 enum sink {
     SINK_PLAIN,       /* descriptor 2 as it is: before log_open */

@@ -10,8 +10,8 @@
 #include "base/error.h"
 #include "config/config.h"
 
-static void say(struct buf *out, const struct position *at, const char *path, const char *fmt,
-                va_list args)
+static void __attribute__((format(printf, 4, 0)))
+say(struct buf *out, const struct position *at, const char *path, const char *fmt, va_list args)
 {
     buf_append_text(out, at->source);
     if (at->line != 0)

@@ -198,7 +198,7 @@ static int bind_host(struct slice host, uint16_t port, struct bound *out, struct
 
 static int bind_all(struct slice address, struct bound bound[2], unsigned *count, struct error *err)
 {
-    uint16_t port;
+    uint16_t port = 0;
     *count = 1;
     if (slice_starts_with(address, "unix:"))
         return bind_unix(slice_skip(address, 5), &bound[0], err);
