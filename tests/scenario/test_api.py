@@ -292,11 +292,15 @@ class DamageTest(ApiScenario):
         answer = self.api.blob("team/app", digest)
         self.assertFalse(answer.status == 200 and answer.is_complete, answer)
 
+    @staticmethod
+    def overwrite(path):
+        with open(path, "r+b") as blob:
+            blob.write(b"damaged")
+
     def test_push_heals(self):
         content = images.random_bytes(300_000, 10)
         digest = self.api.push_blob("team/app", content)
-        for damage in (lambda path: os.truncate(path, 1000), os.unlink,
-                       lambda path: open(path, "r+b").write(b"damaged")):
+        for damage in (lambda path: os.truncate(path, 1000), os.unlink, self.overwrite):
             path = self.path(digest)
             os.chmod(path, 0o644)
             damage(path)

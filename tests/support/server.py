@@ -161,6 +161,8 @@ class Server:
                                             stderr=errors, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL,
                                             start_new_session=True, env=environment())
         self._session = self.process.pid
+        if self.log is not None:
+            self.log.close()
         self.log = Log(log_path)
         try:
             line = wait_until(self._ready_line, seconds, lambda: f"READY\n{self.log.tail()}")
