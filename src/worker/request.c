@@ -290,6 +290,15 @@ void request_respond_buf(struct request *request, int status, const struct heade
     send_piece(request);
 }
 
+/* For the Allow header: what is an upstream's can be read alone, and has no uploads. */
+static const char *allowed(const struct request *request)
+{
+    enum operation_kind kind = request->operation.kind;
+    if (request->listener != LISTENER_MIRROR && !request->target.upstream)
+        return operation_allowed(kind);
+    return kind == OPERATION_UPLOAD_START || kind == OPERATION_UPLOAD ? "" : "GET, HEAD";
+}
+
 static void respond_error(struct request *request, const struct api_error *error, uint64_t retry)
 {
     AUTO_BUF struct buf body;
@@ -297,12 +306,8 @@ static void respond_error(struct request *request, const struct api_error *error
     struct headers headers;
     headers_init(&headers);
     headers_add(&headers, "Content-Type", SLICE_LITERAL("application/json"));
-    if (error->status == 405) {
-        headers_add(&headers, "Allow",
-                    slice_of(request->target.upstream
-                                 ? "GET, HEAD"
-                                 : operation_allowed(request->operation.kind)));
-    }
+    if (error->status == 405)
+        headers_add(&headers, "Allow", slice_of(allowed(request)));
     if (retry > 0)
         headers_addf(&headers, "Retry-After", "%llu", (unsigned long long)retry);
     api_error_print(&body, error);

@@ -391,6 +391,19 @@ static void delete_of_a_tag_is_202(void **state)
     assert_status(404);
 }
 
+static void mirror_takes_nothing_and_says_what_it_allows(void **state)
+{
+    (void)state;
+    guest_leave(scene, &guest);
+    guest_come(scene, &guest, LISTENER_MIRROR);
+    ask("POST /v2/team/app/blobs/uploads/ HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_status(405);
+    assert_has("Allow: \r\n");
+    ask("DELETE /v2/team/app/manifests/v1 HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_status(405);
+    assert_has("Allow: GET, HEAD\r\n");
+}
+
 static void tags_are_listed_in_pages(void **state)
 {
     (void)state;
@@ -438,6 +451,7 @@ int main(void)
         TEST(new_keeper_is_asked_again),
         TEST(without_a_keeper_for_long_it_is_503),
         TEST(delete_of_a_tag_is_202),
+        TEST(mirror_takes_nothing_and_says_what_it_allows),
         TEST(tags_are_listed_in_pages),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
