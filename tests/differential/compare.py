@@ -2,7 +2,7 @@
 """What of two answers must be the same, and the list of differences that are meant.
 
 An answer becomes {aspect: value}. `intended.tsv` has one difference a line: request ids, aspect=value of ours, the
-same of theirs (patterns as of a shell, `-` for "has none"), and why.
+same of theirs (patterns as of a shell, `-` for "has none"), and why; `sometimes: ` before it when there need not be one.
 """
 
 import fnmatch
@@ -91,12 +91,17 @@ def differences(request, ours, theirs):
 
 @dataclass
 class Intended:
-    line: int
+    where: str
     ids: str
     ours: str
     theirs: str
     reason: str
     uses: int = 0
+
+    @property
+    def is_sometimes(self):
+        """The reference answers now so, now so."""
+        return self.reason.startswith("sometimes: ")
 
     def covers(self, difference):
         return (any(fnmatch.fnmatchcase(difference.id, part) for part in self.ids.split())
@@ -104,13 +109,15 @@ class Intended:
                 and fnmatch.fnmatchcase(f"{difference.aspect}={difference.theirs}", self.theirs))
 
 
-def read_intended(path=os.path.join(os.path.dirname(os.path.abspath(__file__)), "intended.tsv")):
+def read_intended(name):
+    """The rows of a list beside this file."""
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), name)
     found = []
     with open(path, encoding="utf-8") as source:
         for number, line in enumerate(source, 1):
             if line.strip() and not line.startswith("#"):
                 fields = line.rstrip("\n").split("\t")
                 if len(fields) != 4 or not all(fields):
-                    raise AssertionError(f"{path}:{number}: ids, ours, theirs and reason, with tabs between")
-                found.append(Intended(number, *fields))
+                    raise AssertionError(f"{name}:{number}: ids, ours, theirs and reason, with tabs between")
+                found.append(Intended(f"{name}:{number}", *fields))
     return found

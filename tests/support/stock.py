@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Debian's docker-registry, as another upstream."""
+"""Debian's docker-registry: as another upstream, and to compare with."""
 
 import re
 
@@ -21,12 +21,15 @@ class StockRegistry:
 
     ca_file = None
 
-    def __init__(self):
+    def __init__(self, mirror_of=None):
+        """`mirror_of`: the URL of a registry that it is the pull-through cache of."""
         need_program("docker-registry")
         self.folder = Folder("stock")
         config = self.folder / "config.yml"
         with open(config, "w", encoding="utf-8") as out:
             out.write(CONFIG.format(folder=self.folder.path))
+            if mirror_of:
+                out.write(f"proxy: {{remoteurl: {mirror_of}}}\n")
         self._daemon = Daemon(["docker-registry", "serve", config], self.folder / "log")
         self.port = int(self._daemon.wait_for(self._port, 30, "docker-registry"))
 
