@@ -140,6 +140,7 @@ static struct ask *ask_new(struct fetcher *fetcher, const struct message_join *j
     ask->repository = slice_dup(join->repository);
     ask->reference = slice_dup(join->reference);
     ask->digest = join->digest;
+    ask->is_check = join->is_check;
     list_init(&ask->followers);
     list_append(&fetcher->all_asks, &ask->link);
     build_key(&ask->key, join, upstream);

@@ -57,6 +57,7 @@ struct ask {
     char *repository;
     char *reference; /* tag or query */
     struct digest digest;
+    bool is_check; /* of the message */
     struct list followers;
     struct fetch *fetch;
     struct ask_tag tag;

@@ -154,8 +154,9 @@ void ask_begin_manifest(struct ask *ask)
     struct visible_manifest manifest;
     char text[DIGEST_TEXT_SIZE];
 
-    if (visible_manifest(ask->fetcher, ask->origin, slice_of(ask->repository), &ask->digest,
-                         &manifest) == VISIBLE_HERE) {
+    enum visible visible = visible_manifest(ask->fetcher, ask->origin, slice_of(ask->repository),
+                                            &ask->digest, &manifest);
+    if (visible == VISIBLE_HERE && (manifest.is_linked || !ask->is_check)) {
         while (!list_is_empty(&ask->followers)) {
             struct follower *follower = LIST_ITEM(ask->followers.next, struct follower, link);
             follower_here(&follower);

@@ -7,20 +7,26 @@
 #include "role.h"
 #include "store/ledger.h"
 
+static bool is_linked(struct ledger_txn *txn, struct slice origin, struct slice repository,
+                      const struct digest *digest, unsigned kinds)
+{
+    struct repository found;
+
+    return repository_find(txn, origin, repository, &found) &&
+           (link_find(txn, found.id, digest) & kinds) != 0;
+}
+
 /* The digest's file is here; may the repository see it as one of these kinds? */
 static enum visible look(struct ledger_txn *txn, struct slice origin, struct slice repository,
                          const struct digest *digest, unsigned kinds)
 {
     struct blob_record blob;
-    struct repository found;
 
     if (!blob_find(txn, digest, &blob))
         return VISIBLE_ABSENT;
-    if (blob.is_public)
+    if (blob.is_public || is_linked(txn, origin, repository, digest, kinds))
         return VISIBLE_HERE;
-    if (!repository_find(txn, origin, repository, &found))
-        return VISIBLE_HIDDEN;
-    return (link_find(txn, found.id, digest) & kinds) ? VISIBLE_HERE : VISIBLE_HIDDEN;
+    return VISIBLE_HIDDEN;
 }
 
 enum visible visible_blob(struct fetcher *fetcher, struct slice origin, struct slice repository,
@@ -42,6 +48,7 @@ enum visible visible_manifest(struct fetcher *fetcher, struct slice origin, stru
     if (manifest_find(txn, digest, &record)) {
         visible = look(txn, origin, repository, digest, LINK_MANIFEST);
         out->size = record.size;
+        out->is_linked = is_linked(txn, origin, repository, digest, LINK_MANIFEST);
         (void)snprintf(out->media_type, sizeof(out->media_type), "%.*s",
                        SLICE_PRINT(record.media_type));
     }

@@ -24,6 +24,7 @@ enum visible visible_blob(struct fetcher *fetcher, struct slice origin, struct s
 
 struct visible_manifest {
     uint64_t size;
+    bool is_linked; /* the repository is known to have it */
     char media_type[MEDIA_TYPE_MAX_LENGTH + 1];
 };
 enum visible visible_manifest(struct fetcher *fetcher, struct slice origin, struct slice repository,

@@ -96,6 +96,13 @@ static bool is_pushers_question(const struct request *request)
            request->listener != LISTENER_MIRROR;
 }
 
+/* A pusher who is told that a manifest is here does not send it: then the repository must have it,
+ * and it is not enough that its bytes are public. */
+static bool needs_proof(const struct request *request)
+{
+    return is_pushers_question(request) && request->operation.by_digest && request->target.upstream;
+}
+
 static void failed(struct manifest_wait *wait, const struct message_failed *failure)
 {
     struct request *request = wait->request;
@@ -229,7 +236,7 @@ static void ask(struct request *request, enum join_kind kind, const struct diges
         .kind = kind,
         .origin = request->target.origin,
         .repository = request->target.name,
-        .is_check = kind == JOIN_TAG && may_be_stale,
+        .is_check = kind == JOIN_TAG ? may_be_stale : needs_proof(request),
     };
     if (kind == JOIN_TAG) {
         question.reference = request->operation.tag;
@@ -253,7 +260,8 @@ static void pull_by_digest(struct request *request, struct ledger_txn *txn)
 {
     const struct resolved *target = &request->target;
     const struct digest *digest = &request->operation.digest;
-    if (serve_digest(request, txn, target, digest, NULL))
+    bool may_be_served = !needs_proof(request) || serve_has_link(txn, target, digest);
+    if (may_be_served && serve_digest(request, txn, target, digest, NULL))
         return;
     if (target->upstream) {
         ask(request, JOIN_MANIFEST, digest, false);

@@ -103,6 +103,15 @@ static bool is_being_pushed(const struct resolve_question *question, const struc
            question->now_ms < repository->last_post_ms + question->config->storage.grace_ms;
 }
 
+/* A push to this bare name is taken, whatever the default upstream has. One component: mirror
+ * clients always send two or more. */
+static bool shadows_nobody(const struct config *config, struct slice name)
+{
+    if (config_list_matches(&config->hosted.allow, name))
+        return true;
+    return slice_find(name, '/') < 0 && !config_list_matches(&config->hosted.protect, name);
+}
+
 /* `out` has been looked up as hosted. */
 static bool is_hosted_here(const struct resolve_question *question, struct ledger_txn *txn,
                            const struct resolved *out)
@@ -112,8 +121,10 @@ static bool is_hosted_here(const struct resolve_question *question, struct ledge
         return true;
     if (config_list_matches(&question->config->hosted.reserved, operation->name))
         return true;
-    if (operation->kind == OPERATION_MANIFEST && operation->method == METHOD_HEAD)
-        return is_being_pushed(question, out);
+    if (operation->kind == OPERATION_MANIFEST && operation->method == METHOD_HEAD) {
+        return is_being_pushed(question, out) ||
+               (operation->by_digest && shadows_nobody(question->config, operation->name));
+    }
     if (operation->kind == OPERATION_BLOB && operation->method == METHOD_HEAD)
         return true; /* a pusher's question */
     if (operation->kind == OPERATION_BLOB && operation->method == METHOD_GET)
@@ -219,7 +230,7 @@ int resolve_may_push(const struct config *config, struct ledger_txn *txn,
 {
     if (target->is_known && target->repository.is_hosted)
         return 0;
-    if (config_list_matches(&config->hosted.allow, target->name))
+    if (shadows_nobody(config, target->name))
         return 0;
     if (config_list_matches(&config->hosted.protect, target->name)) {
         return api_error_set(error, API_DENIED,
@@ -227,9 +238,7 @@ int resolve_may_push(const struct config *config, struct ledger_txn *txn,
                              "(`hosted.protect`); to allow it, add it to `hosted.allow`",
                              SLICE_PRINT(target->name));
     }
-    /* One component shadows nobody: mirror clients always send two or more. */
-    if (slice_find(target->name, '/') < 0 ||
-        config_list_matches(&config->hosted.reserved, target->name))
+    if (config_list_matches(&config->hosted.reserved, target->name))
         return 0;
     struct resolved twin = {.is_bare = true};
     if (!resolve_cached_twin(config, txn, target->name, &twin))

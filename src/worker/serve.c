@@ -23,6 +23,12 @@ static unsigned links_of(struct ledger_txn *txn, const struct resolved *target,
     return target->is_known ? link_find(txn, target->repository.id, digest) : 0;
 }
 
+bool serve_has_link(struct ledger_txn *txn, const struct resolved *target,
+                    const struct digest *digest)
+{
+    return links_of(txn, target, digest) != 0;
+}
+
 bool serve_find_blob(struct ledger_txn *txn, const struct resolved *target,
                      const struct digest *digest, struct blob_record *out)
 {

@@ -18,6 +18,9 @@ struct resolved;
 /* Hosted: linked in the repository. Cached: public, or linked. */
 bool serve_find_blob(struct ledger_txn *txn, const struct resolved *target,
                      const struct digest *digest, struct blob_record *out);
+/* The repository is known to have it. */
+bool serve_has_link(struct ledger_txn *txn, const struct resolved *target,
+                    const struct digest *digest);
 bool serve_find_manifest(struct ledger_txn *txn, const struct resolved *target,
                          const struct digest *digest, struct manifest_record *out);
 

@@ -181,6 +181,20 @@ uint64_t stage_join(unsigned worker, enum join_kind kind, const char *repository
     return join.request;
 }
 
+uint64_t stage_join_check(const char *repository, const struct digest *digest)
+{
+    struct message_join join = {
+        .request = ++stage.last_request,
+        .kind = JOIN_MANIFEST,
+        .origin = slice_of(stage.origin),
+        .repository = slice_of(repository),
+        .digest = *digest,
+        .is_check = 1,
+    };
+    channel_send(stage.workers[0].channel, MESSAGE_JOIN, &join, -1);
+    return join.request;
+}
+
 void stage_leave(unsigned worker, uint64_t request)
 {
     struct message_leave leave = {.request = request};

@@ -246,6 +246,26 @@ static void manifest_by_digest_is_answered_then_here(void **state)
     assert_int_equal(fake_upstream_count(), 1);
 }
 
+static void public_manifest_is_here_for_all_but_checked_where_it_must_be_linked(void **state)
+{
+    (void)state;
+    struct digest digest = stage_digest(script.manifest);
+    bring_tag();
+    unsigned before = (unsigned)fake_upstream_count();
+    uint64_t served = stage_join(0, JOIN_MANIFEST, "library/other", "", &digest, UINT64_MAX);
+    stage_until(stage_is_over, served);
+    assert_int_equal(stage_seen(served)->heres, 1);
+    uint64_t linked = stage_join_check("library/app", &digest);
+    stage_until(stage_is_over, linked);
+    assert_int_equal(stage_seen(linked)->heres, 1);
+    assert_int_equal(fake_upstream_count(), before);
+    script.status = 404;
+    uint64_t checked = stage_join_check("library/other", &digest);
+    stage_until(stage_is_over, checked);
+    assert_int_equal(stage_seen(checked)->failure, ERR_NOT_FOUND);
+    assert_int_equal(fake_upstream_count(), before + 1);
+}
+
 static void manifest_with_other_bytes_is_refused(void **state)
 {
     (void)state;
@@ -335,6 +355,7 @@ int main(void)
         TEST(tag_of_a_web_page_fails),
         TEST(tag_of_a_coded_manifest_fails),
         TEST(manifest_by_digest_is_answered_then_here),
+        TEST(public_manifest_is_here_for_all_but_checked_where_it_must_be_linked),
         TEST(manifest_with_other_bytes_is_refused),
         TEST(blob_size_is_asked_with_head),
         TEST(tags_list_gives_the_body_and_the_next_query),

@@ -464,6 +464,39 @@ static void pushers_question_turns_failure_into_404(void **state)
     assert_int_equal(guest_status(scene, &guest), 404);
 }
 
+/* Public bytes are served to all, but a pusher who hears "here" sends nothing. */
+static void pusher_is_told_of_a_manifest_only_where_the_repository_has_it(void **state)
+{
+    (void)state;
+    struct digest digest;
+    char text[DIGEST_TEXT_SIZE];
+    char target[300];
+    put_tag(1000);
+    digest_of(HASH_SHA256, slice_of(MANIFEST), &digest);
+    digest_print(&digest, text);
+
+    (void)snprintf(target, sizeof(target), "/v2/library/redis/manifests/%s", text);
+    guest_send(scene, &guest, "HEAD %s HTTP/1.1\r\nHost: x\r\n\r\n", target);
+    assert_int_equal(guest_status(scene, &guest), 200);
+    scene_heard_nothing(scene, ROLE_FETCHER);
+
+    (void)snprintf(target, sizeof(target), "/v2/team/new/manifests/%s", text);
+    guest_forget(&guest);
+    guest_send(scene, &guest, "HEAD %s HTTP/1.1\r\nHost: x\r\n\r\n", target);
+    const union any_message *said = scene_heard(scene, ROLE_FETCHER, MESSAGE_JOIN);
+    assert_int_equal(said->join.kind, JOIN_MANIFEST);
+    assert_int_equal(said->join.is_check, 1);
+    struct message_failed failed = {.request = said->join.request, .kind = ERR_NOT_FOUND};
+    scene_say(scene, ROLE_FETCHER, MESSAGE_FAILED, &failed, -1);
+    assert_int_equal(guest_status(scene, &guest), 404);
+
+    (void)snprintf(target, sizeof(target), "/v2/redis/manifests/%s", text);
+    guest_forget(&guest);
+    guest_send(scene, &guest, "HEAD %s HTTP/1.1\r\nHost: x\r\n\r\n", target);
+    assert_int_equal(guest_status(scene, &guest), 404);
+    scene_heard_nothing(scene, ROLE_FETCHER);
+}
+
 static void ready_says_who_is_down(void **state)
 {
     (void)state;
@@ -507,6 +540,7 @@ int main(void)
         TEST(stale_tag_that_is_still_right_is_served_unmarked),
         TEST(upstreams_no_is_believed_and_its_failure_is_not),
         TEST(pushers_question_turns_failure_into_404),
+        TEST(pusher_is_told_of_a_manifest_only_where_the_repository_has_it),
         TEST(ready_says_who_is_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

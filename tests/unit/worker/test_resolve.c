@@ -111,6 +111,9 @@ static const struct row rows[] = {
     /* pushers */
     {"HEAD", "/v2/nginx/blobs/" DIGEST, "", "nginx", 0, LISTENER_FULL},
     {"HEAD", "/v2/team/new/manifests/1", "", "team/new", 0, LISTENER_FULL},
+    {"HEAD", "/v2/nginx/manifests/" DIGEST, "", "nginx", 0, LISTENER_FULL},
+    {"HEAD", "/v2/nginx/manifests/1", "docker.io", "library/nginx", 0, LISTENER_FULL},
+    {"HEAD", "/v2/a/b/manifests/" DIGEST, "docker.io", "a/b", 0, LISTENER_FULL},
     {"GET", "/v2/team/new/manifests/1", "docker.io", "team/new", 0, LISTENER_FULL},
     {"HEAD", "/v2/team/old/manifests/1", "docker.io", "team/old", 0, LISTENER_FULL},
     {"POST", "/v2/nginx/blobs/uploads/", "", "nginx", 0, LISTENER_FULL},
@@ -120,6 +123,7 @@ static const struct row rows[] = {
     /* a mirror */
     {"GET", "/v2/team/app/manifests/1", "docker.io", "team/app", 0, LISTENER_MIRROR},
     {"HEAD", "/v2/nginx/blobs/" DIGEST, "docker.io", "library/nginx", 0, LISTENER_MIRROR},
+    {"HEAD", "/v2/nginx/manifests/" DIGEST, "docker.io", "library/nginx", 0, LISTENER_MIRROR},
     {"GET", "/v2/a/manifests/1?ns=registry.lab.example", "", "a", 0, LISTENER_MIRROR},
     {"POST", "/v2/nginx/blobs/uploads/", NULL, NULL, 405, LISTENER_MIRROR},
     {"DELETE", "/v2/team/app/manifests/1", NULL, NULL, 405, LISTENER_MIRROR},
