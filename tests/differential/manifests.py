@@ -146,3 +146,32 @@ def deletes(script):
     script.get("remove.tag-digest-look", f"{base}/{other.digest}", {"Accept": ALL_MANIFESTS})
     script.add("remove.blob-in-use", "DELETE", f"/v2/removed/app/blobs/{image.layers[0]}")
     script.head("remove.blob-in-use-look", f"/v2/removed/app/blobs/{image.layers[0]}")
+
+
+def moves(script):
+    """A tag that moves, and a repository whose last image goes."""
+    first = images.make_image([b"first"], oci=True)
+    second = images.make_image([b"second of moves"], oci=True)
+    base = "/v2/moved/app/manifests"
+    script.push_image("move.push", "moved/app", "latest", first)
+    script.push_image("move.push-over", "moved/app", "latest", second)
+    script.read("move.tag", f"{base}/latest", {"Accept": ALL_MANIFESTS})
+    script.get("move.old", f"{base}/{first.digest}", {"Accept": ALL_MANIFESTS})
+    script.get("move.tags", "/v2/moved/app/tags/list")
+    script.add("move.delete-old", "DELETE", f"{base}/{first.digest}")
+    script.get("move.tag-stays", f"{base}/latest", {"Accept": ALL_MANIFESTS})
+    script.push_manifest("move.back", "moved/app", "latest", first.top)
+    script.get("move.tag-is-back", f"{base}/latest", {"Accept": ALL_MANIFESTS})
+    for id, image in (("first", first), ("second", second)):
+        script.add(f"move.delete-{id}", "DELETE", f"{base}/{image.digest}")
+    script.get("move.tags-none", "/v2/moved/app/tags/list")
+    script.get("move.blob-stays", f"/v2/moved/app/blobs/{first.layers[0]}")
+    script.add("move.delete-blob", "DELETE", f"/v2/moved/app/blobs/{first.layers[0]}")
+    script.push_manifest("move.blob-is-gone", "moved/app", "latest", first.top)
+    index = images.make_image([b"child of moves"], platforms=["amd64", "arm64"], oci=True)
+    script.push_image("move.index", "moved/index", "1", index)
+    script.add("move.delete-child", "DELETE", f"/v2/moved/index/manifests/{index.manifests[0].digest}")
+    script.get("move.child-look", f"/v2/moved/index/manifests/{index.manifests[0].digest}", {"Accept": ALL_MANIFESTS})
+    script.get("move.index-look", "/v2/moved/index/manifests/1", {"Accept": ALL_MANIFESTS})
+    script.push_manifest("move.untagged", "moved/untagged", index.digest, index.top)
+    script.get("move.untagged-tags", "/v2/moved/untagged/tags/list")

@@ -15,8 +15,8 @@ def whole_script():
     script = Script()
     for part in (lists.catalog_first, addresses.base, addresses.methods, addresses.names, addresses.tags,
                  addresses.digests, uploads.ways, uploads.refused, uploads.mounts, blobs.reads, blobs.deletes,
-                 manifests.types, manifests.artifacts, manifests.documents, manifests.deletes, lists.tags,
-                 lists.catalog_last):
+                 manifests.types, manifests.artifacts, manifests.documents, manifests.deletes, manifests.moves,
+                 lists.tags, lists.catalog_last):
         part(script)
     return script.requests
 
