@@ -34,7 +34,8 @@ bool pushing_is_allowed(const struct apply *apply, struct request *request, stru
     const char *why = NULL;
     if (config_list_matches(&config->hosted.protect, name)) {
         why = "is protected (hosted.protect)";
-    } else if (is_known_upstream(apply, name)) {
+    } else if (!config_list_matches(&config->hosted.reserved, name) &&
+               is_known_upstream(apply, name)) {
         why = "is an image of the default upstream, which mirror clients pull by this name";
     }
     if (why == NULL)

@@ -201,6 +201,11 @@ static void a_name_of_the_default_upstream_is_not_taken_over(void **state)
     assert_int_equal(begin_push("bitnami/redis").kind, ERR_DENIED);
     struct message_manifest_put put = world_manifest("bitnami/redis", "v1", "own", contents);
     assert_int_equal(world_ask(WORKER_0, MESSAGE_MANIFEST_PUT, &put).kind, ERR_DENIED);
+    /* Reserved names are asked of no upstream: there is nothing to take over. */
+    static char pattern[] = "bitnami/*";
+    static char *reserved[] = {pattern};
+    world_config.hosted.reserved = (struct config_list){reserved, 1};
+    assert_int_equal(begin_push("bitnami/redis").type, MESSAGE_DONE);
 }
 
 static void one_component_shadows_nobody(void **state)
