@@ -19,6 +19,12 @@ static const struct mapping mappings[] = {
     {ERR_NO_SPACE, API_UNAVAILABLE, 503},
 };
 
+bool fetch_error_is_believed(const struct message_failed *failed)
+{
+    return failed->kind == ERR_NOT_FOUND || failed->kind == ERR_DENIED ||
+           failed->kind == ERR_UNAUTHORIZED;
+}
+
 void fetch_error_answer(struct request *request, const struct message_failed *failed,
                         enum api_code not_found)
 {

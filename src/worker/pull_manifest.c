@@ -106,9 +106,8 @@ static bool needs_proof(const struct request *request)
 static void failed(struct manifest_wait *wait, const struct message_failed *failure)
 {
     struct request *request = wait->request;
-    bool is_believed = failure->kind == ERR_NOT_FOUND || failure->kind == ERR_DENIED ||
-                       failure->kind == ERR_UNAUTHORIZED;
-    if (wait->may_be_stale && !is_believed && serve_stale(request, failure->text, 0))
+    if (wait->may_be_stale && !fetch_error_is_believed(failure) &&
+        serve_stale(request, failure->text, 0))
         return;
     if (is_pushers_question(request)) {
         request_failf(request, API_MANIFEST_UNKNOWN, "%.*s", SLICE_PRINT(failure->text));

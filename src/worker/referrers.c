@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Hosted: made from the ledger and the manifests' annotations. Cached: the upstream's own list.
+ * Hosted: made from the ledger and the manifests' annotations. Cached: the upstream's own list, or
+ * while it cannot be asked what of it is here.
  */
 #include "referrers.h"
 
@@ -12,6 +13,7 @@
 #include "oci/api_error.h"
 #include "oci/media_type.h"
 #include "request.h"
+#include "serve.h"
 #include "store/ledger.h"
 #include "worker_state.h"
 
@@ -79,10 +81,13 @@ static bool add_referrer(const struct digest *digest, unsigned kinds, void *arg)
     return referrers->count < DESCRIPTORS_MAX;
 }
 
-static void respond_index(struct request *request, struct buf *body, bool is_filtered)
+static void respond_index(struct request *request, struct buf *body, bool is_filtered,
+                          const struct serve_age *age)
 {
     struct headers headers;
     request_headers(request, &headers);
+    if (age)
+        serve_mark_stale(&headers, age);
     headers_add(&headers, "Content-Type", SLICE_LITERAL(MEDIA_TYPE_OCI_INDEX));
     if (is_filtered)
         headers_add(&headers, "OCI-Filters-Applied", SLICE_LITERAL("artifactType"));
@@ -91,7 +96,8 @@ static void respond_index(struct request *request, struct buf *body, bool is_fil
     request_respond_buf(request, 200, &headers, body);
 }
 
-static void list_ledger(struct request *request, struct ledger_txn *txn)
+static void list_ledger(struct request *request, struct ledger_txn *txn,
+                        const struct serve_age *age)
 {
     struct referrers referrers = {
         .txn = txn,
@@ -109,9 +115,24 @@ static void list_ledger(struct request *request, struct ledger_txn *txn)
         request_failf(request, API_UNKNOWN, "the list of referrers is too large");
     } else {
         request->source = SOURCE_DISK;
-        respond_index(request, &referrers.out, referrers.artifact_type.length > 0);
+        respond_index(request, &referrers.out, referrers.artifact_type.length > 0, age);
     }
     buf_cleanup(&referrers.out);
+}
+
+/* Of a manifest that is here. */
+static bool list_what_is_here(struct request *request, struct slice warning)
+{
+    struct serve_age age = {.is_stale = true, .warning = warning};
+    struct ledger_txn *txn = worker_read(request->worker);
+    resolve_refresh(&request->target, txn);
+    bool is_here = serve_has_link(txn, &request->target, &request->operation.digest);
+    if (is_here) {
+        request->outcome = "listed what is here";
+        list_ledger(request, txn, &age);
+    }
+    worker_read_end(request->worker);
+    return is_here;
 }
 
 static void on_referrers(struct request *request, enum message_type type, const void *message)
@@ -123,17 +144,19 @@ static void on_referrers(struct request *request, enum message_type type, const 
         const struct message_answer *answer = message;
         buf_append_slice(&body, answer->body);
         request->source = SOURCE_UPSTREAM;
-        respond_index(request, &body, false);
+        respond_index(request, &body, false, NULL);
         return;
     }
     if (type == MESSAGE_FAILED && failed->kind != ERR_NOT_FOUND) {
+        if (!fetch_error_is_believed(failed) && list_what_is_here(request, failed->text))
+            return;
         fetch_error_answer(request, failed, API_NAME_UNKNOWN);
         return;
     }
     buf_append_text(&body, "{\"schemaVersion\":2,\"mediaType\":\"" MEDIA_TYPE_OCI_INDEX
                            "\",\"manifests\":[]}");
     request->outcome = "the upstream lists none";
-    respond_index(request, &body, false);
+    respond_index(request, &body, false, NULL);
 }
 
 void list_referrers(struct request *request, struct ledger_txn *txn)
@@ -141,6 +164,6 @@ void list_referrers(struct request *request, struct ledger_txn *txn)
     if (request->target.upstream) {
         list_wait(request, JOIN_REFERRERS, slice_of(""), on_referrers);
     } else {
-        list_ledger(request, txn);
+        list_ledger(request, txn, NULL);
     }
 }

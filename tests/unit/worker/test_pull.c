@@ -497,6 +497,36 @@ static void pusher_is_told_of_a_manifest_only_where_the_repository_has_it(void *
     scene_heard_nothing(scene, ROLE_FETCHER);
 }
 
+static void referrers_of_what_is_here_are_listed_while_the_upstream_is_down(void **state)
+{
+    (void)state;
+    struct digest digest;
+    char text[DIGEST_TEXT_SIZE];
+    char target[300];
+    put_tag(1000);
+    digest_of(HASH_SHA256, slice_of(MANIFEST), &digest);
+    (void)snprintf(target, sizeof(target), "/v2/library/redis/referrers/%s",
+                   digest_print(&digest, text));
+    get(&guest, target);
+    const union any_message *said = scene_heard(scene, ROLE_FETCHER, MESSAGE_JOIN);
+    assert_int_equal(said->join.kind, JOIN_REFERRERS);
+    struct message_failed failed = {
+        .request = said->join.request,
+        .kind = ERR_UPSTREAM,
+        .text = SLICE_LITERAL("it is down"),
+    };
+    scene_say(scene, ROLE_FETCHER, MESSAGE_FAILED, &failed, -1);
+    assert_int_equal(guest_status(scene, &guest), 200);
+    assert_has(&guest, "Warning: 299 - \"it is down\"");
+    assert_has(&guest, "\"manifests\":[]");
+
+    get(&guest, target);
+    failed.request = scene_heard(scene, ROLE_FETCHER, MESSAGE_JOIN)->join.request;
+    failed.kind = ERR_DENIED;
+    scene_say(scene, ROLE_FETCHER, MESSAGE_FAILED, &failed, -1);
+    assert_int_equal(guest_status(scene, &guest), 403);
+}
+
 static void ready_says_who_is_down(void **state)
 {
     (void)state;
@@ -541,6 +571,7 @@ int main(void)
         TEST(upstreams_no_is_believed_and_its_failure_is_not),
         TEST(pushers_question_turns_failure_into_404),
         TEST(pusher_is_told_of_a_manifest_only_where_the_repository_has_it),
+        TEST(referrers_of_what_is_here_are_listed_while_the_upstream_is_down),
         TEST(ready_says_who_is_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
