@@ -12,6 +12,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -371,6 +372,8 @@ int child_run(enum process_role role, unsigned slot)
     struct child_frame *frame = NEW(struct child_frame);
     frame->role = role;
     frame->slot = slot;
+    /* The master executes itself by /proc/self/exe, which would be its name in ps and top. */
+    (void)prctl(PR_SET_NAME, "entrepot");
     log_open(process_role_name(role), (int)slot, LOG_INFO, LOG_TEXT);
     frame->loop = loop_new();
     loop_on_turn(frame->loop, metrics_on_turn, NULL);
