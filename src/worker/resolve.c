@@ -72,6 +72,16 @@ bool resolve_is_own_name(const struct config *config, struct slice registry)
     return false;
 }
 
+static const struct config_upstream *prefix_upstream(const struct config *config, struct slice name,
+                                                     struct slice *out_rest)
+{
+    ptrdiff_t slash = slice_find(name, '/');
+    if (slash <= 0)
+        return NULL;
+    *out_rest = slice_skip(name, (size_t)slash + 1);
+    return config_upstream_find(config, slice_from(name.data, (size_t)slash));
+}
+
 static int by_namespace(const struct resolve_question *question, struct ledger_txn *txn,
                         struct resolved *out, struct api_error *error)
 {
@@ -87,7 +97,12 @@ static int by_namespace(const struct resolve_question *question, struct ledger_t
         return name_unknown(error, "the registry named by ns= is no upstream of this server; add "
                                    "it under `upstreams:`");
     }
-    set_upstream(out, txn, upstream, operation->name);
+    /* Mirrors configured with a path say it twice: /v2/docker.io/NAME?ns=docker.io. */
+    struct slice name = operation->name;
+    struct slice rest;
+    if (prefix_upstream(question->config, name, &rest) == upstream)
+        name = rest;
+    set_upstream(out, txn, upstream, name);
     return 0;
 }
 
@@ -169,16 +184,6 @@ static int bare(const struct resolve_question *question, struct ledger_txn *txn,
     }
     set_upstream(out, txn, upstream, operation->name);
     return 0;
-}
-
-static const struct config_upstream *prefix_upstream(const struct config *config, struct slice name,
-                                                     struct slice *out_rest)
-{
-    ptrdiff_t slash = slice_find(name, '/');
-    if (slash <= 0)
-        return NULL;
-    *out_rest = slice_skip(name, (size_t)slash + 1);
-    return config_upstream_find(config, slice_from(name.data, (size_t)slash));
 }
 
 int resolve(const struct resolve_question *question, struct ledger_txn *txn, struct resolved *out,
