@@ -368,10 +368,6 @@ class RegctlTest(ToolScenario):
             self.tool("image", "copy", f"docker.io/library/hello@{self.image.digest}", f"ocidir://layout{number}:1")
         self.assertEqual(self.docker.count(kind="cdn"), len(self.image.blobs), self.docker.story())
 
-    def test_rate_limit_of_the_hub(self):
-        self.tool("image", "manifest", self.hello)
-        self.tool.run("image", "ratelimit", self.hello, check=False)
-
 
 if __name__ == "__main__":
     unittest.main()
