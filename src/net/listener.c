@@ -3,7 +3,7 @@
  * Accepting. The descriptor is shared with other processes: that it was readable means nothing when
  * accept comes to it, and one connection a turn leaves the others theirs.
  *
- *   WATCHING ──above the share, or no memory──→ PAUSED (1 ms) ──→ WATCHING
+ *   WATCHING ──above the share (at most ten times), or no memory──→ PAUSED (1 ms) ──→ WATCHING
  *
  * Without a free descriptor the reserve is given up for one accept, that connection is closed, and
  * the reserve opened again: the queue moves, and the loop does not spin.
@@ -20,12 +20,16 @@
 #include <sys/un.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "net/loop.h"
 
-#define PAUSE_MS        1
-#define PAUSE_FAILED_MS 100
+#define PAUSE_MS           1
+#define PAUSES_MAX         10 /* then the connection is taken all the same */
+#define PAUSE_FAILED_MS    100
+#define PAUSE_FORGOTTEN_MS 20
+#define ALONE_MS           30 /* and those that come in this time, without asking */
 
 struct listener {
     struct loop *loop;
@@ -36,6 +40,9 @@ struct listener {
     listener_accept_fn *on_accept;
     listener_pause_fn *should_pause;
     void *arg;
+    unsigned pauses; /* in a row, for one connection that nobody else took */
+    struct monotime paused_at;
+    struct monotime alone_until;
     bool is_stopped;
 };
 
@@ -103,14 +110,36 @@ static void on_accept_failed(struct listener *listener, int sys)
     }
 }
 
+/* Above the share: a process with fewer connections may take this one. One that has not after
+ * PAUSES_MAX is stuck, and for a while nobody waits for it. A pause that is long over was for
+ * another connection. */
+static bool should_wait(struct listener *listener)
+{
+    struct monotime now = clock_mono();
+    if (!listener->should_pause || !listener->should_pause(listener->arg))
+        return false;
+    if (now.ms < listener->alone_until.ms)
+        return false;
+    if (monotime_since(now, listener->paused_at) > PAUSE_FORGOTTEN_MS)
+        listener->pauses = 0;
+    if (listener->pauses < PAUSES_MAX) {
+        listener->pauses++;
+        listener->paused_at = now;
+        return true;
+    }
+    listener->alone_until = monotime_add(now, ALONE_MS);
+    return false;
+}
+
 static void on_ready(unsigned ready, void *arg)
 {
     struct listener *listener = arg;
     (void)ready;
-    if (listener->should_pause && listener->should_pause(listener->arg)) {
+    if (should_wait(listener)) {
         pause_for(listener, PAUSE_MS);
         return;
     }
+    listener->pauses = 0;
     union peer_address peer = {0};
     socklen_t length = sizeof(peer);
     int fd = accept4(listener->fd, &peer.any, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);

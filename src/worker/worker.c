@@ -26,7 +26,6 @@
 #include "worker_state.h"
 
 #define DRAIN_CHECK_MS 20
-#define SHARE_MARGIN   2
 #define GAUGE_MS       1000
 
 /* ---- what the modules share ---- */
@@ -116,7 +115,7 @@ static bool should_pause(void *arg)
     if (worker->options.workers <= 1)
         return false;
     uint64_t all = metrics_sum(METRIC_connections, ROLE_WORKER);
-    return mine > all / worker->options.workers + SHARE_MARGIN;
+    return mine > all / worker->options.workers;
 }
 
 void worker_listen(struct worker *worker, int *fd, enum listener_kind kind, const char *address)

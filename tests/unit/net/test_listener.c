@@ -10,6 +10,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -258,6 +259,22 @@ static void it_pauses_for_a_millisecond_above_its_share(void **state)
     stop(&a);
 }
 
+static void a_connection_that_nobody_else_takes_is_taken_after_ten_pauses(void **state)
+{
+    (void)state;
+    struct accepting a;
+    start(&a, on_accept);
+    a.pauses = UINT_MAX; /* the other process hangs: above the share for ever */
+    AUTO_CLOSE int first = connect_to(a.bound.fds[0]);
+    AUTO_CLOSE int second = connect_to(a.bound.fds[0]);
+    uint64_t before = clock_mono().ms;
+    for (int i = 0; i < 100 && a.accepted < 2; i++)
+        loop_turn(a.loop, 0);
+    assert_int_equal(a.accepted, 2);
+    assert_int_equal(clock_mono().ms - before, 10);
+    stop(&a);
+}
+
 static void stopped_it_accepts_no_more(void **state)
 {
     (void)state;
@@ -326,6 +343,7 @@ int main(void)
         cmocka_unit_test(what_is_no_address_is_invalid),
         cmocka_unit_test(one_connection_is_accepted_a_turn),
         cmocka_unit_test(it_pauses_for_a_millisecond_above_its_share),
+        cmocka_unit_test(a_connection_that_nobody_else_takes_is_taken_after_ten_pauses),
         cmocka_unit_test(stopped_it_accepts_no_more),
         cmocka_unit_test(what_the_callback_does_not_take_is_closed),
         cmocka_unit_test(without_descriptors_the_queue_still_moves),
