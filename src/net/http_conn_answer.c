@@ -406,7 +406,9 @@ void answer_refusal(struct http_conn *conn, const struct http_refusal *refusal)
                                         "Connection: close\r\nContent-Length: "));
     append_number(out, strlen(refusal->reason) + 1);
     buf_append_slice(out, SLICE_LITERAL("\r\n\r\n"));
-    buf_append_text(out, refusal->reason);
-    buf_append_byte(out, '\n');
+    if (!conn->is_head_refused) {
+        buf_append_text(out, refusal->reason);
+        buf_append_byte(out, '\n');
+    }
     answer_raw(conn, buf_bytes(out));
 }

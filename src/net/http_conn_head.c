@@ -76,6 +76,7 @@ static void take_head(struct http_conn *conn, struct slice bytes)
     if (verdict != HTTP_HEAD)
         server_give_exchange(conn->server, &exchange);
     if (verdict == HTTP_REFUSED) {
+        conn->is_head_refused = slice_starts_with(bytes, "HEAD ");
         conn_refuse(conn, &refusal);
         return;
     }

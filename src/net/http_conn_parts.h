@@ -118,11 +118,12 @@ struct http_conn {
     size_t linger_left;
     bool is_stepping;
     bool is_step_deferred;
-    bool is_readable;  /* there is something to read, or the end */
-    bool is_blocked;   /* the socket takes no more */
-    bool is_exhausted; /* it has had its share of this turn */
-    bool is_read_done; /* what the socket has to read is not for now */
-    bool has_moved;    /* bytes came or went in this step */
+    bool is_readable;     /* there is something to read, or the end */
+    bool is_blocked;      /* the socket takes no more */
+    bool is_exhausted;    /* it has had its share of this turn */
+    bool is_read_done;    /* what the socket has to read is not for now */
+    bool has_moved;       /* bytes came or went in this step */
+    bool is_head_refused; /* what is refused is a HEAD, whose answers have no body */
 };
 
 struct http_server {

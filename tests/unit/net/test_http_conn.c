@@ -426,6 +426,16 @@ static void nothing_behind_a_refused_head_is_a_request(void **state)
     assert_true(f->is_ended);
 }
 
+static void a_refused_head_request_has_no_body(void **state)
+{
+    struct fixture *f = *state;
+    const char *answer = fixture_talk(f, "HEAD /hello HTTP/1.1\r\n\r\n");
+    const char *end = strstr(answer, "\r\n\r\n");
+    assert_memory_equal(answer, "HTTP/1.1 400", 12);
+    assert_non_null(end);
+    assert_string_equal(end, "\r\n\r\n");
+}
+
 static void a_slow_head_is_answered_408(void **state)
 {
     struct fixture *f = *state;
@@ -606,6 +616,7 @@ int main(void)
         TEST(a_large_answer_to_a_slow_client_is_kept_for_it),
         TEST(a_tls_hello_is_answered_in_plain_words),
         TEST(nothing_behind_a_refused_head_is_a_request),
+        TEST(a_refused_head_request_has_no_body),
         TEST(a_slow_head_is_answered_408),
         TEST(a_silent_body_is_answered_408),
         TEST(an_idle_connection_is_closed_after_its_time),
