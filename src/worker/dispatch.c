@@ -122,6 +122,7 @@ void dispatch(struct request *request)
         request_fail(request, &error);
         return;
     }
+    request->is_parsed = true;
     if (request->operation.kind == OPERATION_BASE) {
         answer_base(request);
         return;

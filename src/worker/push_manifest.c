@@ -295,7 +295,7 @@ static struct push *push_new(struct request *request)
     push->worker = request->worker;
     push->request = request;
     memcpy(push->repository, name.data, name.length);
-    if (type && type->length < sizeof(push->content_type))
+    if (type)
         memcpy(push->content_type, type->data, type->length);
     buf_init(&push->body, request->worker->options.config->limits.manifest_size + READ_STEP + 1);
     collect_tags(push, operation);
@@ -309,6 +309,13 @@ static struct push *push_new(struct request *request)
     }
     request_actor(request, push->ask.actor);
     return push;
+}
+
+/* Or none: then the manifest itself has to say what it is. */
+static bool has_one_type(const struct http_head *head)
+{
+    const struct slice *type = http_head_find(head, "Content-Type");
+    return !type || (type->length < CONTENT_TYPE_MAX && http_head_count(head, "Content-Type") == 1);
 }
 
 void push_manifest(struct request *request, struct ledger_txn *txn)
@@ -327,6 +334,11 @@ void push_manifest(struct request *request, struct ledger_txn *txn)
     if (http_head_find(request->head, "Content-Encoding")) {
         request_failf(request, API_MANIFEST_INVALID,
                       "a manifest is taken without Content-Encoding");
+        return;
+    }
+    if (!has_one_type(request->head)) {
+        request_failf(request, API_MANIFEST_INVALID,
+                      "there may be one Content-Type, of at most %d bytes", CONTENT_TYPE_MAX - 1);
         return;
     }
     struct push *push = push_new(request);

@@ -138,7 +138,7 @@ static void log_access(const struct request *request, enum http_end end, uint64_
     log_u64(&line, "req", request->id);
     log_text(&line, "client", http_conn_peer(request->conn));
     log_slice(&line, "method", request->head->method);
-    if (request->operation.text.data) {
+    if (request->is_parsed) {
         log_text(&line, "op", operation_label(&request->operation));
         if (request->target.name.length > 0) {
             log_slice(&line, "origin", request->target.origin);

@@ -53,6 +53,7 @@ struct request {
     int status;     /* 0: not answered yet */
     unsigned tries; /* how often the fetcher said that it is here by now */
     enum request_source source;
+    bool is_parsed;      /* `operation` says what is asked */
     bool is_joined;      /* shared what another client had started */
     bool is_asked;       /* the fetcher had to be asked */
     const char *outcome; /* a constant sentence */

@@ -171,6 +171,11 @@ static bool check_content_range(struct upload *upload)
     struct api_error error;
     if (!header)
         return true;
+    if (http_head_count(head, "Content-Range") > 1) {
+        api_error_set(&error, API_BLOB_UPLOAD_INVALID, "there is more than one Content-Range");
+        refuse_piece(upload, &error);
+        return false;
+    }
     int rc = content_range_parse_upload(*header, &range, &err);
     if (rc == -ERR_INVALID) {
         api_error_set(&error, API_BLOB_UPLOAD_INVALID, "%s", err.text);
@@ -254,6 +259,13 @@ void upload_continue(struct request *request)
     if (operation->method == METHOD_PUT && !operation->has_digest) {
         request_failf(request, API_DIGEST_INVALID,
                       "the digest is missing: PUT …/uploads/ID?digest=sha256:…");
+        return;
+    }
+    if (operation->method == METHOD_PATCH && request->head->body == HTTP_BODY_NONE) {
+        struct api_error error;
+        api_error_set_status(&error, API_SIZE_INVALID, 411,
+                             "a PATCH needs Content-Length or Transfer-Encoding: chunked");
+        request_fail(request, &error);
         return;
     }
     struct upload *upload = upload_new(request, &id);

@@ -328,6 +328,22 @@ static void bad_manifest_is_400(void **state)
     assert_has("MANIFEST_INVALID");
 }
 
+static void manifest_with_two_types_or_a_long_one_is_400(void **state)
+{
+    (void)state;
+    ask("PUT /v2/team/app/manifests/v1 HTTP/1.1\r\nHost: x\r\nContent-Type: "
+        "a/b\r\nContent-Type: c/d\r\nContent-Length: 2\r\n\r\n{}");
+    assert_status(400);
+    assert_has("MANIFEST_INVALID");
+    guest_leave(scene, &guest);
+    guest_come(scene, &guest, LISTENER_FULL);
+    ask("PUT /v2/team/app/manifests/v1 HTTP/1.1\r\nHost: x\r\nContent-Type: %0256d\r\n"
+        "Content-Length: 2\r\n\r\n{}",
+        0);
+    assert_status(400);
+    assert_has("one Content-Type");
+}
+
 static void manifest_too_large_is_413_before_it_is_read(void **state)
 {
     (void)state;
@@ -446,6 +462,7 @@ int main(void)
         TEST(manifest_is_put_with_all_that_it_names),
         TEST(manifest_that_names_what_is_not_here_says_what),
         TEST(bad_manifest_is_400),
+        TEST(manifest_with_two_types_or_a_long_one_is_400),
         TEST(manifest_too_large_is_413_before_it_is_read),
         TEST(manifest_by_another_digest_is_400),
         TEST(new_keeper_is_asked_again),

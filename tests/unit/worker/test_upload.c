@@ -135,6 +135,23 @@ static void piece_of_another_length_frees_the_session_first(void **state)
     assert_free(400);
 }
 
+static void piece_with_two_ranges_is_400(void **state)
+{
+    (void)state;
+    guest_send(scene, &guest,
+               "PATCH %s HTTP/1.1\r\nHost: x\r\nContent-Range: 0-1\r\nContent-Range: "
+               "2-3\r\nContent-Length: 2\r\n\r\nhe",
+               location);
+    assert_free(400);
+}
+
+static void piece_without_a_length_is_411(void **state)
+{
+    (void)state;
+    guest_send(scene, &guest, "PATCH %s HTTP/1.1\r\nHost: x\r\n\r\n", location);
+    assert_free(411);
+}
+
 static void piece_over_the_limit_frees_the_session_first(void **state)
 {
     (void)state;
@@ -168,6 +185,8 @@ int main(void)
         TEST(question_frees_the_session_first),
         TEST(piece_out_of_order_frees_the_session_first),
         TEST(piece_of_another_length_frees_the_session_first),
+        TEST(piece_with_two_ranges_is_400),
+        TEST(piece_without_a_length_is_411),
         TEST(piece_over_the_limit_frees_the_session_first),
         TEST(blob_that_the_keeper_refuses_frees_the_session_first),
     };
