@@ -4,17 +4,18 @@
 
 #include <stdio.h>
 
+#include "ask.h"
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/text.h"
 #include "config/config.h"
 #include "fetch_error.h"
-#include "list_wait.h"
 #include "oci/api_error.h"
 #include "page.h"
 #include "request.h"
 #include "serve.h"
 #include "store/ledger.h"
+#include "wait.h"
 #include "worker_state.h"
 
 #define LINK_MAX  2048
@@ -149,7 +150,13 @@ static void ask_tags(struct request *request)
         buf_append_text(&query, operation->has_n ? "&last=" : "last=");
         text_percent_encode(&query, operation->last, "");
     }
-    list_wait(request, JOIN_TAGS_LIST, buf_bytes(&query), on_tags);
+    struct ask_question question = {
+        .kind = JOIN_TAGS_LIST,
+        .origin = request->target.origin,
+        .repository = request->target.name,
+        .reference = buf_bytes(&query),
+    };
+    wait_for_answer(request, &question, request->worker->options.config->fetch.deadline, on_tags);
 }
 
 void list_tags(struct request *request, struct ledger_txn *txn)

@@ -6,45 +6,21 @@
 #include "pull_blob.h"
 
 #include "ask.h"
-#include "base/alloc.h"
 #include "config/config.h"
 #include "fetch_error.h"
 #include "follow.h"
-#include "net/loop.h"
 #include "oci/api_error.h"
 #include "request.h"
 #include "serve.h"
+#include "wait.h"
 #include "worker_state.h"
 
 #define TRIES_MAX 2
 
 /* ---- HEAD of what is not here: the size alone ---- */
 
-struct size_wait {
-    struct ask_waiter waiter;
-    struct request *request;
-    struct timer *deadline;
-};
-
-static void wait_free(struct size_wait *wait)
+static void on_size(struct request *request, enum message_type type, const void *message)
 {
-    ask_leave(&wait->waiter);
-    timer_free(&wait->deadline);
-    mem_free(wait);
-}
-
-static void on_gone(struct request *request)
-{
-    wait_free(request->step);
-}
-
-static const struct request_steps wait_steps = {.on_gone = on_gone};
-
-static void on_size(struct ask_waiter *waiter, enum message_type type, const void *message)
-{
-    struct size_wait *wait = LIST_ITEM(waiter, struct size_wait, waiter);
-    struct request *request = wait->request;
-    timer_stop(wait->deadline);
     if (type == MESSAGE_ANSWER) {
         const struct message_answer *answer = message;
         request->source = SOURCE_UPSTREAM;
@@ -53,40 +29,19 @@ static void on_size(struct ask_waiter *waiter, enum message_type type, const voi
     } else if (type == MESSAGE_FAILED) {
         fetch_error_answer(request, message, API_BLOB_UNKNOWN);
     } else {
-        request_set_step(request, NULL, NULL);
-        wait_free(wait);
         pull_blob_again(request);
     }
 }
 
-static void on_deadline(void *arg)
-{
-    struct size_wait *wait = arg;
-    struct message_failed failed = {
-        .kind = ERR_TIMEOUT,
-        .text = SLICE_LITERAL("the upstream did not answer in time"),
-    };
-    ask_leave(&wait->waiter);
-    fetch_error_answer(wait->request, &failed, API_BLOB_UNKNOWN);
-}
-
 static void ask_size(struct request *request)
 {
-    struct worker *worker = request->worker;
-    struct size_wait *wait = NEW(struct size_wait);
-    wait->request = request;
-    wait->waiter.on_answer = on_size;
-    wait->deadline = timer_new(worker->options.loop, on_deadline, wait);
-    timer_start(wait->deadline, worker->options.config->fetch.deadline);
-    request_set_step(request, &wait_steps, wait);
     struct ask_question question = {
         .kind = JOIN_BLOB_SIZE,
         .origin = request->target.origin,
         .repository = request->target.name,
         .digest = request->operation.digest,
     };
-    request->is_asked = true;
-    request->is_joined = ask_wait(worker->asks, &question, &wait->waiter);
+    wait_for_answer(request, &question, request->worker->options.config->fetch.deadline, on_size);
 }
 
 /* ---- */

@@ -8,38 +8,16 @@
 #include "pull_manifest.h"
 
 #include "ask.h"
-#include "base/alloc.h"
 #include "base/clock.h"
 #include "config/config.h"
 #include "fetch_error.h"
-#include "net/loop.h"
 #include "oci/api_error.h"
 #include "request.h"
 #include "serve.h"
+#include "wait.h"
 #include "worker_state.h"
 
 #define TRIES_MAX 2
-
-struct manifest_wait {
-    struct ask_waiter waiter;
-    struct request *request;
-    struct timer *deadline;
-    bool may_be_stale; /* the tag is here, and may be served without the upstream's word */
-};
-
-static void wait_free(struct manifest_wait *wait)
-{
-    ask_leave(&wait->waiter);
-    timer_free(&wait->deadline);
-    mem_free(wait);
-}
-
-static void on_gone(struct request *request)
-{
-    wait_free(request->step);
-}
-
-static const struct request_steps wait_steps = {.on_gone = on_gone};
 
 /* ---- from the ledger ---- */
 
@@ -103,11 +81,9 @@ static bool needs_proof(const struct request *request)
     return is_pushers_question(request) && request->operation.by_digest && request->target.upstream;
 }
 
-static void failed(struct manifest_wait *wait, const struct message_failed *failure)
+static void failed(struct request *request, bool may_be_stale, const struct message_failed *failure)
 {
-    struct request *request = wait->request;
-    if (wait->may_be_stale && !fetch_error_is_believed(failure) &&
-        serve_stale(request, failure->text, 0))
+    if (may_be_stale && !fetch_error_is_believed(failure) && serve_stale(request, failure->text, 0))
         return;
     if (is_pushers_question(request)) {
         request_failf(request, API_MANIFEST_UNKNOWN, "%.*s", SLICE_PRINT(failure->text));
@@ -116,13 +92,13 @@ static void failed(struct manifest_wait *wait, const struct message_failed *fail
     fetch_error_answer(request, failure, API_MANIFEST_UNKNOWN);
 }
 
-static void fail_lost(struct manifest_wait *wait)
+static void fail_lost(struct request *request, bool may_be_stale)
 {
     struct message_failed failure = {
         .kind = ERR_INTERNAL,
         .text = SLICE_LITERAL("the manifest was brought, but cannot be read from the store"),
     };
-    failed(wait, &failure);
+    failed(request, may_be_stale, &failure);
 }
 
 static void serve_answer(struct request *request, const struct message_answer *answer)
@@ -144,9 +120,8 @@ static void serve_answer(struct request *request, const struct message_answer *a
 }
 
 /* The fetcher says that the bytes are in the ledger, or that the client of a HEAD needs none. */
-static bool serve_named(struct manifest_wait *wait, const struct message_answer *answer)
+static bool serve_named(struct request *request, const struct message_answer *answer)
 {
-    struct request *request = wait->request;
     struct serve_age age = {
         .is_stale = answer->state == ANSWER_STALE,
         .checked_ms = answer->checked,
@@ -164,22 +139,18 @@ static bool serve_named(struct manifest_wait *wait, const struct message_answer 
     return true;
 }
 
-static void again(struct manifest_wait *wait, enum join_kind kind, const struct digest *digest)
+static void again(struct request *request, bool may_be_stale, enum join_kind kind,
+                  const struct digest *digest)
 {
-    struct request *request = wait->request;
-    bool may_be_stale = wait->may_be_stale;
     if (++request->tries >= TRIES_MAX) {
-        fail_lost(wait);
-        return;
+        fail_lost(request, may_be_stale);
+    } else {
+        ask(request, kind, digest, may_be_stale);
     }
-    request_set_step(request, NULL, NULL);
-    wait_free(wait);
-    ask(request, kind, digest, may_be_stale);
 }
 
-static void here(struct manifest_wait *wait)
+static void here(struct request *request, bool may_be_stale)
 {
-    struct request *request = wait->request;
     struct ledger_txn *txn = worker_read(request->worker);
     struct tag tag;
     bool is_served;
@@ -191,46 +162,42 @@ static void here(struct manifest_wait *wait)
     }
     worker_read_end(request->worker);
     if (!is_served) {
-        again(wait, request->operation.by_digest ? JOIN_MANIFEST : JOIN_TAG,
+        again(request, may_be_stale, request->operation.by_digest ? JOIN_MANIFEST : JOIN_TAG,
               &request->operation.digest);
     }
 }
 
-static void on_answer(struct ask_waiter *waiter, enum message_type type, const void *message)
+static void answered(struct request *request, bool may_be_stale, enum message_type type,
+                     const void *message)
 {
-    struct manifest_wait *wait = LIST_ITEM(waiter, struct manifest_wait, waiter);
-    timer_stop(wait->deadline);
+    const struct message_answer *answer = message;
     if (type == MESSAGE_FAILED) {
-        failed(wait, message);
+        failed(request, may_be_stale, message);
     } else if (type == MESSAGE_HERE) {
-        here(wait);
-    } else {
-        const struct message_answer *answer = message;
-        if (answer->body.length > 0) {
-            serve_answer(wait->request, answer);
-        } else if (!serve_named(wait, answer)) {
-            again(wait, JOIN_MANIFEST, &answer->digest);
-        }
+        here(request, may_be_stale);
+    } else if (answer->body.length > 0) {
+        serve_answer(request, answer);
+    } else if (!serve_named(request, answer)) {
+        again(request, may_be_stale, JOIN_MANIFEST, &answer->digest);
     }
 }
 
-static void on_deadline(void *arg)
+static void on_answer(struct request *request, enum message_type type, const void *message)
 {
-    struct manifest_wait *wait = arg;
-    struct message_failed failure = {
-        .kind = ERR_TIMEOUT,
-        .text = SLICE_LITERAL("the upstream did not answer in time"),
-    };
-    ask_leave(&wait->waiter);
-    failed(wait, &failure);
+    answered(request, false, type, message);
+}
+
+/* The tag is here, and may be served without the upstream's word. */
+static void on_check(struct request *request, enum message_type type, const void *message)
+{
+    answered(request, true, type, message);
 }
 
 /* JOIN_TAG for the request's tag, JOIN_MANIFEST for `digest`. */
 static void ask(struct request *request, enum join_kind kind, const struct digest *digest,
                 bool may_be_stale)
 {
-    struct worker *worker = request->worker;
-    struct manifest_wait *wait = NEW(struct manifest_wait);
+    const struct config *config = request->worker->options.config;
     struct ask_question question = {
         .kind = kind,
         .origin = request->target.origin,
@@ -242,15 +209,10 @@ static void ask(struct request *request, enum join_kind kind, const struct diges
     } else {
         question.digest = *digest;
     }
-    wait->request = request;
-    wait->may_be_stale = may_be_stale;
-    wait->waiter.on_answer = on_answer;
-    wait->deadline = timer_new(worker->options.loop, on_deadline, wait);
-    timer_start(wait->deadline, may_be_stale ? worker->options.config->fetch.tag_check_wait
-                                             : worker->options.config->fetch.deadline);
-    request_set_step(request, &wait_steps, wait);
-    request->is_asked = true;
-    request->is_joined = ask_wait(worker->asks, &question, &wait->waiter);
+    if (may_be_stale)
+        wait_for_answer(request, &question, config->fetch.tag_check_wait, on_check);
+    else
+        wait_for_answer(request, &question, config->fetch.deadline, on_answer);
 }
 
 /* ---- */

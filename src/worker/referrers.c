@@ -5,16 +5,18 @@
  */
 #include "referrers.h"
 
+#include "ask.h"
 #include "base/buf.h"
 #include "base/fd.h"
 #include "base/jsonio.h"
+#include "config/config.h"
 #include "fetch_error.h"
-#include "list_wait.h"
 #include "oci/api_error.h"
 #include "oci/media_type.h"
 #include "request.h"
 #include "serve.h"
 #include "store/ledger.h"
+#include "wait.h"
 #include "worker_state.h"
 
 #define INDEX_MAX       ((size_t)4 * 1024 * 1024)
@@ -162,7 +164,14 @@ static void on_referrers(struct request *request, enum message_type type, const 
 void list_referrers(struct request *request, struct ledger_txn *txn)
 {
     if (request->target.upstream) {
-        list_wait(request, JOIN_REFERRERS, slice_of(""), on_referrers);
+        struct ask_question question = {
+            .kind = JOIN_REFERRERS,
+            .origin = request->target.origin,
+            .repository = request->target.name,
+            .digest = request->operation.digest,
+        };
+        wait_for_answer(request, &question, request->worker->options.config->fetch.deadline,
+                        on_referrers);
     } else {
         list_ledger(request, txn, NULL);
     }

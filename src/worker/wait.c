@@ -1,23 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The wait is the request's step, and gone before the list is answered. */
-#include "list_wait.h"
+/* The wait is the request's step, and gone before the request is answered. */
+#include "wait.h"
 
 #include "ask.h"
 #include "base/alloc.h"
 #include "base/error.h"
-#include "config/config.h"
 #include "net/loop.h"
 #include "request.h"
 #include "worker_state.h"
 
-struct list_wait {
+struct wait {
     struct ask_waiter waiter;
     struct request *request;
     struct timer *deadline;
-    list_answer_fn *on_answer;
+    wait_answer_fn *on_answer;
 };
 
-static void wait_free(struct list_wait *wait)
+static void wait_free(struct wait *wait)
 {
     loop_cancel_deferred(wait->request->worker->options.loop, wait);
     ask_leave(&wait->waiter);
@@ -33,10 +32,10 @@ static void on_gone(struct request *request)
 static const struct request_steps wait_steps = {.on_gone = on_gone};
 
 /* The answer may have a step of its own. */
-static void finish(struct list_wait *wait, enum message_type type, const void *message)
+static void finish(struct wait *wait, enum message_type type, const void *message)
 {
     struct request *request = wait->request;
-    list_answer_fn *answer = wait->on_answer;
+    wait_answer_fn *answer = wait->on_answer;
     request_set_step(request, NULL, NULL);
     wait_free(wait);
     answer(request, type, message);
@@ -44,12 +43,12 @@ static void finish(struct list_wait *wait, enum message_type type, const void *m
 
 static void on_answer(struct ask_waiter *waiter, enum message_type type, const void *message)
 {
-    finish(LIST_ITEM(waiter, struct list_wait, waiter), type, message);
+    finish(LIST_ITEM(waiter, struct wait, waiter), type, message);
 }
 
 static void on_late(void *arg)
 {
-    struct list_wait *wait = arg;
+    struct wait *wait = arg;
     struct message_failed failed = {
         .kind = ERR_TIMEOUT,
         .text = SLICE_LITERAL("the upstream did not answer in time"),
@@ -59,28 +58,21 @@ static void on_late(void *arg)
 
 static void on_deadline(void *arg)
 {
-    struct list_wait *wait = arg;
+    struct wait *wait = arg;
     loop_defer(wait->request->worker->options.loop, on_late, wait);
 }
 
-void list_wait(struct request *request, enum join_kind kind, struct slice query,
-               list_answer_fn *answer)
+void wait_for_answer(struct request *request, const struct ask_question *question,
+                     uint64_t within_ms, wait_answer_fn *answer)
 {
     struct worker *worker = request->worker;
-    struct list_wait *wait = NEW(struct list_wait);
-    struct ask_question question = {
-        .kind = kind,
-        .origin = request->target.origin,
-        .repository = request->target.name,
-        .reference = query,
-        .digest = request->operation.digest,
-    };
+    struct wait *wait = NEW(struct wait);
     wait->request = request;
     wait->on_answer = answer;
     wait->waiter.on_answer = on_answer;
     wait->deadline = timer_new(worker->options.loop, on_deadline, wait);
-    timer_start(wait->deadline, worker->options.config->fetch.deadline);
+    timer_start(wait->deadline, within_ms);
     request_set_step(request, &wait_steps, wait);
     request->is_asked = true;
-    request->is_joined = ask_wait(worker->asks, &question, &wait->waiter);
+    request->is_joined = ask_wait(worker->asks, question, &wait->waiter);
 }

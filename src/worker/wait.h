@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A request that waits for one answer of the fetcher (a tag, a manifest, a size, a list), for a
+ * limited time. */
+#ifndef WORKER_WAIT_H
+#define WORKER_WAIT_H
+
+#include <stdint.h>
+
+#include "ipc/message.h"
+
+struct ask_question;
+struct request;
+
+/* Answers the request, or waits again. type is MESSAGE_ANSWER, MESSAGE_HERE or MESSAGE_FAILED; a
+ * time that is over comes as FAILED, and the question goes on without us. */
+typedef void wait_answer_fn(struct request *request, enum message_type type, const void *message);
+
+/* What the question points to is copied. */
+void wait_for_answer(struct request *request, const struct ask_question *question,
+                     uint64_t within_ms, wait_answer_fn *on_answer);
+
+#endif
