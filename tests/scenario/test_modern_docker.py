@@ -10,6 +10,7 @@ import unittest
 from support import images
 from support.case import Scenario
 from support.client import check_ok, check_status
+from support.dockerd import Dockerd
 from support.images import Manifest, sha256, to_json
 from support.modern import ModernContainerd, ModernDocker, need_modern
 
@@ -116,6 +117,29 @@ class OwnImagesTest(ModernScenario):
         engine.docker("push", self.own("team/app:1"))
         self.assertIn("built here", other.run(self.own("team/app:1")))
 
+    def test_a_password_nobody_asked_for(self):
+        engine = self.engine()
+        engine.docker("login", "--username", "somebody", "--password", "secret", self.registry.address)
+        with open(images.BUSYBOX, "rb") as source:
+            engine.build(self.own("team/app:1"), {"busybox": source.read()}, DOCKERFILE)
+        engine.docker("push", self.own("team/app:1"))
+        for told in ("secret", "c29tZWJvZHk6c2VjcmV0"):
+            self.assertNotIn(told, self.registry.log.tail(10000))
+
+    def test_list_put_together_by_the_command(self):
+        engine = self.daemon(Dockerd())  # the command of Debian 12 knows no OCI manifests
+        parts = []
+        for architecture in ("amd64", "arm64"):
+            parts.append(self.own(f"team/app:{architecture}"))
+            engine.build(parts[-1], {"busybox": architecture.encode()}, DOCKERFILE)
+            engine.docker("push", parts[-1])
+        for name in ("team/app", "other/app"):
+            whole = self.own(f"{name}:all")
+            engine.docker("manifest", "create", "--insecure", whole, *parts)
+            engine.docker("manifest", "annotate", "--arch", "arm64", whole, parts[1])
+            engine.docker("manifest", "push", "--insecure", whole)
+            self.assertEqual(len(self.check_hosted(name, "all")["manifests"]), 2)
+
     def test_all_tags(self):
         engine = self.build_and_push("team/app:1")
         engine.docker("tag", self.own("team/app:1"), self.own("team/app:2"))
@@ -184,6 +208,45 @@ class MirrorTest(ModernScenario):
         engine.docker("push", self.own("team/derived:1"))
         self.check_hosted("team/derived", "1")
         self.assertIn("new", self.engine().run(self.own("team/derived:1")))
+
+
+class BuildKitTest(ModernScenario):
+    DOCKERFILE = 'FROM hello\nCOPY new /new\nCMD ["/bin/cat", "/new"]\n'
+
+    def build(self, engine, *flags):
+        return engine.build(self.own("team/derived:1"), {"new": b"new"}, self.DOCKERFILE, "--progress", "plain", *flags,
+                            buildkit=True)
+
+    def test_base_image_from_the_hub(self):
+        engine = self.behind_us()
+        self.build(engine)
+        self.assertEqual(self.docker.count(kind="cdn", reference=self.image.layers[0]), 1, self.docker.story())
+        engine.docker("push", self.own("team/derived:1"))
+        self.check_hosted("team/derived", "1")
+        self.assertIn("new", self.engine().run(self.own("team/derived:1")))
+        self.build(self.behind_us())  # with the Hub down
+
+    def test_cache_from_a_pushed_image(self):
+        engine = self.behind_us()
+        self.build(engine, "--build-arg", "BUILDKIT_INLINE_CACHE=1")
+        engine.docker("push", self.own("team/derived:1"))
+        other = self.build(self.behind_us(), "--cache-from", self.own("team/derived:1"))
+        self.assertIn("CACHED", other.err)
+
+    def test_cache_index_names_blobs(self):
+        """What --cache-to type=registry pushes: an index whose entries are layers and the cache's own document."""
+        layer = images.tar_layer({"new": b"new"})
+        config = to_json({"layers": [{"blob": sha256(layer), "parent": -1}], "records": []})
+        index = Manifest(images.OCI_INDEX, to_json({
+            "schemaVersion": 2, "mediaType": images.OCI_INDEX, "manifests": [
+                {"mediaType": images.OCI_LAYER, "digest": sha256(layer), "size": len(layer)},
+                {"mediaType": "application/vnd.buildkit.cacheconfig.v0", "digest": sha256(config),
+                 "size": len(config)}]}))
+        for content in (layer, config):
+            self.api.push_blob_at_once("team/cache", content)
+        check_status(self.api.push_manifest("team/cache", "build", index), 201)
+        check_ok(self.api.manifest("team/cache", "build"), index.digest)
+        check_ok(self.api.blob("team/cache", sha256(layer)), sha256(layer))
 
 
 class RetagTest(ModernScenario):

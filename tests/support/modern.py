@@ -65,13 +65,13 @@ class ModernDocker:
             self.stop()
             raise
 
-    def docker(self, *arguments, check=True, seconds=180, folder=None):
+    def docker(self, *arguments, check=True, folder=None, buildkit=False):
         environment = {"DOCKER_HOST": f"unix://{self.socket}", "DOCKER_CONFIG": self.folder / "client",
-                       "DOCKER_BUILDKIT": "0"}
-        return run([DOCKER, *arguments], environment, seconds, check, folder)
+                       "DOCKER_BUILDKIT": str(int(buildkit)), "DOCKER_CLI_EXPERIMENTAL": "enabled"}
+        return run([DOCKER, *arguments], environment, 180, check, folder)
 
-    def build(self, tag, files, dockerfile):
-        """docker build of {name: bytes}, with the classic builder."""
+    def build(self, tag, files, dockerfile, *flags, buildkit=False):
+        """docker build of {name: bytes}, with the classic builder or the engine's BuildKit."""
         context = self.folder / "context"
         shutil.rmtree(context, ignore_errors=True)
         os.makedirs(context)
@@ -80,7 +80,7 @@ class ModernDocker:
             with open(path, "wb") as out:
                 out.write(content)
             os.chmod(path, 0o755)
-        return self.docker("build", "-t", tag, ".", folder=context)
+        return self.docker("build", "-t", tag, *flags, ".", folder=context, buildkit=buildkit)
 
     def run(self, image, *command):
         """What a container of the image says."""
