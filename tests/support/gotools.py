@@ -61,8 +61,13 @@ def gotools(*names):
     return folder
 
 
+def _go():
+    """Go's own installer does not touch the PATH."""
+    return shutil.which("go") or shutil.which("/usr/local/go/bin/go")
+
+
 def _install(name, module, folder):
-    need(shutil.which("go"), f"Go, to build {module}")
+    need(_go(), f"Go, to build {module}")
     if module not in _failed:
         _failed[module] = _build(name, module, folder)
     need(not _failed[module], f"{module}, which could not be built: {_failed[module]}")
@@ -72,7 +77,7 @@ def _build(name, module, folder):
     """What went wrong, or nothing. Built beside and moved, so that nobody sees half of it."""
     place = os.path.join(folder, "new")
     environment = dict(os.environ, GOBIN=place, CGO_ENABLED="1" if name in WITH_C else "0")
-    command = ["go", "install", "-p", "2", "-trimpath", "-ldflags=-s -w", module]
+    command = [_go(), "install", "-p", "2", "-trimpath", "-ldflags=-s -w", module]
     try:
         done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, timeout=INSTALL_SECONDS * slow_factor(), check=False)
