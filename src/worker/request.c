@@ -290,12 +290,18 @@ void request_respond_buf(struct request *request, int status, const struct heade
     send_piece(request);
 }
 
-/* For the Allow header: what is an upstream's can be read alone, and has no uploads. */
+/* For the Allow header: what is an upstream's can be read alone, and has no uploads; a DELETE that
+ * is not allowed is not in it. */
 static const char *allowed(const struct request *request)
 {
     enum operation_kind kind = request->operation.kind;
-    if (request->listener != LISTENER_MIRROR && !request->target.upstream)
-        return operation_allowed(kind);
+    if (request->listener != LISTENER_MIRROR && !request->target.upstream) {
+        if (request->operation.method != METHOD_DELETE)
+            return operation_allowed(kind);
+        if (kind == OPERATION_MANIFEST)
+            return "GET, HEAD, PUT";
+        return kind == OPERATION_BLOB ? "GET, HEAD" : operation_allowed(kind);
+    }
     return kind == OPERATION_UPLOAD_START || kind == OPERATION_UPLOAD ? "" : "GET, HEAD";
 }
 
