@@ -11,6 +11,7 @@
 #include "follower.h"
 #include "ipc/metrics.h"
 #include "keeper_link.h"
+#include "listing.h"
 #include "net/loop.h"
 #include "received.h"
 #include "role.h"
@@ -53,6 +54,7 @@ static void ask_free(void *arg)
     list_remove(&ask->link);
     fetch_cancel(&ask->fetch);
     received_drop(&ask->received);
+    listing_drop(&ask->listing);
     buf_cleanup(&ask->key);
     mem_free(ask->repository);
     mem_free(ask->reference);

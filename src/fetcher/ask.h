@@ -6,6 +6,7 @@
  *
  *   ASKING ──> READING ──> STORING ──> gone       manifests and tags
  *      │     (in the pool)    │ answered; late ones get the same answer
+ *      │          └──────────> gone               lists
  *      └──────────────────────┴──> gone           the others
  */
 #ifndef ASK_H
@@ -27,6 +28,7 @@ struct fetch_request;
 struct fetch_result;
 struct fetcher;
 struct follower;
+struct listing;
 struct received;
 struct upstream;
 
@@ -62,6 +64,7 @@ struct ask {
     struct fetch *fetch;
     struct ask_tag tag;
     struct received *received; /* the manifest that came */
+    struct listing *listing;   /* the list that came */
     struct monotime answered_at;
     /* The manifest does not come. is_final: the upstream's word. */
     void (*failed)(struct ask *ask, const struct error *err, bool is_final, uint64_t retry_after);

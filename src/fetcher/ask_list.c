@@ -8,10 +8,12 @@
 #include "flight.h"
 #include "follower.h"
 #include "keeper_link.h"
+#include "listing.h"
 #include "role.h"
 #include "upstream.h"
 
-#define LIST_MAX (8ul * 1024 * 1024)
+#define LIST_MAX  (8ul * 1024 * 1024)
+#define QUERY_MAX 1024
 
 /* ---- HEAD of a blob ---- */
 
@@ -88,6 +90,17 @@ static void ask_blob(struct ask *ask)
 
 /* ---- lists ---- */
 
+/* Of bytes that may stand in a query, and not endless. */
+static bool is_query(struct slice query)
+{
+    for (size_t i = 0; i < query.length; i++) {
+        char byte = query.data[i];
+        if (byte <= ' ' || byte > '~' || byte == '#' || byte == '"' || byte == '<' || byte == '>')
+            return false;
+    }
+    return query.length <= QUERY_MAX;
+}
+
 /* The query of `</v2/…?query>; rel="next"`; empty when there is no next page. */
 static struct slice read_next(const struct ask *ask, struct slice headers)
 {
@@ -104,40 +117,45 @@ static struct slice read_next(const struct ask *ask, struct slice headers)
     struct slice target = slice_from(value.data + start + 1, (size_t)end - (size_t)start - 1);
     if (url_split(target, &parts) && upstream_trusts(ask->upstream, &parts) != HOST_OWN)
         return none;
-    ptrdiff_t query = slice_find(target, '?');
-    return query < 0 ? none : slice_skip(target, (size_t)query + 1);
+    ptrdiff_t mark = slice_find(target, '?');
+    struct slice query = mark < 0 ? none : slice_skip(target, (size_t)mark + 1);
+    return is_query(query) ? query : none;
+}
+
+static void on_read(struct listing *listing, const struct error *err, void *arg)
+{
+    struct ask *ask = arg;
+
+    if (err) {
+        struct error copy = *err;
+        ask_fail(ask, &copy, 0);
+        return;
+    }
+    struct message_answer answer = {
+        .state = ANSWER_FRESH,
+        .media_type = SLICE_LITERAL("application/json"),
+        .body = buf_bytes(&listing->body),
+        .size = listing->body.length,
+        .checked = clock_wall().ms,
+        .link = slice_of(listing->link),
+    };
+    ask_answer(ask, &answer);
+    ask_end(ask);
 }
 
 static void on_list(const struct fetch_result *result, void *arg)
 {
     struct ask *ask = arg;
-    struct slice media_type = {0};
 
     ask->fetch = NULL;
     if (result->end->err.kind != ERR_NONE) {
         ask_fail(ask, &result->end->err, result->end->retry_after);
         return;
     }
-    transfer_header(result->headers, "Content-Type", &media_type);
-    struct message_answer answer = {
-        .state = ANSWER_FRESH,
-        .media_type = media_type,
-        .body = result->body,
-        .size = result->body.length,
-        .checked = clock_wall().ms,
-        .link = read_next(ask, result->headers),
-    };
-    ask_answer(ask, &answer);
-    ask_end(ask);
-}
-
-static bool is_query(struct slice query)
-{
-    for (size_t i = 0; i < query.length; i++) {
-        if (query.data[i] <= ' ' || query.data[i] > '~' || query.data[i] == '#')
-            return false;
-    }
-    return query.length <= 2048;
+    ask->listing = listing_new(ask->fetcher, ask->kind, ask->repository, result->body);
+    ask->listing->link = slice_dup(read_next(ask, result->headers));
+    ask_set_state(ask, ASK_READING);
+    listing_read(ask->listing, on_read, ask);
 }
 
 static void ask_list(struct ask *ask)

@@ -150,6 +150,10 @@ static void ask_tags(struct request *request)
         buf_append_text(&query, operation->has_n ? "&last=" : "last=");
         text_percent_encode(&query, operation->last, "");
     }
+    if (query.is_over) {
+        request_failf(request, API_PAGINATION_NUMBER_INVALID, "last= is longer than any tag");
+        return;
+    }
     struct ask_question question = {
         .kind = JOIN_TAGS_LIST,
         .origin = request->target.origin,

@@ -299,6 +299,43 @@ static void tags_list_gives_the_body_and_the_next_query(void **state)
     assert_string_equal(fake_upstream_at(0)->url, "https://hub.test/v2/library/app/tags/list?n=1");
 }
 
+static const struct seen *list(const char *body, const char *link)
+{
+    script.manifest = slice_of(body);
+    script.content_type = "Content-Type: application/json\r\n";
+    script.extra = link;
+    uint64_t request = stage_join(0, JOIN_TAGS_LIST, "library/app", "", NULL, UINT64_MAX);
+    stage_until(stage_is_over, request);
+    return stage_seen(request);
+}
+
+static void tags_list_has_what_can_be_a_tag_under_our_name(void **state)
+{
+    (void)state;
+    const char *theirs = "{\"name\":\"an/other\",\"tags\":[\"ok\",\"../x\",7,\"a b\",\"also.ok\"]}";
+    const char *ours = "{\"name\":\"library/app\",\"tags\":[\"ok\",\"also.ok\"]}";
+    assert_int_equal(list(theirs, "")->body_length, strlen(ours));
+    assert_int_equal(list("{\"tags\":null}", "")->body_length,
+                     strlen("{\"name\":\"library/app\",\"tags\":[]}"));
+}
+
+static void tags_list_that_is_none_is_refused(void **state)
+{
+    (void)state;
+    assert_int_equal(list("<html>", "")->failure, ERR_UPSTREAM);
+    assert_int_equal(list("{\"tags\":{\"a\":1}}", "")->failure, ERR_UPSTREAM);
+    assert_int_equal(list("[]", "")->failure, ERR_UPSTREAM);
+}
+
+static void tags_list_has_no_next_page_that_cannot_be_a_query(void **state)
+{
+    (void)state;
+    const char *body = "{\"tags\":[\"a\"]}";
+    assert_string_equal(list(body, "Link: </v2/x/tags/list?a=\"b>; rel=\"next\"\r\n")->link, "");
+    assert_string_equal(list(body, "Link: </v2/x/tags/list?a= b>; rel=\"next\"\r\n")->link, "");
+    assert_string_equal(list(body, "Link: >;<\r\n")->link, "");
+}
+
 static void tags_list_with_a_bad_query_is_refused(void **state)
 {
     (void)state;
@@ -359,6 +396,9 @@ int main(void)
         TEST(manifest_with_other_bytes_is_refused),
         TEST(blob_size_is_asked_with_head),
         TEST(tags_list_gives_the_body_and_the_next_query),
+        TEST(tags_list_has_what_can_be_a_tag_under_our_name),
+        TEST(tags_list_that_is_none_is_refused),
+        TEST(tags_list_has_no_next_page_that_cannot_be_a_query),
         TEST(tags_list_with_a_bad_query_is_refused),
         TEST(join_of_nonsense_is_refused),
         TEST(fetcher_stops_asking_an_upstream_that_is_down),

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A list that came from an upstream, read in the pool: clients are given names of the right form
+ * alone, whatever the upstream wrote.
+ */
+#ifndef LISTING_H
+#define LISTING_H
+
+#include <stdbool.h>
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/pool.h"
+#include "ipc/message.h"
+
+struct fetcher;
+
+struct listing {
+    struct fetcher *fetcher;
+    struct pool_work work;
+    bool is_busy;
+    bool is_dropped;
+    enum join_kind kind; /* JOIN_TAGS_LIST or JOIN_REFERRERS */
+    char *repository;    /* the name in the answer */
+    char *link;          /* query of the next page, or "" */
+    struct buf body;     /* the upstream's, then ours */
+    struct error err;
+    /* err is NULL when all went well. The listing lives until it is dropped. */
+    void (*done)(struct listing *listing, const struct error *err, void *arg);
+    void *arg;
+};
+
+/* Copies everything. */
+struct listing *listing_new(struct fetcher *fetcher, enum join_kind kind, const char *repository,
+                            struct slice body);
+/* ERR_UPSTREAM when it is no such list. */
+void listing_read(struct listing *listing,
+                  void (*done)(struct listing *, const struct error *, void *), void *arg);
+/* Frees it, once the pool is done with it; `done` does not come any more. */
+void listing_drop(struct listing **listing);
+
+#endif
