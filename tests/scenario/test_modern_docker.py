@@ -217,6 +217,9 @@ class BuildKitTest(ModernScenario):
         return engine.build(self.own("team/derived:1"), {"new": b"new"}, self.DOCKERFILE, "--progress", "plain", *flags,
                             buildkit=True)
 
+    def layers(self, engine):
+        return engine.docker("image", "inspect", "--format", "{{.RootFS.Layers}}", self.own("team/derived:1")).out
+
     def test_base_image_from_the_hub(self):
         engine = self.behind_us()
         self.build(engine)
@@ -230,8 +233,10 @@ class BuildKitTest(ModernScenario):
         engine = self.behind_us()
         self.build(engine, "--build-arg", "BUILDKIT_INLINE_CACHE=1")
         engine.docker("push", self.own("team/derived:1"))
-        other = self.build(self.behind_us(), "--cache-from", self.own("team/derived:1"))
-        self.assertIn("CACHED", other.err)
+        other = self.behind_us()
+        self.build(other, "--cache-from", self.own("team/derived:1"))
+        # The same layer, although the file is a newer one: it came from the cache.
+        self.assertEqual(self.layers(other), self.layers(engine))
 
     def test_cache_index_names_blobs(self):
         """What --cache-to type=registry pushes: an index whose entries are layers and the cache's own document."""
