@@ -209,10 +209,11 @@ static void ask(struct request *request, enum join_kind kind, const struct diges
     } else {
         question.digest = *digest;
     }
-    if (may_be_stale)
+    if (may_be_stale) {
         wait_for_answer(request, &question, config->fetch.tag_check_wait, on_check);
-    else
+    } else {
         wait_for_answer(request, &question, config->fetch.deadline, on_answer);
+    }
 }
 
 /* ---- */
