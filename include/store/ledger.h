@@ -100,6 +100,11 @@ void tag_each(struct ledger_txn *txn, uint32_t repository, struct slice last, ta
 
 /* ---- manifests: by digest ---- */
 #define LEDGER_INLINE_MAX ((size_t)64 * 1024)
+/* The bytes of a manifest that its record keeps: all, or none. */
+static inline struct slice ledger_inline(struct slice bytes)
+{
+    return bytes.length <= LEDGER_INLINE_MAX ? bytes : slice_from(NULL, 0);
+}
 struct manifest_record {
     uint64_t size;
     struct slice media_type;

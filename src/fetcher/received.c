@@ -11,6 +11,7 @@
 #include "keeper_link.h"
 #include "oci/manifest.h"
 #include "role.h"
+#include "store/ledger.h"
 
 #define REFERENCES_MAX (2ul * 1024 * 1024)
 
@@ -99,7 +100,8 @@ static void tell_keeper(struct received *received)
         .digest = received->digest,
         .media_type = slice_of(manifest->media_type),
         .artifact_type = slice_of(manifest->artifact_type),
-        .body = buf_bytes(&received->body),
+        .size = received->body.length,
+        .body = ledger_inline(buf_bytes(&received->body)),
         .references = buf_bytes(&references),
     };
     if (manifest->has_subject)

@@ -77,13 +77,19 @@ static bool are_tags(struct slice tags)
     return true;
 }
 
+static bool is_body(struct slice body, uint64_t size)
+{
+    return size > 0 && (body.length == size || body.length == 0);
+}
+
 static bool is_manifest_put(struct request *request)
 {
     struct message_manifest_put *put = &request->message.manifest_put;
     if (put->tags.length == 0)
         put->tags = (struct slice){NULL, 0}; /* no tag, not one without a name */
     set_file(request, PLACE_UPLOADS, put->file, put->inode, &put->digest);
-    return is_repository(put->repository) && has_digest(&put->digest) && are_tags(put->tags);
+    return is_repository(put->repository) && has_digest(&put->digest) && are_tags(put->tags) &&
+           is_body(put->body, put->size);
 }
 
 static bool is_manifest_stored(struct request *request)
@@ -92,7 +98,7 @@ static bool is_manifest_stored(struct request *request)
     set_file(request, PLACE_SPOOL, stored->file, stored->inode, &stored->digest);
     return is_repository(stored->repository) && has_digest(&stored->digest) &&
            stored->origin.length > 0 && stored->origin.length <= REGISTRY_MAX_LENGTH &&
-           stored->tag.length <= TAG_MAX_LENGTH;
+           stored->tag.length <= TAG_MAX_LENGTH && is_body(stored->body, stored->size);
 }
 
 static bool is_blob_stored(struct request *request)

@@ -57,8 +57,7 @@ void manifest_put(struct ledger_txn *txn, const struct digest *digest,
     buf_init(&value, MANIFEST_VALUE_MAX);
     buf_append_slice(&value, record_bytes(&fields));
     append_part(&value, record->references);
-    append_part(&value,
-                record->bytes.length <= LEDGER_INLINE_MAX ? record->bytes : slice_from(NULL, 0));
+    append_part(&value, ledger_inline(record->bytes));
     if (fields.is_over || value.is_over)
         ledger_set_too_long(txn);
     ledger_put(txn, TABLE_MANIFEST, record_bytes(&key), buf_bytes(&value));

@@ -15,9 +15,11 @@
 #include "config/config.h"
 #include "ipc/metrics.h"
 #include "keep_link.h"
+#include "manifest_room.h"
 #include "oci/api_error.h"
 #include "oci/manifest.h"
 #include "request.h"
+#include "store/ledger.h"
 #include "store/store.h"
 #include "worker_state.h"
 
@@ -28,7 +30,8 @@
 
 struct push {
     struct worker *worker;
-    struct request *request; /* NULL: the client is gone */
+    struct request *request;     /* NULL: the client is gone */
+    struct manifest_claim claim; /* for the body */
     struct buf body;
     bool is_working; /* with the pool or the keeper */
     char repository[NAME_MAX_LENGTH + 1];
@@ -50,6 +53,7 @@ struct push {
 
 static void push_free(struct push *push)
 {
+    manifest_room_release(&push->claim);
     buf_cleanup(&push->body);
     buf_cleanup(&push->tags);
     buf_cleanup(&push->references);
@@ -194,7 +198,8 @@ static void ask_keeper(struct push *push)
         .digest = push->digest,
         .media_type = slice_of(manifest->media_type),
         .artifact_type = slice_of(manifest->artifact_type),
-        .body = buf_bytes(&push->body),
+        .size = push->body.length,
+        .body = ledger_inline(buf_bytes(&push->body)),
         .references = buf_bytes(&push->references),
     };
     if (manifest->has_subject)
@@ -269,7 +274,8 @@ static void on_body(struct request *request, size_t length, bool is_end)
     push->is_working = true;
     push->job.run = run;
     push->job.done = done;
-    worker_submit(push->worker, &push->job, 0);
+    bool is_large = push->body.length > MANIFEST_ROOM_FREE;
+    worker_submit(push->worker, &push->job, is_large ? push->worker->large_key : 0);
 }
 
 static const struct request_steps push_steps = {.on_body = on_body, .on_gone = on_gone};
@@ -311,6 +317,35 @@ static struct push *push_new(struct request *request)
     return push;
 }
 
+static void on_room(struct manifest_claim *claim)
+{
+    read_more(LIST_ITEM(claim, struct push, claim));
+}
+
+/* No room within its time, or too slow for those who wait. */
+static void on_late(struct manifest_claim *claim)
+{
+    struct push *push = LIST_ITEM(claim, struct push, claim);
+    struct api_error error;
+    if (push->is_working || !push->request || push->request->status != 0)
+        return;
+    api_error_set(&error, API_UNAVAILABLE,
+                  claim->is_held ? "the manifest comes too slowly while others wait"
+                                 : "too many large manifests are being pushed");
+    request_fail(push->request, &error);
+}
+
+static void begin(struct push *push)
+{
+    const struct http_head *head = push->request->head;
+    uint64_t size = push->worker->options.config->limits.manifest_size;
+    if (head->body != HTTP_BODY_CHUNKED)
+        size = head->body == HTTP_BODY_LENGTH ? head->content_length : 0;
+    push->claim.on_held = on_room;
+    push->claim.on_late = on_late;
+    manifest_room_claim(push->worker->room, &push->claim, (size_t)size);
+}
+
 /* Or none: then the manifest itself has to say what it is. */
 static bool has_one_type(const struct http_head *head)
 {
@@ -343,5 +378,5 @@ void push_manifest(struct request *request, struct ledger_txn *txn)
     }
     struct push *push = push_new(request);
     request_set_step(request, &push_steps, push);
-    read_more(push);
+    begin(push);
 }

@@ -18,6 +18,7 @@
 #include "follow.h"
 #include "ipc/metrics.h"
 #include "keep_link.h"
+#include "manifest_room.h"
 #include "net/listener.h"
 #include "net/loop.h"
 #include "recency.h"
@@ -160,6 +161,8 @@ struct worker *worker_new(const struct worker_options *options)
     worker->asks = ask_table_new(worker);
     worker->follows = follow_table_new(worker);
     worker->recency = recency_new(worker);
+    worker->room = manifest_room_new(options->loop);
+    worker->large_key = pool_new_key();
     worker->gauge_timer = timer_new(options->loop, on_gauge_timer, worker);
     for (int kind = LISTENER_FULL; kind <= LISTENER_ADMIN; kind++) {
         struct front *front = front_of(worker, (enum listener_kind)kind);
@@ -197,6 +200,7 @@ void worker_free(struct worker **worker)
     follow_table_free(&old->follows);
     ask_table_free(&old->asks);
     recency_free(&old->recency);
+    manifest_room_free(&old->room);
     keep_link_free(&old->keeper);
     fetch_link_free(&old->fetcher);
     ledger_reader_free(&old->reader);

@@ -19,6 +19,7 @@ struct keep_link;
 struct ledger_reader;
 struct ledger_txn;
 struct listener;
+struct manifest_room;
 struct recency;
 struct timer;
 struct worker;
@@ -48,6 +49,8 @@ struct worker {
     struct ask_table *asks;
     struct follow_table *follows;
     struct recency *recency;
+    struct manifest_room *room;
+    uint64_t large_key; /* of the pool: manifests that need room are read one at a time */
 
     uint64_t requests;               /* numbered from 1 */
     unsigned running;                /* requests that are not done */

@@ -203,6 +203,7 @@ static void a_large_manifest_is_a_file_only(void **state)
     assert_int_equal(
         store_file_remove(world_store, PLACE_UPLOADS, put.file.data, &(struct error){0}), 0);
     put.body = slice_from(bytes, sizeof(bytes));
+    put.size = sizeof(bytes);
     digest_of(HASH_SHA256, put.body, &put.digest);
     world_file(PLACE_UPLOADS, put.file.data, put.body, &put.inode);
     assert_int_equal(world_ask(WORKER_0, MESSAGE_MANIFEST_PUT, &put).type, MESSAGE_DONE);

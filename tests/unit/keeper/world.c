@@ -309,6 +309,7 @@ struct message_manifest_put world_manifest(const char *repository, const char *t
         .tags = slice_of(tags),
         .file = fresh_name(),
         .media_type = SLICE_LITERAL("application/vnd.oci.image.manifest.v1+json"),
+        .size = made.body.length,
         .body = made.body,
         .references = made.references,
     };
@@ -331,6 +332,7 @@ struct message_manifest_stored world_fetched(const char *repository, const char 
         .is_public = 1,
         .file = fresh_name(),
         .media_type = SLICE_LITERAL("application/vnd.oci.image.manifest.v1+json"),
+        .size = made.body.length,
         .body = made.body,
         .references = made.references,
     };

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Memory for bodies of manifests: what is held at the same time has a limit, whatever the number
+ * of clients; who comes too late waits for a while, in order, and is told so then.
+ *
+ *   claim → held ──────────────→ released
+ *      └──→ waiting → held …
+ *              └────→ denied
+ */
+#ifndef WORKER_MANIFEST_ROOM_H
+#define WORKER_MANIFEST_ROOM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/clock.h"
+#include "base/list.h"
+
+struct loop;
+struct manifest_room;
+
+/* Up to this nobody waits: it is less than what a connection may take anyway. */
+#define MANIFEST_ROOM_FREE ((size_t)64 * 1024)
+/* Together, in a worker. */
+#define MANIFEST_ROOM_TOTAL ((size_t)32 * 1024 * 1024)
+
+/* Belongs to who claims. Zeroed: no claim. */
+struct manifest_claim {
+    struct list link;
+    struct manifest_room *room; /* NULL: no claim */
+    size_t bytes;
+    bool is_held;
+    struct monotime since;
+    void (*on_held)(struct manifest_claim *claim);
+    /* Too long: waiting (the claim is over), or holding while others wait (it is not). */
+    void (*on_late)(struct manifest_claim *claim);
+};
+
+struct manifest_room *manifest_room_new(struct loop *loop);
+/* All claims were released before. */
+void manifest_room_free(struct manifest_room **room);
+/* on_held comes now, from inside, or later. */
+void manifest_room_claim(struct manifest_room *room, struct manifest_claim *claim, size_t bytes);
+/* Safe without a claim. */
+void manifest_room_release(struct manifest_claim *claim);
+
+#endif
