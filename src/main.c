@@ -178,6 +178,7 @@ static int serve(const struct cli_arguments *arguments)
 int main(int argc, char **argv)
 {
     struct cli_arguments arguments;
+    mem_init();
     cli_parse(argc, argv, ENTREPOT_VERSION, &arguments);
     int status = arguments.status;
     if (arguments.command == CLI_SERVE) {

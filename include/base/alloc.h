@@ -9,6 +9,8 @@
 
 #include <stddef.h>
 
+/* Once, when a process begins: what is large goes back to the system when it is freed. */
+void mem_init(void);
 /* Uninitialized. */
 void *mem_alloc(size_t size) __attribute__((malloc, returns_nonnull));
 /* Zeroed; count * size is checked. */

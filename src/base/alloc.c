@@ -3,6 +3,7 @@
  * NULL means "none left" and nothing else. */
 #include "base/alloc.h"
 
+#include <malloc.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,17 @@
 
 /* Nothing we hold in memory is anywhere near: a size from outside beyond it is nonsense. */
 #define TRY_MAX ((size_t)1 << 30)
+
+/* glibc raises its own limit to the largest that was ever freed, and keeps as much for ever: a
+ * burst of manifests of 4 MiB left 50 MiB in each process. */
+#define LARGE     (1 << 20)
+#define KEPT_FREE (2 << 20)
+
+void mem_init(void)
+{
+    (void)mallopt(M_MMAP_THRESHOLD, LARGE);
+    (void)mallopt(M_TRIM_THRESHOLD, KEPT_FREE);
+}
 
 static _Noreturn void out_of_memory(size_t size)
 {
