@@ -20,8 +20,10 @@
 
 void mem_init(void)
 {
+    /* NOLINTBEGIN(concurrency-mt-unsafe): there are no threads yet */
     (void)mallopt(M_MMAP_THRESHOLD, LARGE);
     (void)mallopt(M_TRIM_THRESHOLD, KEPT_FREE);
+    /* NOLINTEND(concurrency-mt-unsafe) */
 }
 
 static _Noreturn void out_of_memory(size_t size)
