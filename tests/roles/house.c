@@ -109,20 +109,37 @@ static void new_pair(int ends[2])
     must(channel_pair(ends, &err), &err);
 }
 
-static void join_worker(struct house *house, unsigned slot)
+static void join_worker_and_fetcher(struct house *house, unsigned slot)
 {
     int ends[2];
 
-    if (house->fetcher) {
-        new_pair(ends);
-        worker_set_peer(house->workers[slot], ROLE_FETCHER, &ends[0]);
-        fetcher_set_worker(house->fetcher, slot, &ends[1]);
-    }
-    if (house->keeper) {
-        new_pair(ends);
-        worker_set_peer(house->workers[slot], ROLE_KEEPER, &ends[0]);
-        keeper_set_peer(house->keeper, ROLE_WORKER, slot, &ends[1]);
-    }
+    if (!house->workers[slot] || !house->fetcher)
+        return;
+    new_pair(ends);
+    worker_set_peer(house->workers[slot], ROLE_FETCHER, &ends[0]);
+    fetcher_set_worker(house->fetcher, slot, &ends[1]);
+}
+
+static void join_worker_and_keeper(struct house *house, unsigned slot)
+{
+    int ends[2];
+
+    if (!house->workers[slot] || !house->keeper)
+        return;
+    new_pair(ends);
+    worker_set_peer(house->workers[slot], ROLE_KEEPER, &ends[0]);
+    keeper_set_peer(house->keeper, ROLE_WORKER, slot, &ends[1]);
+}
+
+static void join_fetcher_and_keeper(struct house *house)
+{
+    int ends[2];
+
+    if (!house->fetcher || !house->keeper)
+        return;
+    new_pair(ends);
+    fetcher_set_keeper(house->fetcher, &ends[0]);
+    keeper_set_peer(house->keeper, ROLE_FETCHER, 0, &ends[1]);
 }
 
 static void start_worker(struct house *house, unsigned slot)
@@ -139,7 +156,8 @@ static void start_worker(struct house *house, unsigned slot)
     };
 
     house->workers[slot] = worker_new(&options);
-    join_worker(house, slot);
+    join_worker_and_fetcher(house, slot);
+    join_worker_and_keeper(house, slot);
 }
 
 static void start_fetcher(struct house *house)
@@ -151,21 +169,11 @@ static void start_fetcher(struct house *house)
         .store = house->store,
         .ledger = house->ledger,
     };
-    int ends[2];
 
     house->fetcher = fetcher_new(&options);
-    if (house->keeper) {
-        new_pair(ends);
-        fetcher_set_keeper(house->fetcher, &ends[0]);
-        keeper_set_peer(house->keeper, ROLE_FETCHER, 0, &ends[1]);
-    }
-    for (unsigned slot = 0; slot < HOUSE_WORKERS; slot++) {
-        if (!house->workers[slot])
-            continue;
-        new_pair(ends);
-        worker_set_peer(house->workers[slot], ROLE_FETCHER, &ends[0]);
-        fetcher_set_worker(house->fetcher, slot, &ends[1]);
-    }
+    join_fetcher_and_keeper(house);
+    for (unsigned slot = 0; slot < HOUSE_WORKERS; slot++)
+        join_worker_and_fetcher(house, slot);
 }
 
 static void start_keeper(struct house *house)
@@ -177,21 +185,11 @@ static void start_keeper(struct house *house)
         .store = house->store,
         .ledger = house->ledger,
     };
-    int ends[2];
 
     house->keeper = keeper_new(&options);
-    if (house->fetcher) {
-        new_pair(ends);
-        fetcher_set_keeper(house->fetcher, &ends[0]);
-        keeper_set_peer(house->keeper, ROLE_FETCHER, 0, &ends[1]);
-    }
-    for (unsigned slot = 0; slot < HOUSE_WORKERS; slot++) {
-        if (!house->workers[slot])
-            continue;
-        new_pair(ends);
-        worker_set_peer(house->workers[slot], ROLE_KEEPER, &ends[0]);
-        keeper_set_peer(house->keeper, ROLE_WORKER, slot, &ends[1]);
-    }
+    join_fetcher_and_keeper(house);
+    for (unsigned slot = 0; slot < HOUSE_WORKERS; slot++)
+        join_worker_and_keeper(house, slot);
 }
 
 void house_start(struct house *house, enum process_role role, unsigned slot)
