@@ -74,7 +74,9 @@ int store_file_each(struct store *store, enum store_place place, store_each_fn *
                     struct error *err);
 
 /* Names. */
-void store_upload_name(const struct upload_id *id, char out[STORE_NAME_SIZE]);
+/* The repository is part of a session's name: under another the session is not found. */
+void store_upload_name(const struct upload_id *id, uint64_t repository_key,
+                       char out[STORE_NAME_SIZE]);
 void store_spool_name(const struct digest *digest, unsigned take, char out[STORE_NAME_SIZE]);
 bool store_spool_parse(const char *name, struct digest *out_digest, unsigned *out_take);
 /* A fresh name for a manifest or the like. */

@@ -46,9 +46,11 @@ int upload_table_set(struct upload_table *table, const struct upload_id *id,
 void upload_table_remove(struct upload_table *table, const struct upload_id *id);
 unsigned upload_table_count(const struct upload_table *table);
 unsigned upload_table_count_of(const struct upload_table *table, uint64_t repository_key);
-/* The session used longest ago, if that is before `before_ms`. */
-bool upload_table_idlest(const struct upload_table *table, uint64_t before_ms,
-                         struct upload_id *out);
+/* The session used longest ago, if that is before `before_ms`; of one repository alone when
+ * `repository_key` is not NULL. */
+bool upload_table_idlest(const struct upload_table *table, const uint64_t *repository_key,
+                         uint64_t before_ms, struct upload_id *out_id,
+                         struct upload_state *out_state);
 /* Of the repository's name. */
 struct slice;
 uint64_t upload_repository_key(const struct slice *name);

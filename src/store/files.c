@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -125,9 +126,12 @@ int store_file_each(struct store *store, enum store_place place, store_each_fn *
 
 /* ---- names ---- */
 
-void store_upload_name(const struct upload_id *id, char out[STORE_NAME_SIZE])
+void store_upload_name(const struct upload_id *id, uint64_t repository_key,
+                       char out[STORE_NAME_SIZE])
 {
-    (void)upload_id_print(id, out);
+    char text[UPLOAD_ID_TEXT_SIZE];
+    (void)snprintf(out, STORE_NAME_SIZE, "%s-%016" PRIx64, upload_id_print(id, text),
+                   repository_key);
 }
 
 static const char *algorithm_name(enum hash_algorithm algorithm)

@@ -267,17 +267,20 @@ unsigned upload_table_count_of(const struct upload_table *table, uint64_t reposi
     return count;
 }
 
-bool upload_table_idlest(const struct upload_table *table, uint64_t before_ms,
-                         struct upload_id *out)
+bool upload_table_idlest(const struct upload_table *table, const uint64_t *repository_key,
+                         uint64_t before_ms, struct upload_id *out_id,
+                         struct upload_state *out_state)
 {
     bool is_found = false;
     struct session session;
     for (unsigned i = 0; i < table->slot_count; i++) {
-        if (read_taken(table, i, &session) && session.state.used_ms < before_ms) {
-            before_ms = session.state.used_ms;
-            *out = session.id;
-            is_found = true;
-        }
+        if (!read_taken(table, i, &session) || session.state.used_ms >= before_ms ||
+            (repository_key && session.state.repository_key != *repository_key))
+            continue;
+        before_ms = session.state.used_ms;
+        *out_id = session.id;
+        *out_state = session.state;
+        is_found = true;
     }
     return is_found;
 }

@@ -216,13 +216,16 @@ static void on_open_to_write(struct upload *upload)
         upload_receive(upload);
 }
 
-static void on_open_to_tell(struct upload *upload)
+static void on_look(struct upload *upload)
 {
-    if (!open_went_well(upload))
-        return;
-    give_back(upload);
+    fd_close(&upload->fd);
     upload->is_answered = true;
-    upload_answer_progress(upload, 204);
+    if (upload->request && upload->err.kind != ERR_NONE) {
+        refuse_open(upload);
+    } else if (upload->request) {
+        upload_answer_progress(upload, 204);
+    }
+    upload_let_go(upload);
 }
 
 static void cancelled(struct upload *upload)
@@ -238,14 +241,6 @@ static void on_open_to_remove(struct upload *upload)
 {
     if (open_went_well(upload))
         upload_remove(upload, cancelled);
-}
-
-/* Known here to belong to another repository, before anything is opened. */
-static bool is_of_another(const struct upload *upload)
-{
-    struct upload_state saved;
-    return upload_table_get(upload->worker->options.uploads, &upload->id, &saved) &&
-           saved.repository_key != upload->progress.repository_key;
 }
 
 void upload_continue(struct request *request)
@@ -269,15 +264,10 @@ void upload_continue(struct request *request)
         return;
     }
     struct upload *upload = upload_new(request, &id);
-    if (is_of_another(upload)) {
-        error_set(&upload->err, ERR_NOT_FOUND, "another repository's");
-        refuse_open(upload);
-        return;
-    }
     upload->has_digest = operation->method == METHOD_PUT;
     upload->digest = operation->digest_query;
     if (operation->method == METHOD_GET || operation->method == METHOD_HEAD) {
-        upload_open(upload, on_open_to_tell);
+        upload_look(upload, on_look);
     } else if (operation->method == METHOD_DELETE) {
         upload_open(upload, on_open_to_remove);
     } else {

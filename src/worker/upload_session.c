@@ -30,10 +30,10 @@ struct upload *upload_new(struct request *request, const struct upload_id *id)
     upload->id = *id;
     upload->fd = -1;
     upload->key = pool_new_key();
-    store_upload_name(id, upload->name);
     CHECK(name.length < sizeof(upload->repository));
     memcpy(upload->repository, name.data, name.length);
     upload->progress.repository_key = upload_repository_key(&name);
+    store_upload_name(id, upload->progress.repository_key, upload->name);
     hash_init(&upload->progress.hash, HASH_SHA256);
     for (unsigned i = 0; i < UPLOAD_BLOCKS; i++)
         upload->blocks[i].upload = upload;
@@ -144,13 +144,8 @@ static void run_open(struct worker_job *job)
         return;
     /* Read under the lock: the holder before may have gone further. */
     upload->running = upload->progress;
-    if (upload_table_get(upload->worker->options.uploads, &upload->id, &saved)) {
-        if (saved.repository_key != upload->progress.repository_key) {
-            error_set(&upload->err, ERR_NOT_FOUND, "the upload belongs to another repository");
-            return;
-        }
+    if (upload_table_get(upload->worker->options.uploads, &upload->id, &saved))
         upload->running = saved;
-    }
     catch_up(upload, &upload->err);
 }
 
@@ -159,6 +154,22 @@ void upload_open(struct upload *upload, void (*then)(struct upload *upload))
     upload->running = upload->progress;
     upload->is_opening = true;
     submit(upload, run_open, then);
+}
+
+/* The file never has less than what was answered, and what it has more is kept by who goes on. */
+static void run_look(struct worker_job *job)
+{
+    struct upload *upload = LIST_ITEM(job, struct upload, job);
+    if (store_file_open(upload->worker->options.store, PLACE_UPLOADS, upload->name, &upload->fd,
+                        &upload->err) == 0)
+        fd_size(upload->fd, &upload->running.offset, &upload->err);
+}
+
+void upload_look(struct upload *upload, void (*then)(struct upload *upload))
+{
+    upload->running = upload->progress;
+    upload->is_opening = true;
+    submit(upload, run_look, then);
 }
 
 static void run_remove(struct worker_job *job)

@@ -80,6 +80,8 @@ void upload_let_go(struct upload *upload);
 void upload_create(struct upload *upload, void (*then)(struct upload *upload));
 /* Opens and locks the file; what the saved hash has not seen is hashed. */
 void upload_open(struct upload *upload, void (*then)(struct upload *upload));
+/* How long the file is, without the lock: another request may be writing to it. */
+void upload_look(struct upload *upload, void (*then)(struct upload *upload));
 /* File and slot go. */
 void upload_remove(struct upload *upload, void (*then)(struct upload *upload));
 

@@ -41,17 +41,20 @@ static void end_eviction(struct worker_job *job)
     mem_free(LIST_ITEM(job, struct eviction, job));
 }
 
-static bool evict_idlest(struct worker *worker)
+/* Of one repository, or (NULL) of all. */
+static bool evict_idlest(struct worker *worker, const uint64_t *repository_key)
 {
     struct upload_id id;
+    struct upload_state state;
     uint64_t now = clock_wall().ms;
-    if (now < IDLE_MS || !upload_table_idlest(worker->options.uploads, now - IDLE_MS, &id))
+    if (now < IDLE_MS ||
+        !upload_table_idlest(worker->options.uploads, repository_key, now - IDLE_MS, &id, &state))
         return false;
     struct eviction *eviction = NEW(struct eviction);
     eviction->job.run = run_eviction;
     eviction->job.done = end_eviction;
     eviction->store = worker->options.store;
-    store_upload_name(&id, eviction->name);
+    store_upload_name(&id, state.repository_key, eviction->name);
     upload_table_remove(worker->options.uploads, &id);
     worker_submit(worker, &eviction->job, 0);
     return true;
@@ -62,14 +65,16 @@ static bool take_slot(struct upload *upload)
     struct worker *worker = upload->worker;
     struct error err;
     const struct config *config = worker->options.config;
-    if (upload_table_count_of(worker->options.uploads, upload->progress.repository_key) >=
-        config->limits.uploads_per_repository)
+    const uint64_t *key = &upload->progress.repository_key;
+    if (upload_table_count_of(worker->options.uploads, *key) >=
+            config->limits.uploads_per_repository &&
+        !evict_idlest(worker, key))
         return false;
     upload->progress.used_ms = clock_wall().ms;
     if (upload_table_count(worker->options.uploads) < config->limits.uploads &&
         upload_table_add(worker->options.uploads, &upload->id, &upload->progress, &err) == 0)
         return true;
-    return evict_idlest(worker) &&
+    return evict_idlest(worker, NULL) &&
            upload_table_add(worker->options.uploads, &upload->id, &upload->progress, &err) == 0;
 }
 

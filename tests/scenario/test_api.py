@@ -342,6 +342,21 @@ class SessionTest(ApiScenario):
         check_status(self.api.patch(location, rest, have), 202)
         self.assertEqual(self.api.finish_upload(location, sha256(b"0123456789")).status, 201)
 
+    def test_how_far_a_running_upload_is(self):
+        location = self.api.begin_upload("team/app")
+        content = images.random_bytes(300_000, 13)
+        with Raw(self.registry.port) as raw:
+            raw.send(f"PATCH {location} HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n"
+                     f"Content-Length: {len(content)}\r\n\r\n".encode())
+            self.assertEqual(raw.read_head()[0], 100)
+            raw.send(content[:-1])
+            wait_until(lambda: check_status(self.api.request("GET", location), 204).headers["range"] == "0-262143",
+                       10, "the first block is counted")
+            raw.send(content[-1:])
+            self.assertEqual(raw.read_head()[0], 202)
+        status = check_status(self.api.request("GET", location), 204)
+        self.assertEqual(status.headers["range"], f"0-{len(content) - 1}")
+
     def test_restart_of_the_server_keeps_a_session(self):
         content = images.random_bytes(200_000, 12)
         location = self.api.begin_upload("team/app")
@@ -349,6 +364,9 @@ class SessionTest(ApiScenario):
         self.registry.stop()
         self.registry.start()
         api = self.client(self.registry)
+        elsewhere = location.replace("team/app", "team/other")
+        self.assertEqual(api.request("GET", elsewhere).status, 404)
+        self.assertEqual(api.finish_upload(elsewhere, sha256(content), content[150_000:]).status, 404)
         status = check_status(api.request("GET", location), 204)
         self.assertEqual(status.headers["range"], "0-149999")
         check_status(api.finish_upload(location, sha256(content), content[150_000:]), 201)

@@ -112,8 +112,9 @@ static void counts_and_the_idlest(void **state)
     (void)state;
     struct upload_table *table = NULL;
     struct upload_id found;
+    struct upload_state state_found;
     assert_int_equal(upload_table_new(8, &table, &err), 0);
-    assert_false(upload_table_idlest(table, UINT64_MAX, &found));
+    assert_false(upload_table_idlest(table, NULL, UINT64_MAX, &found, &state_found));
     for (uint8_t i = 1; i <= 4; i++) {
         struct upload_id one = id(i);
         struct upload_state in = session(0, i % 2, 100u - i);
@@ -121,10 +122,16 @@ static void counts_and_the_idlest(void **state)
     }
     assert_int_equal(upload_table_count_of(table, 1), 2);
     assert_int_equal(upload_table_count_of(table, 7), 0);
-    assert_true(upload_table_idlest(table, UINT64_MAX, &found));
+    assert_true(upload_table_idlest(table, NULL, UINT64_MAX, &found, &state_found));
     struct upload_id four = id(4);
     assert_true(upload_id_equal(&found, &four));
-    assert_false(upload_table_idlest(table, 96, &found));
+    assert_false(upload_table_idlest(table, NULL, 96, &found, &state_found));
+    uint64_t odd = 1;
+    struct upload_id three = id(3);
+    assert_true(upload_table_idlest(table, &odd, UINT64_MAX, &found, &state_found));
+    assert_true(upload_id_equal(&found, &three));
+    assert_int_equal(state_found.repository_key, odd);
+    assert_int_equal(state_found.used_ms, 97);
     struct slice name = SLICE_LITERAL("team/app");
     struct slice other = SLICE_LITERAL("team/apq");
     assert_true(upload_repository_key(&name) != upload_repository_key(&other));

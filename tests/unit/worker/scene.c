@@ -198,10 +198,15 @@ void scene_put_manifest(struct ledger_txn *txn, const char *origin, const char *
     tag_put(txn, repository.id, slice_of(tag), &tagged);
 }
 
-int scene_open_upload(struct scene *scene, const char *id)
+int scene_open_upload(struct scene *scene, const char *repository, const char *id)
 {
+    struct upload_id parsed;
+    struct slice name = slice_of(repository);
+    char file[STORE_NAME_SIZE];
     int fd = -1;
-    assert_int_equal(store_file_open(scene->store, PLACE_UPLOADS, id, &fd, &err), 0);
+    assert_true(upload_id_parse(slice_of(id), &parsed));
+    store_upload_name(&parsed, upload_repository_key(&name), file);
+    assert_int_equal(store_file_open(scene->store, PLACE_UPLOADS, file, &fd, &err), 0);
     return fd;
 }
 

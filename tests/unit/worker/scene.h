@@ -44,7 +44,7 @@ void scene_put_manifest(struct ledger_txn *txn, const char *origin, const char *
                         const char *tag, struct slice bytes, uint64_t checked_ms);
 
 /* The file of an upload session, opened anew: a lock on it meets the worker's. */
-int scene_open_upload(struct scene *scene, const char *id);
+int scene_open_upload(struct scene *scene, const char *repository, const char *id);
 
 /* ---- the peers: ROLE_FETCHER, ROLE_KEEPER ---- */
 void scene_connect(struct scene *scene, enum process_role role);

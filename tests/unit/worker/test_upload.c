@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -22,6 +23,8 @@
 #include "scene.h"
 
 #define HELLO "sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
+
+#define IDLE_MS ((uint64_t)10 * 60 * 1000)
 
 enum found {
     FOUND_NOTHING, /* no answer came */
@@ -69,13 +72,14 @@ static void keep_session(void)
     assert_true(length < sizeof(location));
     memcpy(location, text, length);
     location[length] = '\0';
-    file = scene_open_upload(scene, strrchr(location, '/') + 1);
+    file = scene_open_upload(scene, "team/app", strrchr(location, '/') + 1);
 }
 
 static int set_up(void **state)
 {
     (void)state;
-    scene = scene_new("upstreams: { docker.io: { default: true } }\n");
+    scene = scene_new("upstreams: { docker.io: { default: true } }\n"
+                      "limits: { uploads_per_repository: 1 }\n");
     guest_come(scene, &guest, LISTENER_FULL);
     guest_send(scene, &guest,
                "POST /v2/team/app/blobs/uploads/ HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n");
@@ -176,6 +180,42 @@ static void blob_that_the_keeper_refuses_frees_the_session_first(void **state)
     assert_free(403);
 }
 
+static void begin_another_after(uint64_t ms)
+{
+    guest_leave(scene, &guest);
+    scene_pass(scene, ms);
+    guest_come(scene, &guest, LISTENER_FULL);
+    guest_send(scene, &guest,
+               "POST /v2/team/app/blobs/uploads/ HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n");
+    scene_done(scene, scene_heard(scene, ROLE_KEEPER, MESSAGE_PUSH_BEGUN)->push_begun.request);
+}
+
+static bool file_is_there(void)
+{
+    struct stat status;
+    assert_int_equal(fstat(file, &status), 0);
+    return status.st_nlink > 0;
+}
+
+static void one_upload_too_many_is_429(void **state)
+{
+    (void)state;
+    begin_another_after(IDLE_MS - 1);
+    assert_int_equal(guest_status(scene, &guest), 429);
+    assert_true(file_is_there());
+}
+
+static void one_upload_too_many_ends_one_that_is_idle(void **state)
+{
+    (void)state;
+    begin_another_after(IDLE_MS + 1);
+    assert_int_equal(guest_status(scene, &guest), 202);
+    assert_false(file_is_there());
+    guest_forget(&guest);
+    guest_send(scene, &guest, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", location);
+    assert_int_equal(guest_status(scene, &guest), 404);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -189,6 +229,8 @@ int main(void)
         TEST(piece_without_a_length_is_411),
         TEST(piece_over_the_limit_frees_the_session_first),
         TEST(blob_that_the_keeper_refuses_frees_the_session_first),
+        TEST(one_upload_too_many_is_429),
+        TEST(one_upload_too_many_ends_one_that_is_idle),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
