@@ -52,7 +52,8 @@ static bool may_be_stale(const struct ask *ask, uint64_t age_ms)
 {
     const struct config_tag_rule *rule =
         config_tag_rule(ask->upstream->config, slice_of(ask->reference));
-    return ask->tag.is_known && ask->tag.is_here && age_ms <= rule->stale_if_error_ms;
+    return ask->tag.is_known && ask->tag.is_here &&
+           (rule->stale_if_error_ms == UINT64_MAX || age_ms < rule->stale_if_error_ms);
 }
 
 static void print_age(uint64_t age_ms, char *out, size_t size)

@@ -237,9 +237,11 @@ static void pull_by_digest(struct request *request, struct ledger_txn *txn)
     request_fail_unknown(request, txn, API_MANIFEST_UNKNOWN);
 }
 
-static bool within(uint64_t now, uint64_t since, uint64_t period)
+/* Never with a period of 0, also in the very millisecond or when the clock was set back. */
+static bool is_within(uint64_t now, uint64_t since, uint64_t period)
 {
-    return period == UINT64_MAX || now <= since || now - since <= period;
+    uint64_t age = now > since ? now - since : 0;
+    return period == UINT64_MAX || age < period;
 }
 
 static void pull_cached_tag(struct request *request, struct ledger_txn *txn)
@@ -251,12 +253,12 @@ static void pull_cached_tag(struct request *request, struct ledger_txn *txn)
     bool may_be_stale = false;
     if (find_tag(request, txn, &tag)) {
         bool is_fresh =
-            rule->is_offline || rule->is_immutable || within(now, tag.checked_ms, rule->ttl_ms);
+            rule->is_offline || rule->is_immutable || is_within(now, tag.checked_ms, rule->ttl_ms);
         if (is_fresh && serve_tag(request, txn, &tag, NULL))
             return;
         struct manifest_record record;
         may_be_stale = manifest_find(txn, &tag.digest, &record) &&
-                       within(now, tag.checked_ms, rule->stale_if_error_ms);
+                       is_within(now, tag.checked_ms, rule->stale_if_error_ms);
     }
     if (rule->is_offline) {
         request_fail_unknown(request, txn, API_MANIFEST_UNKNOWN);

@@ -25,12 +25,24 @@ static struct scene *scene;
 static struct guest guest;
 static struct guest other;
 
+static void begin(const char *settings)
+{
+    scene = scene_new(settings);
+    guest_come(scene, &guest, LISTENER_FULL);
+    guest_come(scene, &other, LISTENER_FULL);
+}
+
 static int set_up(void **state)
 {
     (void)state;
-    scene = scene_new(UPSTREAMS);
-    guest_come(scene, &guest, LISTENER_FULL);
-    guest_come(scene, &other, LISTENER_FULL);
+    begin(UPSTREAMS);
+    return 0;
+}
+
+static int set_up_without_ttl(void **state)
+{
+    (void)state;
+    begin("upstreams: { docker.io: { default: true, tags: [ { match: \"*\", ttl: 0s } ] } }\n");
     return 0;
 }
 
@@ -380,6 +392,14 @@ static void fresh_tag_asks_nobody(void **state)
     scene_heard_nothing(scene, ROLE_FETCHER);
 }
 
+static void tag_without_ttl_is_asked_in_the_millisecond_of_its_check(void **state)
+{
+    (void)state;
+    put_tag(0);
+    get(&guest, TAG);
+    assert_int_equal(scene_heard(scene, ROLE_FETCHER, MESSAGE_JOIN)->join.kind, JOIN_TAG);
+}
+
 static void tag_that_is_not_here_is_answered_by_the_upstream_once_for_all(void **state)
 {
     (void)state;
@@ -573,6 +593,8 @@ int main(void)
         TEST(pusher_is_told_of_a_manifest_only_where_the_repository_has_it),
         TEST(referrers_of_what_is_here_are_listed_while_the_upstream_is_down),
         TEST(ready_says_who_is_down),
+        cmocka_unit_test_setup_teardown(tag_without_ttl_is_asked_in_the_millisecond_of_its_check,
+                                        set_up_without_ttl, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
