@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """All rows of bad input against a running server, each in several ways of delivery.
 
-    run.py [--only B60] [--table framing] [--verbose]
+    run.py [--only B60] [--table framing] [--bombs 500] [--verbose]
 
 Prints a line for every row that fails and "N rows, M deliveries, K failed"; the environment's ENTREPOT_BINARY is the
 program. After rows that must close the connection a request to a canary follows: it must never be answered or logged.
@@ -32,9 +32,10 @@ FIRST = b"GET /v2/ HTTP/1.1\r\nHost: registry.test\r\n\r\n"
 class Bench:
     """One server and what is counted about it."""
 
-    def __init__(self, server, verbose):
+    def __init__(self, server, options):
         self.server = server
-        self.verbose = verbose
+        self.verbose = options.verbose
+        self.bombs = options.bombs
         self.lock = threading.Lock()
         self.deliveries = 0
         self.failed = {}
@@ -168,17 +169,19 @@ def main():
     parser.add_argument("--only", action="append", default=[])
     parser.add_argument("--table", action="append", default=[])
     parser.add_argument("--verbose", action="store_true")
+    parser.add_argument("--bombs", type=int, default=50, help="manifest bombs at the same time")
     options = parser.parse_args()
     rows = load(options)
     began = time.monotonic()
     server = Server({}, settings()).start()
     try:
-        bench = Bench(server, options.verbose)
+        bench = Bench(server, options)
         before = special.Usage(server)
         run_tables(bench, rows)
         count = len(rows) + (0 if options.table else special.run_all(bench, options.only))
         check_canaries(bench)
         special.check_usage(bench, before)
+        special.check_numbers(bench)
         count += 0 if options.table else upstream.run_all(bench, options.only)
     finally:
         server.close(False)

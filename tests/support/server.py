@@ -280,13 +280,13 @@ class Server:
 
     # ---- what it says ----
 
-    def metrics(self):
-        """{name: sum over its labels}."""
+    def metrics(self, role=None):
+        """{name: sum over its labels}, or that of one role."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.admin}/metrics", timeout=20) as answer:
             text = answer.read().decode()
         found = {}
         for line in text.splitlines():
-            if line and not line.startswith("#"):
+            if line and not line.startswith("#") and (role is None or f'role="{role}"' in line):
                 name, _, value = line.rpartition(" ")
                 name = name.partition("{")[0]
                 found[name] = found.get(name, 0) + float(value)
