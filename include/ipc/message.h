@@ -80,6 +80,9 @@ enum join_kind {
     JOIN_REFERRERS = 6,
 };
 
+/* The query that a list is asked for with: `reference` of JOIN, `link` of ANSWER. */
+#define LIST_QUERY_MAX 2048
+
 /* How much an ANSWER can be trusted to be today's. */
 enum answer_state {
     ANSWER_FRESH = 1, /* the upstream said so just now */

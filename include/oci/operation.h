@@ -64,7 +64,8 @@ struct operation {
     struct slice tags[OPERATION_TAGS_MAX]; /* ?tag= of a push by digest */
     unsigned tag_count;
 
-    struct buf text; /* what the slices point into */
+    struct slice query; /* raw, as it came; points into the target */
+    struct buf text;    /* what the other slices point into */
 };
 
 /* Case matters. */
@@ -77,6 +78,9 @@ int operation_parse(struct operation *out, struct slice method, struct slice tar
                     struct api_error *error);
 /* Frees what operation_parse took; safe on a zeroed struct. */
 void operation_cleanup(struct operation *operation);
+/* Append what of the raw query is no parameter of the API, each with a '&' before it: pages of some
+ * upstreams have names of their own (next_page=…). */
+void operation_print_others(const struct operation *operation, struct buf *out);
 /* "GET, HEAD" */
 const char *operation_allowed(enum operation_kind kind);
 /* "pull_blob", "push_manifest": for the access log and metrics. */

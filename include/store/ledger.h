@@ -171,8 +171,9 @@ void referrer_put(struct ledger_txn *txn, uint32_t repository, const struct dige
                   const struct digest *referrer);
 void referrer_delete(struct ledger_txn *txn, uint32_t repository, const struct digest *subject,
                      const struct digest *referrer);
+/* In the order of their digests, those behind `after` (NULL: all). */
 void referrer_each(struct ledger_txn *txn, uint32_t repository, const struct digest *subject,
-                   link_digest_fn *each, void *arg);
+                   const struct digest *after, link_digest_fn *each, void *arg);
 
 /* ---- use: when was a digest last used ---- */
 void use_put(struct ledger_txn *txn, const struct digest *digest, uint64_t when_ms);

@@ -44,7 +44,7 @@ static size_t skip_word(struct slice text, size_t at)
     return at;
 }
 
-static int check_limits(struct slice text, struct error *err)
+static int check_limits(struct slice text, size_t values_max, struct error *err)
 {
     size_t values = 0;
     size_t depth = 0;
@@ -72,8 +72,8 @@ static int check_limits(struct slice text, struct error *err)
         values++;
         if (depth > JSONIO_DEPTH_MAX)
             return error_set(err, ERR_TOO_LARGE, "JSON is nested deeper than %d", JSONIO_DEPTH_MAX);
-        if (values > JSONIO_VALUES_MAX) /* a key one too many brings a value one too many */
-            return error_set(err, ERR_TOO_LARGE, "JSON has more than %d values", JSONIO_VALUES_MAX);
+        if (values > values_max) /* a key one too many brings a value one too many */
+            return error_set(err, ERR_TOO_LARGE, "JSON has more than %zu values", values_max);
     }
     return 0;
 }
@@ -93,9 +93,14 @@ static int refuse(const json_error_t *reason, struct error *err)
 
 int jsonio_parse(struct slice text, struct jsonio **out, struct error *err)
 {
+    return jsonio_parse_long(text, JSONIO_VALUES_MAX, out, err);
+}
+
+int jsonio_parse_long(struct slice text, size_t values_max, struct jsonio **out, struct error *err)
+{
     json_error_t reason;
     json_t *root;
-    int failed = check_limits(text, err);
+    int failed = check_limits(text, values_max, err);
 
     if (failed)
         return failed;

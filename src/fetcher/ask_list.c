@@ -12,8 +12,7 @@
 #include "role.h"
 #include "upstream.h"
 
-#define LIST_MAX  (8ul * 1024 * 1024)
-#define QUERY_MAX 1024
+#define LIST_MAX (8ul * 1024 * 1024)
 
 /* ---- HEAD of a blob ---- */
 
@@ -98,7 +97,7 @@ static bool is_query(struct slice query)
         if (byte <= ' ' || byte > '~' || byte == '#' || byte == '"' || byte == '<' || byte == '>')
             return false;
     }
-    return query.length <= QUERY_MAX;
+    return query.length <= LIST_QUERY_MAX;
 }
 
 /* The query of `</v2/…?query>; rel="next"`; empty when there is no next page. */

@@ -300,6 +300,7 @@ struct fetcher *fetcher_new(const struct fetcher_options *options)
 
     fetcher->options = *options;
     fetcher->reader = ledger_reader_new(options->ledger);
+    fetcher->large_key = pool_new_key();
     fetcher->upstreams = map_new();
     fetcher->flights = map_new();
     fetcher->asks = map_new();

@@ -10,6 +10,11 @@
 #include "oci/name.h"
 #include "role.h"
 
+/* Some repositories have tens of thousands of tags, and an upstream may give them all at once. Read
+ * one after the other, as they take 100 bytes of memory a tag. */
+#define VALUES_MAX 500000
+#define LARGE      ((size_t)256 * 1024)
+
 /* ---- in the pool ---- */
 
 static struct listing *listing_of(struct pool_work *work)
@@ -41,7 +46,7 @@ static void read_list(struct listing *listing)
     bool is_tags = listing->kind == JOIN_TAGS_LIST;
     struct error *err = &listing->err;
 
-    if (jsonio_parse(buf_bytes(&listing->body), &document, err) != 0) {
+    if (jsonio_parse_long(buf_bytes(&listing->body), VALUES_MAX, &document, err) != 0) {
         error_wrap(err, "the upstream's list");
         err->kind = ERR_UPSTREAM;
         return;
@@ -108,7 +113,9 @@ void listing_read(struct listing *listing,
     listing->done = done;
     listing->arg = arg;
     listing->is_busy = true;
-    listing->work = (struct pool_work){.run = run, .done = on_done};
+    bool is_large = listing->body.length > LARGE;
+    listing->work = (struct pool_work){
+        .run = run, .done = on_done, .key = is_large ? listing->fetcher->large_key : 0};
     fetcher_submit(listing->fetcher, &listing->work);
 }
 

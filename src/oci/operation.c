@@ -288,7 +288,11 @@ int operation_parse(struct operation *out, struct slice method, struct slice tar
     if (parse_path(out, path, error) != 0) {
         return -1;
     }
-    return mark < 0 ? 0 : operation_parse_query(out, slice_skip(target, (size_t)mark + 1), error);
+    if (mark < 0) {
+        return 0;
+    }
+    out->query = slice_skip(target, (size_t)mark + 1);
+    return operation_parse_query(out, out->query, error);
 }
 
 void operation_cleanup(struct operation *operation)

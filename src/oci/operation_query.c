@@ -188,16 +188,54 @@ static const struct parameter {
     {"tag", ON(MANIFEST), on_tag},
 };
 
-static int apply(struct operation *operation, struct slice key, struct slice value,
-                 struct api_error *error)
+static const struct parameter *find_parameter(struct slice key)
 {
     for (size_t i = 0; i < sizeof(parameters) / sizeof(parameters[0]); i++) {
         if (slice_is(key, parameters[i].key)) {
-            bool is_used = (parameters[i].where & 1u << operation->kind) != 0;
-            return is_used ? parameters[i].read(operation, value, error) : 0;
+            return &parameters[i];
         }
     }
-    return 0;
+    return NULL;
+}
+
+static int apply(struct operation *operation, struct slice key, struct slice value,
+                 struct api_error *error)
+{
+    const struct parameter *parameter = find_parameter(key);
+    bool is_used = parameter != NULL && (parameter->where & 1u << operation->kind) != 0;
+
+    return is_used ? parameter->read(operation, value, error) : 0;
+}
+
+/* Cuts the next part off the query. */
+static struct slice next_part(struct slice *query)
+{
+    ptrdiff_t ampersand = slice_find(*query, '&');
+    struct slice part = ampersand < 0 ? *query : slice_from(query->data, (size_t)ampersand);
+
+    *query = ampersand < 0 ? slice_of("") : slice_skip(*query, (size_t)ampersand + 1);
+    return part;
+}
+
+static struct slice key_of(struct slice part)
+{
+    ptrdiff_t equals = slice_find(part, '=');
+    return equals < 0 ? part : slice_from(part.data, (size_t)equals);
+}
+
+void operation_print_others(const struct operation *operation, struct buf *out)
+{
+    struct slice query = operation->query;
+
+    while (query.length > 0) {
+        struct slice part = next_part(&query);
+        struct slice key = key_of(part);
+        /* an encoded key could be one of ours in disguise */
+        if (part.length > 0 && slice_find(key, '%') < 0 && find_parameter(key) == NULL) {
+            buf_append_byte(out, '&');
+            buf_append_slice(out, part);
+        }
+    }
 }
 
 int operation_parse_query(struct operation *operation, struct slice query, struct api_error *error)
@@ -205,16 +243,14 @@ int operation_parse_query(struct operation *operation, struct slice query, struc
     unsigned count = 0;
 
     while (query.length > 0) {
-        ptrdiff_t ampersand = slice_find(query, '&');
-        struct slice part = ampersand < 0 ? query : slice_from(query.data, (size_t)ampersand);
-        query = ampersand < 0 ? slice_of("") : slice_skip(query, (size_t)ampersand + 1);
+        struct slice part = next_part(&query);
         if (++count > PARAMETERS_MAX) {
             return api_error_set_status(error, API_UNSUPPORTED, 400,
                                         "more than %d parameters in the query", PARAMETERS_MAX);
         }
-        ptrdiff_t equals = slice_find(part, '=');
-        struct slice raw_key = equals < 0 ? part : slice_from(part.data, (size_t)equals);
-        struct slice raw_value = equals < 0 ? slice_of("") : slice_skip(part, (size_t)equals + 1);
+        struct slice raw_key = key_of(part);
+        bool has_value = raw_key.length < part.length;
+        struct slice raw_value = has_value ? slice_skip(part, raw_key.length + 1) : slice_of("");
         struct slice key;
         struct slice value;
         if (!operation_decode(operation, raw_key, &key) ||

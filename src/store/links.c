@@ -219,10 +219,14 @@ void referrer_delete(struct ledger_txn *txn, uint32_t repository, const struct d
 }
 
 void referrer_each(struct ledger_txn *txn, uint32_t repository, const struct digest *subject,
-                   link_digest_fn *each, void *arg)
+                   const struct digest *after, link_digest_fn *each, void *arg)
 {
     struct record prefix;
+    struct record start;
     link_key(&prefix, repository, subject);
+    if (after)
+        referrer_key(&start, repository, subject, after);
     struct digests walk = {txn, prefix.length, false, each, arg};
-    ledger_walk(txn, TABLE_REFERRER, record_bytes(&prefix), slice_from(NULL, 0), on_digest, &walk);
+    ledger_walk(txn, TABLE_REFERRER, record_bytes(&prefix),
+                after ? record_bytes(&start) : slice_from(NULL, 0), on_digest, &walk);
 }

@@ -10,7 +10,7 @@
 #include "fetch_link.h"
 #include "worker_state.h"
 
-#define KEY_MAX 2048
+#define KEY_MAX (LIST_QUERY_MAX + 1024)
 
 struct ask {
     struct ask_table *table;

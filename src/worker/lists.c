@@ -4,10 +4,8 @@
 
 #include <stdio.h>
 
-#include "ask.h"
 #include "base/alloc.h"
 #include "base/buf.h"
-#include "base/text.h"
 #include "config/config.h"
 #include "fetch_error.h"
 #include "oci/api_error.h"
@@ -15,13 +13,11 @@
 #include "request.h"
 #include "serve.h"
 #include "store/ledger.h"
-#include "wait.h"
+#include "upstream_list.h"
 #include "worker_state.h"
 
-#define LINK_MAX  2048
+#define LINK_MAX  3072
 #define PATH_SIZE (NAME_MAX_LENGTH + 32)
-#define QUERY_MAX 1024
-#define MORE_SIZE (REGISTRY_MAX_LENGTH + 8)
 
 static void respond_page(struct request *request, const struct page *page, struct headers *headers,
                          const char *path, const char *more, struct buf *body)
@@ -46,19 +42,10 @@ static bool add_tag(struct slice tag, const struct tag *record, void *arg)
     return page_add(arg, tag);
 }
 
-/* The next page is asked for the way this one was. */
-static void print_namespace(const struct operation *operation, char out[MORE_SIZE])
-{
-    out[0] = '\0';
-    if (operation->has_ns) {
-        (void)snprintf(out, MORE_SIZE, "ns=%.*s&", SLICE_PRINT(operation->ns));
-    }
-}
-
 static void list_ledger(struct request *request, struct ledger_txn *txn,
                         const struct serve_age *age)
 {
-    char more[MORE_SIZE];
+    char more[PAGE_NAMESPACE_SIZE];
     const struct operation *operation = &request->operation;
     char path[PATH_SIZE];
     struct page page;
@@ -75,7 +62,7 @@ static void list_ledger(struct request *request, struct ledger_txn *txn,
     if (age)
         serve_mark_stale(&headers, age);
     (void)snprintf(path, sizeof(path), "/v2/%.*s/tags/list", SLICE_PRINT(operation->name));
-    print_namespace(operation, more);
+    page_print_namespace(operation, more);
     respond_page(request, &page, &headers, path, more, &body);
     page_cleanup(&page);
 }
@@ -83,21 +70,13 @@ static void list_ledger(struct request *request, struct ledger_txn *txn,
 /* The upstream's JSON, as it is; its next page by our own address. */
 static void relay_tags(struct request *request, const struct message_answer *answer)
 {
-    AUTO_BUF struct buf link;
+    AUTO_BUF struct buf body;
     struct headers headers;
-    char more[MORE_SIZE];
-    print_namespace(&request->operation, more);
-    buf_init(&link, LINK_MAX);
     request_headers(request, &headers);
     headers_add(&headers, "Content-Type", SLICE_LITERAL("application/json"));
-    if (answer->link.length > 0) {
-        buf_printf(&link, "</v2/%.*s/tags/list?%s%.*s>; rel=\"next\"",
-                   SLICE_PRINT(request->operation.name), more, SLICE_PRINT(answer->link));
-        headers_add(&headers, "Link", buf_bytes(&link));
-    }
+    upstream_list_add_link(request, answer->link, &headers);
     request->source = SOURCE_UPSTREAM;
     request->outcome = "listed by the upstream";
-    AUTO_BUF struct buf body;
     buf_init(&body, answer->body.length + 1);
     buf_append_slice(&body, answer->body);
     request_respond_buf(request, 200, &headers, &body);
@@ -139,34 +118,10 @@ static void on_tags(struct request *request, enum message_type type, const void 
     }
 }
 
-static void ask_tags(struct request *request)
-{
-    const struct operation *operation = &request->operation;
-    AUTO_BUF struct buf query;
-    buf_init(&query, QUERY_MAX);
-    if (operation->has_n)
-        buf_printf(&query, "n=%llu", (unsigned long long)operation->n);
-    if (operation->has_last) {
-        buf_append_text(&query, operation->has_n ? "&last=" : "last=");
-        text_percent_encode(&query, operation->last, "");
-    }
-    if (query.is_over) {
-        request_failf(request, API_PAGINATION_NUMBER_INVALID, "last= is longer than any tag");
-        return;
-    }
-    struct ask_question question = {
-        .kind = JOIN_TAGS_LIST,
-        .origin = request->target.origin,
-        .repository = request->target.name,
-        .reference = buf_bytes(&query),
-    };
-    wait_for_answer(request, &question, request->worker->options.config->fetch.deadline, on_tags);
-}
-
 void list_tags(struct request *request, struct ledger_txn *txn)
 {
     if (request->target.upstream) {
-        ask_tags(request);
+        upstream_list_ask(request, JOIN_TAGS_LIST, on_tags);
         return;
     }
     if (!request->target.is_known) {
@@ -197,7 +152,7 @@ void list_catalog(struct request *request, struct ledger_txn *txn)
     const struct config_upstream *upstream = NULL;
     struct catalog catalog = {.is_hosted = true};
     struct headers headers;
-    char more[MORE_SIZE];
+    char more[PAGE_NAMESPACE_SIZE];
     if (operation->has_ns && !resolve_is_own_name(config, operation->ns)) {
         upstream = config_upstream_find(config, operation->ns);
         if (!upstream) {
@@ -206,7 +161,7 @@ void list_catalog(struct request *request, struct ledger_txn *txn)
         }
         catalog.is_hosted = false;
     }
-    print_namespace(operation, more);
+    page_print_namespace(operation, more);
     page_init(&catalog.page, operation);
     repository_each(txn, slice_of(upstream ? upstream->name : ""), operation->last, add_repository,
                     &catalog);

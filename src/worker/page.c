@@ -2,14 +2,28 @@
 /* Names are appended to the JSON as they come, in the order of the ledger. */
 #include "page.h"
 
+#include <stdio.h>
+
 #include "base/text.h"
 #include "oci/operation.h"
 
+uint64_t page_limit(const struct operation *operation)
+{
+    if (!operation->has_n)
+        return PAGE_UNLIMITED;
+    return operation->n < PAGE_NAMES_MAX ? operation->n : PAGE_NAMES_MAX;
+}
+
+void page_print_namespace(const struct operation *operation, char out[PAGE_NAMESPACE_SIZE])
+{
+    out[0] = '\0';
+    if (operation->has_ns)
+        (void)snprintf(out, PAGE_NAMESPACE_SIZE, "ns=%.*s&", SLICE_PRINT(operation->ns));
+}
+
 void page_init(struct page *page, const struct operation *operation)
 {
-    *page = (struct page){.limit = PAGE_UNLIMITED};
-    if (operation->has_n)
-        page->limit = operation->n < PAGE_NAMES_MAX ? operation->n : PAGE_NAMES_MAX;
+    *page = (struct page){.limit = page_limit(operation)};
     buf_init(&page->names, PAGE_BYTES_MAX);
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/buf.h"
 #include "base/slice.h"
+#include "oci/name.h"
 
 struct operation;
 
@@ -30,6 +31,11 @@ void page_init(struct page *page, const struct operation *operation);
 void page_cleanup(struct page *page);
 /* False: the page is full and there is more; stop. Names need no escaping. */
 bool page_add(struct page *page, struct slice name);
+/* The next page is asked for the way this one was: "ns=ghcr.io&", or nothing. */
+#define PAGE_NAMESPACE_SIZE (REGISTRY_MAX_LENGTH + 8)
+void page_print_namespace(const struct operation *operation, char out[PAGE_NAMESPACE_SIZE]);
+/* How many entries the page may have: n of the query, as far as it goes. PAGE_UNLIMITED: no n. */
+uint64_t page_limit(const struct operation *operation);
 /* The value of the Link header, or nothing when this was the last page. */
 void page_link(const struct page *page, const char *path, const char *more, struct buf *out);
 

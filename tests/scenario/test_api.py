@@ -226,6 +226,51 @@ class ListTest(ApiScenario):
         self.assertEqual(none.json()["manifests"], [])
         self.assertEqual(none.headers["oci-filters-applied"], "artifactType")
 
+    def push_referrers(self, count, annotation=""):
+        """To one image, of two types in turn; {artifactType: {digest: annotations}}."""
+        self.image = images.make_image([b"layer"], oci=True)
+        self.api.push("team/app", "1", self.image)
+        found = {"application/x.odd": {}, "application/x.even": {}}
+        for number in range(count):
+            kind = "application/x.odd" if number % 2 else "application/x.even"
+            annotations = {"number": str(number), "text": annotation}
+            artifact = images.make_artifact(self.image.top, kind, b"signed", annotations)
+            for content in artifact.blobs.values():
+                self.api.push_blob_at_once("team/app", content)
+            check_status(self.api.push_manifest("team/app", artifact.digest, artifact.top), 201)
+            found[kind][artifact.digest] = annotations
+        return found
+
+    def walk_referrers(self, query=""):
+        """({digest: annotations}, the number of pages), each page looked at."""
+        found = {}
+        pages = self.api.pages(f"/v2/team/app/referrers/{self.image.digest}{query}")
+        for page in pages:
+            self.assertEqual(page.headers["content-type"], images.OCI_INDEX)
+            self.assertLessEqual(page.length, 4 * 1024 * 1024)
+            for entry in page.json()["manifests"]:
+                self.assertNotIn(entry["digest"], found)
+                found[entry["digest"]] = entry["annotations"]
+            if "artifactType" in query:
+                self.assertEqual(page.headers["oci-filters-applied"], "artifactType")
+        return found, len(pages)
+
+    def test_referrers_in_pages(self):
+        pushed = self.push_referrers(5)
+        odd, even = pushed["application/x.odd"], pushed["application/x.even"]
+        self.assertEqual(self.walk_referrers(), ({**odd, **even}, 1))
+        self.assertEqual(self.walk_referrers("?n=2"), ({**odd, **even}, 3))
+        self.assertEqual(self.walk_referrers("?n=2&artifactType=application%2Fx.even")[0], even)
+        self.assertEqual(self.walk_referrers("?n=0"), ({}, 1))
+        path = f"/v2/team/app/referrers/{self.image.digest}?last=sha256:12"
+        self.assertEqual(check_status(self.api.request("GET", path), 400).code, "PAGINATION_NUMBER_INVALID")
+
+    def test_referrers_that_fill_more_than_one_index(self):
+        pushed = self.push_referrers(6, "x" * 1_000_000)
+        found, pages = self.walk_referrers()
+        self.assertEqual(found, {**pushed["application/x.odd"], **pushed["application/x.even"]})
+        self.assertEqual(pages, 2)
+
 
 class DeleteTest(ApiScenario):
     def test_tag_goes_and_the_manifest_stays(self):

@@ -93,6 +93,20 @@ class PullTest(MirrorScenario):
         found = self.api.request("GET", f"/v2/library/hello/referrers/{self.image.digest}")
         self.assertEqual([entry["digest"] for entry in found.json()["manifests"]], [artifact.digest])
 
+    def test_lists_in_pages_whatever_the_upstream_calls_them(self):
+        artifacts = {self.docker.publish("library/hello", None, images.make_artifact(
+            self.image.top, "application/x.signature", b"%d" % number)).digest for number in range(5)}
+        for number in range(5):
+            self.publish(f"v{number}")
+        self.docker.page = 2
+        for by_token in (False, True):
+            self.docker.pages_by_token = by_token
+            pages = self.api.pages("/v2/library/hello/tags/list?ns=docker.io")
+            self.assertEqual([page.json()["tags"] for page in pages], [["latest", "v0"], ["v1", "v2"], ["v3", "v4"]])
+        pages = self.api.pages(f"/v2/docker.io/library/hello/referrers/{self.image.digest}")
+        self.assertEqual([len(page.json()["manifests"]) for page in pages], [2, 2, 1])
+        self.assertEqual({entry["digest"] for page in pages for entry in page.json()["manifests"]}, artifacts)
+
     def test_what_is_not_there_is_404(self):
         self.assertEqual(check_status(self.api.manifest("library/hello", "none"), 404).code, "MANIFEST_UNKNOWN")
         self.assertEqual(self.api.manifest("library/nobody", "latest").status, 404)

@@ -148,6 +148,18 @@ class Client:
     def catalog(self, query=""):
         return self.request("GET", f"/v2/_catalog{query}")
 
+    def pages(self, path):
+        """The answers along the Link headers; AssertionError when they lead nowhere."""
+        found = []
+        while path:
+            answer = check_status(self.request("GET", path), 200)
+            found.append(answer)
+            link = re.fullmatch(r'<([^>]+)>; rel="next"', answer.headers.get("link", ""))
+            if "link" in answer.headers and (link is None or len(found) > 100):
+                raise AssertionError(f"a link that leads nowhere: {answer}")
+            path = link.group(1) if link else None
+        return found
+
     def pull(self, name, reference):
         """A whole image of one platform, as an engine does; returns {digest: Answer}. AssertionError if wrong."""
         top = self.manifest(name, reference)

@@ -50,6 +50,7 @@ class Hub:
         self.token_ttl = token_ttl
         self.pull_limit = pull_limit
         self.page = 100
+        self.pages_by_token = False  # as quay.io: the next page has a name of its own
         self.repositories = {}
         self.blobs = {}
         self.faults = []
@@ -400,15 +401,16 @@ class Hub:
 
     def _tags(self, request, repository):
         tags = sorted(repository.tags)
-        last = request.query.get("last")
+        last = request.query.get("next_page" if self.pages_by_token else "last")
         if last is not None:
             tags = [tag for tag in tags if tag > last]
         page = min(self.page, int(request.query.get("n", self.page)))
         headers = dict(JSON)
         if len(tags) > page:
             tags = tags[:page]
-            path = f"/v2/{request.name}/tags/list?last={quote(tags[-1]) if tags else ''}&n={page}"
-            headers["Link"] = f'<{path}>; rel="next"'
+            last = quote(tags[-1]) if tags else ""
+            key = "next_page" if self.pages_by_token else "last"
+            headers["Link"] = f'</v2/{request.name}/tags/list?{key}={last}&n={page}>; rel="next"'
         return Answer(200, headers, to_json({"name": request.name, "tags": tags}))
 
     def _referrers(self, request, repository):
@@ -423,6 +425,11 @@ class Hub:
         if wanted:
             found = [entry for entry in found if entry["artifactType"] == wanted]
             headers["OCI-Filters-Applied"] = "artifactType"
+        first = int(request.query.get("next_page", 0))
+        if first + self.page < len(found):
+            path = f"/v2/{request.name}/referrers/{request.reference}?next_page={first + self.page}"
+            headers["Link"] = f'<{path}>; rel="next"'
+        found = found[first:first + self.page]
         return Answer(200, headers, to_json({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": found}))
 
     # the control port, for a Hub in a process of its own

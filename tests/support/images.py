@@ -146,7 +146,7 @@ def make_image(layers, platforms=None, oci=False, command=("/bin/echo", "hello")
     return result
 
 
-def make_artifact(subject, artifact_type, content):
+def make_artifact(subject, artifact_type, content, annotations=None):
     """An OCI artifact that refers to `subject` (a Manifest)."""
     empty = b"{}"
     document = {
@@ -155,6 +155,8 @@ def make_artifact(subject, artifact_type, content):
         "layers": [_descriptor("application/octet-stream", content)],
         "subject": _descriptor(subject.media_type, subject.content),
     }
+    if annotations:
+        document["annotations"] = annotations
     manifest = Manifest(OCI_MANIFEST, to_json(document))
     return Image(manifest, [manifest], {sha256(empty): empty, sha256(content): content}, [sha256(content)])
 

@@ -138,6 +138,8 @@ static int parse_values(struct buf *buf, unsigned count, const char *first, cons
 static void number_of_values_is_limited(void **state)
 {
     AUTO_BUF struct buf buf;
+    AUTO_JSONIO struct jsonio *document = NULL;
+    struct error err;
 
     (void)state;
     buf_init(&buf, 1000000);
@@ -146,6 +148,9 @@ static void number_of_values_is_limited(void **state)
     assert_int_equal(parse_values(&buf, JSONIO_VALUES_MAX, "[\",\\\"\"", ",\",\\\"\""), 0);
     assert_int_equal(parse_values(&buf, JSONIO_VALUES_MAX + 1, "[\"\"", ",\"\""), -ERR_TOO_LARGE);
     assert_int_equal(parse_values(&buf, JSONIO_VALUES_MAX + 1, "[{}", ",{}"), -ERR_TOO_LARGE);
+    assert_int_equal(jsonio_parse_long(buf_bytes(&buf), JSONIO_VALUES_MAX + 1, &document, &err), 0);
+    jsonio_free(&document);
+    assert_int_equal(jsonio_parse_long(slice_of("[1,2]"), 2, &document, &err), -ERR_TOO_LARGE);
 }
 
 static void keys_are_not_counted_as_values(void **state)

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "ipc/metrics.h"
 #include "oci/media_type.h"
 #include "stage.h"
@@ -319,6 +320,19 @@ static void tags_list_has_what_can_be_a_tag_under_our_name(void **state)
                      strlen("{\"name\":\"library/app\",\"tags\":[]}"));
 }
 
+static void tags_list_may_be_long(void **state)
+{
+    (void)state;
+    const char *ours = "{\"name\":\"library/app\",\"tags\":[\"ok\"]}";
+    AUTO_BUF struct buf body;
+    buf_init(&body, (size_t)1024 * 1024);
+    buf_append_text(&body, "{\"tags\":[\"ok\"");
+    for (unsigned i = 0; i < 60000; i++)
+        buf_append_text(&body, ",7");
+    buf_append_text(&body, "]}");
+    assert_int_equal(list(buf_text(&body), "")->body_length, strlen(ours));
+}
+
 static void tags_list_that_is_none_is_refused(void **state)
 {
     (void)state;
@@ -397,6 +411,7 @@ int main(void)
         TEST(blob_size_is_asked_with_head),
         TEST(tags_list_gives_the_body_and_the_next_query),
         TEST(tags_list_has_what_can_be_a_tag_under_our_name),
+        TEST(tags_list_may_be_long),
         TEST(tags_list_that_is_none_is_refused),
         TEST(tags_list_has_no_next_page_that_cannot_be_a_query),
         TEST(tags_list_with_a_bad_query_is_refused),

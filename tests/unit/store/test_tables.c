@@ -277,11 +277,11 @@ static void referrers_are_of_one_subject(void **state)
     referrer_put(txn, 1, &subject, &two);
     referrer_put(txn, 1, &other, &one);
     unsigned sum = 0;
-    referrer_each(txn, 1, &subject, count_digests, &sum);
+    referrer_each(txn, 1, &subject, NULL, count_digests, &sum);
     assert_int_equal(sum, 24);
     referrer_delete(txn, 1, &subject, &one);
     sum = 0;
-    referrer_each(txn, 1, &subject, count_digests, &sum);
+    referrer_each(txn, 1, &subject, NULL, count_digests, &sum);
     assert_int_equal(sum, 12);
 }
 

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ *   ledger → entries, as many as the page may have → pool: their descriptors → answer, Link
+ *
+ * A page ends at its number of entries, at 4 MiB (clients read no larger index), or when enough was
+ * looked at or is to be read for one request; the next one begins behind the last digest that was
+ * looked at.
+ */
+#include "referrers_page.h"
+
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/fd.h"
+#include "base/jsonio.h"
+#include "base/text.h"
+#include "oci/api_error.h"
+#include "oci/media_type.h"
+#include "page.h"
+#include "request.h"
+#include "serve.h"
+#include "store/ledger.h"
+#include "store/store.h"
+#include "worker_state.h"
+
+#define INDEX_MAX      ((size_t)4 * 1024 * 1024)
+#define DESCRIPTOR_MAX (2 * INDEX_MAX) /* annotations of one manifest, escaped */
+#define READ_MAX       ((uint64_t)8 * 1024 * 1024)
+#define LOOKED_MAX     10000
+#define LINK_MAX       3072
+#define HEAD           "{\"schemaVersion\":2,\"mediaType\":\"" MEDIA_TYPE_OCI_INDEX "\",\"manifests\":["
+
+struct entry {
+    struct digest digest;
+    uint64_t size;
+    char *media_type;
+    char *artifact_type; /* NULL: none */
+};
+
+struct referrers_page {
+    struct worker_job job;
+    struct request *request; /* NULL: the client is gone */
+    struct store *store;
+    struct ledger_txn *txn; /* while entries are collected */
+    bool is_stale;
+    char *warning;
+
+    uint64_t limit;
+    struct entry *entries;
+    size_t count;
+    size_t capacity;
+    unsigned looked;
+    uint64_t to_read;
+    bool has_more;
+    struct digest last; /* the next page begins behind it */
+    struct buf out;
+};
+
+static void page_free(struct referrers_page *page)
+{
+    for (size_t i = 0; i < page->count; i++) {
+        mem_free(page->entries[i].media_type);
+        mem_free(page->entries[i].artifact_type);
+    }
+    mem_free(page->entries);
+    mem_free(page->warning);
+    buf_cleanup(&page->out);
+    mem_free(page);
+}
+
+/* ---- which ---- */
+
+static void add_entry(struct referrers_page *page, const struct digest *digest,
+                      const struct manifest_record *record)
+{
+    if (page->count == page->capacity) {
+        page->capacity = page->capacity > 0 ? page->capacity * 2 : 8;
+        page->entries = mem_realloc(page->entries, page->capacity * sizeof(*page->entries));
+    }
+    page->entries[page->count++] = (struct entry){
+        .digest = *digest,
+        .size = record->size,
+        .media_type = slice_dup(record->media_type),
+        .artifact_type = record->artifact_type.length > 0 ? slice_dup(record->artifact_type) : NULL,
+    };
+    page->to_read += record->size;
+}
+
+static bool on_referrer(const struct digest *digest, unsigned kinds, void *arg)
+{
+    (void)kinds;
+    struct referrers_page *page = arg;
+    struct slice wanted = page->request->operation.artifact_type;
+    struct manifest_record record;
+    if (page->count >= page->limit || page->looked == LOOKED_MAX || page->to_read > READ_MAX) {
+        page->has_more = page->limit > 0;
+        return false;
+    }
+    page->looked++;
+    page->last = *digest;
+    if (manifest_find(page->txn, digest, &record) &&
+        (wanted.length == 0 || slice_equal(wanted, record.artifact_type)))
+        add_entry(page, digest, &record);
+    return true;
+}
+
+static bool read_last(const struct request *request, struct digest *out)
+{
+    struct error ignored;
+    return digest_parse(request->operation.last, out, &ignored) == 0;
+}
+
+static void collect(struct referrers_page *page, struct ledger_txn *txn)
+{
+    const struct request *request = page->request;
+    struct digest after;
+    if (!request->target.is_known)
+        return;
+    page->txn = txn;
+    referrer_each(txn, request->target.repository.id, &request->operation.digest,
+                  request->operation.has_last && read_last(request, &after) ? &after : NULL,
+                  on_referrer, page);
+    page->txn = NULL;
+}
+
+/* ---- in the pool: their descriptors ---- */
+
+struct annotations {
+    struct buf *out;
+    bool has_any;
+};
+
+static void add_annotation(struct slice key, struct jsonio_value value, void *arg)
+{
+    struct annotations *annotations = arg;
+    if (jsonio_type(value) != JSONIO_STRING)
+        return;
+    buf_append_text(annotations->out, annotations->has_any ? "," : ",\"annotations\":{");
+    annotations->has_any = true;
+    jsonio_write_string(annotations->out, key);
+    buf_append_byte(annotations->out, ':');
+    jsonio_write_string(annotations->out, jsonio_string(value));
+}
+
+/* A file that is damaged or gone costs its annotations, not the list. */
+static void add_annotations(const struct referrers_page *page, const struct entry *entry,
+                            struct buf *out)
+{
+    AUTO_JSONIO struct jsonio *document = NULL;
+    AUTO_CLOSE int fd = -1;
+    AUTO_FREE char *bytes = mem_try_alloc(entry->size + 1);
+    struct annotations annotations = {.out = out};
+    struct error ignored;
+    if (!bytes ||
+        store_blob_open(page->store, &entry->digest, entry->size, &fd, NULL, &ignored) != 0 ||
+        fd_pread_all(fd, bytes, entry->size, 0, &ignored) != 0 ||
+        jsonio_parse(slice_from(bytes, entry->size), &document, &ignored) != 0)
+        return;
+    jsonio_each(jsonio_member(jsonio_root(document), "annotations"), add_annotation, &annotations);
+    if (annotations.has_any)
+        buf_append_byte(out, '}');
+}
+
+static void add_descriptor(const struct referrers_page *page, const struct entry *entry,
+                           bool has_annotations, struct buf *out)
+{
+    char text[DIGEST_TEXT_SIZE];
+    buf_clear(out);
+    buf_append_text(out, "{\"mediaType\":");
+    jsonio_write_string(out, slice_of(entry->media_type));
+    buf_printf(out, ",\"digest\":\"%s\",\"size\":%llu", digest_print(&entry->digest, text),
+               (unsigned long long)entry->size);
+    if (entry->artifact_type) {
+        buf_append_text(out, ",\"artifactType\":");
+        jsonio_write_string(out, slice_of(entry->artifact_type));
+    }
+    if (has_annotations)
+        add_annotations(page, entry, out);
+    buf_append_byte(out, '}');
+}
+
+static void run(struct worker_job *job)
+{
+    struct referrers_page *page = LIST_ITEM(job, struct referrers_page, job);
+    AUTO_BUF struct buf descriptor;
+    buf_init(&descriptor, DESCRIPTOR_MAX);
+    buf_append_text(&page->out, HEAD);
+    for (size_t i = 0; i < page->count; i++) {
+        add_descriptor(page, &page->entries[i], true, &descriptor);
+        if (descriptor.is_over)
+            add_descriptor(page, &page->entries[i], false, &descriptor);
+        if (i > 0 && page->out.length + descriptor.length + 8 > INDEX_MAX) {
+            page->has_more = true;
+            page->last = page->entries[i - 1].digest;
+            break;
+        }
+        if (i > 0)
+            buf_append_byte(&page->out, ',');
+        buf_append_slice(&page->out, buf_bytes(&descriptor));
+    }
+    buf_append_text(&page->out, "]}");
+}
+
+/* ---- the answer ---- */
+
+static void add_link(const struct referrers_page *page, struct headers *headers)
+{
+    if (!page->has_more)
+        return;
+    const struct operation *operation = &page->request->operation;
+    char text[DIGEST_TEXT_SIZE];
+    char more[PAGE_NAMESPACE_SIZE];
+    AUTO_BUF struct buf link;
+    buf_init(&link, LINK_MAX);
+    page_print_namespace(operation, more);
+    buf_printf(&link, "</v2/%.*s/referrers/%s?%s", SLICE_PRINT(operation->name),
+               digest_print(&operation->digest, text), more);
+    if (operation->artifact_type.length > 0) {
+        buf_append_text(&link, "artifactType=");
+        text_percent_encode(&link, operation->artifact_type, "");
+        buf_append_byte(&link, '&');
+    }
+    if (operation->has_n)
+        buf_printf(&link, "n=%llu&", (unsigned long long)page->limit);
+    buf_printf(&link, "last=%s>; rel=\"next\"", digest_print(&page->last, text));
+    headers_add(headers, "Link", buf_bytes(&link));
+}
+
+static void answer(struct referrers_page *page)
+{
+    struct request *request = page->request;
+    struct headers headers;
+    request_headers(request, &headers);
+    if (page->is_stale) {
+        struct serve_age age = {.is_stale = true, .warning = slice_of(page->warning)};
+        serve_mark_stale(&headers, &age);
+    }
+    headers_add(&headers, "Content-Type", SLICE_LITERAL(MEDIA_TYPE_OCI_INDEX));
+    if (request->operation.artifact_type.length > 0)
+        headers_add(&headers, "OCI-Filters-Applied", SLICE_LITERAL("artifactType"));
+    add_link(page, &headers);
+    request->source = SOURCE_DISK;
+    request->outcome = page->is_stale ? "listed what is here" : "listed";
+    request_set_step(request, NULL, NULL);
+    request_respond_buf(request, 200, &headers, &page->out);
+}
+
+static void done(struct worker_job *job)
+{
+    struct referrers_page *page = LIST_ITEM(job, struct referrers_page, job);
+    if (page->request)
+        answer(page);
+    page_free(page);
+}
+
+static void on_gone(struct request *request)
+{
+    struct referrers_page *page = request->step;
+    page->request = NULL;
+}
+
+static const struct request_steps page_steps = {.on_gone = on_gone};
+
+bool referrers_page_is_valid(const struct request *request)
+{
+    struct digest ignored;
+    return !request->operation.has_last || read_last(request, &ignored);
+}
+
+void referrers_page_answer(struct request *request, struct ledger_txn *txn,
+                           const struct serve_age *age)
+{
+    struct referrers_page *page = NEW(struct referrers_page);
+    page->request = request;
+    page->store = request->worker->options.store;
+    page->limit = page_limit(&request->operation);
+    if (page->limit == PAGE_UNLIMITED)
+        page->limit = PAGE_NAMES_MAX;
+    page->is_stale = age != NULL;
+    page->warning = age ? slice_dup(age->warning) : NULL;
+    buf_init(&page->out, INDEX_MAX + DESCRIPTOR_MAX);
+    collect(page, txn);
+    request_set_step(request, &page_steps, page);
+    page->job.run = run;
+    page->job.done = done;
+    worker_submit(request->worker, &page->job, 0);
+}
