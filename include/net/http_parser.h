@@ -45,9 +45,10 @@ struct http_head {
 
 /* What a client may send before it is refused. */
 struct http_limits {
-    size_t line_max;  /* request line, bytes */
-    size_t head_max;  /* whole head */
-    size_t value_max; /* one field value */
+    size_t line_max;     /* request line, bytes */
+    size_t head_max;     /* whole head */
+    size_t value_max;    /* one field value */
+    unsigned fields_max; /* up to HTTP_HEADERS_MAX */
 };
 
 /* Why a head was not taken. */

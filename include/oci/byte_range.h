@@ -26,7 +26,7 @@ enum byte_range_verdict {
 
 /* A Range header against a size. Malformed headers and other units are RANGE_NONE (RFC 9110 14.2).
  */
-enum byte_range_verdict byte_range_resolve(struct slice header, uint64_t size,
+enum byte_range_verdict byte_range_resolve(struct slice header, uint64_t size, unsigned most,
                                            struct byte_range out[BYTE_RANGES_MAX], unsigned *count);
 /* Content-Range of an upload chunk: "FIRST-LAST", with or without "bytes " in front and "/SIZE" or
  * "/" "*" behind. ERR_INVALID; ERR_CONFLICT when last < first. */

@@ -68,6 +68,12 @@ struct operation {
     struct buf text;    /* what the other slices point into */
 };
 
+/* What a query may have before it is refused. */
+struct operation_limits {
+    unsigned parameters;
+    unsigned tags; /* up to OPERATION_TAGS_MAX */
+};
+
 /* Case matters. */
 enum http_method http_method_parse(struct slice method);
 /* `target` is in origin form, with its query. 0, or -1 with *error: 404 for a path that is none of
@@ -75,7 +81,7 @@ enum http_method http_method_parse(struct slice method);
  * 400 NAME_INVALID, DIGEST_INVALID, PAGINATION_NUMBER_INVALID. The caller calls operation_cleanup
  * in both cases. */
 int operation_parse(struct operation *out, struct slice method, struct slice target,
-                    struct api_error *error);
+                    const struct operation_limits *limits, struct api_error *error);
 /* Frees what operation_parse took; safe on a zeroed struct. */
 void operation_cleanup(struct operation *operation);
 /* Append what of the raw query is no parameter of the API, each with a '&' before it: pages of some

@@ -52,7 +52,7 @@ extern const struct setting_table settings_of_config;
 extern const struct setting_table settings_of_upstream;
 extern const struct setting_table settings_of_tag;
 
-#define SETTINGS_COUNT 64 /* at least as many as settings_of_config has */
+#define SETTINGS_COUNT 80 /* at least as many as settings_of_config has */
 
 /* NULL: there is none. */
 const struct setting *setting_find(const struct setting_table *table, struct slice path);

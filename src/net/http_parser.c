@@ -14,6 +14,7 @@
 
 #include <string.h>
 
+#include "base/check.h"
 #include "http_bytes.h"
 #include "http_head.h"
 
@@ -201,8 +202,9 @@ static enum http_verdict read_value(struct cursor *cursor, size_t value_max, str
 }
 
 /* All fields and the empty line behind them. */
-static enum http_verdict read_fields(struct cursor *cursor, size_t value_max, struct http_head *out,
-                                     struct http_framing *framing, struct http_refusal *refusal)
+static enum http_verdict read_fields(struct cursor *cursor, const struct http_limits *limits,
+                                     struct http_head *out, struct http_framing *framing,
+                                     struct http_refusal *refusal)
 {
     out->header_count = 0;
     for (;;) {
@@ -210,12 +212,12 @@ static enum http_verdict read_fields(struct cursor *cursor, size_t value_max, st
             return HTTP_MORE;
         if (cursor->data[cursor->at] == '\r')
             return take_line_end(cursor, refusal);
-        if (out->header_count == HTTP_HEADERS_MAX)
+        if (out->header_count == limits->fields_max)
             return http_refuse(refusal, 431, "There are too many header fields.");
         struct http_header *header = &out->headers[out->header_count];
         enum http_verdict verdict = read_name(cursor, &header->name, refusal);
         if (verdict == HTTP_HEAD)
-            verdict = read_value(cursor, value_max, &header->value, refusal);
+            verdict = read_value(cursor, limits->value_max, &header->value, refusal);
         if (verdict != HTTP_HEAD)
             return verdict;
         out->header_count++;
@@ -236,7 +238,7 @@ static enum http_verdict read_head(struct cursor *cursor, const struct http_limi
     struct http_framing framing = {0};
     enum http_verdict verdict = read_request_line(cursor, limits->line_max, out, refusal);
     if (verdict == HTTP_HEAD)
-        verdict = read_fields(cursor, limits->value_max, out, &framing, refusal);
+        verdict = read_fields(cursor, limits, out, &framing, refusal);
     if (verdict == HTTP_HEAD)
         verdict = http_framing_decide(&framing, out, refusal);
     return verdict;
@@ -247,6 +249,7 @@ enum http_verdict http_parse_head(struct slice bytes, const struct http_limits *
                                   struct http_refusal *refusal)
 {
     struct cursor cursor = {.data = bytes.data, .length = bytes.length, .at = 0};
+    CHECK(limits->fields_max <= HTTP_HEADERS_MAX);
     if (cursor.length > limits->head_max)
         cursor.length = limits->head_max;
     enum http_verdict verdict = read_head(&cursor, limits, out, refusal);

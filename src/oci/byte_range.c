@@ -6,6 +6,7 @@
  */
 #include "oci/byte_range.h"
 
+#include "base/check.h"
 #include "base/error.h"
 #include "base/text.h"
 
@@ -78,7 +79,7 @@ static bool overlaps_earlier(const struct byte_range *ranges, unsigned index)
     return false;
 }
 
-enum byte_range_verdict byte_range_resolve(struct slice header, uint64_t size,
+enum byte_range_verdict byte_range_resolve(struct slice header, uint64_t size, unsigned most,
                                            struct byte_range out[BYTE_RANGES_MAX], unsigned *count)
 {
     struct slice rest = slice_trim(header);
@@ -87,12 +88,13 @@ enum byte_range_verdict byte_range_resolve(struct slice header, uint64_t size,
     unsigned found = 0;
     unsigned specs = 0;
 
+    CHECK(most <= BYTE_RANGES_MAX);
     if (rest.length < 6 || !slice_is_nocase(slice_from(rest.data, 6), "bytes=")) {
         return RANGE_NONE;
     }
     rest = slice_skip(rest, 6);
     while (slice_split(&rest, ',', &spec)) {
-        if (++specs > BYTE_RANGES_MAX) {
+        if (++specs > most) {
             return RANGE_NONE;
         }
         enum byte_range_verdict verdict = resolve_one(slice_trim(spec), size, &ranges[found]);

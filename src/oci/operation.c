@@ -272,7 +272,7 @@ static int parse_path(struct operation *out, struct slice path, struct api_error
 }
 
 int operation_parse(struct operation *out, struct slice method, struct slice target,
-                    struct api_error *error)
+                    const struct operation_limits *limits, struct api_error *error)
 {
     ptrdiff_t mark = slice_find(target, '?');
     struct slice path = mark < 0 ? target : slice_from(target.data, (size_t)mark);
@@ -292,7 +292,7 @@ int operation_parse(struct operation *out, struct slice method, struct slice tar
         return 0;
     }
     out->query = slice_skip(target, (size_t)mark + 1);
-    return operation_parse_query(out, out->query, error);
+    return operation_parse_query(out, limits, error);
 }
 
 void operation_cleanup(struct operation *operation)

@@ -11,8 +11,6 @@
 #include "oci/media_type.h"
 #include "oci/name.h"
 
-#define PARAMETERS_MAX 100
-
 #define ON(kind)   (1u << OPERATION_##kind)
 #define EVERYWHERE (~0u)
 
@@ -164,11 +162,11 @@ static int on_tag(struct operation *operation, struct slice value, struct api_er
     if (!tag_is_valid(value)) {
         return api_error_set(error, API_MANIFEST_INVALID, "tag= is not a tag");
     }
-    if (operation->tag_count == OPERATION_TAGS_MAX) {
-        return api_error_set_status(error, API_MANIFEST_INVALID, 414,
-                                    "at most %d tags in one request", OPERATION_TAGS_MAX);
+    /* one too many is counted, and refused by the caller */
+    if (operation->tag_count < OPERATION_TAGS_MAX) {
+        operation->tags[operation->tag_count] = value;
     }
-    operation->tags[operation->tag_count++] = value;
+    operation->tag_count++;
     return 0;
 }
 
@@ -238,15 +236,19 @@ void operation_print_others(const struct operation *operation, struct buf *out)
     }
 }
 
-int operation_parse_query(struct operation *operation, struct slice query, struct api_error *error)
+int operation_parse_query(struct operation *operation, const struct operation_limits *limits,
+                          struct api_error *error)
 {
+    struct slice query = operation->query;
     unsigned count = 0;
 
     while (query.length > 0) {
         struct slice part = next_part(&query);
-        if (++count > PARAMETERS_MAX) {
+        if (++count > limits->parameters) {
             return api_error_set_status(error, API_UNSUPPORTED, 400,
-                                        "more than %d parameters in the query", PARAMETERS_MAX);
+                                        "more than %u parameters in the query (`limits."
+                                        "query_parameters`)",
+                                        limits->parameters);
         }
         struct slice raw_key = key_of(part);
         bool has_value = raw_key.length < part.length;
@@ -260,6 +262,11 @@ int operation_parse_query(struct operation *operation, struct slice query, struc
         }
         if (apply(operation, key, value, error) != 0) {
             return -1;
+        }
+        if (operation->tag_count > limits->tags) {
+            return api_error_set_status(error, API_MANIFEST_INVALID, 414,
+                                        "at most %u tags in one request (`limits.tags_per_push`)",
+                                        limits->tags);
         }
     }
     return 0;

@@ -8,7 +8,8 @@
 /* Decode `text` behind what is in operation->text, which has room for all of the target. False on
  * a bad escape or a NUL. */
 bool operation_decode(struct operation *operation, struct slice text, struct slice *out);
-/* The part of the target behind '?'. Kind and method are known by now. 0 or -1. */
-int operation_parse_query(struct operation *operation, struct slice query, struct api_error *error);
+/* operation->query. Kind and method are known by now. 0 or -1. */
+int operation_parse_query(struct operation *operation, const struct operation_limits *limits,
+                          struct api_error *error);
 
 #endif

@@ -5,6 +5,7 @@
 #include "admin.h"
 #include "base/check.h"
 #include "base/clock.h"
+#include "config/config.h"
 #include "lists.h"
 #include "oci/api_error.h"
 #include "pull_blob.h"
@@ -115,8 +116,13 @@ void dispatch(struct request *request)
         admin_answer(request);
         return;
     }
+    const struct config *config = request->worker->options.config;
+    struct operation_limits limits = {
+        .parameters = (unsigned)config->limits.query_parameters,
+        .tags = (unsigned)config->limits.tags_per_push,
+    };
     struct api_error error;
-    if (operation_parse(&request->operation, request->head->method, request->head->target,
+    if (operation_parse(&request->operation, request->head->method, request->head->target, &limits,
                         &error) != 0 ||
         authenticate(request, &error) != 0) {
         request_fail(request, &error);

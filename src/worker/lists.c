@@ -51,7 +51,7 @@ static void list_ledger(struct request *request, struct ledger_txn *txn,
     struct page page;
     struct headers headers;
     AUTO_BUF struct buf body;
-    page_init(&page, operation);
+    page_init(&page, operation, request->worker->options.config->limits.page);
     if (request->target.is_known)
         tag_each(txn, request->target.repository.id, operation->last, add_tag, &page);
     buf_init(&body, PAGE_BYTES_MAX + 1024);
@@ -162,7 +162,7 @@ void list_catalog(struct request *request, struct ledger_txn *txn)
         catalog.is_hosted = false;
     }
     page_print_namespace(operation, more);
-    page_init(&catalog.page, operation);
+    page_init(&catalog.page, operation, config->limits.page);
     repository_each(txn, slice_of(upstream ? upstream->name : ""), operation->last, add_repository,
                     &catalog);
     AUTO_BUF struct buf body;

@@ -14,6 +14,7 @@ struct manifest_room {
     struct timer *timer;
     struct list holding;
     struct list waiting;
+    size_t total;
     size_t used;
 };
 
@@ -31,8 +32,7 @@ static void move(struct manifest_claim *claim, struct list *list)
 
 static bool has_room(const struct manifest_room *room, size_t bytes)
 {
-    return room->used == 0 ||
-           (room->used <= MANIFEST_ROOM_TOTAL && bytes <= MANIFEST_ROOM_TOTAL - room->used);
+    return room->used == 0 || (room->used <= room->total && bytes <= room->total - room->used);
 }
 
 static void hold(struct manifest_claim *claim)
@@ -75,9 +75,10 @@ static void on_timer(void *arg)
     admit(room);
 }
 
-struct manifest_room *manifest_room_new(struct loop *loop)
+struct manifest_room *manifest_room_new(struct loop *loop, size_t total)
 {
     struct manifest_room *room = NEW(struct manifest_room);
+    room->total = total;
     room->timer = timer_new(loop, on_timer, room);
     list_init(&room->holding);
     list_init(&room->waiting);

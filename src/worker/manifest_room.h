@@ -21,8 +21,6 @@ struct manifest_room;
 
 /* Up to this nobody waits: it is less than what a connection may take anyway. */
 #define MANIFEST_ROOM_FREE ((size_t)64 * 1024)
-/* Together, in a worker. */
-#define MANIFEST_ROOM_TOTAL ((size_t)32 * 1024 * 1024)
 
 /* Belongs to who claims. Zeroed: no claim. */
 struct manifest_claim {
@@ -36,7 +34,8 @@ struct manifest_claim {
     void (*on_late)(struct manifest_claim *claim);
 };
 
-struct manifest_room *manifest_room_new(struct loop *loop);
+/* `total` bytes for all together. */
+struct manifest_room *manifest_room_new(struct loop *loop, size_t total);
 /* All claims were released before. */
 void manifest_room_free(struct manifest_room **room);
 /* on_held comes now, from inside, or later. */

@@ -7,11 +7,11 @@
 #include "base/text.h"
 #include "oci/operation.h"
 
-uint64_t page_limit(const struct operation *operation)
+uint64_t page_limit(const struct operation *operation, uint64_t most)
 {
     if (!operation->has_n)
         return PAGE_UNLIMITED;
-    return operation->n < PAGE_NAMES_MAX ? operation->n : PAGE_NAMES_MAX;
+    return operation->n < most ? operation->n : most;
 }
 
 void page_print_namespace(const struct operation *operation, char out[PAGE_NAMESPACE_SIZE])
@@ -21,9 +21,9 @@ void page_print_namespace(const struct operation *operation, char out[PAGE_NAMES
         (void)snprintf(out, PAGE_NAMESPACE_SIZE, "ns=%.*s&", SLICE_PRINT(operation->ns));
 }
 
-void page_init(struct page *page, const struct operation *operation)
+void page_init(struct page *page, const struct operation *operation, uint64_t most)
 {
-    *page = (struct page){.limit = page_limit(operation)};
+    *page = (struct page){.limit = page_limit(operation, most), .most = most};
     buf_init(&page->names, PAGE_BYTES_MAX);
 }
 
@@ -56,7 +56,7 @@ void page_link(const struct page *page, const char *path, const char *more, stru
         return;
     struct slice last =
         slice_from(buf_bytes(&page->names).data + page->last_offset, page->last_length);
-    uint64_t n = page->limit == PAGE_UNLIMITED ? PAGE_NAMES_MAX : page->limit;
+    uint64_t n = page->limit == PAGE_UNLIMITED ? page->most : page->limit;
     buf_printf(out, "<%s?%sn=%llu&last=", path, more, (unsigned long long)n);
     text_percent_encode(out, last, "");
     buf_append_text(out, ">; rel=\"next\"");

@@ -13,12 +13,12 @@
 
 struct operation;
 
-#define PAGE_NAMES_MAX 1000 /* a larger n is cut to it */
 #define PAGE_BYTES_MAX ((size_t)32 * 1024 * 1024)
 #define PAGE_UNLIMITED UINT64_MAX
 
 struct page {
     uint64_t limit; /* PAGE_UNLIMITED: the whole list */
+    uint64_t most;  /* what the next page is asked with then */
     uint64_t count;
     bool has_more;
     size_t last_length; /* of the last name on the page, at last_offset of `names` */
@@ -26,16 +26,16 @@ struct page {
     struct buf names; /* "a","b" */
 };
 
-/* `limit` from the query: whole without n. */
-void page_init(struct page *page, const struct operation *operation);
+/* How much from the query: whole without n. `most`: limits.page. */
+void page_init(struct page *page, const struct operation *operation, uint64_t most);
 void page_cleanup(struct page *page);
 /* False: the page is full and there is more; stop. Names need no escaping. */
 bool page_add(struct page *page, struct slice name);
 /* The next page is asked for the way this one was: "ns=ghcr.io&", or nothing. */
 #define PAGE_NAMESPACE_SIZE (REGISTRY_MAX_LENGTH + 8)
 void page_print_namespace(const struct operation *operation, char out[PAGE_NAMESPACE_SIZE]);
-/* How many entries the page may have: n of the query, as far as it goes. PAGE_UNLIMITED: no n. */
-uint64_t page_limit(const struct operation *operation);
+/* How many entries the page may have: n of the query, `most` of them. PAGE_UNLIMITED: no n. */
+uint64_t page_limit(const struct operation *operation, uint64_t most);
 /* The value of the Link header, or nothing when this was the last page. */
 void page_link(const struct page *page, const char *path, const char *more, struct buf *out);
 

@@ -141,6 +141,17 @@ static void on_stored(struct keep_ask *ask, const struct keep_answer *answer)
 
 /* ---- in the pool ---- */
 
+static int check_entries(const struct push *push, struct error *err)
+{
+    const struct manifest *manifest = push->manifest;
+    uint64_t most = push->worker->options.config->limits.manifest_entries;
+    bool is_index = manifest->kind == MEDIA_INDEX;
+    if (manifest->descriptor_count <= most + (is_index ? 0 : 1)) /* the configuration */
+        return 0;
+    return error_set(err, ERR_INVALID, "%s: more than %llu (`limits.manifest_entries`)",
+                     is_index ? "manifests" : "layers", (unsigned long long)most);
+}
+
 static int check(struct push *push, struct error *err)
 {
     struct slice bytes = buf_bytes(&push->body);
@@ -150,7 +161,8 @@ static int check(struct push *push, struct error *err)
         return error_set(err, ERR_DIGEST_MISMATCH, "the manifest's digest is %s",
                          digest_print(&push->digest, text));
     }
-    return manifest_parse(bytes, slice_of(push->content_type), &push->manifest, err);
+    int rc = manifest_parse(bytes, slice_of(push->content_type), &push->manifest, err);
+    return rc != 0 ? rc : check_entries(push, err);
 }
 
 static int write_file(struct push *push, struct error *err)

@@ -13,6 +13,7 @@
 #include "base/fd.h"
 #include "base/jsonio.h"
 #include "base/text.h"
+#include "config/config.h"
 #include "oci/api_error.h"
 #include "oci/media_type.h"
 #include "page.h"
@@ -272,9 +273,10 @@ void referrers_page_answer(struct request *request, struct ledger_txn *txn,
     struct referrers_page *page = NEW(struct referrers_page);
     page->request = request;
     page->store = request->worker->options.store;
-    page->limit = page_limit(&request->operation);
+    uint64_t most = request->worker->options.config->limits.page;
+    page->limit = page_limit(&request->operation, most);
     if (page->limit == PAGE_UNLIMITED)
-        page->limit = PAGE_NAMES_MAX;
+        page->limit = most;
     page->is_stale = age != NULL;
     page->warning = age ? slice_dup(age->warning) : NULL;
     buf_init(&page->out, INDEX_MAX + DESCRIPTOR_MAX);

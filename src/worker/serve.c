@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "config/config.h"
 #include "ipc/metrics.h"
 #include "oci/api_error.h"
 #include "oci/byte_range.h"
@@ -75,6 +76,7 @@ void serve_plan_blob(const struct request *request, const struct digest *digest,
 {
     struct byte_range ranges[BYTE_RANGES_MAX];
     struct slice header;
+    unsigned most = (unsigned)request->worker->options.config->limits.ranges;
     unsigned count;
     out->status = 200;
     blob_parts_whole(&out->parts, size);
@@ -85,7 +87,7 @@ void serve_plan_blob(const struct request *request, const struct digest *digest,
     if (!wants_range(request, digest, &header)) {
         return;
     }
-    enum byte_range_verdict verdict = byte_range_resolve(header, size, ranges, &count);
+    enum byte_range_verdict verdict = byte_range_resolve(header, size, most, ranges, &count);
     if (verdict == RANGE_UNSATISFIABLE) {
         out->status = 416;
     } else if (verdict == RANGE_SATISFIABLE) {

@@ -16,8 +16,6 @@
 #include "upload_body.h"
 #include "upload_session.h"
 
-#define IDLE_MS ((uint64_t)10 * 60 * 1000)
-
 /* ---- room for one more ---- */
 
 struct eviction { /* of an idle session's file */
@@ -47,8 +45,9 @@ static bool evict_idlest(struct worker *worker, const uint64_t *repository_key)
     struct upload_id id;
     struct upload_state state;
     uint64_t now = clock_wall().ms;
-    if (now < IDLE_MS ||
-        !upload_table_idlest(worker->options.uploads, repository_key, now - IDLE_MS, &id, &state))
+    uint64_t idle = worker->options.config->limits.upload_idle;
+    if (now < idle ||
+        !upload_table_idlest(worker->options.uploads, repository_key, now - idle, &id, &state))
         return false;
     struct eviction *eviction = NEW(struct eviction);
     eviction->job.run = run_eviction;

@@ -141,7 +141,8 @@ static void fill_settings(struct worker *worker)
     worker->settings = (struct http_settings){
         .limits = {.line_max = config->limits.request_line,
                    .head_max = config->limits.request_head,
-                   .value_max = config->limits.header_value},
+                   .value_max = config->limits.header_value,
+                   .fields_max = (unsigned)config->limits.header_fields},
         .head_timeout_ms = config->limits.head_timeout,
         .body_idle_timeout_ms = config->limits.body_timeout,
         .keep_alive_timeout_ms = config->limits.keep_alive_timeout,
@@ -161,7 +162,7 @@ struct worker *worker_new(const struct worker_options *options)
     worker->asks = ask_table_new(worker);
     worker->follows = follow_table_new(worker);
     worker->recency = recency_new(worker);
-    worker->room = manifest_room_new(options->loop);
+    worker->room = manifest_room_new(options->loop, options->config->limits.manifest_memory);
     worker->large_key = pool_new_key();
     worker->gauge_timer = timer_new(options->loop, on_gauge_timer, worker);
     for (int kind = LISTENER_FULL; kind <= LISTENER_ADMIN; kind++) {

@@ -13,7 +13,7 @@ static void check_resolve(struct slice header, uint64_t size)
     struct byte_range ranges[BYTE_RANGES_MAX];
     unsigned count = 0;
 
-    if (byte_range_resolve(header, size, ranges, &count) != RANGE_SATISFIABLE) {
+    if (byte_range_resolve(header, size, BYTE_RANGES_MAX, ranges, &count) != RANGE_SATISFIABLE) {
         return;
     }
     CHECK(count >= 1 && count <= BYTE_RANGES_MAX);

@@ -12,9 +12,12 @@
 #include "fuzz/fuzz.h"
 #include "net/http_parser.h"
 
-static const struct http_limits ordinary = {
-    .line_max = 8192, .head_max = 32 * 1024, .value_max = 16 * 1024};
-static const struct http_limits narrow = {.line_max = 40, .head_max = 160, .value_max = 24};
+static const struct http_limits ordinary = {.line_max = 8192,
+                                            .head_max = 32 * 1024,
+                                            .value_max = 16 * 1024,
+                                            .fields_max = HTTP_HEADERS_MAX};
+static const struct http_limits narrow = {
+    .line_max = 40, .head_max = 160, .value_max = 24, .fields_max = HTTP_HEADERS_MAX};
 
 struct outcome {
     enum http_verdict verdict;

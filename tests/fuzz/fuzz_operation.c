@@ -30,6 +30,8 @@ static void check_query(const struct operation *operation)
     CHECK(operation_allowed(operation->kind)[0] != '\0');
 }
 
+static const struct operation_limits limits = {.parameters = 100, .tags = OPERATION_TAGS_MAX};
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct slice target = slice_from(data, size);
@@ -42,7 +44,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     buf_init(&body, 8192);
-    if (operation_parse(&operation, method, target, &error) == 0) {
+    if (operation_parse(&operation, method, target, &limits, &error) == 0) {
         check_path(&operation);
         check_query(&operation);
     } else {

@@ -5,6 +5,7 @@ import hashlib
 import http.client
 import json
 import re
+import select
 import socket
 import threading
 import time
@@ -332,6 +333,10 @@ class Raw:
             self._rest += piece
         result, self._rest = self._rest, b""
         return result
+
+    def is_silent(self):
+        """Nothing has come that was not read."""
+        return not self._rest and not select.select([self.socket], [], [], 0)[0]
 
     def _receive(self):
         try:

@@ -184,7 +184,10 @@ int fixture_setup(void **state)
     struct fixture *fixture = NEW(struct fixture);
     clock_freeze((struct monotime){1000}, (struct walltime){1767225600000});
     fixture->settings = (struct http_settings){
-        .limits = {.line_max = 8192, .head_max = 32 * 1024, .value_max = 16 * 1024},
+        .limits = {.line_max = 8192,
+                   .head_max = 32 * 1024,
+                   .value_max = 16 * 1024,
+                   .fields_max = HTTP_HEADERS_MAX},
         .head_timeout_ms = 10000,
         .body_idle_timeout_ms = 30000,
         .keep_alive_timeout_ms = 75000,

@@ -13,8 +13,10 @@
 #include "base/alloc.h"
 #include "net/http_parser.h"
 
-static const struct http_limits limits = {
-    .line_max = 8192, .head_max = 32 * 1024, .value_max = 16 * 1024};
+static const struct http_limits limits = {.line_max = 8192,
+                                          .head_max = 32 * 1024,
+                                          .value_max = 16 * 1024,
+                                          .fields_max = HTTP_HEADERS_MAX};
 
 #define MORE     (-1)
 #define ACCEPTED 0

@@ -15,7 +15,8 @@ static void expect_one(const char *header, uint64_t size, uint64_t first, uint64
     struct byte_range ranges[BYTE_RANGES_MAX];
     unsigned count = 0;
 
-    assert_int_equal(byte_range_resolve(slice_of(header), size, ranges, &count), RANGE_SATISFIABLE);
+    assert_int_equal(byte_range_resolve(slice_of(header), size, BYTE_RANGES_MAX, ranges, &count),
+                     RANGE_SATISFIABLE);
     assert_int_equal(count, 1);
     assert_true(ranges[0].first == first);
     assert_true(ranges[0].last == last);
@@ -26,7 +27,8 @@ static void expect_verdict(const char *header, uint64_t size, enum byte_range_ve
     struct byte_range ranges[BYTE_RANGES_MAX];
     unsigned count = 0;
 
-    assert_int_equal(byte_range_resolve(slice_of(header), size, ranges, &count), verdict);
+    assert_int_equal(byte_range_resolve(slice_of(header), size, BYTE_RANGES_MAX, ranges, &count),
+                     verdict);
 }
 
 static void byte_range_resolve_gives_exact_ends(void **state)
@@ -85,7 +87,8 @@ static void byte_range_resolve_keeps_the_order_of_several(void **state)
     unsigned count = 0;
     (void)state;
 
-    assert_int_equal(byte_range_resolve(slice_of("bytes=5-6, 0-1 ,-1,90-99"), 10, ranges, &count),
+    assert_int_equal(byte_range_resolve(slice_of("bytes=5-6, 0-1 ,-1,90-99"), 10, BYTE_RANGES_MAX,
+                                        ranges, &count),
                      RANGE_SATISFIABLE);
     assert_int_equal(count, 3); /* the unsatisfiable one is left out */
     assert_true(ranges[0].first == 5 && ranges[1].last == 1 && ranges[2].first == 9);

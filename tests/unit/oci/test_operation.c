@@ -15,6 +15,7 @@
 #define HEX    "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 #define DIGEST "sha256:" HEX
 
+static const struct operation_limits limits = {.parameters = 100, .tags = OPERATION_TAGS_MAX};
 static struct operation operation;
 static struct api_error error;
 
@@ -22,7 +23,7 @@ static int parse(const char *method, const char *target)
 {
     operation_cleanup(&operation);
     memset(&error, 0, sizeof(error));
-    return operation_parse(&operation, slice_of(method), slice_of(target), &error);
+    return operation_parse(&operation, slice_of(method), slice_of(target), &limits, &error);
 }
 
 static int teardown(void **state)

@@ -12,7 +12,8 @@
 #include "fakes/loop.h"
 #include "net/loop.h"
 
-#define LARGE (MANIFEST_ROOM_TOTAL / 2)
+#define TOTAL ((size_t)32 * 1024 * 1024)
+#define LARGE (TOTAL / 2)
 
 struct guest {
     struct manifest_claim claim;
@@ -39,7 +40,7 @@ static int set_up(void **state)
     (void)state;
     clock_freeze((struct monotime){1000}, (struct walltime){1700000000000});
     loop = loop_new();
-    room = manifest_room_new(loop);
+    room = manifest_room_new(loop, TOTAL);
     for (unsigned i = 0; i < 4; i++)
         guests[i] = (struct guest){.claim = {.on_held = on_held, .on_late = on_late}};
     return 0;
@@ -88,7 +89,7 @@ static void room_is_given_until_it_is_full(void **state)
 static void small_ones_never_wait(void **state)
 {
     (void)state;
-    claim(0, MANIFEST_ROOM_TOTAL);
+    claim(0, TOTAL);
     claim(1, MANIFEST_ROOM_FREE);
     assert_int_equal(guests[1].held, 1);
 }
@@ -107,7 +108,7 @@ static void nobody_overtakes(void **state)
 static void one_alone_may_be_larger_than_the_room(void **state)
 {
     (void)state;
-    claim(0, 2 * MANIFEST_ROOM_TOTAL);
+    claim(0, 2 * TOTAL);
     claim(1, LARGE);
     assert_int_equal(guests[0].held, 1);
     assert_int_equal(guests[1].held, 0);
@@ -118,7 +119,7 @@ static void one_alone_may_be_larger_than_the_room(void **state)
 static void who_waits_for_long_is_told(void **state)
 {
     (void)state;
-    claim(0, MANIFEST_ROOM_TOTAL);
+    claim(0, TOTAL);
     claim(1, LARGE);
     pass(9000);
     assert_int_equal(guests[1].late, 0);
@@ -132,7 +133,7 @@ static void who_waits_for_long_is_told(void **state)
 static void who_holds_for_long_is_told_only_while_others_wait(void **state)
 {
     (void)state;
-    claim(0, MANIFEST_ROOM_TOTAL);
+    claim(0, TOTAL);
     pass(29000);
     claim(1, LARGE);
     pass(500);
@@ -146,7 +147,7 @@ static void who_holds_for_long_is_told_only_while_others_wait(void **state)
 static void who_leaves_while_waiting_takes_nothing(void **state)
 {
     (void)state;
-    claim(0, MANIFEST_ROOM_TOTAL);
+    claim(0, TOTAL);
     claim(1, LARGE);
     claim(2, LARGE);
     manifest_room_release(&guests[1].claim);

@@ -37,7 +37,7 @@ static void whole_list_without_n(void **state)
     (void)state;
     struct operation operation = {.has_n = false};
     struct page page;
-    page_init(&page, &operation);
+    page_init(&page, &operation, 1000);
     assert_int_equal(fill(&page, 3000), 3000);
     check_link(&page, "");
     page_cleanup(&page);
@@ -48,7 +48,7 @@ static void page_stops_at_n_and_links_to_the_next(void **state)
     (void)state;
     struct operation operation = {.has_n = true, .n = 2};
     struct page page;
-    page_init(&page, &operation);
+    page_init(&page, &operation, 1000);
     assert_int_equal(fill(&page, 3), 2);
     assert_string_equal(buf_text(&page.names), "\"t0000\",\"t0001\"");
     check_link(&page, "</v2/a/tags/list?n=2&last=t0001>; rel=\"next\"");
@@ -60,7 +60,7 @@ static void last_page_has_no_link(void **state)
     (void)state;
     struct operation operation = {.has_n = true, .n = 3};
     struct page page;
-    page_init(&page, &operation);
+    page_init(&page, &operation, 1000);
     assert_int_equal(fill(&page, 3), 3);
     check_link(&page, "");
     page_cleanup(&page);
@@ -71,7 +71,7 @@ static void n_of_nothing_is_an_empty_list_without_a_link(void **state)
     (void)state;
     struct operation operation = {.has_n = true, .n = 0};
     struct page page;
-    page_init(&page, &operation);
+    page_init(&page, &operation, 1000);
     assert_int_equal(fill(&page, 3), 0);
     assert_string_equal(buf_text(&page.names), "");
     check_link(&page, "");
@@ -83,7 +83,7 @@ static void huge_n_is_cut_to_a_thousand(void **state)
     (void)state;
     struct operation operation = {.has_n = true, .n = UINT32_MAX};
     struct page page;
-    page_init(&page, &operation);
+    page_init(&page, &operation, 1000);
     assert_int_equal(fill(&page, 3000), 1000);
     check_link(&page, "</v2/a/tags/list?n=1000&last=t0999>; rel=\"next\"");
     page_cleanup(&page);

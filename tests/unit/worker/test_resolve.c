@@ -18,6 +18,7 @@
 #define NOW   1000000000u
 #define GRACE 3600000u
 
+static const struct operation_limits limits = {.parameters = 100, .tags = OPERATION_TAGS_MAX};
 static const char settings[] = "names: [registry.lab.example]\n"
                                "upstreams:\n"
                                "  docker.io:\n"
@@ -139,7 +140,8 @@ static void check_row(const struct row *row)
     struct api_error error = {.status = 0};
     struct resolved resolved = {.is_bare = false};
     assert_int_equal(
-        operation_parse(&operation, slice_of(row->method), slice_of(row->target), &error), 0);
+        operation_parse(&operation, slice_of(row->method), slice_of(row->target), &limits, &error),
+        0);
     struct resolve_question question = {
         .config = config, .operation = &operation, .listener = row->listener, .now_ms = NOW};
     int rc = resolve(&question, ledger_read(reader), &resolved, &error);
@@ -201,7 +203,8 @@ static int resolve_without_upstreams(const char *target, struct resolved *out,
     struct operation operation;
     *out = (struct resolved){.is_bare = false};
     assert_int_equal(config_parse(slice_of("upstreams: {}\n"), &lone, &err), 0);
-    assert_int_equal(operation_parse(&operation, slice_of("GET"), slice_of(target), error), 0);
+    assert_int_equal(operation_parse(&operation, slice_of("GET"), slice_of(target), &limits, error),
+                     0);
     struct resolve_question question = {
         .config = lone, .operation = &operation, .listener = LISTENER_FULL, .now_ms = NOW};
     int rc = resolve(&question, ledger_read(reader), out, error);
