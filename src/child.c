@@ -287,6 +287,8 @@ static void on_drain(struct child_frame *frame, struct slice body)
 static void say_ready(struct child_frame *frame)
 {
     struct message_ready ready = {.version = SLICE_LITERAL(ENTREPOT_VERSION)};
+    /* From now on somebody may wait for a turn; being made takes the keeper longer. */
+    loop_on_turn(frame->loop, metrics_on_turn, NULL);
     channel_send(frame->line, MESSAGE_READY, &ready, -1);
 }
 
@@ -376,7 +378,6 @@ int child_run(enum process_role role, unsigned slot)
     (void)prctl(PR_SET_NAME, "entrepot");
     log_open(process_role_name(role), (int)slot, LOG_INFO, LOG_TEXT);
     frame->loop = loop_new();
-    loop_on_turn(frame->loop, metrics_on_turn, NULL);
     int line = MASTER_LINE;
     frame->line = channel_new(frame->loop, &line, &handler, frame);
     loop_run(frame->loop);
