@@ -3,7 +3,7 @@
  * Threads for what blocks: fsync, hashing, writing, reading ahead. The loop submits work and is
  * told of its end on its own thread: watch pool_descriptor() for reading and call pool_run_done()
  * then. Threads start when they are needed. Work with the same key (not 0) runs in the order of its
- * submission, one at a time; other work in parallel.
+ * submission, one at a time; other work in parallel. Threads are nicer than the loop's by 5.
  *
  * tests/fakes/pool.c is a second implementation that runs the work inline, in pool_run_done().
  */

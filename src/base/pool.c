@@ -19,6 +19,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -27,6 +28,7 @@
 
 #define LINE_BUCKETS 256
 #define STACK_SIZE   ((size_t)512 * 1024)
+#define NICE_STEP    5
 
 struct queue {
     struct pool_work *first;
@@ -157,10 +159,18 @@ static void run_one(struct pool *pool, struct pool_work *work)
         tell_loop(pool);
 }
 
+/* Work that keeps a CPU busy must not keep the loop from it: Linux has a nice value for each
+ * thread. Without the right to it everything is as before. */
+static void step_back(void)
+{
+    (void)setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + NICE_STEP);
+}
+
 static void *thread_main(void *arg)
 {
     struct pool *pool = arg;
 
+    step_back();
     pthread_mutex_lock(&pool->lock);
     for (;;) {
         struct pool_work *work = queue_pop(&pool->ready);

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
 
 #include "base/pool.h"
 
@@ -167,6 +168,26 @@ static void pool_never_used_starts_nothing(void **state)
     pool_free(&pool);
 }
 
+static int thread_nice;
+
+static void note_nice(struct pool_work *work)
+{
+    (void)work;
+    thread_nice = getpriority(PRIO_PROCESS, 0);
+}
+
+static void threads_yield_to_the_loop(void **state)
+{
+    struct pool *pool = pool_new(1);
+    struct job job = {.work = {.run = note_nice, .done = count_done}};
+
+    (void)state;
+    pool_submit(pool, &job.work);
+    wait_for_all(pool);
+    assert_int_equal(thread_nice, getpriority(PRIO_PROCESS, 0) + 5);
+    pool_free(&pool);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -174,6 +195,7 @@ int main(void)
         cmocka_unit_test(work_of_one_key_runs_in_order_one_at_a_time),
         cmocka_unit_test(work_of_different_keys_runs_in_parallel),
         cmocka_unit_test(free_waits_and_calls_every_done_even_of_work_submitted_there),
+        cmocka_unit_test(threads_yield_to_the_loop),
         cmocka_unit_test(pool_never_used_starts_nothing),
     };
 
