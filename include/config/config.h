@@ -85,6 +85,7 @@ struct config {
         uint64_t request_line, request_head, header_value, header_fields;
         uint64_t query_parameters, ranges, page;
         uint64_t head_timeout, body_timeout, keep_alive_timeout, send_timeout;
+        uint64_t body_grace, body_rate;
         uint64_t connections, uploads, uploads_per_repository, upload_idle;
         uint64_t manifest_size, manifest_entries, manifest_memory, tags_per_push;
         uint64_t drain_timeout;

@@ -32,16 +32,19 @@ struct http_settings {
     struct http_limits limits;
     uint64_t head_timeout_ms;       /* from the first byte to the end of the head */
     uint64_t body_idle_timeout_ms;  /* without a byte of body */
+    uint64_t body_grace_ms;         /* after so long of waiting for a body, … */
+    uint64_t body_rate;             /* … at least so many bytes a second of the time beyond it */
     uint64_t keep_alive_timeout_ms; /* idle between requests */
-    uint64_t send_timeout_ms;       /* without a byte taken by the client */
-    unsigned connections_max;       /* over it: 503 and close */
+    uint64_t send_timeout_ms;       /* without a byte taken by the client's kernel */
+    unsigned connections_max;       /* some over it are still told that they are too many */
 };
 
 /* How an answer ended. */
 enum http_end {
-    HTTP_END_SENT,   /* the whole answer was taken by the kernel */
-    HTTP_END_GONE,   /* the client closed, or reset, or was too slow */
-    HTTP_END_ABORTED /* http_conn_abort */
+    HTTP_END_SENT,    /* the whole answer was taken by the kernel */
+    HTTP_END_GONE,    /* the client closed, or reset, or was too slow */
+    HTTP_END_REFUSED, /* its body was bad or too slow: on_refused follows */
+    HTTP_END_ABORTED  /* http_conn_abort */
 };
 
 /* Who is told what a client sends and takes. */
@@ -57,7 +60,7 @@ struct http_handler {
     void (*on_drained)(struct http_conn *conn);
     void (*on_done)(struct http_conn *conn, enum http_end end);
     /* The connection answers by itself, in text/plain, and closes: a bad or slow head, one client
-     * too many (503), or a bad or slow body, whose on_done (HTTP_END_GONE) came just before. For
+     * too many (503), or a bad or slow body, whose on_done (HTTP_END_REFUSED) came just before. For
      * logs and counters; may be NULL. `peer` is printable. */
     void (*on_refused)(const struct http_refusal *refusal, const char *peer, void *arg);
 };
@@ -76,8 +79,9 @@ struct http_server *http_server_new(struct loop *loop, struct pool *pool,
                                     const struct http_handler *handler, void *arg);
 /* Closes all connections (on_done is called for running requests). */
 void http_server_free(struct http_server **server);
-/* Takes an accepted, connected socket over. `peer` is its printable address, copied. */
-void http_server_adopt(struct http_server *server, int *fd, const char *peer);
+/* Takes an accepted, connected socket over. `peer` is its printable address, copied. is_too_many:
+ * it is told so (503), and closed. */
+void http_server_adopt(struct http_server *server, int *fd, const char *peer, bool is_too_many);
 /* From now on: idle connections are closed, the next answer of each other one says "Connection:
  * close". A connection whose client has sent nothing yet, or is between keep-alive requests,
  * answers its next request with close and is closed when idle for 1 s. */

@@ -80,7 +80,10 @@ static enum chunked_state on_size(struct http_chunked *chunked, char byte,
     }
     if (chunked->digits == 0 || (byte != ';' && byte != '\r'))
         return broken(refusal, "A chunk size is not a hexadecimal number.");
-    return byte == ';' ? CHUNKED_NAME_START : CHUNKED_SIZE_LF;
+    if (byte == '\r')
+        return CHUNKED_SIZE_LF;
+    chunked->line_length = 1; /* the ';' */
+    return CHUNKED_NAME_START;
 }
 
 /* Behind a name, a token or a closing quote. */

@@ -69,11 +69,15 @@ static void enter_closed(struct http_conn *conn)
     loop_defer(server->loop, free_conn, conn);
 }
 
+/* Bytes that come for a closed socket, or are unread when it is closed, become a reset, which
+ * throws away what the client has not taken of the answer yet (RFC 9112 9.6). */
 static void enter_linger(struct http_conn *conn)
 {
     stream_end(&conn->stream);
     buf_cleanup(&conn->input);
     conn->linger_left = LINGER_BYTES;
+    conn->unsent = UINT64_MAX;
+    conn->taken_at = clock_mono();
     server_set_deadline(conn, DEADLINE_LINGER);
 }
 
@@ -147,28 +151,11 @@ static void end_request(struct http_conn *conn, enum http_end end)
     server_give_exchange(server, &conn->exchange);
 }
 
-/* After "Connection: close". Bytes that are unread when a socket is closed become a reset, which
- * can overtake the answer: such a client is lingered for. */
-static void close_after_answer(struct http_conn *conn, bool has_unread)
-{
-    if (!has_unread && conn->input.length == 0 &&
-        stream_recv(&conn->stream, conn->server->scratch, RECV_HEAD) <= 0) {
-        conn_set_state(conn, CONN_CLOSED);
-    } else {
-        conn_set_state(conn, CONN_LINGER);
-    }
-}
-
 static void finish_sent(struct http_conn *conn)
 {
     bool is_close = conn->exchange->answer.is_close;
-    bool has_unread = !conn->exchange->in.is_over;
     end_request(conn, HTTP_END_SENT);
-    if (is_close) {
-        close_after_answer(conn, has_unread);
-    } else {
-        conn_set_state(conn, CONN_IDLE);
-    }
+    conn_set_state(conn, is_close ? CONN_LINGER : CONN_IDLE);
 }
 
 static void finish_failed(struct http_conn *conn)
@@ -181,7 +168,7 @@ static void finish_failed(struct http_conn *conn)
         exchange->in.is_reading = false;
         conn->server->handler->on_body(conn, exchange->in.length, false);
     }
-    end_request(conn, exchange->end);
+    end_request(conn, refusal.status ? HTTP_END_REFUSED : exchange->end);
     if (refusal.status) {
         conn_refuse(conn, &refusal);
         return;
@@ -238,6 +225,8 @@ static bool step_linger(struct http_conn *conn)
         return false;
     if (got > 0 && (size_t)got < conn->linger_left) {
         conn->linger_left -= (size_t)got;
+    } else if (got > 0 && stream_unsent(&conn->stream) > 0) {
+        conn->linger_left = 0; /* enough was read; the deadline sees to the rest */
     } else {
         conn_set_state(conn, CONN_CLOSED);
     }
@@ -289,8 +278,9 @@ static unsigned wanted_events(const struct http_conn *conn)
     switch (conn->state) {
     case CONN_IDLE:
     case CONN_HEAD:
-    case CONN_LINGER:
         return WATCH_READ;
+    case CONN_LINGER:
+        return conn->linger_left > 0 ? WATCH_READ : WATCH_NONE;
     case CONN_REQUEST:
         if (conn->exchange->in.is_reading)
             want |= WATCH_READ;
@@ -316,8 +306,11 @@ static void settle_deadline(struct http_conn *conn)
     } else if (conn->exchange->in.is_reading) {
         kind = DEADLINE_BODY;
     }
-    if (kind != conn->deadline_kind || (kind != DEADLINES && conn->has_moved))
-        server_set_deadline(conn, kind);
+    if (kind == conn->deadline_kind && (kind == DEADLINES || !conn->has_moved))
+        return;
+    server_set_deadline(conn, kind);
+    if (kind == DEADLINE_SEND)
+        conn->unsent = stream_unsent(&conn->stream);
 }
 
 /* After a step: wait for what the state needs. */
@@ -374,30 +367,71 @@ static void on_idle_deadline(struct http_conn *conn)
         conn_set_state(conn, CONN_CLOSED);
 }
 
+/* The socket becomes writable only when a good part of its buffer is free, which a slow client may
+ * take minutes for: has it taken anything of what the kernel holds? */
+static bool has_taken_some(struct http_conn *conn)
+{
+    uint64_t unsent = stream_unsent(&conn->stream);
+    bool is_less = unsent < conn->unsent;
+    conn->unsent = unsent;
+    return is_less;
+}
+
 static void on_request_deadline(struct http_conn *conn, enum deadline kind)
 {
+    if (kind == DEADLINE_SEND && has_taken_some(conn)) {
+        server_set_deadline(conn, DEADLINE_SEND);
+        return;
+    }
     if (kind == DEADLINE_BODY)
         conn->exchange->refusal = (struct http_refusal){408, "The body did not come in time."};
     conn_fail(conn, HTTP_END_GONE);
     conn_step(conn);
 }
 
-void conn_on_deadline(struct http_conn *conn, enum deadline kind)
+static void on_head_deadline(struct http_conn *conn)
 {
     const struct http_refusal too_slow = {408, "The request head did not come in time."};
+    if (slice_is(buf_bytes(&conn->input), "\r\n")) {
+        /* An old client's line end behind its last request: nobody waits for an answer to it. */
+        conn_set_state(conn, CONN_CLOSED);
+        return;
+    }
+    conn_refuse_head(conn, buf_bytes(&conn->input), &too_slow);
+    conn_step(conn);
+}
+
+/* While the client still takes what the kernel holds, it is waited for as if it were being sent. */
+static void on_linger_deadline(struct http_conn *conn)
+{
+    struct monotime now = clock_mono();
+    if (has_taken_some(conn))
+        conn->taken_at = now;
+    if (conn->unsent > 0 &&
+        monotime_since(now, conn->taken_at) < conn->server->settings->send_timeout_ms) {
+        server_set_deadline(conn, DEADLINE_LINGER);
+        return;
+    }
+    stream_set_reset(&conn->stream);
+    conn_set_state(conn, CONN_CLOSED);
+}
+
+void conn_on_deadline(struct http_conn *conn, enum deadline kind)
+{
     switch (conn->state) {
     case CONN_IDLE:
         on_idle_deadline(conn);
         break;
     case CONN_HEAD:
-        conn_refuse(conn, &too_slow);
-        conn_step(conn);
+        on_head_deadline(conn);
         break;
     case CONN_REQUEST:
         on_request_deadline(conn, kind);
         break;
-    case CONN_REFUSING:
     case CONN_LINGER:
+        on_linger_deadline(conn);
+        break;
+    case CONN_REFUSING:
         stream_set_reset(&conn->stream);
         conn_set_state(conn, CONN_CLOSED);
         break;

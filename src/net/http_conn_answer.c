@@ -268,8 +268,10 @@ static void open_answer(struct http_conn *conn, const struct http_response *resp
     answer->expected = length;
     answer->has_no_body = response->is_head || is_bodiless(response->status);
     answer->is_chunked = !has_length && !answer->has_no_body && exchange->head.minor == 1;
+    /* Behind a head without a length may be the body that it should have announced. */
+    bool is_unframed = response->status == 411;
     answer->is_close = !exchange->head.keep_alive || conn->server->is_draining ||
-                       !exchange->in.is_over ||
+                       !exchange->in.is_over || is_unframed ||
                        (!has_length && !answer->has_no_body && !answer->is_chunked);
     /* Whoever answers wants no more of the body. */
     exchange->in.is_reading = false;

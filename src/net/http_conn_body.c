@@ -101,6 +101,16 @@ static void take_input(struct http_conn *conn)
         buf_cleanup(&conn->input);
 }
 
+/* On average, over the time in which we waited for it. */
+static bool is_too_slow(const struct http_conn *conn)
+{
+    const struct http_settings *settings = conn->server->settings;
+    const struct body_in *in = &conn->exchange->in;
+    uint64_t ms = in->waited_ms + monotime_since(clock_mono(), in->asked_at);
+    return ms > settings->body_grace_ms &&
+           in->received < (ms - settings->body_grace_ms) * settings->body_rate / 1000;
+}
+
 static void recv_body(struct http_conn *conn)
 {
     struct body_in *in = &conn->exchange->in;
@@ -117,7 +127,12 @@ static void recv_body(struct http_conn *conn)
         return;
     }
     conn->has_moved = true;
+    in->received += (size_t)got;
     take(conn, (size_t)got);
+    if (!in->is_over && !conn->exchange->is_over && is_too_slow(conn)) {
+        conn->exchange->refusal = (struct http_refusal){408, "The body comes too slowly."};
+        conn_fail(conn, HTTP_END_GONE);
+    }
 }
 
 bool body_step(struct http_conn *conn)
@@ -133,6 +148,7 @@ bool body_step(struct http_conn *conn)
     if (!in->is_over && in->length < in->capacity)
         return false;
     in->is_reading = false;
+    in->waited_ms += monotime_since(clock_mono(), in->asked_at);
     conn->server->handler->on_body(conn, in->length, in->is_over);
     return true;
 }
@@ -145,6 +161,7 @@ void http_conn_read_body(struct http_conn *conn, void *buffer, size_t capacity)
         return;
     CHECK(!in->is_reading && capacity > 0);
     in->is_reading = true;
+    in->asked_at = clock_mono();
     in->buffer = buffer;
     in->capacity = capacity;
     in->length = 0;

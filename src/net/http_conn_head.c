@@ -45,6 +45,16 @@ void conn_refuse(struct http_conn *conn, const struct http_refusal *refusal)
         server->handler->on_refused(&kept, conn->peer, server->arg);
 }
 
+/* Answers to HEAD have no body, also when it was not understood further. */
+void conn_refuse_head(struct http_conn *conn, struct slice bytes,
+                      const struct http_refusal *refusal)
+{
+    if (slice_starts_with(bytes, "\r\n"))
+        bytes = slice_skip(bytes, 2);
+    conn->is_head_refused = slice_starts_with(bytes, "HEAD ");
+    conn_refuse(conn, refusal);
+}
+
 static void start_request(struct http_conn *conn, struct exchange *exchange)
 {
     const struct http_handler *handler = conn->server->handler;
@@ -56,7 +66,7 @@ static void start_request(struct http_conn *conn, struct exchange *exchange)
     handler->on_request(conn, &exchange->head, conn->server->arg);
 }
 
-/* A quarter of a head is not worth looking at again for every byte that comes. */
+/* A quarter of a long head is not worth looking at again for every byte that comes. */
 static void wait_for_more(struct http_conn *conn, size_t have)
 {
     conn->parse_at = have < 64 ? 64 : (uint32_t)(have * 2);
@@ -76,8 +86,7 @@ static void take_head(struct http_conn *conn, struct slice bytes)
     if (verdict != HTTP_HEAD)
         server_give_exchange(conn->server, &exchange);
     if (verdict == HTTP_REFUSED) {
-        conn->is_head_refused = slice_starts_with(bytes, "HEAD ");
-        conn_refuse(conn, &refusal);
+        conn_refuse_head(conn, bytes, &refusal);
         return;
     }
     if (verdict == HTTP_MORE) {
@@ -98,9 +107,12 @@ static void take_head(struct http_conn *conn, struct slice bytes)
     start_request(conn, exchange);
 }
 
+/* An ordinary head is looked at whenever something came, so that what is wrong is answered at once;
+ * a long one when a line may have ended or enough has come. */
 static bool is_worth_parsing(const struct http_conn *conn, const char *added, size_t length)
 {
-    return conn->input.length >= conn->parse_at || memchr(added, '\n', length);
+    return conn->input.length <= PARSE_ALWAYS || conn->input.length >= conn->parse_at ||
+           memchr(added, '\n', length);
 }
 
 static void lose_head(struct http_conn *conn)

@@ -19,6 +19,7 @@
 #include "stream.h"
 
 #define RECV_HEAD       (16UL * 1024)   /* asked of the socket at once while a head is expected */
+#define PARSE_ALWAYS    (4UL * 1024)    /* a head up to this is parsed whenever a piece comes */
 #define RECV_BODY       (256UL * 1024)  /* the same for a body */
 #define FILE_WINDOW     (1024 * 1024UL) /* of a file, a turn */
 #define READ_AHEAD      (1024 * 1024UL)
@@ -58,6 +59,9 @@ struct body_in {
     char *buffer; /* the handler's, while is_reading */
     size_t capacity;
     size_t length;
+    struct monotime asked_at; /* is_reading since */
+    uint64_t waited_ms;       /* is_reading before that, all together */
+    uint64_t received;        /* bytes, with framing */
     bool is_reading;
     bool is_over;  /* all of it was read */
     bool is_begun; /* read_body was called */
@@ -116,6 +120,8 @@ struct http_conn {
     uint64_t id;
     char *peer;
     size_t linger_left;
+    uint64_t unsent;          /* in the kernel when the deadline was set, or the client took some */
+    struct monotime taken_at; /* LINGER: when that was */
     bool is_stepping;
     bool is_step_deferred;
     bool is_readable;     /* there is something to read, or the end */
@@ -173,6 +179,9 @@ void conn_fail(struct http_conn *conn, enum http_end end);
 bool conn_recv_head(struct http_conn *conn);
 bool conn_take_pipelined(struct http_conn *conn);
 void conn_refuse(struct http_conn *conn, const struct http_refusal *refusal);
+/* The same of these bytes of a head. */
+void conn_refuse_head(struct http_conn *conn, struct slice bytes,
+                      const struct http_refusal *refusal);
 
 /* http_conn_body.c */
 void body_begin(struct exchange *exchange);

@@ -6,6 +6,7 @@
  */
 #include "http_head.h"
 
+#include <arpa/inet.h>
 #include <string.h>
 #include <strings.h>
 
@@ -72,6 +73,7 @@ void http_framing_note(struct http_framing *framing, const struct http_header *h
 /* Nothing, or a colon and up to five digits. */
 static bool is_port(struct slice text)
 {
+    unsigned port = 0;
     if (text.length == 0)
         return true;
     if (text.data[0] != ':' || text.length > 6)
@@ -79,19 +81,20 @@ static bool is_port(struct slice text)
     for (size_t i = 1; i < text.length; i++) {
         if (text.data[i] < '0' || text.data[i] > '9')
             return false;
+        port = port * 10 + (unsigned)(text.data[i] - '0');
     }
-    return true;
+    return port <= UINT16_MAX;
 }
 
 static bool is_ipv6_literal(struct slice text)
 {
-    if (text.length < 2)
+    char copy[INET6_ADDRSTRLEN];
+    struct in6_addr ignored;
+    if (text.length >= sizeof(copy))
         return false;
-    for (size_t i = 0; i < text.length; i++) {
-        if (!http_byte_is(text.data[i], BYTE_HEX) && text.data[i] != ':' && text.data[i] != '.')
-            return false;
-    }
-    return true;
+    memcpy(copy, text.data, text.length);
+    copy[text.length] = '\0';
+    return inet_pton(AF_INET6, copy, &ignored) == 1;
 }
 
 static bool is_host(struct slice text)
@@ -127,23 +130,53 @@ bool http_target_is_absolute(struct slice target)
     return target.length > 7 && slice_is_nocase(slice_from(target.data, 7), "http://");
 }
 
-static bool is_equal_nocase(struct slice a, struct slice b)
+/* Port 80 may be left out (RFC 9110 4.2.3). */
+static struct slice without_default_port(struct slice authority)
 {
+    size_t length = authority.length;
+    if (length > 3 && memcmp(authority.data + length - 3, ":80", 3) == 0)
+        authority.length -= 3;
+    else if (length > 1 && authority.data[length - 1] == ':')
+        authority.length -= 1;
+    return authority;
+}
+
+static bool is_same_authority(struct slice a, struct slice b)
+{
+    a = without_default_port(a);
+    b = without_default_port(b);
     return a.length == b.length && strncasecmp(a.data, b.data, a.length) == 0;
 }
 
-static enum http_verdict decide_target(struct http_head *head, struct http_refusal *refusal)
+/* HTTP/1.0 needs no Host: then the target says it. */
+static enum http_verdict decide_absolute(struct http_head *head, bool has_host,
+                                         struct http_refusal *refusal)
+{
+    struct slice rest = slice_skip(head->target, 7);
+    size_t length = 0;
+    while (length < rest.length && rest.data[length] != '/' && rest.data[length] != '?')
+        length++;
+    struct slice authority = slice_from(rest.data, length);
+    if (!is_host(authority) || (has_host && !is_same_authority(authority, head->host)))
+        return http_refuse(refusal, 400, "The target is on another host than Host says.");
+    if (length < rest.length && rest.data[length] == '?')
+        return http_refuse(refusal, 400, "The target has a query, but no path.");
+    head->host = authority;
+    /* Without a path it is "/": borrow the last slash of "http://". */
+    head->target =
+        length == rest.length ? slice_from(head->target.data + 6, 1) : slice_skip(rest, length);
+    return HTTP_HEAD;
+}
+
+static enum http_verdict decide_target(const struct http_framing *framing, struct http_head *head,
+                                       struct http_refusal *refusal)
 {
     if (head->target.data[0] == '/')
         return HTTP_HEAD;
-    struct slice rest = slice_skip(head->target, 7);
-    ptrdiff_t slash = slice_find(rest, '/');
-    struct slice authority = slash < 0 ? rest : slice_from(rest.data, (size_t)slash);
-    if (authority.length == 0 || !is_equal_nocase(authority, head->host))
-        return http_refuse(refusal, 400, "The target is on another host than Host says.");
-    /* Without a path it is "/": borrow the last slash of "http://". */
-    head->target =
-        slash < 0 ? slice_from(head->target.data + 6, 1) : slice_skip(rest, (size_t)slash);
+    if (head->target.data[0] != '*')
+        return decide_absolute(head, framing->hosts > 0, refusal);
+    if (!slice_is(head->method, "OPTIONS"))
+        return http_refuse(refusal, 400, "Only OPTIONS may have the target \"*\".");
     return HTTP_HEAD;
 }
 
@@ -237,7 +270,7 @@ enum http_verdict http_framing_decide(const struct http_framing *framing, struct
 {
     enum http_verdict verdict = decide_host(framing, head, refusal);
     if (verdict == HTTP_HEAD)
-        verdict = decide_target(head, refusal);
+        verdict = decide_target(framing, head, refusal);
     if (verdict == HTTP_HEAD)
         verdict = decide_body(framing, head, refusal);
     if (verdict != HTTP_HEAD)

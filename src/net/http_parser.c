@@ -100,6 +100,8 @@ static enum http_verdict read_target(struct slice target, struct http_refusal *r
             !http_byte_is(target.data[i + 2], BYTE_HEX))
             return http_refuse(refusal, 400, "The target has a percent sign without two digits.");
     }
+    if (slice_is(target, "*"))
+        return HTTP_HEAD; /* its method is looked at with the whole head */
     if (target.length == 0 || (target.data[0] != '/' && !http_target_is_absolute(target)))
         return http_refuse(refusal, 400, "The target must begin with a slash.");
     return HTTP_HEAD;
@@ -134,6 +136,8 @@ static enum http_verdict read_request_line(struct cursor *cursor, size_t line_ma
     size_t length = 0;
     while (length < left && length <= line_max && http_byte_is(line[length], BYTE_LINE))
         length++;
+    if (length > line_max && !memchr(line, ' ', METHOD_MAX + 1))
+        return http_refuse(refusal, 400, "The request line has no method.");
     if (length > line_max)
         return http_refuse(refusal, 414, "The request line is too long.");
     if (length == left)

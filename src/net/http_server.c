@@ -132,9 +132,8 @@ void http_server_free(struct http_server **server_address)
     mem_free(server);
 }
 
-void http_server_adopt(struct http_server *server, int *fd, const char *peer)
+void http_server_adopt(struct http_server *server, int *fd, const char *peer, bool is_too_many)
 {
-    bool is_too_many = server->conn_count >= server->settings->connections_max;
     if (server->conn_count >= server->settings->connections_max + REFUSED_MAX) {
         struct stream stream = {.fd = *fd};
         *fd = -1;

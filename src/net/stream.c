@@ -3,6 +3,8 @@
 #include "stream.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 
@@ -42,6 +44,12 @@ ssize_t stream_send_file(struct stream *stream, int fd, uint64_t offset, size_t 
         sent = sendfile(stream->fd, fd, &position, length);
     } while (sent < 0 && errno == EINTR);
     return sent < 0 ? -errno : sent;
+}
+
+uint64_t stream_unsent(const struct stream *stream)
+{
+    int bytes = 0;
+    return ioctl(stream->fd, SIOCOUTQ, &bytes) == 0 && bytes > 0 ? (uint64_t)bytes : 0;
 }
 
 void stream_end(struct stream *stream)

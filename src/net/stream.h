@@ -25,6 +25,8 @@ bool stream_is_broken(struct stream *stream);
 /* `more`: a file follows at once, do not send a packet for this alone. */
 ssize_t stream_writev(struct stream *stream, struct iovec *pieces, size_t count, bool more);
 ssize_t stream_send_file(struct stream *stream, int fd, uint64_t offset, size_t length);
+/* Bytes that were given to the kernel and that the peer has not taken yet. */
+uint64_t stream_unsent(const struct stream *stream);
 /* The peer sees the end after what was sent. */
 void stream_end(struct stream *stream);
 void stream_close(struct stream *stream);

@@ -120,6 +120,8 @@ static const char *outcome(const struct request *request, enum http_end end)
 {
     if (request->note)
         return request->note;
+    if (end == HTTP_END_REFUSED)
+        return "refused while its body came";
     if (end == HTTP_END_GONE)
         return "the client went away";
     if (request->outcome)
@@ -403,9 +405,14 @@ static bool names_digest(struct slice value, const char *text)
 
 bool request_has_it(const struct request *request, const struct digest *digest)
 {
-    const struct slice *value = http_head_find(request->head, "If-None-Match");
     char text[DIGEST_TEXT_SIZE];
-    return value && names_digest(*value, digest_print(digest, text));
+    (void)digest_print(digest, text);
+    for (unsigned i = 0; i < request->head->header_count; i++) {
+        const struct http_header *header = &request->head->headers[i];
+        if (slice_is_nocase(header->name, "If-None-Match") && names_digest(header->value, text))
+            return true;
+    }
+    return false;
 }
 
 void request_actor(const struct request *request, char out[REQUEST_ACTOR_SIZE])

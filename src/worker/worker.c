@@ -78,11 +78,12 @@ static struct front *front_of(struct worker *worker, enum listener_kind kind)
 
 /* ---- connections ---- */
 
+/* Of clients. */
 static unsigned connections(const struct worker *worker)
 {
     unsigned count = 0;
-    for (unsigned i = 0; i < LISTENER_ADMIN; i++)
-        count += http_server_connections(worker->fronts[i].server);
+    for (int kind = LISTENER_FULL; kind < LISTENER_ADMIN; kind++)
+        count += http_server_connections(worker->fronts[kind - 1].server);
     return count;
 }
 
@@ -96,10 +97,21 @@ static void on_gauge_timer(void *arg)
     }
 }
 
+/* In all workers together; what others closed in the last second may still count. Who administers
+ * has a share of its own. */
+static bool is_full(const struct front *front)
+{
+    uint64_t limit = front->worker->options.config->limits.connections;
+    if (front->kind == LISTENER_ADMIN)
+        return http_server_connections(front->server) >= limit;
+    return metrics_sum(METRIC_connections, ROLE_WORKER) >= limit;
+}
+
 static void on_accept(int *fd, const char *peer, void *arg)
 {
     struct front *front = arg;
-    http_server_adopt(front->server, fd, peer);
+    metrics_set(METRIC_connections, connections(front->worker));
+    http_server_adopt(front->server, fd, peer, is_full(front));
     metrics_set(METRIC_connections, connections(front->worker));
     if (!timer_is_running(front->worker->gauge_timer)) {
         timer_start(front->worker->gauge_timer, GAUGE_MS);
@@ -130,7 +142,7 @@ void worker_listen(struct worker *worker, int *fd, enum listener_kind kind, cons
 
 void worker_adopt(struct worker *worker, int *fd, enum listener_kind kind, const char *peer)
 {
-    http_server_adopt(front_of(worker, kind)->server, fd, peer);
+    http_server_adopt(front_of(worker, kind)->server, fd, peer, false);
 }
 
 /* ---- life ---- */
@@ -145,6 +157,8 @@ static void fill_settings(struct worker *worker)
                    .fields_max = (unsigned)config->limits.header_fields},
         .head_timeout_ms = config->limits.head_timeout,
         .body_idle_timeout_ms = config->limits.body_timeout,
+        .body_grace_ms = config->limits.body_grace,
+        .body_rate = config->limits.body_rate,
         .keep_alive_timeout_ms = config->limits.keep_alive_timeout,
         .send_timeout_ms = config->limits.send_timeout,
         .connections_max = (unsigned)config->limits.connections,

@@ -154,6 +154,7 @@ class SizeTest(LimitScenario):
 
 
 class ConnectionTest(LimitScenario):
+    workers = 2
     settings = {"limits": {"connections": 8}}
 
     def test_connections(self):
@@ -232,6 +233,21 @@ class TimeTest(LimitScenario):
             except OSError:
                 break
         self.assertEqual(self.registry.wait_end(seconds(5)), 0)
+
+
+class RateTest(LimitScenario):
+    settings = {"limits": {"body_grace": "1s", "body_rate": "1GiB"}}
+
+    def test_body_grace(self):
+        self.api.push_blob("team/app", b"in less than a second")
+
+    def test_body_rate(self):
+        location = self.api.begin_upload("team/app")
+        raw = self.raw().send(f"PATCH {location} HTTP/1.1\r\nHost: x\r\nContent-Length: 999999999\r\n\r\n".encode())
+        while raw.is_silent():  # never idle, and never fast enough
+            raw.send(b"x")
+        self.assertEqual(raw.read_answer()[0], 408)
+        self.assertEqual(self.api.request("GET", location).status, 204)
 
 
 class TableTest(unittest.TestCase):

@@ -143,11 +143,16 @@ static const struct http_handler handler = {
     .on_refused = on_refused,
 };
 
+static bool is_full(const struct fixture *fixture)
+{
+    return http_server_connections(fixture->server) >= fixture->settings.connections_max;
+}
+
 int fixture_connect(struct fixture *fixture)
 {
     int pair[2];
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
-    http_server_adopt(fixture->server, &pair[0], "client");
+    http_server_adopt(fixture->server, &pair[0], "client", is_full(fixture));
     assert_int_equal(pair[0], -1);
     return pair[1];
 }
@@ -166,7 +171,7 @@ static int connect_tcp(struct fixture *fixture)
     int accepted = accept4(listening, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     assert_true(accepted >= 0);
     assert_int_equal(fd_set_nonblocking(client, &err), 0);
-    http_server_adopt(fixture->server, &accepted, "client");
+    http_server_adopt(fixture->server, &accepted, "client", is_full(fixture));
     return client;
 }
 
@@ -190,6 +195,8 @@ int fixture_setup(void **state)
                    .fields_max = HTTP_HEADERS_MAX},
         .head_timeout_ms = 10000,
         .body_idle_timeout_ms = 30000,
+        .body_grace_ms = 30000,
+        .body_rate = 1024,
         .keep_alive_timeout_ms = 75000,
         .send_timeout_ms = 60000,
         .connections_max = 3,

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -203,7 +204,7 @@ static void a_malformed_chunk_is_answered_400_and_the_handler_told(void **state)
                         "3\r\nabcX\r\n" GET("/hello"));
     assert_non_null(strstr(answer, "HTTP/1.1 400"));
     assert_int_equal(count_of(answer, "HTTP/1.1 "), 1);
-    assert_int_equal(f->last_end, HTTP_END_GONE);
+    assert_int_equal(f->last_end, HTTP_END_REFUSED);
     assert_false(f->is_body_whole);
     assert_int_equal(f->requests, 1);
     assert_true(f->is_ended);
@@ -436,6 +437,28 @@ static void a_refused_head_request_has_no_body(void **state)
     assert_string_equal(end, "\r\n\r\n");
 }
 
+static void assert_no_body(const char *answer, int status)
+{
+    char line[16];
+    (void)snprintf(line, sizeof(line), "HTTP/1.1 %d", status);
+    assert_memory_equal(answer, line, strlen(line));
+    assert_string_equal(strstr(answer, "\r\n\r\n"), "\r\n\r\n");
+}
+
+static void a_refused_head_request_behind_a_line_end_has_no_body(void **state)
+{
+    struct fixture *f = *state;
+    assert_no_body(fixture_talk(f, "\r\nHEAD /hello HTTP/1.1\r\n\r\n"), 400);
+}
+
+static void a_slow_head_request_has_no_body(void **state)
+{
+    struct fixture *f = *state;
+    (void)fixture_talk(f, "HEAD /hello HTTP/1.1\r\nHo");
+    fixture_wait(f, 10001);
+    assert_no_body(buf_text(&f->received), 408);
+}
+
 static void a_slow_head_is_answered_408(void **state)
 {
     struct fixture *f = *state;
@@ -461,8 +484,59 @@ static void a_silent_body_is_answered_408(void **state)
     buf_clear(&f->received);
     fixture_wait(f, 2);
     assert_memory_equal(buf_text(&f->received), "HTTP/1.1 408", 12);
-    assert_int_equal(f->last_end, HTTP_END_GONE);
+    assert_int_equal(f->last_end, HTTP_END_REFUSED);
     assert_true(f->is_ended);
+}
+
+static void a_body_that_dribbles_is_answered_408(void **state)
+{
+    struct fixture *f = *state;
+    (void)fixture_talk(f, "PUT /body HTTP/1.1\r\nHost: us\r\nContent-Length: 9999\r\n\r\n");
+    fixture_wait(f, 20000);
+    (void)fixture_talk(f, "a");
+    fixture_wait(f, 10900); /* 0.9 s beyond the grace: 921 bytes are due */
+    char *due = mem_zalloc(1, 921);
+    memset(due, 'b', 920);
+    (void)fixture_talk(f, due);
+    mem_free(due);
+    assert_int_equal(f->done, 0);
+    fixture_wait(f, 200);
+    buf_clear(&f->received);
+    assert_memory_equal(fixture_talk(f, "c"), "HTTP/1.1 408", 12);
+    assert_int_equal(f->last_end, HTTP_END_REFUSED);
+    assert_true(f->is_ended);
+}
+
+static void time_in_which_nobody_reads_is_not_the_clients(void **state)
+{
+    struct fixture *f = *state;
+    char head[] = "PUT /later HTTP/1.1\r\nHost: us\r\nContent-Length: 3\r\n\r\n";
+    (void)fixture_talk(f, head);
+    fixture_wait(f, 100000);
+    http_conn_read_body(f->later, f->room, f->room_size);
+    (void)fixture_talk(f, "a");
+    fixture_wait(f, 1000);
+    assert_non_null(strstr(fixture_talk(f, "bc"), "HTTP/1.1 201"));
+}
+
+static void a_bad_head_is_answered_at_its_bad_byte(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const pieces[] = {"GET ", "/", " HTTP/1.1", "\r", "X"};
+    for (unsigned i = 0; i < 4; i++)
+        assert_string_equal(fixture_talk(f, pieces[i]), "");
+    assert_memory_equal(fixture_talk(f, pieces[4]), "HTTP/1.1 400", 12);
+}
+
+static void a_line_end_and_nothing_behind_it_is_no_head(void **state)
+{
+    struct fixture *f = *state;
+    (void)fixture_talk(f, GET("/hello"));
+    assert_string_equal(fixture_talk(f, "\r\n"), "");
+    fixture_wait(f, 10001);
+    assert_true(f->is_ended);
+    assert_int_equal(f->received.length, 0);
+    assert_int_equal(f->refused, 0);
 }
 
 static void an_idle_connection_is_closed_after_its_time(void **state)
@@ -490,6 +564,81 @@ static void a_client_that_takes_nothing_is_reset(void **state)
     fixture_pass(f, 2);
     assert_int_equal(f->done, 1);
     assert_int_equal(f->last_end, HTTP_END_GONE);
+    assert_int_equal(http_server_connections(f->server), 0);
+}
+
+/* Read some of what came, as a slow client does. */
+static size_t take(struct fixture *f, size_t most)
+{
+    char *room = mem_alloc(most);
+    ssize_t got = recv(f->client, room, most, MSG_DONTWAIT);
+    mem_free(room);
+    return got > 0 ? (size_t)got : 0;
+}
+
+static void a_client_that_takes_a_little_is_not_cut(void **state)
+{
+    struct fixture *f = *state;
+    fixture_use_tcp(f);
+    fixture_make_file(f, 8 * 1000 * 1000);
+    fixture_send(f, GET("/file"));
+    fixture_run(f);
+    for (unsigned i = 0; i < 6; i++) { /* in any 60 s once */
+        fixture_pass(f, 25000);
+        assert_true(take(f, 200000) > 0); /* enough for the window to open */
+        fixture_run(f);
+        fixture_pass(f, 25000);
+        assert_int_equal(f->done, 0);
+    }
+    fixture_pass(f, 120000);
+    assert_int_equal(f->last_end, HTTP_END_GONE);
+}
+
+/* The kernel has taken the whole answer, the client has not. */
+static size_t begin_last_answer(struct fixture *f, const char *behind)
+{
+    fixture_use_tcp(f);
+    fixture_make_file(f, 1000 * 1000);
+    fixture_send(f, "GET /file HTTP/1.1\r\nHost: us\r\nConnection: close\r\n\r\n");
+    fixture_send(f, behind);
+    fixture_run(f);
+    assert_int_equal(f->last_end, HTTP_END_SENT);
+    return 1000 * 1000;
+}
+
+static void assert_whole(struct fixture *f, size_t size)
+{
+    (void)fixture_talk(f, "");
+    assert_true(f->received.length > size);
+    assert_false(f->is_reset);
+    assert_true(f->is_ended);
+}
+
+static void a_last_answer_survives_what_comes_with_the_request(void **state)
+{
+    struct fixture *f = *state;
+    size_t size = begin_last_answer(f, "\r\n");
+    fixture_pass(f, 30000);
+    assert_whole(f, size);
+}
+
+static void a_last_answer_survives_what_comes_later(void **state)
+{
+    struct fixture *f = *state;
+    size_t size = begin_last_answer(f, "");
+    fixture_pass(f, 1000);
+    fixture_send(f, "\r\n");
+    fixture_pass(f, 30000);
+    assert_whole(f, size);
+}
+
+static void a_client_that_does_not_take_its_last_answer_is_reset(void **state)
+{
+    struct fixture *f = *state;
+    (void)begin_last_answer(f, "");
+    fixture_pass(f, 59000);
+    assert_int_equal(http_server_connections(f->server), 1);
+    fixture_pass(f, 5000);
     assert_int_equal(http_server_connections(f->server), 0);
 }
 
@@ -628,6 +777,16 @@ int main(void)
         TEST(draining_closes_idle_connections_after_a_second),
         TEST(draining_gives_a_new_connection_a_second),
         TEST(the_end_of_the_server_ends_running_requests),
+        TEST(a_body_that_dribbles_is_answered_408),
+        TEST(time_in_which_nobody_reads_is_not_the_clients),
+        TEST(a_bad_head_is_answered_at_its_bad_byte),
+        TEST(a_line_end_and_nothing_behind_it_is_no_head),
+        TEST(a_refused_head_request_behind_a_line_end_has_no_body),
+        TEST(a_slow_head_request_has_no_body),
+        TEST(a_client_that_takes_a_little_is_not_cut),
+        TEST(a_last_answer_survives_what_comes_with_the_request),
+        TEST(a_last_answer_survives_what_comes_later),
+        TEST(a_client_that_does_not_take_its_last_answer_is_reset),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
