@@ -74,7 +74,9 @@ struct operation_limits {
     unsigned tags; /* up to OPERATION_TAGS_MAX */
 };
 
-/* Case matters. */
+/* One of RFC 9110 9.3, or PATCH. Case matters. */
+bool http_method_is_known(struct slice method);
+/* Those that the API has. */
 enum http_method http_method_parse(struct slice method);
 /* `target` is in origin form, with its query. 0, or -1 with *error: 404 for a path that is none of
  * ours, 405 UNSUPPORTED for a method it does not have (operation_allowed gives the Allow header),

@@ -61,7 +61,7 @@ enum http_method http_method_parse(struct slice method)
     return METHOD_OTHER;
 }
 
-static bool is_http_method(struct slice method)
+bool http_method_is_known(struct slice method)
 {
     return http_method_parse(method) != METHOD_OTHER || slice_is(method, "TRACE") ||
            slice_is(method, "CONNECT");
@@ -279,7 +279,7 @@ int operation_parse(struct operation *out, struct slice method, struct slice tar
 
     *out = (struct operation){.method = http_method_parse(method)};
     buf_init(&out->text, target.length + 1);
-    if (!is_http_method(method)) {
+    if (!http_method_is_known(method)) {
         return api_error_set_status(error, API_UNSUPPORTED, 501, "unknown method");
     }
     if (buf_reserve(&out->text, target.length + 1) == NULL) {

@@ -54,7 +54,9 @@ void admin_answer(struct request *request)
     ptrdiff_t query = slice_find(path, '?');
     if (query >= 0)
         path.length = (size_t)query;
-    if (!slice_is(request->head->method, "GET") && !request_is_head(request)) {
+    if (!http_method_is_known(request->head->method)) {
+        answer_text(request, 501, SLICE_LITERAL("unknown method\n"));
+    } else if (!slice_is(request->head->method, "GET") && !request_is_head(request)) {
         answer_text(request, 405, SLICE_LITERAL("only GET and HEAD\n"));
     } else if (slice_is(path, "/healthz")) {
         answer_text(request, 200, SLICE_LITERAL("ok\n"));

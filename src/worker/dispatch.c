@@ -110,10 +110,24 @@ static void resolve_and_handle(struct request *request, struct ledger_txn *txn)
     handle(request, txn);
 }
 
+/* OPTIONS of the server as a whole (RFC 9110 9.3.7). */
+static void answer_options(struct request *request)
+{
+    struct headers headers;
+    headers_init(&headers);
+    headers_add(&headers, "Allow", SLICE_LITERAL("GET, HEAD, POST, PATCH, PUT, DELETE, OPTIONS"));
+    request->outcome = "told which methods there are";
+    request_respond(request, 204, &headers, slice_of(""));
+}
+
 void dispatch(struct request *request)
 {
     if (request->listener == LISTENER_ADMIN) {
         admin_answer(request);
+        return;
+    }
+    if (slice_is(request->head->target, "*")) {
+        answer_options(request);
         return;
     }
     const struct config *config = request->worker->options.config;
