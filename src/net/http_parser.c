@@ -136,7 +136,7 @@ static enum http_verdict read_request_line(struct cursor *cursor, size_t line_ma
     size_t length = 0;
     while (length < left && length <= line_max && http_byte_is(line[length], BYTE_LINE))
         length++;
-    if (length > line_max && !memchr(line, ' ', METHOD_MAX + 1))
+    if (length > line_max && !memchr(line, ' ', length < METHOD_MAX ? length : METHOD_MAX + 1))
         return http_refuse(refusal, 400, "The request line has no method.");
     if (length > line_max)
         return http_refuse(refusal, 414, "The request line is too long.");

@@ -69,7 +69,8 @@ static void check_head(const struct http_head *head, struct slice bytes)
     cut_check_inside(head->method, bytes);
     cut_check_inside(head->target, bytes);
     cut_check_inside(head->host, bytes);
-    CHECK(head->target.length > 0 && head->target.data[0] == '/');
+    bool is_asterisk = slice_is(head->target, "*") && slice_is(head->method, "OPTIONS");
+    CHECK(is_asterisk || (head->target.length > 0 && head->target.data[0] == '/'));
     CHECK(head->header_count <= HTTP_HEADERS_MAX);
     for (unsigned i = 0; i < head->header_count; i++) {
         cut_check_inside(head->headers[i].name, bytes);
