@@ -46,10 +46,19 @@ int store_lock(struct store *store, unsigned wait_ms, struct error *err);
  * its size is not `size` (UINT64_MAX: any). */
 int store_blob_open(struct store *store, const struct digest *digest, uint64_t size, int *out_fd,
                     uint64_t *out_size, struct error *err);
-/* Rename PLACE/name over the final name. Source gone and the target has this inode: done already.
+/* A whole, synced file that is to become a blob. */
+struct store_file {
+    enum store_place place;
+    const char *name;
+    uint64_t inode; /* with size: it is still the one that was synced */
+    uint64_t size;
+};
+/* Rename it over the final name. Source gone and the target is this file: done already.
  * ERR_NOT_FOUND when both are not so. The caller syncs the folder next: store_sync_blob_folder. */
-int store_place(struct store *store, enum store_place place, const char *name, uint64_t inode,
-                const struct digest *digest, struct error *err);
+int store_place(struct store *store, const struct store_file *file, const struct digest *digest,
+                struct error *err);
+/* Of a blob that no record names. */
+int store_blob_remove(struct store *store, const struct digest *digest, struct error *err);
 int store_sync_blob_folder(struct store *store, const struct digest *digest, struct error *err);
 
 /* ---- uploads/ and spool/: append-only files, never preallocated ---- */
@@ -67,6 +76,13 @@ int store_file_remove(struct store *store, enum store_place place, const char *n
  * is lost. */
 int store_file_sync(struct store *store, enum store_place place, int fd, bool is_new,
                     struct error *err);
+/* Under another name of the same place. ERR_NOT_FOUND. */
+int store_file_rename(struct store *store, enum store_place place, const char *from, const char *to,
+                      struct error *err);
+/* ERR_NOT_FOUND when the name is not this open file's any more: it was removed, or placed as a
+ * blob. */
+int store_file_check(struct store *store, enum store_place place, const char *name, int fd,
+                     struct error *err);
 int store_file_inode(int fd, uint64_t *out_inode, struct error *err);
 /* Every name in the folder. */
 typedef void store_each_fn(const char *name, uint64_t size, uint64_t modified_ms, void *arg);

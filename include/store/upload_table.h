@@ -56,8 +56,8 @@ struct slice;
 uint64_t upload_repository_key(const struct slice *name);
 
 /* The session's lock: an OFD write lock on the open file, without waiting. ERR_BUSY: another
- * request has it; ERR_NOT_FOUND: the file was removed meanwhile. Closing the descriptor gives it
- * back. */
+ * request has it. Whoever has it must see whether the file still has its name (store_file_check):
+ * the holder before may have ended the session. Closing the descriptor gives it back. */
 int upload_lock(int fd, struct error *err);
 
 #endif

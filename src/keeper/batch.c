@@ -70,6 +70,14 @@ unsigned batch_commits(const struct batch *batch, struct error *out_error)
 
 /* ---- the transaction ---- */
 
+/* Files are placed before it is known whether their request is refused. */
+static bool is_orphan(struct ledger_txn *txn, const struct request *request)
+{
+    struct blob_record blob;
+    return request->has_file && request->file_error.kind == ERR_NONE &&
+           request->refusal.kind != ERR_NONE && !blob_find(txn, &request->digest, &blob);
+}
+
 static int commit_list(struct batch *batch, struct request *const *requests, size_t count,
                        struct error *err)
 {
@@ -82,6 +90,8 @@ static int commit_list(struct batch *batch, struct request *const *requests, siz
         request_reset(requests[i]);
         apply_request(&apply, requests[i]);
     }
+    for (size_t i = 0; i < count; i++)
+        requests[i]->is_orphan = is_orphan(txn, requests[i]);
     uint64_t number = ledger_commit_number(txn);
     result = ledger_commit(&txn, err);
     if (result != 0)
@@ -106,6 +116,28 @@ static int try_list(struct batch *batch, struct request *const *requests, size_t
     return result;
 }
 
+static void try_each(struct batch *batch, struct request *const *requests, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct error err;
+        if (try_list(batch, &requests[i], 1, &err) == 0)
+            continue;
+        request_refuse(requests[i], err.kind, "%s", err.text);
+        requests[i]->is_orphan = false; /* unknown: left alone */
+    }
+}
+
+/* Nothing else places files while a batch runs. Of two requests with the same bytes the later may
+ * have been taken; then a record names them. */
+static void remove_orphans(struct batch *batch, struct request *const *requests, size_t count)
+{
+    struct error ignored;
+    for (size_t i = 0; i < count; i++) {
+        if (requests[i]->is_orphan)
+            (void)store_blob_remove(batch->options.store, &requests[i]->digest, &ignored);
+    }
+}
+
 static void run_transaction(struct batch *batch)
 {
     size_t count = list_length(&batch->requests);
@@ -115,13 +147,10 @@ static void run_transaction(struct batch *batch)
         requests[at++] = LIST_ITEM(link, struct request, link);
     if (try_list(batch, requests, count, &batch->error) == 0) {
         batch->error.kind = ERR_NONE;
-        return;
+    } else {
+        try_each(batch, requests, count);
     }
-    for (size_t i = 0; i < count; i++) {
-        struct error err;
-        if (try_list(batch, &requests[i], 1, &err) != 0)
-            request_refuse(requests[i], err.kind, "%s", err.text);
-    }
+    remove_orphans(batch, requests, count);
 }
 
 /* ---- files ---- */
@@ -130,8 +159,7 @@ static void place_files(struct file_job *job)
 {
     struct store *store = job->batch->options.store;
     for (struct request *request = job->first; request != NULL; request = request->next_in_folder) {
-        (void)store_place(store, request->place, request->file, request->inode, &request->digest,
-                          &request->file_error);
+        (void)store_place(store, &request->file, &request->digest, &request->file_error);
     }
     struct error err = {.kind = ERR_NONE};
     if (job->first == NULL || store_sync_blob_folder(store, &job->first->digest, &err) == 0)

@@ -41,8 +41,9 @@ bool request_is_repeated(const struct request *request)
     return request->message.head.repeated != 0;
 }
 
-static void set_file(struct request *request, uint64_t place, struct slice name, uint64_t inode,
-                     const struct digest *digest)
+/* `file` of its size and inode. */
+static void set_file(struct request *request, struct store_file file, uint64_t place,
+                     struct slice name, const struct digest *digest)
 {
     request->digest = *digest;
     if (name.length == 0)
@@ -52,9 +53,10 @@ static void set_file(struct request *request, uint64_t place, struct slice name,
         return;
     }
     request->has_file = true;
-    request->place = (enum store_place)place;
-    memcpy(request->file, name.data, name.length);
-    request->inode = inode;
+    memcpy(request->file_name, name.data, name.length);
+    request->file = file;
+    request->file.place = (enum store_place)place;
+    request->file.name = request->file_name;
 }
 
 static bool is_repository(struct slice name)
@@ -87,7 +89,8 @@ static bool is_manifest_put(struct request *request)
     struct message_manifest_put *put = &request->message.manifest_put;
     if (put->tags.length == 0)
         put->tags = (struct slice){NULL, 0}; /* no tag, not one without a name */
-    set_file(request, PLACE_UPLOADS, put->file, put->inode, &put->digest);
+    set_file(request, (struct store_file){.inode = put->inode, .size = put->size}, PLACE_UPLOADS,
+             put->file, &put->digest);
     return is_repository(put->repository) && has_digest(&put->digest) && are_tags(put->tags) &&
            is_body(put->body, put->size);
 }
@@ -95,7 +98,8 @@ static bool is_manifest_put(struct request *request)
 static bool is_manifest_stored(struct request *request)
 {
     const struct message_manifest_stored *stored = &request->message.manifest_stored;
-    set_file(request, PLACE_SPOOL, stored->file, stored->inode, &stored->digest);
+    set_file(request, (struct store_file){.inode = stored->inode, .size = stored->size},
+             PLACE_SPOOL, stored->file, &stored->digest);
     return is_repository(stored->repository) && has_digest(&stored->digest) &&
            stored->origin.length > 0 && stored->origin.length <= REGISTRY_MAX_LENGTH &&
            stored->tag.length <= TAG_MAX_LENGTH && is_body(stored->body, stored->size);
@@ -104,7 +108,8 @@ static bool is_manifest_stored(struct request *request)
 static bool is_blob_stored(struct request *request)
 {
     const struct message_blob_stored *stored = &request->message.blob_stored;
-    set_file(request, stored->place, stored->file, stored->inode, &stored->digest);
+    set_file(request, (struct store_file){.inode = stored->inode, .size = stored->size},
+             stored->place, stored->file, &stored->digest);
     return stored->repository.length <= NAME_MAX_LENGTH && has_digest(&stored->digest) &&
            stored->origin.length <= REGISTRY_MAX_LENGTH;
 }

@@ -51,12 +51,12 @@ struct request {
 
     /* Its file, if it has one. */
     bool has_file;
-    enum store_place place;
-    char file[STORE_NAME_SIZE];
-    uint64_t inode;
+    struct store_file file;
+    char file_name[STORE_NAME_SIZE]; /* file.name */
     struct digest digest;
     struct request *next_in_folder;
     struct error file_error; /* kind NONE: placed and synced */
+    bool is_orphan;          /* it was placed, but refused, and no record names it */
 
     struct error refusal; /* kind NONE: done */
     struct buf missing;   /* digests in binary */

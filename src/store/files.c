@@ -82,6 +82,34 @@ int store_file_sync(struct store *store, enum store_place place, int fd, bool is
     return is_new ? layout_sync(layout_place(store, place), "its folder", err) : 0;
 }
 
+int store_file_rename(struct store *store, enum store_place place, const char *from, const char *to,
+                      struct error *err)
+{
+    int at = layout_place(store, place);
+    int result = layout_check_name(from, err);
+    if (result == 0)
+        result = layout_check_name(to, err);
+    if (result == 0 && renameat(at, from, at, to) != 0)
+        result = error_set_errno(err, errno, "cannot rename file %s", from);
+    return result;
+}
+
+int store_file_check(struct store *store, enum store_place place, const char *name, int fd,
+                     struct error *err)
+{
+    struct stat named;
+    struct stat opened;
+    int result = layout_check_name(name, err);
+    if (result != 0)
+        return result;
+    if (fstat(fd, &opened) != 0 ||
+        fstatat(layout_place(store, place), name, &named, AT_SYMLINK_NOFOLLOW) != 0)
+        return error_set_errno(err, errno, "cannot look at file %s", name);
+    if (named.st_ino != opened.st_ino)
+        return error_set(err, ERR_NOT_FOUND, "file %s is another one by now", name);
+    return 0;
+}
+
 int store_file_inode(int fd, uint64_t *out_inode, struct error *err)
 {
     struct stat status;

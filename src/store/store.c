@@ -235,33 +235,43 @@ static int make_blob_folder(struct store *store, const struct digest *digest,
     return result;
 }
 
-static bool is_inode(int at, const char *name, uint64_t inode)
+/* The same file, and nobody has written to it since. */
+static bool is_file(int at, const char *name, const struct store_file *file)
 {
     struct stat status;
     return fstatat(at, name, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(status.st_mode) &&
-           status.st_ino == inode;
+           status.st_ino == file->inode && (uint64_t)status.st_size == file->size;
 }
 
-int store_place(struct store *store, enum store_place place, const char *name, uint64_t inode,
-                const struct digest *digest, struct error *err)
+int store_place(struct store *store, const struct store_file *file, const struct digest *digest,
+                struct error *err)
 {
     struct blob_path path;
     blob_path(store, digest, &path);
-    int result = layout_check_name(name, err);
+    int result = layout_check_name(file->name, err);
     if (result == 0)
         result = make_blob_folder(store, digest, &path, err);
     if (result != 0)
         return result;
-    int from = layout_place(store, place);
-    if (is_inode(from, name, inode)) {
-        if (renameat(from, name, path.at, path.name) == 0)
+    int from = layout_place(store, file->place);
+    if (is_file(from, file->name, file)) {
+        if (renameat(from, file->name, path.at, path.name) == 0)
             return 0;
         if (errno != ENOENT)
             return error_set_errno(err, errno, "cannot place blob %s", path.name);
     }
-    if (is_inode(path.at, path.name, inode))
+    if (is_file(path.at, path.name, file))
         return 0;
     return error_set(err, ERR_NOT_FOUND, "the file of blob %s vanished", path.name);
+}
+
+int store_blob_remove(struct store *store, const struct digest *digest, struct error *err)
+{
+    struct blob_path path;
+    blob_path(store, digest, &path);
+    if (unlinkat(path.at, path.name, 0) != 0)
+        return error_set_errno(err, errno, "cannot remove blob %s", path.name);
+    return 0;
 }
 
 int store_sync_blob_folder(struct store *store, const struct digest *digest, struct error *err)

@@ -126,16 +126,44 @@ static void answer_done(struct push *push)
     request_respond(request, 201, &headers, slice_of(""));
 }
 
+/* ---- a file that was not taken ---- */
+
+static void run_remove(struct worker_job *job)
+{
+    struct push *push = LIST_ITEM(job, struct push, job);
+    struct error ignored; /* the keeper may have placed it */
+    store_file_remove(push->worker->options.store, PLACE_UPLOADS, push->file, &ignored);
+}
+
+static void on_removed(struct worker_job *job)
+{
+    struct push *push = LIST_ITEM(job, struct push, job);
+    push->is_working = false;
+    if (!push->request)
+        push_free(push);
+}
+
+static void remove_file(struct push *push)
+{
+    push->is_working = true;
+    push->job.run = run_remove;
+    push->job.done = on_removed;
+    worker_submit(push->worker, &push->job, 0);
+}
+
 static void on_stored(struct keep_ask *ask, const struct keep_answer *answer)
 {
     struct push *push = LIST_ITEM(ask, struct push, ask);
     push->is_working = false;
-    if (!push->request) {
-        push_free(push);
-    } else if (answer->is_done) {
+    if (push->request && answer->is_done) {
         answer_done(push);
-    } else {
+    } else if (push->request) {
         answer_refused(push->request, answer);
+    }
+    if (!answer->is_done) {
+        remove_file(push);
+    } else if (!push->request) {
+        push_free(push);
     }
 }
 

@@ -50,22 +50,28 @@ static void refuse_error(struct upload *upload, const struct error *err)
     refuse(upload, &error);
 }
 
+static void on_restored(struct upload *upload)
+{
+    give_back(upload);
+    refuse_error(upload, &upload->refusal);
+    upload_let_go(upload);
+}
+
 static void on_stored(struct keep_ask *ask, const struct keep_answer *answer)
 {
     struct upload *upload = LIST_ITEM(ask, struct upload, ask);
-    struct error err;
     upload->jobs--;
-    if (answer->is_done) {
-        upload_table_remove(upload->worker->options.uploads, &upload->id);
-        fd_close(&upload->fd);
-        upload->is_answered = true;
-        if (upload->request)
-            upload_answer_stored(upload);
-    } else {
-        keep_answer_error(answer, &err);
-        give_back(upload);
-        refuse_error(upload, &err);
+    if (!answer->is_done) {
+        keep_answer_error(answer, &upload->refusal);
+        upload_restore(upload, on_restored);
+        return;
     }
+    upload_table_remove(upload->worker->options.uploads, &upload->id);
+    fd_close(&upload->fd);
+    upload->is_left = false;
+    upload->is_answered = true;
+    if (upload->request)
+        upload_answer_stored(upload);
     upload_let_go(upload);
 }
 
@@ -75,7 +81,7 @@ static void store(struct upload *upload)
     upload->ask.on_answer = on_stored;
     upload->ask.message.blob_stored = (struct message_blob_stored){
         .place = PLACE_UPLOADS,
-        .file = slice_of(upload->name),
+        .file = slice_of(upload->final_name),
         .inode = upload->inode,
         .digest = upload->digest,
         .size = upload->progress.offset,
@@ -85,18 +91,12 @@ static void store(struct upload *upload)
     keep_link_ask(upload->worker->keeper, &upload->ask);
 }
 
-static void removed(struct upload *upload)
-{
-    fd_close(&upload->fd);
-    upload_let_go(upload);
-}
-
 static void on_receive_failed(struct upload *upload)
 {
     struct error err = upload->err;
     if (err.kind == ERR_DIGEST_MISMATCH || err.kind == ERR_TOO_LARGE) {
         refuse_error(upload, &err);
-        upload_remove(upload, removed);
+        upload_remove(upload, upload_let_go);
         return;
     }
     if (upload->jobs == 0) {
@@ -231,7 +231,6 @@ static void on_look(struct upload *upload)
 static void cancelled(struct upload *upload)
 {
     upload->is_answered = true;
-    fd_close(&upload->fd);
     if (upload->request)
         upload_answer_cancelled(upload);
     upload_let_go(upload);

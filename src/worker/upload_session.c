@@ -53,8 +53,13 @@ void upload_free(struct upload *upload)
 
 void upload_let_go(struct upload *upload)
 {
-    if (!upload->request && upload->jobs == 0)
-        upload_free(upload);
+    if (upload->request || upload->jobs > 0)
+        return;
+    if (upload->is_left) {
+        upload_remove(upload, upload_let_go);
+        return;
+    }
+    upload_free(upload);
 }
 
 void upload_save(struct upload *upload)
@@ -91,13 +96,23 @@ static void submit(struct upload *upload, void (*run)(struct worker_job *job),
     worker_submit(upload->worker, &upload->job, upload->key);
 }
 
+/* The holder of the lock before may have ended the session after the file was opened here. */
+static int lock(struct upload *upload, struct error *err)
+{
+    int rc = upload_lock(upload->fd, err);
+    if (rc == 0)
+        rc = store_file_check(upload->worker->options.store, PLACE_UPLOADS, upload->name,
+                              upload->fd, err);
+    return rc;
+}
+
 static void run_create(struct worker_job *job)
 {
     struct upload *upload = LIST_ITEM(job, struct upload, job);
     upload->running = upload->progress;
     if (store_file_create(upload->worker->options.store, PLACE_UPLOADS, upload->name, &upload->fd,
                           &upload->err) == 0)
-        upload_lock(upload->fd, &upload->err);
+        lock(upload, &upload->err);
 }
 
 void upload_create(struct upload *upload, void (*then)(struct upload *upload))
@@ -140,7 +155,7 @@ static void run_open(struct worker_job *job)
     struct upload_state saved;
     if (store_file_open(upload->worker->options.store, PLACE_UPLOADS, upload->name, &upload->fd,
                         &upload->err) != 0 ||
-        upload_lock(upload->fd, &upload->err) != 0)
+        lock(upload, &upload->err) != 0)
         return;
     /* Read under the lock: the holder before may have gone further. */
     upload->running = upload->progress;
@@ -176,12 +191,27 @@ static void run_remove(struct worker_job *job)
 {
     struct upload *upload = LIST_ITEM(job, struct upload, job);
     store_file_remove(upload->worker->options.store, PLACE_UPLOADS, upload->name, &upload->err);
+    /* The last close of a removed file frees its pages, which takes the longer the larger it is. */
+    fd_close(&upload->fd);
 }
 
 void upload_remove(struct upload *upload, void (*then)(struct upload *upload))
 {
+    upload->is_left = false;
     upload_table_remove(upload->worker->options.uploads, &upload->id);
     submit(upload, run_remove, then);
+}
+
+static void run_restore(struct worker_job *job)
+{
+    struct upload *upload = LIST_ITEM(job, struct upload, job);
+    store_file_rename(upload->worker->options.store, PLACE_UPLOADS, upload->final_name,
+                      upload->name, &upload->err);
+}
+
+void upload_restore(struct upload *upload, void (*then)(struct upload *upload))
+{
+    submit(upload, run_restore, then);
 }
 
 static int compare_digest(struct upload *upload, struct error *err)
@@ -211,6 +241,11 @@ int upload_close_file(struct upload *upload, struct error *err)
         rc = store_file_sync(store, PLACE_UPLOADS, upload->fd, false, err);
     if (rc == 0)
         rc = store_file_inode(upload->fd, &upload->inode, err);
+    if (rc == 0)
+        rc = store_temporary_name(upload->final_name, err);
+    /* From here on no other request can write to it, whatever becomes of this process. */
+    if (rc == 0)
+        rc = store_file_rename(store, PLACE_UPLOADS, upload->name, upload->final_name, err);
     if (rc == -ERR_DIGEST_MISMATCH)
         store_file_remove(store, PLACE_UPLOADS, upload->name, &ignored);
     return rc;

@@ -41,6 +41,7 @@ struct upload {
     struct request *request; /* NULL: over */
     struct upload_id id;
     char name[STORE_NAME_SIZE];           /* of the file */
+    char final_name[STORE_NAME_SIZE];     /* the same when it is whole: no request finds it */
     char repository[NAME_MAX_LENGTH + 1]; /* hosted */
     uint64_t key;                         /* the pool's */
     int fd;                               /* locked */
@@ -51,11 +52,13 @@ struct upload {
 
     struct worker_job job;               /* open, create, remove */
     struct error err;                    /* how it ended */
+    struct error refusal;                /* the keeper's */
     void (*then)(struct upload *upload); /* what follows it */
 
     struct upload_block blocks[UPLOAD_BLOCKS];
     unsigned jobs; /* under way */
     bool is_opening;
+    bool is_left; /* POST with the whole blob: file and slot are there, whose id nobody knows */
     bool is_reading;
     bool is_end;      /* the whole body is here */
     bool is_broken;   /* a job failed: the others do nothing (the jobs' own) */
@@ -84,8 +87,10 @@ void upload_open(struct upload *upload, void (*then)(struct upload *upload));
 void upload_look(struct upload *upload, void (*then)(struct upload *upload));
 /* File and slot go. */
 void upload_remove(struct upload *upload, void (*then)(struct upload *upload));
+/* A whole file that was not taken is the session's again. */
+void upload_restore(struct upload *upload, void (*then)(struct upload *upload));
 
-/* In the pool: compare the digest, sync. A mismatch removes the file. */
+/* In the pool: compare the digest, sync, take the name away. A mismatch removes the file. */
 int upload_close_file(struct upload *upload, struct error *err);
 void upload_save(struct upload *upload);
 

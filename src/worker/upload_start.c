@@ -30,7 +30,8 @@ static void run_eviction(struct worker_job *job)
     AUTO_CLOSE int fd = -1;
     struct error err;
     if (store_file_open(eviction->store, PLACE_UPLOADS, eviction->name, &fd, &err) == 0 &&
-        upload_lock(fd, &err) == 0)
+        upload_lock(fd, &err) == 0 &&
+        store_file_check(eviction->store, PLACE_UPLOADS, eviction->name, fd, &err) == 0)
         store_file_remove(eviction->store, PLACE_UPLOADS, eviction->name, &err);
 }
 
@@ -94,25 +95,13 @@ static void on_created(struct upload *upload)
         return;
     }
     if (upload->has_digest) {
+        upload->is_left = true;
         upload_receive(upload);
         return;
     }
     upload->is_answered = true;
     fd_close(&upload->fd);
     upload_answer_progress(upload, 202);
-}
-
-static void create(struct upload *upload)
-{
-    if (!take_slot(upload)) {
-        struct api_error error;
-        api_error_set(&error, API_TOOMANYREQUESTS,
-                      "too many uploads are open; finish or end some of them");
-        upload->is_answered = true;
-        request_fail(upload->request, &error);
-        return;
-    }
-    upload_create(upload, on_created);
 }
 
 /* ---- the pusher's mark ---- */
@@ -123,9 +112,10 @@ static void on_marked(struct keep_ask *ask, const struct keep_answer *answer)
     struct error err;
     upload->jobs--;
     if (upload->request && answer->is_done) {
-        create(upload);
+        upload_create(upload, on_created);
         return;
     }
+    upload_table_remove(upload->worker->options.uploads, &upload->id);
     upload->is_answered = true;
     if (upload->request) {
         keep_answer_error(answer, &err);
@@ -155,12 +145,19 @@ static bool needs_mark(const struct request *request)
     return clock_wall().ms >= repository->last_post_ms + grace / 4;
 }
 
+/* The slot first: who is refused leaves no mark. */
 static void begin(struct upload *upload)
 {
-    if (needs_mark(upload->request)) {
+    if (!take_slot(upload)) {
+        struct api_error error;
+        api_error_set(&error, API_TOOMANYREQUESTS,
+                      "too many uploads are open; finish or end some of them");
+        upload->is_answered = true;
+        request_fail(upload->request, &error);
+    } else if (needs_mark(upload->request)) {
         mark(upload);
     } else {
-        create(upload);
+        upload_create(upload, on_created);
     }
 }
 
@@ -176,8 +173,17 @@ static void on_linked(struct keep_ask *ask, const struct keep_answer *answer)
         upload->is_answered = true;
         upload_answer_stored(upload);
     } else {
+        upload->digest = upload->request->operation.digest_query;
         begin(upload);
     }
+}
+
+/* What is damaged is not mounted: the push heals it. */
+static bool has_file(const struct request *request, const struct digest *digest, uint64_t size)
+{
+    AUTO_CLOSE int fd = -1;
+    struct error ignored;
+    return store_blob_open(request->worker->options.store, digest, size, &fd, NULL, &ignored) == 0;
 }
 
 /* `from` means what it would mean to a GET of the blob. */
@@ -202,7 +208,8 @@ static bool may_mount(const struct request *request, struct ledger_txn *txn)
     struct api_error error;
     struct blob_record record;
     return resolve(&question, txn, &from, &error) == 0 &&
-           serve_find_blob(txn, &from, &operation->mount, &record);
+           serve_find_blob(txn, &from, &operation->mount, &record) &&
+           has_file(request, &operation->mount, record.size);
 }
 
 static void mount(struct upload *upload)
@@ -262,7 +269,9 @@ void upload_start(struct request *request, struct ledger_txn *txn)
         return;
     }
     struct upload *upload = upload_new(request, &id);
-    upload->has_digest = request->operation.has_digest;
+    /* A mount that cannot be goes on as an ordinary upload, unless the blob came along. */
+    upload->has_digest =
+        request->operation.has_digest && (has_body(request->head) || !request->operation.has_mount);
     upload->digest = request->operation.digest_query;
     if (may_mount(request, txn)) {
         mount(upload);

@@ -234,8 +234,8 @@ static void store_blob(struct ledger_txn *txn, const struct message_blob_stored 
         .size = stored->size, .is_public = stored->is_public, .where = BLOB_HERE};
 
     (void)snprintf(name, sizeof(name), "%.*s", SLICE_PRINT(stored->file));
-    assert_int_equal(
-        store_place(stage.store, PLACE_SPOOL, name, stored->inode, &stored->digest, &err), 0);
+    struct store_file file = {PLACE_SPOOL, name, stored->inode, stored->size};
+    assert_int_equal(store_place(stage.store, &file, &stored->digest, &err), 0);
     blob_put(txn, &stored->digest, &record);
     link_in(txn, stored->origin, stored->repository, &stored->digest, LINK_BLOB);
 }

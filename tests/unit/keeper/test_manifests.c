@@ -8,8 +8,10 @@
 
 #include <cmocka.h>
 
+#include "base/alloc.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/fd.h"
 #include "world.h"
 
 static const char *const image[] = {"config", "layer", NULL};
@@ -64,6 +66,26 @@ static void missing_blobs_are_told_and_nothing_is_changed(void **state)
     assert_int_equal(world_link("", "team/app", &put.digest), 0);
     assert_true(world_blob_record(&config).kept_since_ms != 0);
     assert_int_equal(world_number(), number);
+    int fd = -1;
+    struct error err;
+    assert_int_equal(store_blob_open(world_store, &put.digest, put.size, &fd, NULL, &err),
+                     -ERR_NOT_FOUND);
+}
+
+/* Its bytes are those of a blob that is here. */
+static void a_refused_manifest_takes_nothing_with_it(void **state)
+{
+    (void)state;
+    struct message_manifest_put put = world_manifest("team/app", "v1", "one", image);
+    AUTO_FREE char *bytes = slice_dup(put.body);
+    struct message_blob_stored same = world_blob("team/app", bytes);
+    assert_true(digest_equal(&same.digest, &put.digest));
+    assert_int_equal(world_ask(WORKER_0, MESSAGE_BLOB_STORED, &same).type, MESSAGE_DONE);
+    assert_int_equal(world_ask(WORKER_0, MESSAGE_MANIFEST_PUT, &put).kind, ERR_NOT_FOUND);
+    int fd = -1;
+    struct error err;
+    assert_int_equal(store_blob_open(world_store, &put.digest, put.size, &fd, NULL, &err), 0);
+    fd_close(&fd);
 }
 
 static void foreign_layers_need_not_be_here(void **state)
@@ -107,8 +129,10 @@ static void a_blob_that_a_sparse_image_waits_for_is_needed_when_it_comes(void **
 static void a_wrong_size_in_a_descriptor_is_invalid(void **state)
 {
     (void)state;
-    struct message_blob_stored stored = world_blob("team/app", "layer");
-    stored.size = 99;
+    char larger[100] = {0};
+    memset(larger, 'x', 99);
+    struct message_blob_stored stored = world_blob("team/app", larger);
+    stored.digest = world_digest("layer");
     (void)world_ask(WORKER_0, MESSAGE_BLOB_STORED, &stored);
     (void)world_push_blob("team/app", "config");
     struct message_manifest_put put = world_manifest("team/app", "v1", "one", image);
@@ -221,6 +245,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_manifest_with_all_it_names_becomes_an_image),
         TEST(missing_blobs_are_told_and_nothing_is_changed),
+        TEST(a_refused_manifest_takes_nothing_with_it),
         TEST(foreign_layers_need_not_be_here),
         TEST(a_sparse_repository_takes_an_image_without_its_blobs),
         TEST(a_blob_that_a_sparse_image_waits_for_is_needed_when_it_comes),

@@ -143,13 +143,17 @@ static void a_link_does_not_come_back_after_its_removal(void **state)
 
 /* ---- files of repeats ---- */
 
+static void place(const struct message_blob_stored *stored)
+{
+    struct store_file file = {PLACE_UPLOADS, stored->file.data, stored->inode, stored->size};
+    assert_int_equal(store_place(world_store, &file, &stored->digest, &err), 0);
+}
+
 static void a_blob_placed_but_not_committed_is_committed_by_the_repeat(void **state)
 {
     (void)state;
     struct message_blob_stored stored = world_blob("team/app", "hello");
-    assert_int_equal(store_place(world_store, PLACE_UPLOADS, stored.file.data, stored.inode,
-                                 &stored.digest, &err),
-                     0);
+    place(&stored);
     stored.repeated = 1;
     assert_int_equal(world_ask(WORKER_0, MESSAGE_BLOB_STORED, &stored).type, MESSAGE_DONE);
     assert_int_equal(world_link("", "team/app", &stored.digest), LINK_BLOB);
@@ -171,9 +175,7 @@ static void a_blob_placed_then_replaced_before_its_commit_is_linked(void **state
 {
     (void)state;
     struct message_blob_stored stored = world_blob("team/app", "hello");
-    assert_int_equal(store_place(world_store, PLACE_UPLOADS, stored.file.data, stored.inode,
-                                 &stored.digest, &err),
-                     0);
+    place(&stored);
     (void)world_push_blob("team/other", "hello");
     stored.repeated = 1;
     assert_int_equal(world_ask(WORKER_0, MESSAGE_BLOB_STORED, &stored).type, MESSAGE_DONE);

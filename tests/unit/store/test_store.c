@@ -121,6 +121,13 @@ static void the_lock_makes_the_folders_of_blobs(void **state)
     assert_int_equal(stat(below("blobs/sha256/ff"), &status), 0);
 }
 
+static int place(enum store_place where, const char *name, uint64_t inode, uint64_t size,
+                 const struct digest *d)
+{
+    struct store_file file = {where, name, inode, size};
+    return store_place(store, &file, d, &err);
+}
+
 static void a_placed_file_is_found_by_its_digest(void **state)
 {
     (void)state;
@@ -129,7 +136,7 @@ static void a_placed_file_is_found_by_its_digest(void **state)
     int fd = -1;
     uint64_t size = 0;
     assert_int_equal(store_blob_open(store, &d, 5, &fd, &size, &err), -ERR_NOT_FOUND);
-    assert_int_equal(store_place(store, PLACE_UPLOADS, "u1", inode, &d, &err), 0);
+    assert_int_equal(place(PLACE_UPLOADS, "u1", inode, 5, &d), 0);
     assert_int_equal(store_sync_blob_folder(store, &d, &err), 0);
     assert_int_equal(store_blob_open(store, &d, 5, &fd, &size, &err), 0);
     assert_int_equal(size, 5);
@@ -144,9 +151,9 @@ static void placing_again_is_done_already(void **state)
     (void)state;
     struct digest d = digest("hello");
     uint64_t inode = make_file(PLACE_SPOOL, "s1", "hello");
-    assert_int_equal(store_place(store, PLACE_SPOOL, "s1", inode, &d, &err), 0);
-    assert_int_equal(store_place(store, PLACE_SPOOL, "s1", inode, &d, &err), 0);
-    assert_int_equal(store_place(store, PLACE_SPOOL, "s1", inode + 1, &d, &err), -ERR_NOT_FOUND);
+    assert_int_equal(place(PLACE_SPOOL, "s1", inode, 5, &d), 0);
+    assert_int_equal(place(PLACE_SPOOL, "s1", inode, 5, &d), 0);
+    assert_int_equal(place(PLACE_SPOOL, "s1", inode + 1, 5, &d), -ERR_NOT_FOUND);
 }
 
 static void placing_replaces_what_is_there(void **state)
@@ -157,8 +164,8 @@ static void placing_replaces_what_is_there(void **state)
     char text[5];
     uint64_t bad = make_file(PLACE_UPLOADS, "u1", "XXXXX");
     uint64_t good = make_file(PLACE_UPLOADS, "u2", "hello");
-    assert_int_equal(store_place(store, PLACE_UPLOADS, "u1", bad, &d, &err), 0);
-    assert_int_equal(store_place(store, PLACE_UPLOADS, "u2", good, &d, &err), 0);
+    assert_int_equal(place(PLACE_UPLOADS, "u1", bad, 5, &d), 0);
+    assert_int_equal(place(PLACE_UPLOADS, "u2", good, 5, &d), 0);
     assert_int_equal(store_blob_open(store, &d, 5, &fd, NULL, &err), 0);
     assert_int_equal(fd_pread_all(fd, text, 5, 0, &err), 0);
     assert_memory_equal(text, "hello", 5);
@@ -171,9 +178,39 @@ static void another_file_under_the_same_name_is_not_placed(void **state)
     struct digest d = digest("hello");
     int fd = -1;
     uint64_t inode = make_file(PLACE_SPOOL, "s1", "half");
-    assert_int_equal(store_place(store, PLACE_SPOOL, "s1", inode + 1, &d, &err), -ERR_NOT_FOUND);
+    assert_int_equal(place(PLACE_SPOOL, "s1", inode + 1, 4, &d), -ERR_NOT_FOUND);
     assert_int_equal(store_blob_open(store, &d, UINT64_MAX, &fd, NULL, &err), -ERR_NOT_FOUND);
     assert_int_equal(store_file_open(store, PLACE_SPOOL, "s1", &fd, &err), 0);
+    fd_close(&fd);
+}
+
+static void a_file_that_was_written_to_since_is_not_placed(void **state)
+{
+    (void)state;
+    struct digest d = digest("hello");
+    uint64_t good = make_file(PLACE_UPLOADS, "u1", "hello");
+    uint64_t longer = make_file(PLACE_UPLOADS, "u2", "hello and more");
+    int fd = -1;
+    assert_int_equal(place(PLACE_UPLOADS, "u1", good, 5, &d), 0);
+    assert_int_equal(place(PLACE_UPLOADS, "u2", longer, 5, &d), -ERR_NOT_FOUND);
+    assert_int_equal(store_blob_open(store, &d, 5, &fd, NULL, &err), 0);
+    fd_close(&fd);
+}
+
+static void a_file_may_get_another_name(void **state)
+{
+    (void)state;
+    int fd = -1;
+    (void)make_file(PLACE_UPLOADS, "u1", "hello");
+    assert_int_equal(store_file_open(store, PLACE_UPLOADS, "u1", &fd, &err), 0);
+    assert_int_equal(store_file_check(store, PLACE_UPLOADS, "u1", fd, &err), 0);
+    assert_int_equal(store_file_rename(store, PLACE_UPLOADS, "u1", "../u2", &err), -ERR_INVALID);
+    assert_int_equal(store_file_rename(store, PLACE_UPLOADS, "u1", "u2", &err), 0);
+    assert_int_equal(store_file_check(store, PLACE_UPLOADS, "u1", fd, &err), -ERR_NOT_FOUND);
+    assert_int_equal(store_file_check(store, PLACE_UPLOADS, "u2", fd, &err), 0);
+    (void)make_file(PLACE_UPLOADS, "u1", "another");
+    assert_int_equal(store_file_check(store, PLACE_UPLOADS, "u1", fd, &err), -ERR_NOT_FOUND);
+    assert_int_equal(store_file_rename(store, PLACE_UPLOADS, "u0", "u3", &err), -ERR_NOT_FOUND);
     fd_close(&fd);
 }
 
@@ -278,6 +315,8 @@ int main(void)
         TEST(placing_again_is_done_already),
         TEST(placing_replaces_what_is_there),
         TEST(another_file_under_the_same_name_is_not_placed),
+        TEST(a_file_that_was_written_to_since_is_not_placed),
+        TEST(a_file_may_get_another_name),
         TEST(a_blob_that_is_no_regular_file_is_corrupt),
         TEST(names_that_leave_the_folder_are_refused),
         TEST(files_are_made_once_and_listed),

@@ -170,7 +170,8 @@ void scene_put_blob(struct scene *scene, struct ledger_txn *txn, struct slice by
     assert_int_equal(store_file_create(scene->store, PLACE_SPOOL, name, &fd, &err), 0);
     assert_int_equal(fd_write_all(fd, bytes.data, bytes.length, &err), 0);
     assert_int_equal(store_file_inode(fd, &inode, &err), 0);
-    assert_int_equal(store_place(scene->store, PLACE_SPOOL, name, inode, out_digest, &err), 0);
+    struct store_file file = {PLACE_SPOOL, name, inode, bytes.length};
+    assert_int_equal(store_place(scene->store, &file, out_digest, &err), 0);
     fd_close(&fd);
     struct blob_record record = {
         .size = bytes.length, .is_public = is_public, .stored_ms = 1, .where = BLOB_HERE};
@@ -208,6 +209,19 @@ int scene_open_upload(struct scene *scene, const char *repository, const char *i
     store_upload_name(&parsed, upload_repository_key(&name), file);
     assert_int_equal(store_file_open(scene->store, PLACE_UPLOADS, file, &fd, &err), 0);
     return fd;
+}
+
+static void count_file(const char *name, uint64_t size, uint64_t modified_ms, void *arg)
+{
+    (void)name;
+    (void)size;
+    (void)modified_ms;
+    ++*(size_t *)arg;
+}
+
+void scene_each_upload(struct scene *scene, size_t *count)
+{
+    assert_int_equal(store_file_each(scene->store, PLACE_UPLOADS, count_file, count, &err), 0);
 }
 
 /* ---- peers ---- */

@@ -46,6 +46,9 @@ void scene_put_manifest(struct ledger_txn *txn, const char *origin, const char *
 /* The file of an upload session, opened anew: a lock on it meets the worker's. */
 int scene_open_upload(struct scene *scene, const char *repository, const char *id);
 
+/* Adds the number of files under uploads/. */
+void scene_each_upload(struct scene *scene, size_t *count);
+
 /* ---- the peers: ROLE_FETCHER, ROLE_KEEPER ---- */
 void scene_connect(struct scene *scene, enum process_role role);
 void scene_disconnect(struct scene *scene, enum process_role role);

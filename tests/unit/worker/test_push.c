@@ -123,8 +123,7 @@ static void blob_in_chunks_is_stored(void **state)
     assert_has("Location: /v2/team/app/blobs/" HELLO);
     assert_has("Docker-Content-Digest: " HELLO);
     ask("GET %s HTTP/1.1\r\nHost: x\r\n\r\n", location);
-    /* The file stays where it is in this test, for the keeper only says that it moved it. */
-    assert_status(204);
+    assert_status(404);
 }
 
 static void blob_in_one_put_is_stored(void **state)
@@ -143,6 +142,44 @@ static void blob_in_one_post_is_stored(void **state)
     scene_done(scene, scene_heard(scene, ROLE_KEEPER, MESSAGE_PUSH_BEGUN)->push_begun.request);
     scene_done(scene, scene_heard(scene, ROLE_KEEPER, MESSAGE_BLOB_STORED)->blob_stored.request);
     assert_status(201);
+}
+
+static size_t files_of_uploads(void)
+{
+    size_t count = 0;
+    scene_each_upload(scene, &count);
+    return count;
+}
+
+static void one_post_that_is_cut_leaves_nothing(void **state)
+{
+    (void)state;
+    ask("POST /v2/team/app/blobs/uploads/?digest=" HELLO
+        " HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhel");
+    scene_done(scene, scene_heard(scene, ROLE_KEEPER, MESSAGE_PUSH_BEGUN)->push_begun.request);
+    scene_settle(scene);
+    assert_int_equal(files_of_uploads(), 1);
+    guest_leave(scene, &guest);
+    scene_settle(scene);
+    assert_int_equal(files_of_uploads(), 0);
+    guest_come(scene, &guest, LISTENER_FULL);
+}
+
+static void one_post_that_the_keeper_refuses_leaves_nothing(void **state)
+{
+    (void)state;
+    ask("POST /v2/team/app/blobs/uploads/?digest=" HELLO
+        " HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello");
+    scene_done(scene, scene_heard(scene, ROLE_KEEPER, MESSAGE_PUSH_BEGUN)->push_begun.request);
+    struct message_refused refused = {
+        .request = scene_heard(scene, ROLE_KEEPER, MESSAGE_BLOB_STORED)->blob_stored.request,
+        .kind = ERR_NO_SPACE,
+        .text = SLICE_LITERAL("the disk is full"),
+    };
+    scene_say(scene, ROLE_KEEPER, MESSAGE_REFUSED, &refused, -1);
+    assert_status(507);
+    scene_settle(scene);
+    assert_int_equal(files_of_uploads(), 0);
 }
 
 static void blob_by_sha512_is_hashed_from_its_file(void **state)
@@ -448,6 +485,8 @@ int main(void)
         TEST(blob_in_chunks_is_stored),
         TEST(blob_in_one_put_is_stored),
         TEST(blob_in_one_post_is_stored),
+        TEST(one_post_that_is_cut_leaves_nothing),
+        TEST(one_post_that_the_keeper_refuses_leaves_nothing),
         TEST(blob_by_sha512_is_hashed_from_its_file),
         TEST(wrong_digest_ends_the_session),
         TEST(put_without_a_digest_keeps_the_session),

@@ -178,6 +178,27 @@ static void blob_that_the_keeper_refuses_frees_the_session_first(void **state)
     };
     scene_say(scene, ROLE_KEEPER, MESSAGE_REFUSED, &refused, -1);
     assert_free(403);
+    guest_forget(&guest);
+    guest_send(scene, &guest, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", location);
+    assert_int_equal(guest_status(scene, &guest), 204);
+}
+
+/* Whatever becomes of the worker that sent it: the keeper may place the file at any time. */
+static void blob_on_its_way_to_the_keeper_has_no_session(void **state)
+{
+    (void)state;
+    struct guest other;
+    guest_come(scene, &other, LISTENER_FULL);
+    guest_send(scene, &guest,
+               "PUT %s?digest=" HELLO " HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello",
+               location);
+    uint64_t request = scene_heard(scene, ROLE_KEEPER, MESSAGE_BLOB_STORED)->blob_stored.request;
+    guest_send(scene, &other, "PATCH %s HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n!",
+               location);
+    assert_int_equal(guest_status(scene, &other), 404);
+    scene_done(scene, request);
+    assert_free(201);
+    guest_leave(scene, &other);
 }
 
 static void begin_another_after(uint64_t ms)
@@ -187,7 +208,7 @@ static void begin_another_after(uint64_t ms)
     guest_come(scene, &guest, LISTENER_FULL);
     guest_send(scene, &guest,
                "POST /v2/team/app/blobs/uploads/ HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n");
-    scene_done(scene, scene_heard(scene, ROLE_KEEPER, MESSAGE_PUSH_BEGUN)->push_begun.request);
+    scene_settle(scene);
 }
 
 static bool file_is_there(void)
@@ -201,6 +222,7 @@ static void one_upload_too_many_is_429(void **state)
 {
     (void)state;
     begin_another_after(IDLE_MS - 1);
+    scene_heard_nothing(scene, ROLE_KEEPER); /* no mark of who is refused */
     assert_int_equal(guest_status(scene, &guest), 429);
     assert_true(file_is_there());
 }
@@ -209,6 +231,7 @@ static void one_upload_too_many_ends_one_that_is_idle(void **state)
 {
     (void)state;
     begin_another_after(IDLE_MS + 1);
+    scene_done(scene, scene_heard(scene, ROLE_KEEPER, MESSAGE_PUSH_BEGUN)->push_begun.request);
     assert_int_equal(guest_status(scene, &guest), 202);
     assert_false(file_is_there());
     guest_forget(&guest);
@@ -229,6 +252,7 @@ int main(void)
         TEST(piece_without_a_length_is_411),
         TEST(piece_over_the_limit_frees_the_session_first),
         TEST(blob_that_the_keeper_refuses_frees_the_session_first),
+        TEST(blob_on_its_way_to_the_keeper_has_no_session),
         TEST(one_upload_too_many_is_429),
         TEST(one_upload_too_many_ends_one_that_is_idle),
     };
