@@ -37,6 +37,7 @@ struct descriptor {
 struct manifest {
     enum media_kind kind;
     char *media_type;    /* what to answer as Content-Type */
+    bool is_typed;       /* the document says it itself: the same bytes have no other type */
     char *artifact_type; /* NULL if there is none; falls back to the config's media type */
     struct descriptor *descriptors; /* config, layers or children, in the order of the document */
     size_t descriptor_count;

@@ -25,6 +25,8 @@ enum media_kind {
 };
 
 /* Parameters behind ';' are ignored. */
+/* A known manifest type in its usual spelling; others as they are. */
+struct slice media_type_canonical(struct slice media_type);
 enum media_kind media_kind_of(struct slice media_type);
 /* Without parameters and surrounding space. */
 struct slice media_type_bare(struct slice media_type);

@@ -111,10 +111,16 @@ struct manifest_record {
     struct slice artifact_type; /* empty: none */
     struct digest subject;      /* algorithm 0: none */
     struct slice references;    /* reference_list of ipc/message.h; opaque here */
+    bool is_typed; /* media_type is the document's own word; else each repository has one of its own
+                    */
     struct slice bytes; /* in the map when size ≤ LEDGER_INLINE_MAX, else empty: read the file */
 };
 bool manifest_find(struct ledger_txn *txn, const struct digest *digest,
                    struct manifest_record *out);
+/* As the repository shows it: with the media type that it was pushed or fetched there with. False:
+ * the repository does not link it as a manifest. */
+bool manifest_find_in(struct ledger_txn *txn, uint32_t repository, const struct digest *digest,
+                      struct manifest_record *out);
 /* bytes longer than LEDGER_INLINE_MAX are not kept here. */
 void manifest_put(struct ledger_txn *txn, const struct digest *digest,
                   const struct manifest_record *record);
@@ -144,8 +150,12 @@ enum link_kind {
 };
 /* 0: not visible. */
 unsigned link_find(struct ledger_txn *txn, uint32_t repository, const struct digest *digest);
+/* Empty: none, or of a blob. In the map. */
+struct slice link_media_type(struct ledger_txn *txn, uint32_t repository,
+                             const struct digest *digest);
+/* media_type: of a manifest; NULL data: leave what is there. */
 void link_put(struct ledger_txn *txn, uint32_t repository, const struct digest *digest,
-              unsigned kinds);
+              unsigned kinds, struct slice media_type);
 bool link_delete(struct ledger_txn *txn, uint32_t repository, const struct digest *digest);
 /* The repositories that link a digest are found by `linked`: false from `each` stops. */
 typedef bool link_each_fn(uint32_t repository, unsigned kinds, void *arg);

@@ -99,6 +99,7 @@ static void tell_keeper(struct received *received)
         .inode = received->inode,
         .digest = received->digest,
         .media_type = slice_of(manifest->media_type),
+        .is_typed = manifest->is_typed,
         .artifact_type = slice_of(manifest->artifact_type),
         .size = received->body.length,
         .body = ledger_inline(buf_bytes(&received->body)),

@@ -45,10 +45,15 @@ enum visible visible_manifest(struct fetcher *fetcher, struct slice origin, stru
     struct manifest_record record;
     enum visible visible = VISIBLE_ABSENT;
 
-    if (manifest_find(txn, digest, &record)) {
+    struct repository found;
+    out->is_linked = repository_find(txn, origin, repository, &found) &&
+                     manifest_find_in(txn, found.id, digest, &record);
+    if (out->is_linked || manifest_find(txn, digest, &record)) {
         visible = look(txn, origin, repository, digest, LINK_MANIFEST);
+        /* Which type it has there is only known there. */
+        if (visible == VISIBLE_HERE && !out->is_linked && !record.is_typed)
+            visible = VISIBLE_HIDDEN;
         out->size = record.size;
-        out->is_linked = is_linked(txn, origin, repository, digest, LINK_MANIFEST);
         (void)snprintf(out->media_type, sizeof(out->media_type), "%.*s",
                        SLICE_PRINT(record.media_type));
     }

@@ -23,10 +23,10 @@ struct arrival {
 
 /* ---- the records of a manifest ---- */
 
+/* The first type stays: others have their repository's link. */
 static bool is_same(const struct manifest_record *a, const struct manifest_record *b)
 {
-    return slice_equal(a->media_type, b->media_type) &&
-           slice_equal(a->artifact_type, b->artifact_type) && a->size == b->size &&
+    return slice_equal(a->artifact_type, b->artifact_type) && a->size == b->size &&
            slice_equal(a->references, b->references);
 }
 
@@ -178,6 +178,7 @@ static void put_pushed(const struct apply *apply, const struct request *request,
         .digest = &put->digest,
         .record = {.size = put->size,
                    .media_type = put->media_type,
+                   .is_typed = put->is_typed != 0,
                    .artifact_type = put->artifact_type,
                    .subject = put->subject,
                    .references = put->references,
@@ -249,6 +250,7 @@ void apply_manifest_stored(const struct apply *apply, struct request *request)
         .is_public = stored->is_public != 0,
         .record = {.size = stored->size,
                    .media_type = stored->media_type,
+                   .is_typed = stored->is_typed != 0,
                    .artifact_type = stored->artifact_type,
                    .subject = stored->subject,
                    .references = stored->references,

@@ -31,7 +31,8 @@ void holder_add(const struct apply *apply, struct holder *holder, const struct d
     unsigned kinds = link_find(apply->txn, holder->repository.id, digest);
     if ((kinds & (unsigned)kind) != 0)
         return;
-    link_put(apply->txn, holder->repository.id, digest, kinds | (unsigned)kind);
+    link_put(apply->txn, holder->repository.id, digest, kinds | (unsigned)kind,
+             slice_from(NULL, 0));
     if (kinds != 0)
         return;
     holder->repository.bytes += size;
@@ -45,7 +46,8 @@ void holder_drop(const struct apply *apply, struct holder *holder, const struct 
     unsigned kinds = link_find(apply->txn, holder->repository.id, digest);
     unsigned left = kinds & ~(unsigned)kind;
     if (left != 0) {
-        link_put(apply->txn, holder->repository.id, digest, left);
+        link_put(apply->txn, holder->repository.id, digest, left,
+                 kind == LINK_MANIFEST ? slice_of("") : slice_from(NULL, 0));
         return;
     }
     if (!link_delete(apply->txn, holder->repository.id, digest))
@@ -109,9 +111,14 @@ void holder_add_manifest(const struct apply *apply, struct holder *holder,
                          const struct digest *digest, const struct manifest_record *record)
 {
     uint32_t id = holder->repository.id;
-    if ((link_find(apply->txn, id, digest) & LINK_MANIFEST) != 0)
+    unsigned kinds = link_find(apply->txn, id, digest);
+    if ((kinds & LINK_MANIFEST) != 0 &&
+        slice_equal(link_media_type(apply->txn, id, digest), record->media_type))
         return; /* and so is all that it names */
     holder_add(apply, holder, digest, record->size, LINK_MANIFEST);
+    link_put(apply->txn, id, digest, kinds | LINK_MANIFEST, record->media_type);
+    if ((kinds & LINK_MANIFEST) != 0)
+        return;
     blob_keep(apply, digest);
     struct slice references = record->references;
     struct reference reference;
@@ -123,15 +130,18 @@ void holder_add_manifest(const struct apply *apply, struct holder *holder,
         referrer_put(apply->txn, id, &record->subject, digest);
 }
 
-/* Its references lie in the map, where writing may move them: *copy keeps them. */
+/* What of it lies in the map, where writing may move it, is kept by *copy. */
 static bool find_manifest(const struct apply *apply, const struct digest *digest,
                           struct manifest_record *out, struct buf *copy)
 {
     if (!manifest_find(apply->txn, digest, out))
         return false;
-    buf_init(copy, out->references.length + 1);
+    size_t length = out->references.length;
+    buf_init(copy, length + out->media_type.length + 1);
     buf_append_slice(copy, out->references);
-    out->references = buf_bytes(copy);
+    buf_append_slice(copy, out->media_type);
+    out->references = slice_from(buf_bytes(copy).data, length);
+    out->media_type = slice_skip(buf_bytes(copy), length);
     return true;
 }
 

@@ -203,7 +203,8 @@ static int read_document(struct jsonio_value root, struct slice content_type, st
         return result;
     }
     out->kind = media_kind_of(media_type);
-    out->media_type = slice_dup(media_type);
+    out->media_type = slice_dup(media_type_canonical(media_type));
+    out->is_typed = is_present(root, "mediaType");
     result = check_fields(root, out->kind, err);
     if (result == 0) {
         result = out->kind == MEDIA_INDEX ? read_index(root, out, err)

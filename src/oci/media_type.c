@@ -14,6 +14,19 @@ struct slice media_type_bare(struct slice media_type)
     return slice_trim(media_type);
 }
 
+struct slice media_type_canonical(struct slice media_type)
+{
+    static const char *const known[] = {MEDIA_TYPE_OCI_MANIFEST, MEDIA_TYPE_DOCKER_MANIFEST,
+                                        MEDIA_TYPE_OCI_INDEX, MEDIA_TYPE_DOCKER_LIST};
+
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        if (slice_is_nocase(media_type, known[i])) {
+            return slice_of(known[i]);
+        }
+    }
+    return media_type;
+}
+
 enum media_kind media_kind_of(struct slice media_type)
 {
     struct slice bare = media_type_bare(media_type);

@@ -27,36 +27,65 @@ static void linked_key(struct record *key, const struct digest *digest, uint32_t
     record_add_u32(key, repository);
 }
 
-static unsigned decode_kinds(struct ledger_txn *txn, struct slice value)
+struct link {
+    unsigned kinds;
+    struct slice media_type; /* of the manifest, as this repository has it */
+};
+
+static bool decode_link(struct ledger_txn *txn, struct slice value, struct link *out)
 {
     struct record_reader reader;
     record_read_value(&reader, value);
-    unsigned kinds = record_u8(&reader);
+    out->kinds = record_u8(&reader);
+    out->media_type = record_text(&reader);
     if (!reader.is_bad)
-        return kinds;
+        return true;
     ledger_set_corrupt(txn, "link");
-    return 0;
+    return false;
 }
 
-unsigned link_find(struct ledger_txn *txn, uint32_t repository, const struct digest *digest)
+static unsigned decode_kinds(struct ledger_txn *txn, struct slice value)
+{
+    struct link link;
+    return decode_link(txn, value, &link) ? link.kinds : 0;
+}
+
+static bool find(struct ledger_txn *txn, uint32_t repository, const struct digest *digest,
+                 struct link *out)
 {
     struct record key;
     link_key(&key, repository, digest);
     struct slice value;
-    if (!ledger_get(txn, TABLE_LINK, record_bytes(&key), &value))
-        return 0;
-    return decode_kinds(txn, value);
+    return ledger_get(txn, TABLE_LINK, record_bytes(&key), &value) && decode_link(txn, value, out);
+}
+
+unsigned link_find(struct ledger_txn *txn, uint32_t repository, const struct digest *digest)
+{
+    struct link link;
+    return find(txn, repository, digest, &link) ? link.kinds : 0;
+}
+
+struct slice link_media_type(struct ledger_txn *txn, uint32_t repository,
+                             const struct digest *digest)
+{
+    struct link link;
+    return find(txn, repository, digest, &link) ? link.media_type : slice_of("");
 }
 
 void link_put(struct ledger_txn *txn, uint32_t repository, const struct digest *digest,
-              unsigned kinds)
+              unsigned kinds, struct slice media_type)
 {
     struct record value;
+    if (media_type.data == NULL)
+        media_type = link_media_type(txn, repository, digest);
     record_init_value(&value);
     record_add_u8(&value, (uint8_t)kinds);
+    record_add_text(&value, media_type);
     struct record key;
     link_key(&key, repository, digest);
     ledger_put(txn, TABLE_LINK, record_bytes(&key), record_bytes(&value));
+    record_init_value(&value);
+    record_add_u8(&value, (uint8_t)kinds);
     linked_key(&key, digest, repository);
     ledger_put(txn, TABLE_LINKED, record_bytes(&key), record_bytes(&value));
 }

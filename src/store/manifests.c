@@ -28,9 +28,22 @@ bool manifest_find(struct ledger_txn *txn, const struct digest *digest, struct m
     out->artifact_type = record_text(&reader);
     out->references = record_part(&reader, record_u32(&reader));
     out->bytes = record_part(&reader, record_u32(&reader));
+    out->is_typed = record_u8(&reader) != 0;
     if (reader.is_bad)
         ledger_set_corrupt(txn, "manifest");
     return !reader.is_bad;
+}
+
+bool manifest_find_in(struct ledger_txn *txn, uint32_t repository, const struct digest *digest,
+                      struct manifest_record *out)
+{
+    if ((link_find(txn, repository, digest) & LINK_MANIFEST) == 0 ||
+        !manifest_find(txn, digest, out))
+        return false;
+    struct slice own = link_media_type(txn, repository, digest);
+    if (own.length > 0)
+        out->media_type = own;
+    return true;
 }
 
 static void append_part(struct buf *value, struct slice part)
@@ -58,6 +71,7 @@ void manifest_put(struct ledger_txn *txn, const struct digest *digest,
     buf_append_slice(&value, record_bytes(&fields));
     append_part(&value, record->references);
     append_part(&value, ledger_inline(record->bytes));
+    buf_append_byte(&value, record->is_typed ? 1 : 0);
     if (fields.is_over || value.is_over)
         ledger_set_too_long(txn);
     ledger_put(txn, TABLE_MANIFEST, record_bytes(&key), buf_bytes(&value));

@@ -35,7 +35,7 @@ static bool serve_tag(struct request *request, struct ledger_txn *txn, const str
                       const struct serve_age *age)
 {
     struct manifest_record record;
-    return manifest_find(txn, &tag->digest, &record) &&
+    return manifest_find_in(txn, request->target.repository.id, &tag->digest, &record) &&
            serve_manifest_record(request, &tag->digest, &record, age);
 }
 

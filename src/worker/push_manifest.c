@@ -237,6 +237,7 @@ static void ask_keeper(struct push *push)
         .inode = push->inode,
         .digest = push->digest,
         .media_type = slice_of(manifest->media_type),
+        .is_typed = manifest->is_typed,
         .artifact_type = slice_of(manifest->artifact_type),
         .size = push->body.length,
         .body = ledger_inline(buf_bytes(&push->body)),

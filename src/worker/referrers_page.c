@@ -98,7 +98,7 @@ static bool on_referrer(const struct digest *digest, unsigned kinds, void *arg)
     }
     page->looked++;
     page->last = *digest;
-    if (manifest_find(page->txn, digest, &record) &&
+    if (manifest_find_in(page->txn, page->request->target.repository.id, digest, &record) &&
         (wanted.length == 0 || slice_equal(wanted, record.artifact_type)))
         add_entry(page, digest, &record);
     return true;

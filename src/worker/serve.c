@@ -44,11 +44,11 @@ bool serve_find_manifest(struct ledger_txn *txn, const struct resolved *target,
                          const struct digest *digest, struct manifest_record *out)
 {
     struct blob_record blob;
-    if (!manifest_find(txn, digest, out))
-        return false;
-    if (links_of(txn, target, digest) & LINK_MANIFEST)
+    if (target->is_known && manifest_find_in(txn, target->repository.id, digest, out))
         return true;
-    return target->upstream && blob_find(txn, digest, &blob) && blob.is_public;
+    /* Somebody else's bytes say what they are, or only their own repository knows. */
+    return target->upstream && manifest_find(txn, digest, out) && out->is_typed &&
+           blob_find(txn, digest, &blob) && blob.is_public;
 }
 
 /* ---- blobs ---- */

@@ -107,6 +107,23 @@ class PullTest(MirrorScenario):
         self.assertEqual([len(page.json()["manifests"]) for page in pages], [2, 2, 1])
         self.assertEqual({entry["digest"] for page in pages for entry in page.json()["manifests"]}, artifacts)
 
+    def test_nobody_elses_push_changes_the_type_of_a_cached_image(self):
+        """An index that does not say what it is, pushed elsewhere under the other type it could have."""
+        index = images.Manifest(images.OCI_INDEX, images.to_json({"schemaVersion": 2, "manifests": []}))
+        other = images.Manifest(images.DOCKER_LIST, index.content)
+        check_status(self.api.push_manifest("evil", "1", other), 201)
+        self.docker.publish("library/index", "1", images.Image(index, [index], {}, []))
+        def types(client, name, reference):
+            return {client.manifest(name, reference, method).headers["content-type"] for method in ("GET", "HEAD")}
+        self.assertEqual(types(self.api, "library/index", "1"), {images.OCI_INDEX})
+        self.registry.settle()
+        check_status(self.api.push_manifest("evil", "2", other), 201)
+        for reference in ("1", index.digest):
+            self.assertEqual(types(self.api, "library/index", reference), {images.OCI_INDEX})
+            self.assertEqual(types(self.client(self.registry, ns="docker.io"), "library/index", reference),
+                             {images.OCI_INDEX})
+        self.assertEqual(types(self.api, "evil", index.digest), {images.DOCKER_LIST})
+
     def test_what_is_not_there_is_404(self):
         self.assertEqual(check_status(self.api.manifest("library/hello", "none"), 404).code, "MANIFEST_UNKNOWN")
         self.assertEqual(self.api.manifest("library/nobody", "latest").status, 404)

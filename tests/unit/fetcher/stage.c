@@ -210,7 +210,7 @@ static void link_in(struct ledger_txn *txn, struct slice origin, struct slice na
     if (name.length == 0)
         return;
     repository_get(txn, origin, name, &repository);
-    link_put(txn, repository.id, digest, kinds);
+    link_put(txn, repository.id, digest, kinds, slice_of(""));
 }
 
 static void put_tag(struct ledger_txn *txn, const struct message_tag_checked *checked)
@@ -247,6 +247,7 @@ static void store_manifest(struct ledger_txn *txn, const struct message_manifest
     struct manifest_record record = {
         .size = stored->body.length,
         .media_type = stored->media_type,
+        .is_typed = stored->is_typed != 0,
         .references = stored->references,
         .bytes = stored->body,
     };

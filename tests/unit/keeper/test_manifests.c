@@ -88,6 +88,37 @@ static void a_refused_manifest_takes_nothing_with_it(void **state)
     fd_close(&fd);
 }
 
+static void assert_type(const char *repository, const struct digest *digest, const char *expected)
+{
+    struct manifest_record record;
+    uint32_t id = world_repository("", repository).id;
+    assert_true(manifest_find_in(world_read(), id, digest, &record));
+    assert_true(slice_is(record.media_type, expected));
+    world_read_end();
+}
+
+static void the_same_bytes_have_the_type_they_were_pushed_with(void **state)
+{
+    (void)state;
+    const char *oci = "application/vnd.oci.image.manifest.v1+json";
+    const char *docker = "application/vnd.docker.distribution.manifest.v2+json";
+    struct digest digest = world_push("team/app", "v1", "one", image);
+    (void)world_push_blob("evil/app", "config");
+    (void)world_push_blob("evil/app", "layer");
+    struct message_manifest_put put = world_manifest("evil/app", "v1", "one", image);
+    put.media_type = slice_of(docker);
+    assert_int_equal(world_ask(WORKER_0, MESSAGE_MANIFEST_PUT, &put).type, MESSAGE_DONE);
+    assert_true(digest_equal(&put.digest, &digest));
+    assert_type("team/app", &digest, oci);
+    assert_type("evil/app", &digest, docker);
+    put = world_manifest("team/app", "v1", "one", image);
+    put.media_type = slice_of(docker);
+    assert_int_equal(world_ask(WORKER_0, MESSAGE_MANIFEST_PUT, &put).type, MESSAGE_DONE);
+    assert_type("team/app", &digest, docker);
+    (void)world_push_blob("team/app", "one"); /* other bytes; a link of another kind */
+    assert_type("team/app", &digest, docker);
+}
+
 static void foreign_layers_need_not_be_here(void **state)
 {
     (void)state;
@@ -246,6 +277,7 @@ int main(void)
         TEST(a_manifest_with_all_it_names_becomes_an_image),
         TEST(missing_blobs_are_told_and_nothing_is_changed),
         TEST(a_refused_manifest_takes_nothing_with_it),
+        TEST(the_same_bytes_have_the_type_they_were_pushed_with),
         TEST(foreign_layers_need_not_be_here),
         TEST(a_sparse_repository_takes_an_image_without_its_blobs),
         TEST(a_blob_that_a_sparse_image_waits_for_is_needed_when_it_comes),

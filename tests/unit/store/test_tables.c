@@ -228,9 +228,9 @@ static void links_are_found_from_both_sides(void **state)
     (void)state;
     struct digest a = digest("a");
     struct digest b = digest("b");
-    link_put(txn, 1, &a, LINK_BLOB);
-    link_put(txn, 2, &a, LINK_MANIFEST);
-    link_put(txn, 2, &b, LINK_BLOB);
+    link_put(txn, 1, &a, LINK_BLOB, slice_of(""));
+    link_put(txn, 2, &a, LINK_MANIFEST, slice_of(""));
+    link_put(txn, 2, &b, LINK_BLOB, slice_of(""));
     assert_int_equal(link_find(txn, 1, &a), LINK_BLOB);
     assert_int_equal(link_find(txn, 1, &b), 0);
     unsigned sum = 0;

@@ -194,7 +194,7 @@ void scene_put_manifest(struct ledger_txn *txn, const char *origin, const char *
         .bytes = bytes,
     };
     manifest_put(txn, &digest, &record);
-    link_put(txn, repository.id, &digest, LINK_MANIFEST);
+    link_put(txn, repository.id, &digest, LINK_MANIFEST, record.media_type);
     struct tag tagged = {.digest = digest, .changed_ms = 1, .checked_ms = checked_ms};
     tag_put(txn, repository.id, slice_of(tag), &tagged);
 }

@@ -114,7 +114,7 @@ static void blob_is_served_whole_and_by_range(void **state)
     scene_put_blob(scene, txn, slice_of("0123456789"), false, &digest);
     scene_put_manifest(txn, "", "team/app", "v1", slice_of(MANIFEST), 0);
     assert_true(repository_find(txn, slice_of(""), slice_of("team/app"), &repository));
-    link_put(txn, repository.id, &digest, LINK_BLOB);
+    link_put(txn, repository.id, &digest, LINK_BLOB, slice_of(""));
     scene_commit(txn);
     (void)snprintf(target, sizeof(target), "/v2/team/app/blobs/%s", digest_print(&digest, text));
     get(&guest, target);
