@@ -87,7 +87,8 @@ struct config {
         uint64_t head_timeout, body_timeout, keep_alive_timeout, send_timeout;
         uint64_t body_grace, body_rate;
         uint64_t connections, uploads, uploads_per_repository, upload_idle;
-        uint64_t manifest_size, manifest_entries, manifest_memory, tags_per_push;
+        uint64_t manifest_size, manifest_entries, manifest_memory, answer_memory;
+        uint64_t tags_per_push;
         uint64_t drain_timeout;
     } limits;
     struct {               /* towards upstreams; times in ms */

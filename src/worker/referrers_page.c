@@ -8,6 +8,7 @@
  */
 #include "referrers_page.h"
 
+#include "answer_body.h"
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/fd.h"
@@ -284,5 +285,7 @@ void referrers_page_answer(struct request *request, struct ledger_txn *txn,
     request_set_step(request, &page_steps, page);
     page->job.run = run;
     page->job.done = done;
-    worker_submit(request->worker, &page->job, 0);
+    /* Large ones one after the other: each takes their memory while it is made. */
+    bool is_large = page->to_read > ANSWER_BODY_FREE;
+    worker_submit(request->worker, &page->job, is_large ? request->worker->large_key : 0);
 }

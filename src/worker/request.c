@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "answer_body.h"
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/check.h"
@@ -19,7 +20,7 @@
 #include "worker_state.h"
 
 #define RETRY_AFTER_DEFAULT 5
-#define PIECE_SIZE          ((size_t)256 * 1024)
+#define PIECE_SIZE          ((size_t)64 * 1024)
 
 /* ---- life ---- */
 
@@ -253,43 +254,71 @@ void request_begin(struct request *request, int status, const struct headers *he
     http_conn_begin(request->conn, &response);
 }
 
+/* The body of an answer, and how much of it was queued. */
+struct pieces {
+    struct answer_body *body;
+    size_t sent;
+};
+
 static void send_piece(struct request *request)
 {
-    struct buf *body = request->step;
-    struct slice bytes = buf_bytes(body);
-    if (bytes.length == 0) {
+    struct pieces *pieces = request->step;
+    struct slice rest = slice_skip(answer_body_bytes(pieces->body), pieces->sent);
+    if (rest.length == 0) {
         http_conn_end(request->conn);
         return;
     }
-    if (bytes.length > PIECE_SIZE)
-        bytes.length = PIECE_SIZE;
-    http_conn_send_bytes(request->conn, bytes);
-    buf_consume(body, bytes.length);
+    if (rest.length > PIECE_SIZE)
+        rest.length = PIECE_SIZE;
+    pieces->sent += rest.length;
+    http_conn_send_bytes(request->conn, rest);
 }
 
 static void free_pieces(struct request *request)
 {
-    struct buf *body = request->step;
-    buf_cleanup(body);
-    mem_free(body);
+    struct pieces *pieces = request->step;
+    answer_body_unref(&pieces->body);
+    mem_free(pieces);
 }
 
 static const struct request_steps piece_steps = {.on_drained = send_piece, .on_gone = free_pieces};
+
+/* NULL: there was no room for it. */
+static void respond_body(struct request *request, int status, const struct headers *headers,
+                         struct answer_body *body)
+{
+    if (!body) {
+        request_failf(request, API_UNAVAILABLE,
+                      "too many large answers are on their way; ask again, or for pages (n=)");
+        return;
+    }
+    struct pieces *pieces = NEW(struct pieces);
+    pieces->body = body;
+    request_set_step(request, &piece_steps, pieces);
+    request_begin(request, status, headers, answer_body_bytes(body).length);
+    send_piece(request);
+}
 
 void request_respond_buf(struct request *request, int status, const struct headers *headers,
                          struct buf *body)
 {
     struct slice bytes = buf_bytes(body);
-    if (bytes.length <= PIECE_SIZE || request_is_head(request)) {
+    if (bytes.length <= ANSWER_BODY_FREE || request_is_head(request)) {
         request_respond(request, status, headers, bytes);
-        return;
+    } else {
+        respond_body(request, status, headers, answer_body_take(request->worker->answers, body));
     }
-    struct buf *taken = NEW(struct buf);
-    *taken = *body;
-    buf_init(body, 0);
-    request_set_step(request, &piece_steps, taken);
-    request_begin(request, status, headers, bytes.length);
-    send_piece(request);
+}
+
+void request_respond_shared(struct request *request, int status, const struct headers *headers,
+                            const struct digest *digest, struct slice bytes)
+{
+    if (bytes.length <= ANSWER_BODY_FREE || request_is_head(request)) {
+        request_respond(request, status, headers, bytes);
+    } else {
+        respond_body(request, status, headers,
+                     answer_body_share(request->worker->answers, digest, bytes));
+    }
 }
 
 /* For the Allow header: what is an upstream's can be read alone, and has no uploads; a DELETE that

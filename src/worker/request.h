@@ -75,9 +75,14 @@ void request_respond_head(struct request *request, int status, const struct head
 /* The beginning of an answer in pieces. */
 void request_begin(struct request *request, int status, const struct headers *headers,
                    uint64_t length);
-/* Takes the buffer over and sends it in pieces. */
+/* A body that is in memory: sent in pieces when it is large, and then taken over. 503 when too many
+ * such are on their way. */
 void request_respond_buf(struct request *request, int status, const struct headers *headers,
                          struct buf *body);
+/* The same of bytes that others may be sent too, whose digest it is: copied once for all of them.
+ */
+void request_respond_shared(struct request *request, int status, const struct headers *headers,
+                            const struct digest *digest, struct slice bytes);
 void request_fail(struct request *request, const struct api_error *error);
 void request_failf(struct request *request, enum api_code code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));

@@ -174,17 +174,28 @@ void serve_blob_size(struct request *request, const struct digest *digest, uint6
     request_respond_head(request, 200, &headers, size);
 }
 
-static bool open_blob(struct request *request, const struct digest *digest, uint64_t size)
+enum opened {
+    OPENED_FILE,
+    OPENED_NOTHING,
+    OPENED_FAILED
+};
+
+/* FAILED: answered. Only a file that is not there, or not whole, is a miss: without descriptors, or
+ * on a disk that fails, nobody knows. */
+static enum opened open_blob(struct request *request, const struct digest *digest, uint64_t size)
 {
     struct error err;
     uint64_t real_size;
     if (store_blob_open(request->worker->options.store, digest, size, &request->fd, &real_size,
                         &err) == 0)
-        return true;
+        return OPENED_FILE;
     char text[DIGEST_TEXT_SIZE];
     log_say(LOG_ERROR, "the ledger names %s, but its file cannot be served: %s",
             digest_print(digest, text), err.text);
-    return false;
+    if (err.kind == ERR_NOT_FOUND || err.kind == ERR_CORRUPT)
+        return OPENED_NOTHING;
+    request_failf(request, API_UNAVAILABLE, "the file cannot be read now: %s", err.text);
+    return OPENED_FAILED;
 }
 
 static void send_next(struct request *request, struct blob_parts *parts)
@@ -228,9 +239,9 @@ bool serve_blob(struct request *request, const struct digest *digest, uint64_t s
     serve_plan_blob(request, digest, size, &plan);
     /* A pusher who hears from HEAD that it is here does not send it. */
     bool needs_file = request_is_head(request) || serve_plan_has_body(&plan);
-    if (needs_file && !open_blob(request, digest, size)) {
-        return false;
-    }
+    enum opened opened = needs_file ? open_blob(request, digest, size) : OPENED_FILE;
+    if (opened != OPENED_FILE)
+        return opened == OPENED_FAILED;
     request->source = SOURCE_DISK;
     request->outcome = "served from the store";
     recency_note(request->worker->recency, digest);
@@ -271,20 +282,17 @@ static void respond_manifest(struct request *request, const struct serve_body *b
     if (request_is_head(request)) {
         request_respond_head(request, 200, headers, body->size);
     } else if (body->bytes.length > 0 || body->size == 0) {
-        request_respond(request, 200, headers, body->bytes);
+        request_respond_shared(request, 200, headers, &body->digest, body->bytes);
     } else {
         request_begin(request, 200, headers, body->size);
         http_conn_send_file(request->conn, request->fd, 0, body->size);
     }
 }
 
-bool serve_manifest(struct request *request, const struct serve_body *body,
+void serve_manifest(struct request *request, const struct serve_body *body,
                     const struct serve_age *age)
 {
     bool has_it = request_has_it(request, &body->digest);
-    bool needs_file = !has_it && !request_is_head(request) && body->bytes.length == 0;
-    if (needs_file && !open_blob(request, &body->digest, body->size))
-        return false;
     struct headers headers;
     request_headers(request, &headers);
     headers_add(&headers, "Content-Type", body->media_type);
@@ -304,12 +312,16 @@ bool serve_manifest(struct request *request, const struct serve_body *body,
     } else {
         respond_manifest(request, body, &headers);
     }
-    return true;
 }
 
 bool serve_manifest_record(struct request *request, const struct digest *digest,
                            const struct manifest_record *record, const struct serve_age *age)
 {
+    /* Also for HEAD: a pusher who hears that it is here does not send it. */
+    enum opened opened =
+        record->bytes.length == 0 ? open_blob(request, digest, record->size) : OPENED_FILE;
+    if (opened != OPENED_FILE)
+        return opened == OPENED_FAILED;
     struct serve_body body = {
         .digest = *digest,
         .media_type = record->media_type,
@@ -321,5 +333,6 @@ bool serve_manifest_record(struct request *request, const struct digest *digest,
     } else {
         request->outcome = "served from the store";
     }
-    return serve_manifest(request, &body, age);
+    serve_manifest(request, &body, age);
+    return true;
 }

@@ -38,7 +38,8 @@ void serve_blob_head(struct request *request, const struct digest *digest, uint6
 /* Queue a piece of the body. */
 void serve_piece(struct request *request, int fd, const struct blob_piece *piece);
 
-/* Answer with a blob that is here. False, and nothing answered, when its file is not. */
+/* Answer with a blob that is here. False, and nothing answered, when its file is not, or damaged;
+ * when it cannot be read now, that is answered. */
 bool serve_blob(struct request *request, const struct digest *digest, uint64_t size);
 /* HEAD of a blob of this size. */
 void serve_blob_size(struct request *request, const struct digest *digest, uint64_t size);
@@ -54,11 +55,11 @@ struct serve_body {
     struct slice bytes; /* empty: in the file, or for HEAD nowhere */
     uint64_t size;
 };
-/* Answer with a manifest; `age` may be NULL. False, and nothing answered, when its bytes are not
- * here. */
-bool serve_manifest(struct request *request, const struct serve_body *body,
+/* Answer with a manifest; `age` may be NULL. Without bytes, request->fd is its file (but for HEAD).
+ */
+void serve_manifest(struct request *request, const struct serve_body *body,
                     const struct serve_age *age);
-/* The same from its record. */
+/* The same from its record. False, and nothing answered, when its bytes are not here. */
 bool serve_manifest_record(struct request *request, const struct digest *digest,
                            const struct manifest_record *record, const struct serve_age *age);
 /* Warning: 299 and Age. */

@@ -8,6 +8,7 @@
 
 #include <poll.h>
 
+#include "answer_body.h"
 #include "ask.h"
 #include "base/alloc.h"
 #include "base/check.h"
@@ -177,6 +178,7 @@ struct worker *worker_new(const struct worker_options *options)
     worker->follows = follow_table_new(worker);
     worker->recency = recency_new(worker);
     worker->room = manifest_room_new(options->loop, options->config->limits.manifest_memory);
+    worker->answers = answer_bodies_new(options->config->limits.answer_memory);
     worker->large_key = pool_new_key();
     worker->gauge_timer = timer_new(options->loop, on_gauge_timer, worker);
     for (int kind = LISTENER_FULL; kind <= LISTENER_ADMIN; kind++) {
@@ -216,6 +218,7 @@ void worker_free(struct worker **worker)
     ask_table_free(&old->asks);
     recency_free(&old->recency);
     manifest_room_free(&old->room);
+    answer_bodies_free(&old->answers);
     keep_link_free(&old->keeper);
     fetch_link_free(&old->fetcher);
     ledger_reader_free(&old->reader);

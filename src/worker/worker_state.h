@@ -50,6 +50,7 @@ struct worker {
     struct follow_table *follows;
     struct recency *recency;
     struct manifest_room *room;
+    struct answer_bodies *answers;
     uint64_t large_key; /* of the pool: manifests that need room are read one at a time */
 
     uint64_t requests;               /* numbered from 1 */

@@ -46,6 +46,30 @@ class PushAndPullTest(ApiScenario):
         self.assertEqual(self.api.blob("team/app", ABSENT, "HEAD").status, 404)
         self.assertEqual(self.api.manifest("team/app", "none", "HEAD").status, 404)
 
+    def file_of(self, digest):
+        algorithm, _, name = digest.partition(":")
+        return f"{self.registry.data}/blobs/{algorithm}/{name[:2]}/{name}"
+
+    def test_what_lost_its_file_is_not_here_until_it_is_pushed_again(self):
+        image = images.make_image([b"layer"], oci=True)
+        large = images.make_artifact(image.top, "application/x.text", b"text", {"pad": "x" * 100_000})
+        for content in {**image.blobs, **large.blobs}.values():
+            self.api.push_blob_at_once("team/app", content)
+        for loss in (os.unlink, lambda path: os.truncate(path, 10)):
+            check_status(self.api.push_manifest("team/app", "1", large.top), 201)
+            check_ok(self.api.manifest("team/app", "1"), large.digest)
+            loss(self.file_of(large.digest))
+            for method in ("GET", "HEAD"):
+                for reference in ("1", large.digest):
+                    self.assertEqual(self.api.manifest("team/app", reference, method).status, 404)
+        layer = image.layers[0]
+        os.unlink(self.file_of(layer))
+        answer = self.api.request("POST", f"/v2/team/other/blobs/uploads/?mount={layer}&from=team/app",
+                                  headers={"Content-Length": "0"})
+        check_status(answer, 202)
+        check_status(self.api.finish_upload(path_of(answer.headers["location"]), layer, image.blobs[layer]), 201)
+        check_ok(self.api.blob("team/app", layer), layer)
+
     def test_upload_goes_on_at_any_worker(self):
         content = images.random_bytes(400_000, 2)
         digest = sha256(content)

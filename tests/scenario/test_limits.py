@@ -187,6 +187,27 @@ class MemoryTest(LimitScenario):
         self.assertEqual(second.read_head()[0], 100)
 
 
+class AnswerTest(LimitScenario):
+    settings = {"limits": {"answer_memory": "4MiB"}}
+
+    def test_answer_memory(self):
+        image = images.make_image([b"layer"], oci=True)
+        self.api.push("team/app", "1", image)
+        for number in range(4):
+            artifact = images.make_artifact(image.top, "application/x.text", b"text", {str(number): "x" * 1_000_000})
+            for content in artifact.blobs.values():
+                self.api.push_blob_at_once("team/app", content)
+            check_status(self.api.push_manifest("team/app", artifact.digest, artifact.top), 201)
+        path = f"/v2/team/app/referrers/{image.digest}"
+        with Raw(self.registry.port) as slow:  # takes what fits into its socket
+            slow.send(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            self.assertEqual(slow.read_head()[0], 200)
+            refused = check_status(self.api.request("GET", path), 503)
+            self.assertIn("retry-after", refused.headers)
+            check_status(self.api.request("HEAD", path), 200)
+        wait_until(lambda: self.api.request("GET", path).status == 200, 10, "room again")
+
+
 class TimeTest(LimitScenario):
     settings = {"limits": {"head_timeout": "300ms", "body_timeout": "300ms", "keep_alive_timeout": "300ms",
                            "send_timeout": "300ms", "drain_timeout": "300ms"}}

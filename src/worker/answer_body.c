@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Few at a time: those that can be shared are found by looking at all. */
+#include "answer_body.h"
+
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/check.h"
+#include "base/list.h"
+#include "oci/digest.h"
+
+struct answer_bodies {
+    struct list all;
+    size_t limit;
+    size_t held;
+};
+
+struct answer_body {
+    struct list link;
+    struct answer_bodies *bodies;
+    unsigned refs;
+    struct digest digest; /* algorithm 0: it is nobody else's */
+    struct buf bytes;
+};
+
+struct answer_bodies *answer_bodies_new(size_t limit)
+{
+    struct answer_bodies *bodies = NEW(struct answer_bodies);
+    list_init(&bodies->all);
+    bodies->limit = limit;
+    return bodies;
+}
+
+void answer_bodies_free(struct answer_bodies **bodies)
+{
+    if (!*bodies)
+        return;
+    CHECK(list_is_empty(&(*bodies)->all));
+    mem_free(TAKE(*bodies));
+}
+
+/* One is always taken, however large. */
+static struct answer_body *add(struct answer_bodies *bodies, size_t length)
+{
+    if (bodies->held > 0 &&
+        (bodies->held >= bodies->limit || length > bodies->limit - bodies->held))
+        return NULL;
+    struct answer_body *body = NEW(struct answer_body);
+    body->bodies = bodies;
+    body->refs = 1;
+    bodies->held += length;
+    list_append(&bodies->all, &body->link);
+    return body;
+}
+
+struct answer_body *answer_body_take(struct answer_bodies *bodies, struct buf *bytes)
+{
+    struct answer_body *body = add(bodies, buf_bytes(bytes).length);
+    if (!body)
+        return NULL;
+    body->bytes = *bytes;
+    buf_init(bytes, 0);
+    return body;
+}
+
+struct answer_body *answer_body_share(struct answer_bodies *bodies, const struct digest *digest,
+                                      struct slice bytes)
+{
+    LIST_EACH (link, &bodies->all) {
+        struct answer_body *body = LIST_ITEM(link, struct answer_body, link);
+        if (digest_equal(&body->digest, digest)) {
+            body->refs++;
+            return body;
+        }
+    }
+    struct answer_body *body = add(bodies, bytes.length);
+    if (!body)
+        return NULL;
+    body->digest = *digest;
+    buf_init(&body->bytes, bytes.length);
+    buf_append_slice(&body->bytes, bytes);
+    return body;
+}
+
+struct slice answer_body_bytes(const struct answer_body *body)
+{
+    return buf_bytes(&body->bytes);
+}
+
+void answer_body_unref(struct answer_body **body_address)
+{
+    struct answer_body *body = TAKE(*body_address);
+    if (!body || --body->refs > 0)
+        return;
+    body->bodies->held -= buf_bytes(&body->bytes).length;
+    list_remove(&body->link);
+    buf_cleanup(&body->bytes);
+    mem_free(body);
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Bodies of answers that are in memory and larger than a socket takes at once: lists, and manifests
+ * that come from an upstream. What a worker holds of them has a limit (limits.answer_memory), and a
+ * manifest that many clients wait for is held once.
+ */
+#ifndef WORKER_ANSWER_BODY_H
+#define WORKER_ANSWER_BODY_H
+
+#include <stddef.h>
+
+#include "base/slice.h"
+
+struct answer_bodies;
+struct answer_body;
+struct buf;
+struct digest;
+
+/* Up to this a body is no concern of theirs. */
+#define ANSWER_BODY_FREE ((size_t)64 * 1024)
+
+struct answer_bodies *answer_bodies_new(size_t limit);
+/* All bodies were given back before. */
+void answer_bodies_free(struct answer_bodies **bodies);
+
+/* Takes the bytes over; NULL: there is no room, and nothing was taken. */
+struct answer_body *answer_body_take(struct answer_bodies *bodies, struct buf *bytes);
+/* Of these bytes, whose digest it is: copied unless somebody holds them. NULL: there is no room. */
+struct answer_body *answer_body_share(struct answer_bodies *bodies, const struct digest *digest,
+                                      struct slice bytes);
+struct slice answer_body_bytes(const struct answer_body *body);
+/* Give it back. */
+void answer_body_unref(struct answer_body **body);
+
+#endif
