@@ -60,7 +60,6 @@ struct operation {
     struct digest mount;
     struct slice from;
     struct slice artifact_type;
-    struct slice digest_algorithm;
     struct slice tags[OPERATION_TAGS_MAX]; /* ?tag= of a push by digest */
     unsigned tag_count;
 

@@ -241,7 +241,7 @@ void jsonio_write_string(struct buf *out, struct slice text)
         } else if (c == '"' || c == '\\') {
             buf_append_byte(out, '\\');
             buf_append_byte(out, c);
-        } else if ((uint8_t)c < 0x20 || c == 0x7f) {
+        } else if ((uint8_t)c < 0x20) {
             buf_printf(out, "\\u%04x", (unsigned)c);
         } else {
             buf_append(out, text.data, length);

@@ -69,10 +69,23 @@ static bool check_file(const struct apply *apply, struct request *request)
 
 /* ---- pushed ---- */
 
+static bool is_told(const struct request *request, const struct digest *digest)
+{
+    struct slice told = buf_bytes(&request->missing);
+    struct digest other;
+    while (digest_decode(&told, &other)) {
+        if (digest_equal(&other, digest))
+            return true;
+    }
+    return false;
+}
+
 static void tell_missing(struct request *request, const struct digest *digest)
 {
     uint8_t binary[DIGEST_BINARY_MAX];
     size_t length = digest_encode(digest, binary);
+    if (is_told(request, digest))
+        return;
     if (request->missing.length + length <= request->missing.maximum)
         buf_append(&request->missing, binary, length);
 }

@@ -94,10 +94,14 @@ enum byte_range_verdict byte_range_resolve(struct slice header, uint64_t size, u
     }
     rest = slice_skip(rest, 6);
     while (slice_split(&rest, ',', &spec)) {
+        spec = slice_trim(spec);
+        if (spec.length == 0) {
+            continue; /* an empty element of a list (RFC 9110 5.6.1.2) */
+        }
         if (++specs > most) {
             return RANGE_NONE;
         }
-        enum byte_range_verdict verdict = resolve_one(slice_trim(spec), size, &ranges[found]);
+        enum byte_range_verdict verdict = resolve_one(spec, size, &ranges[found]);
         if (verdict == RANGE_NONE) {
             return RANGE_NONE;
         }

@@ -20,8 +20,9 @@
 #include "oci/name.h"
 #include "operation_query.h"
 
-/* longer than any valid path: 255 of the name, 136 of a digest, the words between */
-#define PATH_MAX_LENGTH 1024
+/* longer than any valid path, even if each byte of it is encoded: 255 of the name, 136 of a digest,
+ * the words between */
+#define PATH_MAX_LENGTH 2048
 
 static const struct {
     unsigned methods; /* bits by enum http_method */

@@ -69,6 +69,9 @@ static int on_n(struct operation *operation, struct slice value, struct api_erro
     if (!is_number) {
         return api_error_set(error, API_PAGINATION_NUMBER_INVALID, "n= is not a number");
     }
+    while (value.length > 1 && value.data[0] == '0') {
+        value = slice_skip(value, 1);
+    }
     operation->has_n = true;
     /* digits alone that do not parse are too many of them */
     if (text_parse_u64(value, &operation->n, &why) != 0 || operation->n > UINT32_MAX) {
@@ -103,6 +106,9 @@ static int parse_digest(const char *key, struct slice value, struct digest *out,
 
 static int on_digest(struct operation *operation, struct slice value, struct api_error *error)
 {
+    if (operation->method != METHOD_PUT && operation->method != METHOD_POST) {
+        return 0;
+    }
     if (operation->has_digest) {
         return refuse_second("digest", API_DIGEST_INVALID, error);
     }
@@ -146,11 +152,11 @@ static int on_digest_algorithm(struct operation *operation, struct slice value,
 {
     enum hash_algorithm algorithm;
 
+    (void)operation; /* what PUT says decides, and is hashed then */
     if (!digest_algorithm_parse(value, &algorithm)) {
         return api_error_set(error, API_DIGEST_INVALID,
                              "digest-algorithm= is neither sha256 nor sha512");
     }
-    operation->digest_algorithm = value;
     return 0;
 }
 

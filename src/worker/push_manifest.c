@@ -348,12 +348,7 @@ static struct push *push_new(struct request *request)
     collect_tags(push, operation);
     push->has_expected = operation->by_digest;
     push->expected = operation->digest;
-    push->algorithm = HASH_SHA256;
-    if (operation->by_digest) {
-        push->algorithm = operation->digest.algorithm;
-    } else if (operation->digest_algorithm.length > 0) {
-        (void)digest_algorithm_parse(operation->digest_algorithm, &push->algorithm);
-    }
+    push->algorithm = operation->by_digest ? operation->digest.algorithm : HASH_SHA256;
     request_actor(request, push->ask.actor);
     return push;
 }
@@ -407,7 +402,8 @@ void push_manifest(struct request *request, struct ledger_txn *txn)
         refuse_size(request);
         return;
     }
-    if (http_head_find(request->head, "Content-Encoding")) {
+    const struct slice *coding = http_head_find(request->head, "Content-Encoding");
+    if (coding && !slice_is_nocase(*coding, "identity")) {
         request_failf(request, API_MANIFEST_INVALID,
                       "a manifest is taken without Content-Encoding");
         return;

@@ -204,8 +204,11 @@ const struct http_handler request_handler = {
 void request_headers(const struct request *request, struct headers *headers)
 {
     headers_init(headers);
-    if (request->target.upstream)
+    if (request->operation.has_ns) {
+        headers_add(headers, "OCI-Namespace", request->operation.ns);
+    } else if (request->target.upstream) {
         headers_add(headers, "OCI-Namespace", request->target.origin);
+    }
 }
 
 bool request_is_head(const struct request *request)

@@ -20,8 +20,9 @@ void upstream_list_ask(struct request *request, enum join_kind kind, wait_answer
     const struct operation *operation = &request->operation;
     AUTO_BUF struct buf query;
     buf_init(&query, LIST_QUERY_MAX + 1);
+    uint64_t most = request->worker->options.config->limits.page;
     if (operation->has_n)
-        buf_printf(&query, "&n=%llu", (unsigned long long)operation->n);
+        buf_printf(&query, "&n=%llu", (unsigned long long)page_limit(operation, most));
     if (operation->has_last) {
         buf_append_text(&query, "&last=");
         text_percent_encode(&query, operation->last, "");

@@ -55,6 +55,18 @@ static void byte_range_resolve_clamps_what_would_wrap(void **state)
     expect_one("bytes=-1", UINT64_MAX, UINT64_MAX - 1, UINT64_MAX - 1);
 }
 
+static void byte_range_resolve_skips_empty_elements(void **state)
+{
+    struct byte_range ranges[BYTE_RANGES_MAX];
+    unsigned count = 0;
+    (void)state;
+
+    assert_int_equal(byte_range_resolve(slice_of("bytes=,0-1, ,,5-6,"), 10, 2, ranges, &count),
+                     RANGE_SATISFIABLE);
+    assert_int_equal(count, 2);
+    assert_int_equal(ranges[1].first, 5);
+}
+
 static void byte_range_resolve_tells_unsatisfiable(void **state)
 {
     (void)state;
@@ -72,7 +84,7 @@ static void byte_range_resolve_ignores_malformed_headers(void **state)
     static const char *const bad[] = {
         "",           "bytes",       "bytes=",     "bits=0-1", "bytes 0-1",   "bytes=+1-2",
         "bytes=1 -2", "bytes=a-b",   "bytes=1-2x", "bytes=-",  "bytes=0x0-1", "bytes=1",
-        "bytes=0-1,", "bytes=0-1,x", "bytes=--1",
+        "bytes=,, ,", "bytes=0-1,x", "bytes=--1",
     };
     (void)state;
 
@@ -149,6 +161,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(byte_range_resolve_gives_exact_ends),
         cmocka_unit_test(byte_range_resolve_clamps_what_would_wrap),
+        cmocka_unit_test(byte_range_resolve_skips_empty_elements),
         cmocka_unit_test(byte_range_resolve_tells_unsatisfiable),
         cmocka_unit_test(byte_range_resolve_ignores_malformed_headers),
         cmocka_unit_test(byte_range_resolve_keeps_the_order_of_several),

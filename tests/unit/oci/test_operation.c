@@ -252,7 +252,6 @@ static void operation_parse_reads_what_uploads_need(void **state)
     expect("POST", "/v2/a/blobs/uploads/?mount=" DIGEST "&from=b/c", OPERATION_UPLOAD_START, "a");
     assert_true(operation.has_mount && operation.has_from && slice_is(operation.from, "b/c"));
     expect("POST", "/v2/a/blobs/uploads/?digest-algorithm=sha512", OPERATION_UPLOAD_START, "a");
-    assert_true(slice_is(operation.digest_algorithm, "sha512"));
     expect_error("PUT", "/v2/a/blobs/uploads/x?digest=", 400, API_DIGEST_INVALID);
     expect_error("PUT", "/v2/a/blobs/uploads/x?digest=" DIGEST "&digest=" DIGEST, 400,
                  API_DIGEST_INVALID);
