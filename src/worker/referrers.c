@@ -3,7 +3,12 @@
  * is here. */
 #include "referrers.h"
 
+#include <stdio.h>
+#include <string.h>
+
+#include "ask.h"
 #include "base/buf.h"
+#include "config/config.h"
 #include "fetch_error.h"
 #include "oci/api_error.h"
 #include "oci/media_type.h"
@@ -12,6 +17,7 @@
 #include "serve.h"
 #include "store/ledger.h"
 #include "upstream_list.h"
+#include "wait.h"
 #include "worker_state.h"
 
 /* Of a manifest that is here. */
@@ -41,6 +47,81 @@ static void respond_index(struct request *request, struct slice body, struct sli
     request_respond_buf(request, 200, &headers, &copy);
 }
 
+static void respond_none(struct request *request)
+{
+    request->outcome = "the upstream lists none";
+    respond_index(request,
+                  SLICE_LITERAL("{\"schemaVersion\":2,\"mediaType\":\"" MEDIA_TYPE_OCI_INDEX
+                                "\",\"manifests\":[]}"),
+                  slice_of(""));
+}
+
+static void fail(struct request *request, const struct message_failed *failed)
+{
+    if (fetch_error_is_believed(failed) || !list_what_is_here(request, failed->text))
+        fetch_error_answer(request, failed, API_NAME_UNKNOWN);
+}
+
+/* ---- an upstream without the API: clients keep the index under a tag made from the digest ---- */
+
+/* distribution-spec, "Referrers Tag Schema": at most 64 digits. */
+static void print_tag(const struct digest *digest, char out[TAG_MAX_LENGTH + 1])
+{
+    char text[DIGEST_TEXT_SIZE];
+    const char *colon = strchr(digest_print(digest, text), ':');
+    (void)snprintf(out, TAG_MAX_LENGTH + 1, "%.*s-%.64s", (int)(colon - text), text, colon + 1);
+}
+
+/* The fetcher says which index the tag names, and that it is in the ledger. */
+static bool respond_stored(struct request *request, const struct digest *digest)
+{
+    struct manifest_record record;
+    struct ledger_txn *txn = worker_read(request->worker);
+    resolve_refresh(&request->target, txn);
+    bool is_index = request->target.is_known &&
+                    manifest_find_in(txn, request->target.repository.id, digest, &record) &&
+                    media_kind_of(record.media_type) == MEDIA_INDEX;
+    bool is_sent = is_index && record.bytes.length > 0;
+    if (is_sent) {
+        respond_index(request, record.bytes, slice_of(""));
+    } else if (is_index) {
+        is_sent = serve_manifest_record(request, digest, &record, NULL);
+    }
+    worker_read_end(request->worker);
+    return is_sent;
+}
+
+static void on_tag(struct request *request, enum message_type type, const void *message)
+{
+    const struct message_answer *answer = message;
+    const struct message_failed *failed = message;
+    request->source = SOURCE_UPSTREAM;
+    request->outcome = "listed by the upstream, under a tag";
+    if (type == MESSAGE_FAILED && failed->kind != ERR_NOT_FOUND) {
+        fail(request, failed);
+    } else if (type == MESSAGE_ANSWER && answer->body.length > 0 &&
+               media_kind_of(answer->media_type) == MEDIA_INDEX) {
+        respond_index(request, answer->body, slice_of(""));
+    } else if (type != MESSAGE_ANSWER || !respond_stored(request, &answer->digest)) {
+        respond_none(request);
+    }
+}
+
+static void ask_for_tag(struct request *request)
+{
+    char tag[TAG_MAX_LENGTH + 1];
+    print_tag(&request->operation.digest, tag);
+    struct ask_question question = {
+        .kind = JOIN_TAG,
+        .origin = request->target.origin,
+        .repository = request->target.name,
+        .reference = slice_of(tag),
+    };
+    wait_for_answer(request, &question, request->worker->options.config->fetch.deadline, on_tag);
+}
+
+/* ---- an upstream's ---- */
+
 static void on_referrers(struct request *request, enum message_type type, const void *message)
 {
     const struct message_failed *failed = message;
@@ -49,19 +130,11 @@ static void on_referrers(struct request *request, enum message_type type, const 
         request->source = SOURCE_UPSTREAM;
         request->outcome = "listed by the upstream";
         respond_index(request, answer->body, answer->link);
-        return;
+    } else if (type == MESSAGE_FAILED && failed->kind != ERR_NOT_FOUND) {
+        fail(request, failed);
+    } else {
+        ask_for_tag(request);
     }
-    if (type == MESSAGE_FAILED && failed->kind != ERR_NOT_FOUND) {
-        if (!fetch_error_is_believed(failed) && list_what_is_here(request, failed->text))
-            return;
-        fetch_error_answer(request, failed, API_NAME_UNKNOWN);
-        return;
-    }
-    request->outcome = "the upstream lists none";
-    respond_index(request,
-                  SLICE_LITERAL("{\"schemaVersion\":2,\"mediaType\":\"" MEDIA_TYPE_OCI_INDEX
-                                "\",\"manifests\":[]}"),
-                  slice_of(""));
 }
 
 void list_referrers(struct request *request, struct ledger_txn *txn)

@@ -107,6 +107,20 @@ class PullTest(MirrorScenario):
         self.assertEqual([len(page.json()["manifests"]) for page in pages], [2, 2, 1])
         self.assertEqual({entry["digest"] for page in pages for entry in page.json()["manifests"]}, artifacts)
 
+    def test_referrers_of_an_upstream_without_the_api_are_under_a_tag(self):
+        self.docker.has_referrers = False
+        path = f"/v2/library/hello/referrers/{self.image.digest}"
+        self.assertEqual(self.api.request("GET", path).json()["manifests"], [])
+        entry = {"mediaType": images.OCI_MANIFEST, "digest": sha256(b"signature"), "size": 9, "artifactType": "a/b"}
+        index = images.Manifest(images.OCI_INDEX, images.to_json({
+            "schemaVersion": 2, "mediaType": images.OCI_INDEX, "manifests": [entry]}))
+        tag = self.image.digest.replace(":", "-")
+        self.docker.publish("library/hello", tag, images.Image(index, [index], {}, []))
+        for _ in range(2):
+            answer = check_status(self.api.request("GET", path), 200)
+            self.assertEqual((answer.headers["content-type"], answer.json()["manifests"]), (images.OCI_INDEX, [entry]))
+            self.registry.settle()
+
     def test_nobody_elses_push_changes_the_type_of_a_cached_image(self):
         """An index that does not say what it is, pushed elsewhere under the other type it could have."""
         index = images.Manifest(images.OCI_INDEX, images.to_json({"schemaVersion": 2, "manifests": []}))

@@ -50,6 +50,7 @@ class Hub:
         self.token_ttl = token_ttl
         self.pull_limit = pull_limit
         self.page = 100
+        self.has_referrers = True
         self.pages_by_token = False  # as quay.io: the next page has a name of its own
         self.repositories = {}
         self.blobs = {}
@@ -414,6 +415,8 @@ class Hub:
         return Answer(200, headers, to_json({"name": request.name, "tags": tags}))
 
     def _referrers(self, request, repository):
+        if not self.has_referrers:
+            return _error(404, "NOT_FOUND")
         found = []
         for manifest in repository.manifests.values():
             document = manifest.document
