@@ -213,6 +213,23 @@ static void put_pushed(const struct apply *apply, const struct request *request,
     }
 }
 
+/* If-Match and If-None-Match of the push: nobody has set the tag since the worker looked. */
+static bool check_condition(const struct apply *apply, struct request *request)
+{
+    const struct message_manifest_put *put = &request->message.manifest_put;
+    struct repository repository;
+    struct tag tag = {.changed_ms = 0};
+    if (put->is_conditional == 0)
+        return true;
+    bool is_there = repository_find(apply->txn, hosted, put->repository, &repository) &&
+                    tag_find(apply->txn, repository.id, put->tags, &tag);
+    bool is_expected = (unsigned)put->expected.algorithm != 0;
+    if (is_there == is_expected && (!is_there || digest_equal(&tag.digest, &put->expected)))
+        return true;
+    request_refuse(request, ERR_CONFLICT, "the tag has changed meanwhile");
+    return false;
+}
+
 void apply_manifest_put(const struct apply *apply, struct request *request)
 {
     const struct message_manifest_put *put = &request->message.manifest_put;
@@ -220,8 +237,8 @@ void apply_manifest_put(const struct apply *apply, struct request *request)
         .kind = JOURNAL_MANIFEST, .repository = put->repository, .digest = &put->digest};
     if (is_all_overtaken(apply, request, &change))
         return;
-    if (pushing_is_allowed(apply, request, put->repository) && check_file(apply, request) &&
-        check_references(apply, request))
+    if (pushing_is_allowed(apply, request, put->repository) && check_condition(apply, request) &&
+        check_file(apply, request) && check_references(apply, request))
         put_pushed(apply, request, &change);
 }
 

@@ -27,6 +27,10 @@ static void remove_tag(const struct apply *apply, struct request *request,
         request_refuse(request, ERR_NOT_FOUND, "no such tag");
         return;
     }
+    if (remove->is_conditional != 0 && !digest_equal(&tag.digest, &remove->digest)) {
+        request_refuse(request, ERR_CONFLICT, "the tag has changed meanwhile");
+        return;
+    }
     (void)tag_delete(apply->txn, holder->repository.id, remove->tag);
     journal_removal(apply, request, JOURNAL_REMOVE_TAG, remove->tag, &tag.digest);
 }

@@ -6,6 +6,7 @@
 #include "pull_blob.h"
 
 #include "ask.h"
+#include "condition.h"
 #include "config/config.h"
 #include "fetch_error.h"
 #include "follow.h"
@@ -82,7 +83,7 @@ static bool serve_visible(struct request *request, struct ledger_txn *txn,
     struct blob_record record;
     const struct digest *digest = &request->operation.digest;
     return serve_find_blob(txn, target, digest, &record) &&
-           serve_blob(request, digest, record.size);
+           (!condition_may_read(request, digest) || serve_blob(request, digest, record.size));
 }
 
 void pull_blob(struct request *request, struct ledger_txn *txn)

@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "base/fd.h"
 #include "base/jsonio.h"
+#include "condition.h"
 #include "config/config.h"
 #include "ipc/metrics.h"
 #include "keep_link.h"
@@ -39,6 +40,8 @@ struct push {
     struct buf tags; /* separated by spaces */
     bool has_expected;
     struct digest expected;
+    bool is_conditional;   /* the tag is to name what it does now: */
+    struct digest current; /* algorithm 0: nothing */
     enum hash_algorithm algorithm;
 
     struct worker_job job;
@@ -98,6 +101,8 @@ static void answer_refused(struct request *request, const struct keep_answer *an
     keep_answer_error(answer, &err);
     if (answer->digests.length > 0) {
         answer_missing(request, answer->digests);
+    } else if (err.kind == ERR_CONFLICT) {
+        condition_fail(request);
     } else if (err.kind == ERR_INVALID) {
         request_failf(request, API_MANIFEST_INVALID, "%s", err.text);
     } else {
@@ -242,6 +247,8 @@ static void ask_keeper(struct push *push)
         .size = push->body.length,
         .body = ledger_inline(buf_bytes(&push->body)),
         .references = buf_bytes(&push->references),
+        .is_conditional = push->is_conditional,
+        .expected = push->current,
     };
     if (manifest->has_subject)
         push->ask.message.manifest_put.subject = manifest->subject;
@@ -413,7 +420,14 @@ void push_manifest(struct request *request, struct ledger_txn *txn)
                       "there may be one Content-Type, of at most %d bytes", CONTENT_TYPE_MAX - 1);
         return;
     }
+    struct digest current;
+    bool is_there = condition_find_current(request, txn, &current);
+    if (!condition_may_write(request, is_there ? &current : NULL))
+        return;
     struct push *push = push_new(request);
+    push->is_conditional = condition_is_set(request) && !request->operation.by_digest;
+    if (is_there)
+        push->current = current;
     request_set_step(request, &push_steps, push);
     begin(push);
 }

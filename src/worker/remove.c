@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "condition.h"
 #include "config/config.h"
 #include "keep_link.h"
 #include "oci/api_error.h"
@@ -38,6 +39,10 @@ static void answer_refused(const struct removal *removal, const struct keep_answ
     bool is_blob = removal->kind == REMOVE_BLOB;
     bool is_named =
         err.kind == ERR_UNSUPPORTED || err.kind == ERR_CONFLICT || err.kind == ERR_DENIED;
+    if (!is_blob && err.kind == ERR_CONFLICT) {
+        condition_fail(removal->request);
+        return;
+    }
     if (is_blob && is_named) {
         api_error_set(&error, API_UNSUPPORTED, "%s", err.text);
     } else {
@@ -64,8 +69,13 @@ static void on_answer(struct keep_ask *ask, const struct keep_answer *answer)
     request_respond(removal->request, 202, &headers, slice_of(""));
 }
 
-static void ask(struct request *request, enum remove_kind kind)
+static void ask(struct request *request, struct ledger_txn *txn, enum remove_kind kind)
 {
+    struct digest current;
+    bool is_there = condition_find_current(request, txn, &current);
+    /* What is not there is 404, whatever the condition. */
+    if (is_there && !condition_may_write(request, &current))
+        return;
     struct removal *removal = NEW(struct removal);
     const struct operation *operation = &request->operation;
     struct slice name = request->target.name;
@@ -82,8 +92,12 @@ static void ask(struct request *request, enum remove_kind kind)
         .repository = slice_of(removal->repository),
         .tag = slice_of(removal->tag),
     };
-    if (kind != REMOVE_TAG)
+    if (kind != REMOVE_TAG) {
         removal->ask.message.remove.digest = operation->digest;
+    } else if (is_there && condition_is_set(request)) {
+        removal->ask.message.remove.is_conditional = 1;
+        removal->ask.message.remove.digest = current;
+    }
     removal->is_asked = true;
     request_set_step(request, &removal_steps, removal);
     keep_link_ask(request->worker->keeper, &removal->ask);
@@ -105,11 +119,11 @@ static bool may_remove(struct request *request, struct ledger_txn *txn)
 void remove_manifest(struct request *request, struct ledger_txn *txn)
 {
     if (may_remove(request, txn))
-        ask(request, request->operation.by_digest ? REMOVE_MANIFEST : REMOVE_TAG);
+        ask(request, txn, request->operation.by_digest ? REMOVE_MANIFEST : REMOVE_TAG);
 }
 
 void remove_blob(struct request *request, struct ledger_txn *txn)
 {
     if (may_remove(request, txn))
-        ask(request, REMOVE_BLOB);
+        ask(request, txn, REMOVE_BLOB);
 }

@@ -418,35 +418,6 @@ void request_abort(struct request *request, const char *why)
 
 /* ---- questions ---- */
 
-static bool names_digest(struct slice value, const char *text)
-{
-    struct slice part;
-    while (slice_split(&value, ',', &part)) {
-        part = slice_trim(part);
-        if (slice_is(part, "*"))
-            return true;
-        if (slice_starts_with(part, "W/"))
-            part = slice_skip(part, 2);
-        if (part.length >= 2 && part.data[0] == '"' && part.data[part.length - 1] == '"')
-            part = slice_from(part.data + 1, part.length - 2);
-        if (slice_is(part, text))
-            return true;
-    }
-    return false;
-}
-
-bool request_has_it(const struct request *request, const struct digest *digest)
-{
-    char text[DIGEST_TEXT_SIZE];
-    (void)digest_print(digest, text);
-    for (unsigned i = 0; i < request->head->header_count; i++) {
-        const struct http_header *header = &request->head->headers[i];
-        if (slice_is_nocase(header->name, "If-None-Match") && names_digest(header->value, text))
-            return true;
-    }
-    return false;
-}
-
 void request_actor(const struct request *request, char out[REQUEST_ACTOR_SIZE])
 {
     int length = snprintf(out, REQUEST_ACTOR_SIZE, "anonymous %s %llu",

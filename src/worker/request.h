@@ -97,8 +97,6 @@ void request_abort(struct request *request, const char *why);
 
 /* ---- questions ---- */
 bool request_is_head(const struct request *request);
-/* If-None-Match names this digest. */
-bool request_has_it(const struct request *request, const struct digest *digest);
 /* "anonymous ADDRESS ID", for the journal. */
 #define REQUEST_ACTOR_SIZE 160
 void request_actor(const struct request *request, char out[REQUEST_ACTOR_SIZE]);

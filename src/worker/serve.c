@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "condition.h"
 #include "config/config.h"
 #include "ipc/metrics.h"
 #include "oci/api_error.h"
@@ -80,7 +81,7 @@ void serve_plan_blob(const struct request *request, const struct digest *digest,
     unsigned count;
     out->status = 200;
     blob_parts_whole(&out->parts, size);
-    if (request_has_it(request, digest)) {
+    if (condition_has_it(request, digest)) {
         out->status = 304;
         return;
     }
@@ -292,7 +293,9 @@ static void respond_manifest(struct request *request, const struct serve_body *b
 void serve_manifest(struct request *request, const struct serve_body *body,
                     const struct serve_age *age)
 {
-    bool has_it = request_has_it(request, &body->digest);
+    if (!condition_may_read(request, &body->digest))
+        return;
+    bool has_it = condition_has_it(request, &body->digest);
     struct headers headers;
     request_headers(request, &headers);
     headers_add(&headers, "Content-Type", body->media_type);

@@ -70,6 +70,43 @@ class PushAndPullTest(ApiScenario):
         check_status(self.api.finish_upload(path_of(answer.headers["location"]), layer, image.blobs[layer]), 201)
         check_ok(self.api.blob("team/app", layer), layer)
 
+    def push_if(self, tag, image, **condition):
+        headers = {name.replace("_", "-"): value for name, value in condition.items()}
+        return self.api.request("PUT", f"/v2/team/app/manifests/{tag}", body=image.top.content,
+                                headers=dict(headers, **{"Content-Type": image.top.media_type})).status
+
+    def test_conditions_of_pushes_and_deletes(self):
+        one, two = (images.make_image([content]) for content in (b"one", b"two"))
+        for image in (one, two):
+            self.api.push("team/app", image.digest.replace(":", "-"), image)
+        self.assertEqual(self.push_if("1", one, If_Match="*"), 412)
+        self.assertEqual(self.push_if("1", one, If_None_Match="*"), 201)
+        self.assertEqual(self.push_if("1", two, If_None_Match="*"), 412)
+        self.assertEqual(self.push_if("1", two, If_Match=f'"{two.digest}"'), 412)
+        self.assertEqual(self.push_if("1", two, If_Match=f'W/"{one.digest}"'), 412)
+        check_ok(self.api.manifest("team/app", "1"), one.digest)
+        self.assertEqual(self.push_if("1", two, If_Match=f'"x", "{one.digest}"'), 201)
+        path = "/v2/team/app/manifests/1"
+        for method in ("GET", "HEAD", "DELETE"):
+            answer = self.api.request(method, path, headers={"If-Match": f'"{one.digest}"'})
+            self.assertEqual(answer.status, 412, method)
+        blob = f"/v2/team/app/blobs/{two.layers[0]}"
+        self.assertEqual(self.api.request("GET", blob, headers={"If-Match": '"other"'}).status, 412)
+        check_status(self.api.request("GET", path, headers={"If-Match": f'"{two.digest}"'}), 200)
+        check_status(self.api.request("DELETE", path, headers={"If-Match": f'"{two.digest}"'}), 202)
+        self.assertEqual(self.api.manifest("team/app", "1").status, 404)
+
+    def test_of_many_pushes_that_expect_no_tag_one_is_taken(self):
+        made = [images.make_image([b"%d" % number]) for number in range(12)]
+        for image in made:
+            self.api.push("team/app", "all", image)
+        many = Many()
+        for image in made:
+            many.start(self.push_if, "new", image, If_None_Match="*")
+        statuses = many.join()
+        self.assertEqual(sorted(statuses), [201] + [412] * 11)
+        check_ok(self.api.manifest("team/app", "new"), made[statuses.index(201)].digest)
+
     def test_upload_goes_on_at_any_worker(self):
         content = images.random_bytes(400_000, 2)
         digest = sha256(content)

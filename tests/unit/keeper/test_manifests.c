@@ -120,6 +120,33 @@ static void the_same_bytes_have_the_type_they_were_pushed_with(void **state)
     assert_type("team/app", &digest, docker);
 }
 
+static void a_condition_is_looked_at_in_the_transaction(void **state)
+{
+    (void)state;
+    struct digest one = world_push("team/app", "v1", "one", image);
+    struct message_manifest_put put = world_manifest("team/app", "v1", "two", image);
+    put.is_conditional = 1; /* and no digest: there must be no such tag */
+    assert_int_equal(world_ask(WORKER_0, MESSAGE_MANIFEST_PUT, &put).kind, ERR_CONFLICT);
+    put = world_manifest("team/app", "v1", "two", image);
+    put.is_conditional = 1;
+    put.expected = one;
+    assert_int_equal(world_ask(WORKER_0, MESSAGE_MANIFEST_PUT, &put).type, MESSAGE_DONE);
+    put = world_manifest("team/app", "v1", "three", image);
+    put.is_conditional = 1;
+    put.expected = one;
+    assert_int_equal(world_ask(WORKER_0, MESSAGE_MANIFEST_PUT, &put).kind, ERR_CONFLICT);
+    struct message_remove remove = {
+        .kind = REMOVE_TAG,
+        .repository = SLICE_LITERAL("team/app"),
+        .tag = SLICE_LITERAL("v1"),
+        .is_conditional = 1,
+        .digest = one,
+    };
+    assert_int_equal(world_ask(WORKER_0, MESSAGE_REMOVE, &remove).kind, ERR_CONFLICT);
+    remove.digest = world_tag("", "team/app", "v1");
+    assert_int_equal(world_ask(WORKER_0, MESSAGE_REMOVE, &remove).type, MESSAGE_DONE);
+}
+
 static void foreign_layers_need_not_be_here(void **state)
 {
     (void)state;
@@ -279,6 +306,7 @@ int main(void)
         TEST(missing_blobs_are_told_and_nothing_is_changed),
         TEST(a_refused_manifest_takes_nothing_with_it),
         TEST(the_same_bytes_have_the_type_they_were_pushed_with),
+        TEST(a_condition_is_looked_at_in_the_transaction),
         TEST(foreign_layers_need_not_be_here),
         TEST(a_sparse_repository_takes_an_image_without_its_blobs),
         TEST(a_blob_that_a_sparse_image_waits_for_is_needed_when_it_comes),
