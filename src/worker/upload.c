@@ -91,12 +91,20 @@ static void store(struct upload *upload)
     keep_link_ask(upload->worker->keeper, &upload->ask);
 }
 
+/* The client may ask for the session as soon as it is told. */
+static void on_ended(struct upload *upload)
+{
+    refuse_error(upload, &upload->refusal);
+    upload_let_go(upload);
+}
+
 static void on_receive_failed(struct upload *upload)
 {
     struct error err = upload->err;
     if (err.kind == ERR_DIGEST_MISMATCH || err.kind == ERR_TOO_LARGE) {
-        refuse_error(upload, &err);
-        upload_remove(upload, upload_let_go);
+        upload->refusal = err;
+        upload->is_answered = true; /* as good as */
+        upload_remove(upload, on_ended);
         return;
     }
     if (upload->jobs == 0) {
