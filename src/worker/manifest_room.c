@@ -8,7 +8,10 @@
 
 #define TICK_MS 500
 #define WAIT_MS 10000
-#define HOLD_MS 30000
+/* While others wait, who holds may be slow for so long, and then no slower than so many bytes a ms.
+ */
+#define GRACE_MS  5000
+#define RATE_B_MS 128
 
 struct manifest_room {
     struct timer *timer;
@@ -58,6 +61,24 @@ static bool is_older(const struct manifest_claim *claim, uint64_t ms)
     return claim && monotime_since(clock_mono(), claim->since) >= ms;
 }
 
+static bool is_slow(const struct manifest_claim *claim)
+{
+    uint64_t ms = monotime_since(clock_mono(), claim->since);
+    return ms > GRACE_MS && claim->received < (ms - GRACE_MS) * RATE_B_MS;
+}
+
+/* They give their room back when their answer is sent. */
+static void tell_slow(struct manifest_room *room)
+{
+    LIST_EACH (link, &room->holding) {
+        struct manifest_claim *claim = LIST_ITEM(link, struct manifest_claim, link);
+        if (!claim->is_told && is_slow(claim)) {
+            claim->is_told = true;
+            claim->on_late(claim);
+        }
+    }
+}
+
 static void on_timer(void *arg)
 {
     struct manifest_room *room = arg;
@@ -68,10 +89,8 @@ static void on_timer(void *arg)
         claim->room = NULL;
         claim->on_late(claim);
     }
-    if (!list_is_empty(&room->waiting) && is_older(claim = first_of(&room->holding), HOLD_MS)) {
-        move(claim, &room->holding);
-        claim->on_late(claim);
-    }
+    if (!list_is_empty(&room->waiting))
+        tell_slow(room);
     admit(room);
 }
 
@@ -100,6 +119,7 @@ void manifest_room_claim(struct manifest_room *room, struct manifest_claim *clai
     claim->room = room;
     claim->bytes = bytes <= MANIFEST_ROOM_FREE ? 0 : bytes;
     claim->is_held = false;
+    claim->is_told = false;
     list_init(&claim->link);
     if (claim->bytes == 0) {
         claim->is_held = true; /* in no list: nobody is waited for */

@@ -27,10 +27,12 @@ struct manifest_claim {
     struct list link;
     struct manifest_room *room; /* NULL: no claim */
     size_t bytes;
+    size_t received; /* the owner tells how much has come */
     bool is_held;
+    bool is_told; /* that it is too slow */
     struct monotime since;
     void (*on_held)(struct manifest_claim *claim);
-    /* Too long: waiting (the claim is over), or holding while others wait (it is not). */
+    /* Waiting for too long (the claim is over), or too slow while others wait (it is not). */
     void (*on_late)(struct manifest_claim *claim);
 };
 

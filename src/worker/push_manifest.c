@@ -33,6 +33,7 @@ struct push {
     struct worker *worker;
     struct request *request;     /* NULL: the client is gone */
     struct manifest_claim claim; /* for the body */
+    bool is_claimed;
     struct buf body;
     bool is_working; /* with the pool or the keeper */
     char repository[NAME_MAX_LENGTH + 1];
@@ -284,6 +285,12 @@ static void refuse_size(struct request *request)
     request_fail(request, &error);
 }
 
+static void claim(struct push *push, size_t size)
+{
+    push->is_claimed = true;
+    manifest_room_claim(push->worker->room, &push->claim, size);
+}
+
 static void read_more(struct push *push)
 {
     const struct http_head *head = push->request->head;
@@ -294,6 +301,9 @@ static void read_more(struct push *push)
         step = head->content_length > have ? (size_t)(head->content_length - have) : 1;
     } else if (have > max) {
         refuse_size(push->request);
+        return;
+    } else if (have > 0 && !push->is_claimed) {
+        claim(push, (size_t)max); /* it fills the first step: it is no small one */
         return;
     }
     char *room = buf_reserve(&push->body, step);
@@ -310,6 +320,7 @@ static void on_body(struct request *request, size_t length, bool is_end)
     if (request->status != 0)
         return;
     buf_added(&push->body, length);
+    push->claim.received = buf_bytes(&push->body).length;
     metrics_add(METRIC_client_bytes_received, length);
     if (!is_end) {
         read_more(push);
@@ -378,15 +389,17 @@ static void on_late(struct manifest_claim *claim)
     request_fail(push->request, &error);
 }
 
+/* How long a chunked body is, is seen when it comes. */
 static void begin(struct push *push)
 {
     const struct http_head *head = push->request->head;
-    uint64_t size = push->worker->options.config->limits.manifest_size;
-    if (head->body != HTTP_BODY_CHUNKED)
-        size = head->body == HTTP_BODY_LENGTH ? head->content_length : 0;
     push->claim.on_held = on_room;
     push->claim.on_late = on_late;
-    manifest_room_claim(push->worker->room, &push->claim, (size_t)size);
+    if (head->body == HTTP_BODY_CHUNKED) {
+        read_more(push);
+    } else {
+        claim(push, head->body == HTTP_BODY_LENGTH ? (size_t)head->content_length : 0);
+    }
 }
 
 /* Or none: then the manifest itself has to say what it is. */

@@ -130,18 +130,40 @@ static void who_waits_for_long_is_told(void **state)
     assert_int_equal(guests[1].held, 0);
 }
 
-static void who_holds_for_long_is_told_only_while_others_wait(void **state)
+static void who_is_slow_is_told_only_while_others_wait(void **state)
 {
     (void)state;
     claim(0, TOTAL);
     pass(29000);
-    claim(1, LARGE);
-    pass(500);
     assert_int_equal(guests[0].late, 0);
-    pass(2000);
+    claim(1, LARGE);
+    pass(1000);
     assert_int_equal(guests[0].late, 1);
+    manifest_room_release(&guests[0].claim);
+    assert_int_equal(guests[1].held, 1);
+}
+
+static void who_is_told_is_told_once(void **state)
+{
+    (void)state;
+    claim(0, TOTAL);
+    claim(1, LARGE);
+    pass(4000);
+    assert_int_equal(guests[0].late, 0);
     pass(60000);
     assert_int_equal(guests[0].late, 1);
+}
+
+static void who_comes_fast_enough_is_left_alone(void **state)
+{
+    (void)state;
+    claim(0, TOTAL);
+    claim(1, LARGE);
+    for (unsigned i = 0; i < 18; i++) {
+        pass(500);
+        guests[0].claim.received += (size_t)500 * 128;
+    }
+    assert_int_equal(guests[0].late, 0);
 }
 
 static void who_leaves_while_waiting_takes_nothing(void **state)
@@ -166,7 +188,9 @@ int main(void)
         TEST(nobody_overtakes),
         TEST(one_alone_may_be_larger_than_the_room),
         TEST(who_waits_for_long_is_told),
-        TEST(who_holds_for_long_is_told_only_while_others_wait),
+        TEST(who_is_slow_is_told_only_while_others_wait),
+        TEST(who_is_told_is_told_once),
+        TEST(who_comes_fast_enough_is_left_alone),
         TEST(who_leaves_while_waiting_takes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
