@@ -108,8 +108,12 @@ void ask_fetch(struct ask *ask, struct fetch_request *request,
 
 static void on_leave(struct follower *follower)
 {
-    /* What was asked is short: it goes on, and the ledger is the better for it. */
+    struct ask *ask = follower->owner;
     follower_free(&follower);
+    /* What came already is stored, and the check of a tag is for who comes next. */
+    bool is_kept = ask->kind == JOIN_TAG && ask->is_check;
+    if (ask->fetch && !is_kept && list_is_empty(&ask->followers))
+        ask_end(ask);
 }
 
 static void begin(struct ask *ask)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "fetcher/fetcher.h"
 #include "ipc/metrics.h"
 #include "oci/media_type.h"
 #include "stage.h"
@@ -14,6 +15,7 @@ static struct {
     int status;               /* instead of 200 */
     enum error_kind failure;  /* instead of a head */
     int head_status;          /* instead of `status`, for HEAD */
+    uint64_t delay_ms;        /* before the head */
     const char *content_type; /* NULL: right */
     bool lies_about_digest;
     const char *extra; /* headers */
@@ -29,6 +31,7 @@ static void answer_manifest(const struct fake_request *request, struct fake_answ
 
     (void)arg;
     answer->failure = script.failure;
+    answer->delay_ms = script.delay_ms;
     if (script.failure)
         return;
     answer->status = script.status ? script.status : 200;
@@ -100,6 +103,36 @@ static void tag_asked_by_many_is_one_request(void **state)
     stage_until(stage_is_over, late);
     assert_true(fake_upstream_count() <= 2);
     assert_int_equal(stage_seen(late)->answers, 1);
+}
+
+static void tag_nobody_waits_for_is_asked_no_more(void **state)
+{
+    (void)state;
+    script.delay_ms = 5000;
+    uint64_t first = stage_join(0, JOIN_TAG, "library/app", "latest", NULL, UINT64_MAX);
+    uint64_t second = stage_join(1, JOIN_TAG, "library/app", "latest", NULL, UINT64_MAX);
+    stage_pass(10);
+    stage_leave(0, first);
+    stage_pass(10);
+    assert_int_equal(fetcher_flights(stage_fetcher()), 1);
+    stage_leave(1, second);
+    stage_pass(10);
+    assert_int_equal(fetcher_flights(stage_fetcher()), 0);
+    stage_pass(10000);
+    assert_int_equal(stage_messages(MESSAGE_MANIFEST_STORED), 0);
+    assert_int_equal(fake_upstream_count(), 1);
+    script.delay_ms = 0;
+    assert_int_equal(ask_tag()->answers, 1);
+}
+
+static void tag_that_came_is_stored_though_nobody_waits(void **state)
+{
+    (void)state;
+    uint64_t request = stage_join(0, JOIN_TAG, "library/app", "latest", NULL, UINT64_MAX);
+    stage_until(stage_is_over, request);
+    stage_kill_worker(0);
+    stage_until(stage_has_commits, 1);
+    assert_int_equal(stage_messages(MESSAGE_MANIFEST_STORED), 1);
 }
 
 static void digest_of_a_tag_that_is_being_stored_is_no_second_request(void **state)
@@ -394,6 +427,8 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
         TEST(tag_is_fetched_answered_and_stored),
         TEST(tag_asked_by_many_is_one_request),
+        TEST(tag_nobody_waits_for_is_asked_no_more),
+        TEST(tag_that_came_is_stored_though_nobody_waits),
         TEST(digest_of_a_tag_that_is_being_stored_is_no_second_request),
         TEST(tag_that_is_here_is_checked_with_head),
         TEST(tag_that_moved_is_fetched),
