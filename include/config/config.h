@@ -100,7 +100,7 @@ struct config {
         uint64_t hold_time;
         uint64_t negative_ttl;
         uint64_t retries;
-        uint64_t connections;
+        uint64_t connections, questions;
     } fetch;
 };
 

@@ -96,6 +96,8 @@ void *http_conn_user(const struct http_conn *conn);
 /* The server's arg. */
 void *http_conn_arg(const struct http_conn *conn);
 const char *http_conn_peer(const struct http_conn *conn);
+/* Has the client sent its end? It left, or wants no more than the answer: nobody can tell which. */
+bool http_conn_has_ended(struct http_conn *conn);
 uint64_t http_conn_id(const struct http_conn *conn);
 /* Bytes of body sent for the current answer. */
 uint64_t http_conn_sent(const struct http_conn *conn);

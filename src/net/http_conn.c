@@ -495,6 +495,11 @@ const char *http_conn_peer(const struct http_conn *conn)
     return conn->peer;
 }
 
+bool http_conn_has_ended(struct http_conn *conn)
+{
+    return stream_has_ended(&conn->stream);
+}
+
 uint64_t http_conn_id(const struct http_conn *conn)
 {
     return conn->id;

@@ -26,6 +26,12 @@ bool stream_is_broken(struct stream *stream)
     return got < 0 && errno != EAGAIN && errno != EINTR;
 }
 
+bool stream_has_ended(struct stream *stream)
+{
+    char byte;
+    return recv(stream->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
 ssize_t stream_writev(struct stream *stream, struct iovec *pieces, size_t count, bool more)
 {
     struct msghdr message = {.msg_iov = pieces, .msg_iovlen = count};

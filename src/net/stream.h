@@ -22,6 +22,8 @@ struct stream {
 ssize_t stream_recv(struct stream *stream, void *buffer, size_t capacity);
 /* Is there an error, or a reset by the peer, that nobody has noticed? */
 bool stream_is_broken(struct stream *stream);
+/* Has the peer sent its end, and nothing before it that was not read? */
+bool stream_has_ended(struct stream *stream);
 /* `more`: a file follows at once, do not send a packet for this alone. */
 ssize_t stream_writev(struct stream *stream, struct iovec *pieces, size_t count, bool more);
 ssize_t stream_send_file(struct stream *stream, int fd, uint64_t offset, size_t length);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One struct ask per question under way, found by its whole text; it goes with its answer. */
+/* One struct ask per question under way, found by its whole text; it goes with its answer, or with
+ * the last who waits for it. */
 #include "ask.h"
 
 #include "base/alloc.h"
@@ -16,6 +17,7 @@ struct ask {
     struct ask_table *table;
     struct fetch_ask fetch;
     struct list waiters;
+    bool is_kept;   /* goes on when nobody waits */
     struct buf key; /* what the slices of the message point into */
 };
 
@@ -38,6 +40,12 @@ static void free_ask(struct ask *ask)
     mem_free(ask);
 }
 
+static void detach(struct ask_waiter *waiter)
+{
+    list_remove(&waiter->link);
+    waiter->ask = NULL;
+}
+
 static void forget(struct slice key, void *value, void *arg)
 {
     (void)key;
@@ -45,7 +53,7 @@ static void forget(struct slice key, void *value, void *arg)
     struct ask_table *table = arg;
     fetch_link_drop(table->worker->fetcher, &ask->fetch);
     while (!list_is_empty(&ask->waiters))
-        ask_leave(LIST_ITEM(ask->waiters.next, struct ask_waiter, link));
+        detach(LIST_ITEM(ask->waiters.next, struct ask_waiter, link));
     free_ask(ask);
 }
 
@@ -58,12 +66,24 @@ void ask_table_free(struct ask_table **table)
     mem_free(TAKE(*table));
 }
 
+void ask_keep(struct ask_waiter *waiter)
+{
+    if (waiter->ask)
+        waiter->ask->is_kept = true;
+}
+
 void ask_leave(struct ask_waiter *waiter)
 {
-    if (!waiter->ask)
+    struct ask *ask = waiter->ask;
+    if (!ask)
         return;
-    list_remove(&waiter->link);
-    waiter->ask = NULL;
+    detach(waiter);
+    /* One that is being answered ends there. */
+    if (ask->is_kept || !ask->fetch.is_open || !list_is_empty(&ask->waiters))
+        return;
+    map_remove(ask->table->asks, buf_bytes(&ask->key));
+    fetch_link_drop(ask->table->worker->fetcher, &ask->fetch);
+    free_ask(ask);
 }
 
 static void on_message(struct fetch_ask *fetch, enum message_type type, const void *message,
@@ -76,7 +96,7 @@ static void on_message(struct fetch_ask *fetch, enum message_type type, const vo
     map_remove(ask->table->asks, buf_bytes(&ask->key));
     while (!list_is_empty(&ask->waiters)) {
         struct ask_waiter *waiter = LIST_ITEM(ask->waiters.next, struct ask_waiter, link);
-        ask_leave(waiter);
+        detach(waiter);
         waiter->on_answer(waiter, type, message);
     }
     free_ask(ask);
@@ -116,26 +136,36 @@ static void fill(struct ask *ask, const struct ask_question *question)
     join->is_check = question->is_check;
 }
 
+static struct ask *start(struct ask_table *table, struct ask *ask)
+{
+    ask->table = table;
+    ask->fetch.on_message = on_message;
+    ask->is_kept = ask->fetch.join.kind == JOIN_TAG && ask->fetch.join.is_check;
+    list_init(&ask->waiters);
+    map_set(table->asks, buf_bytes(&ask->key), ask);
+    fetch_link_ask(table->worker->fetcher, &ask->fetch);
+    return ask;
+}
+
 bool ask_wait(struct ask_table *table, const struct ask_question *question,
-              struct ask_waiter *waiter)
+              struct ask_waiter *waiter, bool *out_is_joined)
 {
     struct ask *ask = NEW(struct ask);
     buf_init(&ask->key, KEY_MAX);
     fill(ask, question);
     struct ask *running = map_find(table->asks, buf_bytes(&ask->key));
-    bool is_joined = running != NULL;
-    if (is_joined) {
+    if (!running && fetch_link_is_full(table->worker->fetcher)) {
+        free_ask(ask);
+        return false;
+    }
+    *out_is_joined = running != NULL;
+    if (running) {
         free_ask(ask);
     } else {
-        running = ask;
-        ask->table = table;
-        ask->fetch.on_message = on_message;
-        list_init(&ask->waiters);
-        map_set(table->asks, buf_bytes(&ask->key), ask);
-        fetch_link_ask(table->worker->fetcher, &ask->fetch);
+        running = start(table, ask);
     }
     list_init(&waiter->link);
     list_append(&running->waiters, &waiter->link);
     waiter->ask = running;
-    return is_joined;
+    return true;
 }

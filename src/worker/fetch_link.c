@@ -14,6 +14,8 @@ struct fetch_link {
     struct channel *channel; /* NULL: the fetcher is down */
     struct map *asks;        /* request number → ask */
     struct list open;        /* in the order of asking */
+    uint64_t unsettled;      /* of the open ones */
+    uint64_t maximum;
     uint64_t next;
 };
 
@@ -60,6 +62,8 @@ static void close_ask(struct fetch_link *link, struct fetch_ask *ask)
     map_remove(link->asks, key_of(&ask->join.request));
     list_remove(&ask->link);
     ask->is_open = false;
+    if (!ask->is_settled)
+        link->unsettled--;
 }
 
 static void on_message(struct channel *channel, enum message_type type, struct slice body, int *fd,
@@ -96,10 +100,11 @@ static void on_closed(struct channel *channel, void *arg)
 
 static const struct channel_handler handler = {.on_message = on_message, .on_closed = on_closed};
 
-struct fetch_link *fetch_link_new(struct loop *loop)
+struct fetch_link *fetch_link_new(struct loop *loop, uint64_t maximum)
 {
     struct fetch_link *link = NEW(struct fetch_link);
     link->loop = loop;
+    link->maximum = maximum;
     link->asks = map_new();
     list_init(&link->open);
     return link;
@@ -121,6 +126,19 @@ bool fetch_link_is_up(const struct fetch_link *link)
     return link->channel != NULL;
 }
 
+bool fetch_link_is_full(const struct fetch_link *link)
+{
+    return link->unsettled >= link->maximum;
+}
+
+struct message_failed fetch_link_full(void)
+{
+    return (struct message_failed){
+        .kind = ERR_NO_SPACE,
+        .text = SLICE_LITERAL("too many questions to upstreams are open"),
+    };
+}
+
 void fetch_link_set_channel(struct fetch_link *link, int *fd)
 {
     channel_free(&link->channel);
@@ -138,11 +156,20 @@ void fetch_link_ask(struct fetch_link *link, struct fetch_ask *ask)
     ask->join.request = ++link->next;
     ask->is_open = true;
     ask->is_settled = false;
+    link->unsettled++;
     map_set(link->asks, key_of(&ask->join.request), ask);
     list_init(&ask->link);
     list_append(&link->open, &ask->link);
     if (link->channel)
         channel_send(link->channel, MESSAGE_JOIN, &ask->join, -1);
+}
+
+void fetch_link_settle(struct fetch_link *link, struct fetch_ask *ask)
+{
+    if (!ask->is_open || ask->is_settled)
+        return;
+    ask->is_settled = true;
+    link->unsettled--;
 }
 
 void fetch_link_drop(struct fetch_link *link, struct fetch_ask *ask)

@@ -26,16 +26,23 @@ struct fetch_ask {            /* embedded in its owner, zeroed before */
     struct message_join join; /* its slices live until the question is closed */
     fetch_ask_fn *on_message;
     bool is_open;
-    bool is_settled; /* open, but not to be asked again: everything is known */
+    bool is_settled; /* by fetch_link_settle */
     struct list link;
 };
 
-struct fetch_link *fetch_link_new(struct loop *loop);
+/* At most `maximum` questions that are not settled. */
+struct fetch_link *fetch_link_new(struct loop *loop, uint64_t maximum);
 void fetch_link_free(struct fetch_link **link);
 void fetch_link_set_channel(struct fetch_link *link, int *fd);
 bool fetch_link_is_up(const struct fetch_link *link);
+/* One more would be too many: to be looked at before every fetch_link_ask. */
+bool fetch_link_is_full(const struct fetch_link *link);
+/* What is said of such a one. */
+struct message_failed fetch_link_full(void);
 /* Fills join.request. */
 void fetch_link_ask(struct fetch_link *link, struct fetch_ask *ask);
+/* Everything is known: it stays open for its LEAVE, but is not asked again. */
+void fetch_link_settle(struct fetch_link *link, struct fetch_ask *ask);
 /* Close it: nothing more is told. Says LEAVE to the fetcher. */
 void fetch_link_drop(struct fetch_link *link, struct fetch_ask *ask);
 

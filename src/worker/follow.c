@@ -331,7 +331,7 @@ static void on_verified(struct follow *follow, const struct message_verified *ve
         return;
     set_level(follow, verified->size, verified->size);
     follow->level.is_verified = true;
-    follow->fetch.is_settled = true;
+    fetch_link_settle(follow->table->worker->fetcher, &follow->fetch);
     advance_all(follow);
 }
 
@@ -444,6 +444,11 @@ void follow_join(struct follow_table *table, struct request *request, uint64_t s
 {
     struct worker *worker = table->worker;
     struct follow *follow = find(table, request);
+    if (!follow && fetch_link_is_full(worker->fetcher)) {
+        struct message_failed failed = fetch_link_full();
+        fetch_error_answer(request, &failed, API_BLOB_UNKNOWN);
+        return;
+    }
     request->is_asked = true;
     request->is_joined = follow != NULL;
     if (!follow)

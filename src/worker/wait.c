@@ -1,18 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The wait is the request's step, and gone before the request is answered. */
+/*
+ * The wait is the request's step, and gone before the request is answered. A client that left is
+ * seldom noticed before something is sent to it; so whoever has sent his end is not waited for
+ * longer than a second, and his question not for his sake.
+ */
 #include "wait.h"
 
 #include "ask.h"
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/error.h"
+#include "fetch_link.h"
 #include "net/loop.h"
 #include "request.h"
 #include "worker_state.h"
 
+#define LOOK_MS 1000 /* how often we look whether the client has sent its end */
+
 struct wait {
     struct ask_waiter waiter;
     struct request *request;
-    struct timer *deadline;
+    struct timer *timer;
+    uint64_t until_ms;
     wait_answer_fn *on_answer;
 };
 
@@ -20,7 +29,7 @@ static void wait_free(struct wait *wait)
 {
     loop_cancel_deferred(wait->request->worker->options.loop, wait);
     ask_leave(&wait->waiter);
-    timer_free(&wait->deadline);
+    timer_free(&wait->timer);
     mem_free(wait);
 }
 
@@ -53,13 +62,31 @@ static void on_late(void *arg)
         .kind = ERR_TIMEOUT,
         .text = SLICE_LITERAL("the upstream did not answer in time"),
     };
+    if (!http_conn_has_ended(wait->request->conn))
+        ask_keep(&wait->waiter);
     finish(wait, MESSAGE_FAILED, &failed);
 }
 
-static void on_deadline(void *arg)
+static void look_later(struct wait *wait, uint64_t left_ms)
+{
+    timer_start(wait->timer, left_ms < LOOK_MS ? left_ms : LOOK_MS);
+}
+
+static void on_timer(void *arg)
 {
     struct wait *wait = arg;
+    uint64_t now = clock_mono().ms;
+    if (now < wait->until_ms && !http_conn_has_ended(wait->request->conn)) {
+        look_later(wait, wait->until_ms - now);
+        return;
+    }
     loop_defer(wait->request->worker->options.loop, on_late, wait);
+}
+
+static void on_full(void *arg)
+{
+    struct message_failed failed = fetch_link_full();
+    finish(arg, MESSAGE_FAILED, &failed);
 }
 
 void wait_for_answer(struct request *request, const struct ask_question *question,
@@ -70,9 +97,13 @@ void wait_for_answer(struct request *request, const struct ask_question *questio
     wait->request = request;
     wait->on_answer = answer;
     wait->waiter.on_answer = on_answer;
-    wait->deadline = timer_new(worker->options.loop, on_deadline, wait);
-    timer_start(wait->deadline, within_ms);
+    wait->timer = timer_new(worker->options.loop, on_timer, wait);
+    wait->until_ms = clock_mono().ms + within_ms;
     request_set_step(request, &wait_steps, wait);
+    if (!ask_wait(worker->asks, question, &wait->waiter, &request->is_joined)) {
+        loop_defer(worker->options.loop, on_full, wait);
+        return;
+    }
     request->is_asked = true;
-    request->is_joined = ask_wait(worker->asks, question, &wait->waiter);
+    look_later(wait, within_ms);
 }

@@ -12,7 +12,7 @@ struct ask_question;
 struct request;
 
 /* Answers the request, or waits again. type is MESSAGE_ANSWER, MESSAGE_HERE or MESSAGE_FAILED; a
- * time that is over comes as FAILED, and the question goes on without us. */
+ * time that is over comes as FAILED, and so does a question that is one too many. */
 typedef void wait_answer_fn(struct request *request, enum message_type type, const void *message);
 
 /* What the question points to is copied. */

@@ -172,7 +172,7 @@ struct worker *worker_new(const struct worker_options *options)
     worker->options = *options;
     fill_settings(worker);
     worker->reader = ledger_reader_new(options->ledger);
-    worker->fetcher = fetch_link_new(options->loop);
+    worker->fetcher = fetch_link_new(options->loop, options->config->fetch.questions);
     worker->keeper = keep_link_new(worker);
     worker->asks = ask_table_new(worker);
     worker->follows = follow_table_new(worker);

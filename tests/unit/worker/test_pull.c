@@ -46,6 +46,13 @@ static int set_up_without_ttl(void **state)
     return 0;
 }
 
+static int set_up_with_few_questions(void **state)
+{
+    (void)state;
+    begin(UPSTREAMS "fetch: { questions: 16 }\n");
+    return 0;
+}
+
 static int tear_down(void **state)
 {
     (void)state;
@@ -423,6 +430,93 @@ static void tag_that_is_not_here_is_answered_by_the_upstream_once_for_all(void *
     assert_int_equal(guest_status(scene, &other), 200);
 }
 
+static void ask_tag(struct guest *who, unsigned number)
+{
+    guest_forget(who);
+    guest_send(scene, who, "GET /v2/library/redis/manifests/t%u HTTP/1.1\r\nHost: x\r\n\r\n",
+               number);
+}
+
+static void question_is_withdrawn_when_the_last_client_leaves(void **state)
+{
+    (void)state;
+    get(&guest, TAG);
+    get(&other, TAG);
+    uint64_t request = scene_heard(scene, ROLE_FETCHER, MESSAGE_JOIN)->join.request;
+    guest_leave(scene, &guest);
+    scene_pass(scene, 1100);
+    scene_heard_nothing(scene, ROLE_FETCHER);
+    guest_leave(scene, &other);
+    scene_pass(scene, 1100);
+    assert_int_equal(scene_heard(scene, ROLE_FETCHER, MESSAGE_LEAVE)->leave.request, request);
+    guest_come(scene, &guest, LISTENER_FULL);
+    guest_come(scene, &other, LISTENER_FULL);
+    get(&guest, TAG);
+    assert_int_not_equal(scene_heard(scene, ROLE_FETCHER, MESSAGE_JOIN)->join.request, request);
+}
+
+static void check_of_a_tag_that_is_here_goes_on_without_its_client(void **state)
+{
+    (void)state;
+    put_tag(120000);
+    get(&guest, TAG);
+    assert_int_equal(scene_heard(scene, ROLE_FETCHER, MESSAGE_JOIN)->join.is_check, 1);
+    guest_leave(scene, &guest);
+    scene_pass(scene, 1100);
+    scene_heard_nothing(scene, ROLE_FETCHER);
+    guest_come(scene, &guest, LISTENER_FULL);
+}
+
+static void question_that_took_too_long_goes_on_for_who_asks_again(void **state)
+{
+    (void)state;
+    get(&guest, TAG);
+    (void)scene_heard(scene, ROLE_FETCHER, MESSAGE_JOIN);
+    scene_pass(scene, 10100);
+    assert_int_equal(guest_status(scene, &guest), 504);
+    get(&other, TAG);
+    scene_heard_nothing(scene, ROLE_FETCHER);
+}
+
+/* Whoever asks what is asked already is none too many, nor is who has all he waits for. */
+static void one_question_too_many_is_503(void **state)
+{
+    (void)state;
+    struct guest guests[16];
+    int fd = spool_of(100);
+    get(&guest, BLOB);
+    uint64_t request = join_number();
+    for (unsigned i = 0; i < 15; i++) {
+        guest_come(scene, &guests[i], LISTENER_FULL);
+        ask_tag(&guests[i], i);
+        (void)scene_heard(scene, ROLE_FETCHER, MESSAGE_JOIN);
+    }
+    ask_tag(&other, 15);
+    assert_int_equal(guest_status(scene, &other), 503);
+    assert_has(&other, "Retry-After: ");
+    assert_has(&other, "UNAVAILABLE");
+    get(&other, "/v2/library/alpine/blobs/" DIGEST);
+    assert_int_equal(guest_status(scene, &other), 503);
+    assert_has(&other, "Retry-After: ");
+    put_tag(120000);
+    get(&other, TAG);
+    assert_int_equal(guest_status(scene, &other), 200);
+    assert_has(&other, "Warning: 299 - \"too many questions");
+    scene_heard_nothing(scene, ROLE_FETCHER);
+    guest_come(scene, &guests[15], LISTENER_FULL);
+    ask_tag(&guests[15], 0);
+    assert_int_equal(guest_status(scene, &guests[15]), 0);
+    open_flight(request, fd, 100, 100);
+    verify(request, 100);
+    assert_int_equal(guest_status(scene, &guest), 200);
+    assert_int_equal(scene_heard(scene, ROLE_FETCHER, MESSAGE_LEAVE)->leave.request, request);
+    ask_tag(&other, 15);
+    (void)scene_heard(scene, ROLE_FETCHER, MESSAGE_JOIN);
+    for (unsigned i = 0; i < 16; i++)
+        guest_leave(scene, &guests[i]);
+    fd_close(&fd);
+}
+
 static void stale_tag_waits_a_second_for_its_check(void **state)
 {
     (void)state;
@@ -586,6 +680,9 @@ int main(void)
         TEST(client_that_leaves_leaves_the_flight),
         TEST(fresh_tag_asks_nobody),
         TEST(tag_that_is_not_here_is_answered_by_the_upstream_once_for_all),
+        TEST(question_is_withdrawn_when_the_last_client_leaves),
+        TEST(check_of_a_tag_that_is_here_goes_on_without_its_client),
+        TEST(question_that_took_too_long_goes_on_for_who_asks_again),
         TEST(stale_tag_waits_a_second_for_its_check),
         TEST(stale_tag_that_is_still_right_is_served_unmarked),
         TEST(upstreams_no_is_believed_and_its_failure_is_not),
@@ -595,6 +692,8 @@ int main(void)
         TEST(ready_says_who_is_down),
         cmocka_unit_test_setup_teardown(tag_without_ttl_is_asked_in_the_millisecond_of_its_check,
                                         set_up_without_ttl, tear_down),
+        cmocka_unit_test_setup_teardown(one_question_too_many_is_503, set_up_with_few_questions,
+                                        tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
