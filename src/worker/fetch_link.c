@@ -90,12 +90,22 @@ static void on_message(struct channel *channel, enum message_type type, struct s
     ask->on_message(ask, type, &message, fd);
 }
 
+/* Nobody drops a question in on_lost. */
+static void lose(struct fetch_link *link)
+{
+    channel_free(&link->channel);
+    LIST_EACH (each, &link->open) {
+        struct fetch_ask *ask = LIST_ITEM(each, struct fetch_ask, link);
+        if (ask->on_lost && !ask->is_settled)
+            ask->on_lost(ask);
+    }
+}
+
 static void on_closed(struct channel *channel, void *arg)
 {
     (void)channel;
-    struct fetch_link *link = arg;
     log_say(LOG_WARN, "the fetcher is down; what is here is served, the rest waits for it");
-    channel_free(&link->channel);
+    lose(arg);
 }
 
 static const struct channel_handler handler = {.on_message = on_message, .on_closed = on_closed};
@@ -141,7 +151,8 @@ struct message_failed fetch_link_full(void)
 
 void fetch_link_set_channel(struct fetch_link *link, int *fd)
 {
-    channel_free(&link->channel);
+    if (link->channel)
+        lose(link);
     link->channel = channel_new(link->loop, fd, &handler, link);
     LIST_EACH (each, &link->open) {
         struct fetch_ask *ask = LIST_ITEM(each, struct fetch_ask, link);

@@ -21,10 +21,12 @@ struct loop;
  * last: the question is closed before they are told. Take the descriptor with fd_take. */
 typedef void fetch_ask_fn(struct fetch_ask *ask, enum message_type type, const void *message,
                           int *fd);
+typedef void fetch_lost_fn(struct fetch_ask *ask);
 
 struct fetch_ask {            /* embedded in its owner, zeroed before */
     struct message_join join; /* its slices live until the question is closed */
     fetch_ask_fn *on_message;
+    fetch_lost_fn *on_lost; /* the fetcher died, the next is asked; NULL: no matter */
     bool is_open;
     bool is_settled; /* by fetch_link_settle */
     struct list link;

@@ -25,8 +25,9 @@
 #include "store/store.h"
 #include "worker_state.h"
 
-#define PIECE_MAX ((size_t)256 * 1024)
-#define KEY_MAX   1024
+#define PIECE_MAX  ((size_t)256 * 1024)
+#define KEY_MAX    1024
+#define RECHECK_MS 1000
 
 struct follow_table {
     struct worker *worker;
@@ -47,6 +48,7 @@ struct follow {
     struct take *take; /* NULL until OPEN */
     struct follow_level level;
     struct timer *hold; /* runs from OPEN for small blobs */
+    struct timer *lost; /* runs from the fetcher's death until something comes of the next */
     struct list followers;
     bool is_busy;     /* its list is being walked: it ends when that is over */
     bool is_unlisted; /* out of the table: nobody joins any more */
@@ -102,8 +104,10 @@ static void end(struct follow *follow)
     struct worker *worker = follow->table->worker;
     CHECK(list_is_empty(&follow->followers));
     unlist(follow);
+    loop_cancel_deferred(worker->options.loop, follow);
     fetch_link_drop(worker->fetcher, &follow->fetch);
     timer_free(&follow->hold);
+    timer_free(&follow->lost);
     take_unref(&follow->take);
     buf_cleanup(&follow->key);
     mem_free(follow);
@@ -255,6 +259,42 @@ static void on_hold_over(void *arg)
     advance_all(follow);
 }
 
+/* In this time a fetcher that lives has gone on with a download, or given it up. */
+static uint64_t patience_ms(const struct follow *follow)
+{
+    const struct config *config = follow->table->worker->options.config;
+    return config->fetch.stall_timeout * (config->fetch.retries + 1) + config->fetch.deadline;
+}
+
+/* Who is still being sent what came before is not waiting yet. */
+static void cut_waiting(void *arg)
+{
+    struct follow *follow = arg;
+    follow->is_busy = true;
+    LIST_EACH (link, &follow->followers) {
+        struct follower *follower = LIST_ITEM(link, struct follower, link);
+        if (follower->has_head && !follower->is_sending)
+            cut(follower, "no fetcher came back to go on with the download");
+    }
+    follow->is_busy = false;
+    if (!list_is_empty(&follow->followers))
+        timer_start(follow->lost, RECHECK_MS);
+    end_if_empty(follow);
+}
+
+static void on_lost_long(void *arg)
+{
+    struct follow *follow = arg;
+    loop_defer(follow->table->worker->options.loop, cut_waiting, follow);
+}
+
+static void on_lost(struct fetch_ask *fetch)
+{
+    struct follow *follow = LIST_ITEM(fetch, struct follow, fetch);
+    if (!timer_is_running(follow->lost))
+        timer_start(follow->lost, patience_ms(follow));
+}
+
 static void set_level(struct follow *follow, uint64_t size, uint64_t bytes)
 {
     struct follow_level *level = &follow->level;
@@ -373,6 +413,8 @@ static void on_message(struct fetch_ask *fetch, enum message_type type, const vo
 {
     struct follow *follow = LIST_ITEM(fetch, struct follow, fetch);
     follow->is_busy = true;
+    timer_stop(follow->lost);
+    loop_cancel_deferred(follow->table->worker->options.loop, follow);
     if (type == MESSAGE_OPEN) {
         on_open(follow, message, fd);
     } else if (type == MESSAGE_GREW) {
@@ -413,6 +455,7 @@ static struct follow *start(struct follow_table *table, const struct request *re
     follow->table = table;
     follow->digest = request->operation.digest;
     follow->hold = timer_new(worker->options.loop, on_hold_over, follow);
+    follow->lost = timer_new(worker->options.loop, on_lost_long, follow);
     follow->level.size = FOLLOW_SIZE_UNKNOWN;
     follow->level.hold_max = worker->options.config->fetch.hold_max;
     list_init(&follow->followers);
@@ -428,6 +471,7 @@ static struct follow *start(struct follow_table *table, const struct request *re
     join->digest = follow->digest;
     join->size = size;
     follow->fetch.on_message = on_message;
+    follow->fetch.on_lost = on_lost;
     fetch_link_ask(worker->fetcher, &follow->fetch);
     return follow;
 }

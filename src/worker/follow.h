@@ -6,7 +6,9 @@
  *   asked → open → growing → verified → over      (HERE, FAILED: over before)
  *
  * A follower's head leaves when follow_may_begin allows it, its bytes up to follow_limit. A new
- * take (TAKEN) moves those who are within what both takes share and cuts the others.
+ * take (TAKEN) moves those who are within what both takes share and cuts the others. Without the
+ * fetcher it waits for the next; whoever has his head by then is cut when none carries on in the
+ * time that a living one may take.
  */
 #ifndef WORKER_FOLLOW_H
 #define WORKER_FOLLOW_H

@@ -334,6 +334,50 @@ static void new_fetcher_is_asked_again_and_carries_on(void **state)
     fd_close(&fd);
 }
 
+/* Also when fetchers come and go, and none has anything to say. */
+static void no_fetcher_that_carries_on_cuts_who_waits(void **state)
+{
+    (void)state;
+    int fd = spool_of(2 * MIB);
+    get(&guest, BLOB);
+    uint64_t request = join_number();
+    open_flight(request, fd, 2 * MIB, MIB);
+    assert_int_equal(guest_body_length(scene, &guest), MIB);
+    for (unsigned i = 0; i < 12; i++) {
+        scene_disconnect(scene, ROLE_FETCHER);
+        scene_pass(scene, 5000);
+        scene_connect(scene, ROLE_FETCHER);
+        assert_int_equal(join_number(), request);
+        scene_pass(scene, 5000);
+    }
+    assert_int_equal(guest_body_length(scene, &guest), MIB);
+    assert_false(guest.is_closed);
+    scene_pass(scene, 10100);
+    assert_int_equal(guest_body_length(scene, &guest), MIB);
+    assert_true(guest.is_closed);
+    assert_int_equal(scene_heard(scene, ROLE_FETCHER, MESSAGE_LEAVE)->leave.request, request);
+    fd_close(&fd);
+}
+
+/* It may hash a long spool, or bring again what an upstream without ranges sent before. */
+static void silence_of_a_living_fetcher_cuts_nobody(void **state)
+{
+    (void)state;
+    int fd = spool_of(2 * MIB);
+    get(&guest, BLOB);
+    uint64_t request = join_number();
+    open_flight(request, fd, 2 * MIB, MIB);
+    assert_int_equal(guest_body_length(scene, &guest), MIB);
+    scene_disconnect(scene, ROLE_FETCHER);
+    scene_connect(scene, ROLE_FETCHER);
+    assert_int_equal(join_number(), request);
+    open_flight(request, fd, 2 * MIB, MIB);
+    scene_pass(scene, 600000);
+    verify(request, 2 * MIB);
+    assert_int_equal(guest_body_length(scene, &guest), 2 * MIB);
+    fd_close(&fd);
+}
+
 static void here_is_read_from_the_store(void **state)
 {
     (void)state;
@@ -675,6 +719,8 @@ int main(void)
         TEST(range_of_a_flight_is_served_when_covered),
         TEST(new_take_moves_who_is_within_and_cuts_the_others),
         TEST(new_fetcher_is_asked_again_and_carries_on),
+        TEST(no_fetcher_that_carries_on_cuts_who_waits),
+        TEST(silence_of_a_living_fetcher_cuts_nobody),
         TEST(here_is_read_from_the_store),
         TEST(here_that_is_not_true_ends_in_502),
         TEST(client_that_leaves_leaves_the_flight),
