@@ -38,9 +38,8 @@ struct keep_link {
     struct worker *worker;
     struct channel *channel; /* NULL: the keeper is down */
     struct timer *timer;     /* runs while it is down and somebody waits */
-    uint64_t down_since_ms;
-    struct list waiting; /* for a credit or a channel */
-    struct list open;    /* with the keeper, or were when it died */
+    struct list waiting;     /* for a credit or a channel */
+    struct list open;        /* with the keeper, or were when it died */
     unsigned open_count;
     unsigned waiting_count;
     struct map *asks; /* request number → open ask */
@@ -121,33 +120,18 @@ static void on_message(struct channel *channel, enum message_type type, struct s
 
 static void watch_time(struct keep_link *link)
 {
-    if (!link->channel && link->open_count + link->waiting_count > 0)
+    if (!link->channel && link->open_count + link->waiting_count > 0 &&
+        !timer_is_running(link->timer))
         timer_start(link->timer, WAIT_CHECK_MS);
 }
 
-static void on_closed(struct channel *channel, void *arg)
+static bool is_overdue(const struct keep_ask *ask, uint64_t now)
 {
-    (void)channel;
-    struct keep_link *link = arg;
-    log_say(LOG_WARN, "the keeper is down; pushes wait for it");
-    channel_free(&link->channel);
-    link->down_since_ms = clock_mono().ms;
-    watch_time(link);
+    return now >= ask->asked_ms + WAIT_MAX_MS;
 }
 
-static const struct channel_handler handler = {.on_message = on_message, .on_closed = on_closed};
-
-static bool is_overdue(const struct keep_link *link, const struct keep_ask *ask, uint64_t now)
+static void answer_overdue(struct keep_link *link)
 {
-    uint64_t since = ask->asked_ms > link->down_since_ms ? ask->asked_ms : link->down_since_ms;
-    return now >= since + WAIT_MAX_MS;
-}
-
-static void on_timer(void *arg)
-{
-    struct keep_link *link = arg;
-    if (link->channel)
-        return;
     struct keep_answer answer = {
         .kind = ERR_BUSY,
         .text = SLICE_LITERAL("the process that stores what is pushed is not there"),
@@ -155,16 +139,35 @@ static void on_timer(void *arg)
     uint64_t now = clock_mono().ms;
     LIST_EACH (each, &link->open) {
         struct keep_ask *ask = LIST_ITEM(each, struct keep_ask, link);
-        if (is_overdue(link, ask, now))
+        if (is_overdue(ask, now))
             answer_open(link, ask, &answer);
     }
     LIST_EACH (each, &link->waiting) {
         struct keep_ask *ask = LIST_ITEM(each, struct keep_ask, link);
-        if (is_overdue(link, ask, now))
+        if (is_overdue(ask, now))
             answer_waiting(link, ask, &answer);
     }
     watch_time(link);
 }
+
+static void on_timer(void *arg)
+{
+    struct keep_link *link = arg;
+    if (!link->channel)
+        answer_overdue(link);
+}
+
+/* At once: the next keeper may be here, and dead, before the timer runs out. */
+static void on_closed(struct channel *channel, void *arg)
+{
+    (void)channel;
+    struct keep_link *link = arg;
+    log_say(LOG_WARN, "the keeper is down; pushes wait for it");
+    channel_free(&link->channel);
+    answer_overdue(link);
+}
+
+static const struct channel_handler handler = {.on_message = on_message, .on_closed = on_closed};
 
 struct keep_link *keep_link_new(struct worker *worker)
 {
@@ -172,7 +175,6 @@ struct keep_link *keep_link_new(struct worker *worker)
     link->worker = worker;
     link->timer = timer_new(worker->options.loop, on_timer, link);
     link->asks = map_new();
-    link->down_since_ms = clock_mono().ms;
     list_init(&link->waiting);
     list_init(&link->open);
     return link;

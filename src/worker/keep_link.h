@@ -2,8 +2,9 @@
 /*
  * What this worker asks of the keeper. At most 256 are with it at a time, the rest waits here; when
  * the keeper dies, those without an answer are sent again on the new channel, marked as repeated
- * and with the commit number first seen. Every question is answered exactly once: without a keeper
- * for 30 s by ERR_BUSY, at the worker's end by ERR_CANCELLED.
+ * and with the commit number first seen. Every question is answered exactly once: by ERR_BUSY when
+ * no keeper is there, or the last one has died, and it was asked 30 s ago; at the worker's end by
+ * ERR_CANCELLED.
  */
 #ifndef WORKER_KEEP_LINK_H
 #define WORKER_KEEP_LINK_H

@@ -428,6 +428,40 @@ static void without_a_keeper_for_long_it_is_503(void **state)
     assert_has("Retry-After: ");
 }
 
+static void keepers_that_die_before_they_answer_are_503(void **state)
+{
+    (void)state;
+    ask("POST /v2/team/app/blobs/uploads/ HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n");
+    for (unsigned i = 0; i < 6; i++) {
+        assert_int_equal(guest_status(scene, &guest), 0);
+        (void)scene_heard(scene, ROLE_KEEPER, MESSAGE_PUSH_BEGUN);
+        scene_pass(scene, 5000);
+        scene_disconnect(scene, ROLE_KEEPER);
+        scene_pass(scene, 10);
+        scene_connect(scene, ROLE_KEEPER);
+    }
+    assert_status(503);
+}
+
+static void questions_that_come_without_a_keeper_hold_up_no_answer(void **state)
+{
+    (void)state;
+    struct guest others[4];
+    scene_disconnect(scene, ROLE_KEEPER);
+    ask("POST /v2/team/app/blobs/uploads/ HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n");
+    scene_pass(scene, 29500);
+    for (unsigned i = 0; i < 4; i++) {
+        guest_come(scene, &others[i], LISTENER_FULL);
+        guest_send(scene, &others[i],
+                   "POST /v2/team/app/blobs/uploads/ HTTP/1.1\r\nHost: x\r\n"
+                   "Content-Length: 0\r\n\r\n");
+        scene_pass(scene, 250);
+    }
+    assert_status(503);
+    for (unsigned i = 0; i < 4; i++)
+        guest_leave(scene, &others[i]);
+}
+
 static void delete_of_a_tag_is_202(void **state)
 {
     (void)state;
@@ -506,6 +540,8 @@ int main(void)
         TEST(manifest_by_another_digest_is_400),
         TEST(new_keeper_is_asked_again),
         TEST(without_a_keeper_for_long_it_is_503),
+        TEST(keepers_that_die_before_they_answer_are_503),
+        TEST(questions_that_come_without_a_keeper_hold_up_no_answer),
         TEST(delete_of_a_tag_is_202),
         TEST(mirror_takes_nothing_and_says_what_it_allows),
         TEST(tags_are_listed_in_pages),
