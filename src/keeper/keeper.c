@@ -6,7 +6,9 @@
  *   channels ──► queue ──► batch (pool) ──► answers
  *                  ▲ at the end of a turn, when no batch runs
  *
- * Uses are not waited for: alone they start a batch only after a second.
+ * Uses are not waited for: alone they start a batch only after a second. No credit limits them, so
+ * they are nobody's requests, and dropped when there are too many: they do no harm by that but an
+ * eviction too early.
  */
 #include "keeper/keeper.h"
 
@@ -25,6 +27,7 @@
 #include "store/ledger.h"
 
 #define LINE_REQUESTS_MAX 4096 /* its credits are far fewer: over this it is mad */
+#define USES_MAX          256  /* messages of them in the queue and the batch */
 #define BATCH_MAX         512
 #define HOUSEKEEPING_MS   30000
 #define LAZY_MS           1000
@@ -35,6 +38,7 @@ struct keeper {
     struct peers *peers;
     struct list queue; /* struct request */
     struct batch *batch;
+    unsigned uses; /* USED in both */
     bool is_start_deferred;
     bool is_draining;
     bool is_drained; /* was told */
@@ -49,7 +53,7 @@ static void start_batch(struct keeper *keeper);
 
 static void answer(struct request *request)
 {
-    if (request->line == NULL || request->type == MESSAGE_USED)
+    if (request->line == NULL)
         return;
     if (request->refusal.kind == ERR_NONE) {
         struct message_done done = {.request = request_id(request), .number = request->number};
@@ -103,6 +107,8 @@ static void on_batch_done(struct batch *batch, void *arg)
         log_failure(&err, requests);
     LIST_EACH (link, batch_requests(batch)) {
         struct request *request = LIST_ITEM(link, struct request, link);
+        if (request->type == MESSAGE_USED)
+            keeper->uses--;
         answer(request);
         finish_request(request);
     }
@@ -164,26 +170,50 @@ static void request_start(struct keeper *keeper, bool is_urgent)
     loop_defer(keeper->options.loop, on_turn_end, keeper);
 }
 
+static void log_bad(const struct request *request, const struct line *line)
+{
+    log_say(LOG_WARN, "%s of a %s: %s", message_name(request->type),
+            process_role_name(line_role(line)), request->refusal.text);
+}
+
+static void on_used(struct keeper *keeper, const struct line *line, struct slice body)
+{
+    if (keeper->uses >= USES_MAX)
+        return;
+    struct request *request = request_new(MESSAGE_USED, body);
+    if (request_is_bad(request)) {
+        log_bad(request, line);
+        finish_request(request);
+        return;
+    }
+    keeper->uses++;
+    list_append(&keeper->queue, &request->link);
+    request_start(keeper, false);
+}
+
 static void on_message(struct line *line, enum message_type type, struct slice body, void *arg)
 {
     struct keeper *keeper = arg;
     /* What comes now is asked again of the next keeper. */
     if (keeper->is_draining)
         return;
+    if (type == MESSAGE_USED) {
+        on_used(keeper, line, body);
+        return;
+    }
     struct request *request = request_new(type, body);
     request->line = line;
     line_ref(line);
     if (!request_is_bad(request) && line_requests(line) > LINE_REQUESTS_MAX)
         request_refuse(request, ERR_BUSY, "too many requests at once");
     if (request_is_bad(request)) {
-        log_say(LOG_WARN, "%s of a %s: %s", message_name(type), process_role_name(line_role(line)),
-                request->refusal.text);
+        log_bad(request, line);
         answer(request);
         finish_request(request);
         return;
     }
     list_append(&keeper->queue, &request->link);
-    request_start(keeper, type != MESSAGE_USED);
+    request_start(keeper, true);
 }
 
 static void on_housekeeping(void *arg)

@@ -17,6 +17,7 @@
 
 #define FRESH_MS    60000
 #define BATCH_MS    10000
+#define URGENT_MS   100
 #define ENTRIES_MAX 16384
 #define BATCH_BYTES ((size_t)48 * 1024)
 
@@ -33,7 +34,7 @@ struct recency {
     struct list order;
     struct timer *timer;
     struct buf urgent;
-    bool is_deferred;
+    struct timer *urgent_timer;
 };
 
 static void send(struct recency *recency, struct buf *digests)
@@ -52,10 +53,9 @@ static void append(struct recency *recency, struct buf *out, const struct digest
     buf_append(out, binary, digest_encode(digest, binary));
 }
 
-static void on_deferred(void *arg)
+static void on_urgent_timer(void *arg)
 {
     struct recency *recency = arg;
-    recency->is_deferred = false;
     send(recency, &recency->urgent);
 }
 
@@ -80,6 +80,7 @@ struct recency *recency_new(struct worker *worker)
     recency->worker = worker;
     recency->entries = map_new();
     recency->timer = timer_new(worker->options.loop, on_timer, recency);
+    recency->urgent_timer = timer_new(worker->options.loop, on_urgent_timer, recency);
     list_init(&recency->order);
     buf_init(&recency->urgent, BATCH_BYTES + DIGEST_BINARY_MAX);
     return recency;
@@ -99,8 +100,8 @@ void recency_free(struct recency **recency)
     if (!*recency)
         return;
     struct recency *old = TAKE(*recency);
-    loop_cancel_deferred(old->worker->options.loop, old);
     timer_free(&old->timer);
+    timer_free(&old->urgent_timer);
     while (!list_is_empty(&old->order))
         drop(old, LIST_ITEM(old->order.next, struct entry, link));
     map_free(&old->entries);
@@ -108,13 +109,12 @@ void recency_free(struct recency **recency)
     mem_free(old);
 }
 
-static void tell_at_once(struct recency *recency, const struct digest *digest)
+/* Not in a message for each turn of the loop: a turn may have one request. */
+static void tell_soon(struct recency *recency, const struct digest *digest)
 {
     append(recency, &recency->urgent, digest);
-    if (recency->is_deferred)
-        return;
-    recency->is_deferred = true;
-    loop_defer(recency->worker->options.loop, on_deferred, recency);
+    if (!timer_is_running(recency->urgent_timer))
+        timer_start(recency->urgent_timer, URGENT_MS);
 }
 
 void recency_note(struct recency *recency, const struct digest *digest)
@@ -140,5 +140,5 @@ void recency_note(struct recency *recency, const struct digest *digest)
         map_set(recency->entries, key, entry);
     }
     entry->used_ms = now;
-    tell_at_once(recency, digest);
+    tell_soon(recency, digest);
 }

@@ -71,6 +71,24 @@ static void a_push_heals_a_damaged_file(void **state)
     assert_content(&bad.digest, "hello");
 }
 
+/* No credit limits them. What is too much is dropped, and nobody else pays for it. */
+static void many_uses_stand_in_nobodys_way(void **state)
+{
+    (void)state;
+    struct message_blob_stored stored = world_blob("team/app", "hello");
+    uint8_t binary[DIGEST_BINARY_MAX];
+    struct message_used used = {
+        .digests = slice_from(binary, digest_encode(&stored.digest, binary)), .when = 7};
+    for (unsigned i = 0; i < 9000; i++)
+        (void)world_post(WORKER_0, MESSAGE_USED, &used);
+    assert_int_equal(world_ask(WORKER_0, MESSAGE_BLOB_STORED, &stored).type, MESSAGE_DONE);
+    for (unsigned i = 0; i < 300; i++)
+        (void)world_post(WORKER_0, MESSAGE_USED, &used);
+    (void)world_push_blob("team/app", "next");
+    assert_int_equal(use_find(world_read(), &stored.digest), 7);
+    world_read_end();
+}
+
 static void a_vanished_file_is_refused(void **state)
 {
     (void)state;
@@ -237,6 +255,7 @@ int main(void)
         TEST(a_stored_blob_is_placed_linked_and_counted),
         TEST(the_same_blob_again_is_counted_once),
         TEST(a_push_heals_a_damaged_file),
+        TEST(many_uses_stand_in_nobodys_way),
         TEST(a_vanished_file_is_refused),
         TEST(public_is_what_an_upstream_gave_and_stays_so),
         TEST(a_blob_without_repository_is_linked_nowhere),

@@ -39,6 +39,7 @@ struct peer {
     struct channel *channel;
     struct list heard;
     struct heard *current;
+    unsigned uses;
     union any_message message;
 };
 
@@ -233,6 +234,7 @@ static void on_message(struct channel *channel, enum message_type type, struct s
     (void)fd;
     struct peer *peer = arg;
     struct heard *heard = NEW(struct heard);
+    peer->uses += type == MESSAGE_USED;
     heard->type = type;
     buf_init(&heard->body, INPUT_MAX);
     buf_append_slice(&heard->body, body);
@@ -302,6 +304,12 @@ void scene_heard_nothing(struct scene *scene, enum process_role role)
     struct heard *heard = next_heard(scene, role);
     if (heard)
         fail_msg("the worker said %s", message_name(heard->type));
+}
+
+unsigned scene_uses(struct scene *scene)
+{
+    scene_settle(scene);
+    return scene->peers[ROLE_KEEPER].uses;
 }
 
 void scene_say(struct scene *scene, enum process_role role, enum message_type type,

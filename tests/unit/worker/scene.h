@@ -58,6 +58,8 @@ const union any_message *scene_heard(struct scene *scene, enum process_role role
                                      enum message_type type);
 /* Has said nothing more (USED aside). */
 void scene_heard_nothing(struct scene *scene, enum process_role role);
+/* USED messages that were sent so far. */
+unsigned scene_uses(struct scene *scene);
 void scene_say(struct scene *scene, enum process_role role, enum message_type type,
                const void *message, int fd);
 void scene_done(struct scene *scene, uint64_t request);

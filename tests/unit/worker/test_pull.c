@@ -149,6 +149,28 @@ static void blob_is_served_whole_and_by_range(void **state)
     assert_int_equal(guest_status(scene, &guest), 404);
 }
 
+static void uses_of_many_turns_are_one_message(void **state)
+{
+    (void)state;
+    struct ledger_txn *txn = scene_write(scene);
+    for (unsigned i = 0; i < 20; i++) {
+        char tag[8];
+        char manifest[64];
+        (void)snprintf(tag, sizeof(tag), "v%u", i);
+        (void)snprintf(manifest, sizeof(manifest), "{\"schemaVersion\":2,\"a\":%u}", i);
+        scene_put_manifest(txn, "", "team/app", tag, slice_of(manifest), 0);
+    }
+    scene_commit(txn);
+    for (unsigned i = 0; i < 20; i++) {
+        guest_forget(&guest);
+        guest_send(scene, &guest, "HEAD /v2/team/app/manifests/v%u HTTP/1.1\r\nHost: x\r\n\r\n", i);
+        assert_int_equal(guest_status(scene, &guest), 200);
+    }
+    assert_int_equal(scene_uses(scene), 0);
+    scene_pass(scene, 100);
+    assert_int_equal(scene_uses(scene), 1);
+}
+
 /* ---- flights ---- */
 
 #define BLOB   "/v2/library/redis/blobs/" DIGEST
@@ -710,6 +732,7 @@ int main(void)
         TEST(strange_paths_are_404),
         TEST(hosted_tag_is_served_from_the_ledger),
         TEST(blob_is_served_whole_and_by_range),
+        TEST(uses_of_many_turns_are_one_message),
         TEST(two_clients_share_one_flight_and_wait_for_the_tail),
         TEST(small_blob_is_answered_when_verified),
         TEST(slow_small_blob_begins_after_three_seconds),
