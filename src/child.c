@@ -142,6 +142,7 @@ static void make_keeper(struct child_frame *frame)
         .config = frame->config,
         .store = frame->store,
         .ledger = frame->ledger,
+        .uploads = frame->uploads,
         .on_drained = on_drained,
         .arg = frame,
     };

@@ -86,7 +86,7 @@ struct config {
         uint64_t query_parameters, ranges, page;
         uint64_t head_timeout, body_timeout, keep_alive_timeout, send_timeout;
         uint64_t body_grace, body_rate;
-        uint64_t connections, uploads, uploads_per_repository, upload_idle;
+        uint64_t connections, uploads, uploads_per_repository, upload_idle, upload_expiry;
         uint64_t manifest_size, manifest_entries, manifest_memory, answer_memory;
         uint64_t tags_per_push;
         uint64_t drain_timeout;

@@ -18,6 +18,7 @@ struct ledger;
 struct loop;
 struct pool;
 struct store;
+struct upload_table;
 
 struct keeper_options { /* all borrowed until keeper_free */
     struct loop *loop;
@@ -25,11 +26,12 @@ struct keeper_options { /* all borrowed until keeper_free */
     const struct config *config;
     struct store *store;
     struct ledger *ledger; /* opened for writing */
+    struct upload_table *uploads;
     void (*on_drained)(void *arg);
     void *arg;
 };
 
-/* Borrows what the options point to; starts with recovery of what its predecessor left. */
+/* Borrows what the options point to; finds the upload sessions of before again. */
 struct keeper *keeper_new(const struct keeper_options *options);
 /* The running transaction is finished first. */
 void keeper_free(struct keeper **keeper);

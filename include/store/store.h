@@ -93,10 +93,12 @@ int store_file_each(struct store *store, enum store_place place, store_each_fn *
 /* The repository is part of a session's name: under another the session is not found. */
 void store_upload_name(const struct upload_id *id, uint64_t repository_key,
                        char out[STORE_NAME_SIZE]);
+bool store_upload_parse(const char *name, struct upload_id *out_id, uint64_t *out_repository_key);
 void store_spool_name(const struct digest *digest, unsigned take, char out[STORE_NAME_SIZE]);
 bool store_spool_parse(const char *name, struct digest *out_digest, unsigned *out_take);
 /* A fresh name for a manifest or the like. */
 int store_temporary_name(char out[STORE_NAME_SIZE], struct error *err);
+bool store_name_is_temporary(const char *name);
 
 /* Bytes free and in all on the file system. */
 int store_space(struct store *store, uint64_t *out_free, uint64_t *out_total, struct error *err);

@@ -3,7 +3,7 @@
  * Upload sessions in shared memory: how far each is, and its hash so far, so that the next request
  * can come to any worker without reading the data again. A slot is written by the holder of the
  * session's lock alone (an OFD lock on its file under uploads/). The table dies with the server;
- * after that a session is hashed from its file.
+ * after that the keeper gives sessions slots again, and they are hashed from their files.
  */
 #ifndef STORE_UPLOAD_TABLE_H
 #define STORE_UPLOAD_TABLE_H
@@ -51,6 +51,10 @@ unsigned upload_table_count_of(const struct upload_table *table, uint64_t reposi
 bool upload_table_idlest(const struct upload_table *table, const uint64_t *repository_key,
                          uint64_t before_ms, struct upload_id *out_id,
                          struct upload_state *out_state);
+/* Every session that has a slot; `each` may remove it. */
+typedef void upload_table_each_fn(const struct upload_id *id, const struct upload_state *state,
+                                  void *arg);
+void upload_table_each(const struct upload_table *table, upload_table_each_fn *each, void *arg);
 /* Of the repository's name. */
 struct slice;
 uint64_t upload_repository_key(const struct slice *name);

@@ -21,6 +21,7 @@
 #include "base/pool.h"
 #include "batch.h"
 #include "ipc/metrics.h"
+#include "janitor.h"
 #include "net/loop.h"
 #include "peers.h"
 #include "request.h"
@@ -39,6 +40,7 @@ struct keeper {
     struct list queue; /* struct request */
     struct batch *batch;
     unsigned uses; /* USED in both */
+    struct janitor *janitor;
     bool is_start_deferred;
     bool is_draining;
     bool is_drained; /* was told */
@@ -223,6 +225,7 @@ static void on_housekeeping(void *arg)
     if (keeper->is_draining)
         return;
     ledger_check_readers(keeper->options.ledger);
+    janitor_start(keeper->janitor, clock_wall().ms);
     struct request *request = request_new(MESSAGE_NONE, slice_from(NULL, 0));
     list_append(&keeper->queue, &request->link);
     request_start(keeper, true);
@@ -244,6 +247,13 @@ struct keeper *keeper_new(const struct keeper_options *options)
         .on_done = on_batch_done,
         .arg = keeper,
     });
+    keeper->janitor = janitor_new(&(struct janitor_options){
+        .pool = options->pool,
+        .store = options->store,
+        .uploads = options->uploads,
+        .config = options->config,
+    });
+    janitor_find_sessions(keeper->janitor, clock_wall().ms);
     keeper->housekeeping = timer_new(options->loop, on_housekeeping, keeper);
     keeper->lazy = timer_new(options->loop, on_lazy, keeper);
     timer_start(keeper->housekeeping, HOUSEKEEPING_MS);
@@ -256,10 +266,10 @@ static void drop_queue(struct keeper *keeper)
         finish_request(LIST_ITEM(link, struct request, link));
 }
 
-static void wait_for_batch(struct keeper *keeper)
+static void wait_for_pool(struct keeper *keeper)
 {
     struct pollfd waiting = {.fd = pool_descriptor(keeper->options.pool), .events = POLLIN};
-    while (batch_is_running(keeper->batch)) {
+    while (batch_is_running(keeper->batch) || janitor_is_running(keeper->janitor)) {
         (void)poll(&waiting, 1, -1);
         pool_run_done(keeper->options.pool);
     }
@@ -273,9 +283,10 @@ void keeper_free(struct keeper **keeper)
     (*keeper)->is_draining = true;
     (*keeper)->is_drained = true; /* nobody is told any more */
     drop_queue(*keeper);
-    wait_for_batch(*keeper);
+    wait_for_pool(*keeper);
     peers_free(&(*keeper)->peers);
     batch_free(&(*keeper)->batch);
+    janitor_free(&(*keeper)->janitor);
     timer_free(&(*keeper)->housekeeping);
     timer_free(&(*keeper)->lazy);
     timer_free(&(*keeper)->drain);

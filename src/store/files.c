@@ -162,6 +162,23 @@ void store_upload_name(const struct upload_id *id, uint64_t repository_key,
                    repository_key);
 }
 
+bool store_upload_parse(const char *name, struct upload_id *out_id, uint64_t *out_repository_key)
+{
+    struct slice text = slice_of(name);
+    struct upload_id id;
+    uint8_t key[sizeof(uint64_t)];
+    size_t id_length = UPLOAD_ID_TEXT_SIZE - 1;
+    if (text.length != id_length + 1 + 2 * sizeof(key) || name[id_length] != '-' ||
+        !upload_id_parse(slice_from(name, id_length), &id) ||
+        !text_read_hex(slice_from(name + id_length + 1, 2 * sizeof(key)), key, sizeof(key)))
+        return false;
+    *out_id = id;
+    *out_repository_key = 0;
+    for (size_t i = 0; i < sizeof(key); i++)
+        *out_repository_key = *out_repository_key << 8 | key[i];
+    return true;
+}
+
 static const char *algorithm_name(enum hash_algorithm algorithm)
 {
     return algorithm == HASH_SHA512 ? "sha512" : "sha256";
@@ -204,4 +221,9 @@ int store_temporary_name(char out[STORE_NAME_SIZE], struct error *err)
     out[1] = '-';
     text_print_hex(random, sizeof(random), out + 2);
     return 0;
+}
+
+bool store_name_is_temporary(const char *name)
+{
+    return name[0] == 't' && name[1] == '-';
 }

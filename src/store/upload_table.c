@@ -285,6 +285,15 @@ bool upload_table_idlest(const struct upload_table *table, const uint64_t *repos
     return is_found;
 }
 
+void upload_table_each(const struct upload_table *table, upload_table_each_fn *each, void *arg)
+{
+    struct session session;
+    for (unsigned i = 0; i < table->slot_count; i++) {
+        if (read_taken(table, i, &session))
+            each(&session.id, &session.state, arg);
+    }
+}
+
 uint64_t upload_repository_key(const struct slice *name)
 {
     struct digest digest;

@@ -184,6 +184,7 @@ static void start_keeper(struct house *house)
         .config = house->config,
         .store = house->store,
         .ledger = house->ledger,
+        .uploads = house->uploads,
     };
 
     house->keeper = keeper_new(&options);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every limit of the settings table: what is just within it is served, what exceeds it is refused, and says so."""
 
+import os
 import re
 import signal
 import unittest
@@ -132,6 +133,16 @@ class SizeTest(LimitScenario):
     def test_uploads(self):
         self.assertEqual([self.begin(f"team/app{number}") for number in range(4)], [202, 202, 202, 429])
 
+    def test_uploads_are_counted_after_a_restart(self):
+        location = self.api.begin_upload("team/app0")
+        self.api.request("PATCH", location, body=b"hello")
+        self.assertEqual(self.begin("team/app1"), 202)
+        self.registry.stop()
+        self.registry.start()
+        self.api = self.client(self.registry)
+        self.assertEqual([self.begin(f"team/app{number}") for number in (2, 3)], [202, 429])
+        self.assertEqual(self.api.finish_upload(location, images.sha256(b"hello")).status, 201)
+
     def test_uploads_per_repository(self):
         self.assertEqual([self.begin("team/app") for _ in range(3)], [202, 202, 429])
         self.assertEqual(self.begin("team/other"), 202)
@@ -166,6 +177,17 @@ class ConnectionTest(LimitScenario):
         self.assertIn("retry-after", headers)
         opened[0].close()
         wait_until(lambda: self.api.request("GET", "/v2/").status == 200, 10, "room again")
+
+
+class ExpiryTest(LimitScenario):
+    settings = {"limits": {"upload_expiry": "1s"}}
+
+    def test_upload_expiry(self):
+        location = self.api.begin_upload("team/app")
+        uploads = os.path.join(self.registry.data, "uploads")
+        self.assertEqual(len(os.listdir(uploads)), 1)
+        wait_until(lambda: os.listdir(uploads) == [], 60, "the upload that was left has gone")
+        self.assertEqual(self.api.request("GET", location).status, 404)
 
 
 class MemoryTest(LimitScenario):

@@ -27,6 +27,7 @@
 struct config world_config;
 struct store *world_store;
 struct ledger *world_ledger;
+struct upload_table *world_uploads;
 struct loop *world_loop;
 struct keeper *world_keeper;
 
@@ -104,6 +105,7 @@ static void start_keeper(void)
                                      .config = &world_config,
                                      .store = world_store,
                                      .ledger = world_ledger,
+                                     .uploads = world_uploads,
                                      .on_drained = on_drained};
     world_keeper = keeper_new(&options);
     reader = ledger_reader_new(world_ledger);
@@ -142,11 +144,14 @@ int world_setup(void **state)
     world_config.upstream_count = 1;
     world_config.hosted.protect = (struct config_list){protect, 1};
     world_config.storage.grace_ms = 3600000;
+    world_config.limits.uploads = WORLD_UPLOADS;
+    world_config.limits.upload_expiry = 24 * 3600000;
     world_loop = loop_new();
     fake_loop_hold_clock(world_loop, 0);
     pool = pool_new(16);
     loop_add_pool(world_loop, pool);
-    if (store_prepare(root, &err) != 0 || store_open(root, &world_store, &err) != 0)
+    if (store_prepare(root, &err) != 0 || store_open(root, &world_store, &err) != 0 ||
+        upload_table_new(WORLD_UPLOADS, &world_uploads, &err) != 0)
         return -1;
     start_keeper();
     return 0;
@@ -156,6 +161,7 @@ int world_teardown(void **state)
 {
     (void)state;
     stop_keeper();
+    upload_table_detach(&world_uploads);
     store_close(&world_store);
     pool_free(&pool);
     loop_free(&world_loop);

@@ -15,6 +15,9 @@
 #include "ipc/message.h"
 #include "store/ledger.h"
 #include "store/store.h"
+#include "store/upload_table.h"
+
+#define WORLD_UPLOADS 4 /* limits.uploads */
 
 enum who {
     WORKER_0,
@@ -39,6 +42,7 @@ int world_teardown(void **state);
 extern struct config world_config; /* upstream docker.io, protect library/ and what is below */
 extern struct store *world_store;
 extern struct ledger *world_ledger;
+extern struct upload_table *world_uploads;
 extern struct loop *world_loop;
 extern struct keeper *world_keeper;
 

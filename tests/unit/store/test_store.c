@@ -293,6 +293,30 @@ static void spool_names_are_read_back(void **state)
     assert_false(store_spool_parse("", &back, &take));
 }
 
+static void upload_names_are_read_back(void **state)
+{
+    (void)state;
+    struct upload_id id;
+    struct upload_id back;
+    uint64_t key = 0;
+    char name[STORE_NAME_SIZE];
+    assert_int_equal(upload_id_new(&id, &err), 0);
+    store_upload_name(&id, 0xfedcba9876543210, name);
+    assert_true(store_upload_parse(name, &back, &key));
+    assert_true(upload_id_equal(&id, &back));
+    assert_true(key == 0xfedcba9876543210);
+    name[0] = 'x';
+    assert_false(store_upload_parse(name, &back, &key));
+    store_upload_name(&id, 1, name);
+    name[strlen(name) - 1] = '\0';
+    assert_false(store_upload_parse(name, &back, &key));
+    assert_false(store_upload_parse("", &back, &key));
+    assert_false(store_name_is_temporary(name));
+    assert_int_equal(store_temporary_name(name, &err), 0);
+    assert_true(store_name_is_temporary(name));
+    assert_false(store_upload_parse(name, &back, &key));
+}
+
 static void space_is_told(void **state)
 {
     (void)state;
@@ -322,6 +346,7 @@ int main(void)
         TEST(files_are_made_once_and_listed),
         TEST(each_tells_names_and_sizes),
         TEST(spool_names_are_read_back),
+        TEST(upload_names_are_read_back),
         TEST(space_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What runs in the pool touches the janitor alone, and files whose lock it holds. */
+#include "janitor.h"
+
+#include "base/alloc.h"
+#include "base/check.h"
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "base/pool.h"
+#include "config/config.h"
+#include "store/store.h"
+#include "store/upload_table.h"
+
+/* A manifest's file has no lock: nobody waits that long for the keeper. */
+#define TEMPORARY_KEPT_MS (3600ull * 1000)
+
+struct janitor {
+    struct janitor_options options;
+    struct pool_work work;
+    bool is_running;
+    uint64_t now_ms;
+    uint64_t room;  /* for sessions that are found */
+    uint64_t count; /* found, or removed */
+};
+
+struct janitor *janitor_new(const struct janitor_options *options)
+{
+    struct janitor *janitor = NEW(struct janitor);
+    janitor->options = *options;
+    return janitor;
+}
+
+void janitor_free(struct janitor **janitor)
+{
+    if (*janitor == NULL)
+        return;
+    CHECK(!(*janitor)->is_running);
+    mem_free(*janitor);
+    *janitor = NULL;
+}
+
+bool janitor_is_running(const struct janitor *janitor)
+{
+    return janitor->is_running;
+}
+
+static void tell(const struct janitor *janitor, const char *what)
+{
+    struct log_line line;
+    if (janitor->count == 0)
+        return;
+    log_begin(&line, LOG_INFO);
+    log_u64(&line, "count", janitor->count);
+    log_end(&line, "%s", what);
+}
+
+/* True: the file is there, and nobody else's until the descriptor is closed. */
+static bool take_file(const struct janitor *janitor, const char *name, int *out_fd)
+{
+    struct store *store = janitor->options.store;
+    AUTO_CLOSE int fd = -1;
+    struct error ignored;
+    if (store_file_open(store, PLACE_UPLOADS, name, &fd, &ignored) != 0 ||
+        upload_lock(fd, &ignored) != 0 ||
+        store_file_check(store, PLACE_UPLOADS, name, fd, &ignored) != 0)
+        return false;
+    *out_fd = fd_take(&fd);
+    return true;
+}
+
+/* ---- sessions of before ---- */
+
+static void find_session(const char *name, uint64_t size, uint64_t modified_ms, void *arg)
+{
+    (void)size;
+    struct janitor *janitor = arg;
+    struct upload_state state = {.offset = 0};
+    struct upload_id id;
+    AUTO_CLOSE int fd = -1;
+    struct error ignored;
+    if (janitor->room == 0 || !store_upload_parse(name, &id, &state.repository_key) ||
+        !take_file(janitor, name, &fd))
+        return;
+    struct upload_state known;
+    if (upload_table_get(janitor->options.uploads, &id, &known))
+        return;
+    hash_init(&state.hash, HASH_SHA256);
+    state.used_ms = modified_ms < janitor->now_ms ? modified_ms : janitor->now_ms;
+    if (upload_table_set(janitor->options.uploads, &id, &state, &ignored) != 0)
+        return;
+    janitor->room--;
+    janitor->count++;
+}
+
+void janitor_find_sessions(struct janitor *janitor, uint64_t now_ms)
+{
+    uint64_t limit = janitor->options.config->limits.uploads;
+    uint64_t open = upload_table_count(janitor->options.uploads);
+    struct error err;
+    janitor->now_ms = now_ms;
+    janitor->room = open < limit ? limit - open : 0;
+    janitor->count = 0;
+    if (store_file_each(janitor->options.store, PLACE_UPLOADS, find_session, janitor, &err) != 0)
+        log_say(LOG_WARN, "the uploads of before cannot be listed: %s", err.text);
+    tell(janitor, "uploads of before may go on");
+}
+
+/* ---- what is old ---- */
+
+static bool is_older(const struct janitor *janitor, uint64_t when_ms, uint64_t than_ms)
+{
+    return janitor->now_ms > when_ms && janitor->now_ms - when_ms > than_ms;
+}
+
+static void remove_file(struct janitor *janitor, const char *name)
+{
+    struct error err;
+    if (store_file_remove(janitor->options.store, PLACE_UPLOADS, name, &err) == 0)
+        janitor->count++;
+}
+
+/* A blob's keeps its session's lock and time while the keeper is asked about it. */
+static void remove_temporary(struct janitor *janitor, const char *name, uint64_t modified_ms)
+{
+    AUTO_CLOSE int fd = -1;
+    if (is_older(janitor, modified_ms, TEMPORARY_KEPT_MS) && take_file(janitor, name, &fd))
+        remove_file(janitor, name);
+}
+
+static void remove_old_file(const char *name, uint64_t size, uint64_t modified_ms, void *arg)
+{
+    (void)size;
+    struct janitor *janitor = arg;
+    struct upload_table *uploads = janitor->options.uploads;
+    uint64_t expiry = janitor->options.config->limits.upload_expiry;
+    struct upload_id id;
+    struct upload_state state;
+    uint64_t key;
+    AUTO_CLOSE int fd = -1;
+    if (!is_older(janitor, modified_ms, expiry))
+        return;
+    if (store_name_is_temporary(name)) {
+        remove_temporary(janitor, name, modified_ms);
+        return;
+    }
+    /* Under the lock: the holder before may have gone on with it. */
+    if (!store_upload_parse(name, &id, &key) || !take_file(janitor, name, &fd) ||
+        (upload_table_get(uploads, &id, &state) && !is_older(janitor, state.used_ms, expiry)))
+        return;
+    upload_table_remove(uploads, &id);
+    remove_file(janitor, name);
+}
+
+/* Of a worker that died before it had made the file, or after it had given it another name. */
+static void remove_empty_slot(const struct upload_id *id, const struct upload_state *state,
+                              void *arg)
+{
+    struct janitor *janitor = arg;
+    char name[STORE_NAME_SIZE];
+    AUTO_CLOSE int fd = -1;
+    struct error ignored;
+    if (!is_older(janitor, state->used_ms, janitor->options.config->limits.upload_expiry))
+        return;
+    store_upload_name(id, state->repository_key, name);
+    if (store_file_open(janitor->options.store, PLACE_UPLOADS, name, &fd, &ignored) ==
+        -ERR_NOT_FOUND)
+        upload_table_remove(janitor->options.uploads, id);
+}
+
+static void on_run(struct pool_work *work)
+{
+    struct janitor *janitor = LIST_ITEM(work, struct janitor, work);
+    struct error err;
+    if (store_file_each(janitor->options.store, PLACE_UPLOADS, remove_old_file, janitor, &err) != 0)
+        log_say(LOG_WARN, "old uploads cannot be removed: %s", err.text);
+    upload_table_each(janitor->options.uploads, remove_empty_slot, janitor);
+}
+
+static void on_done(struct pool_work *work)
+{
+    struct janitor *janitor = LIST_ITEM(work, struct janitor, work);
+    janitor->is_running = false;
+    tell(janitor, "old uploads removed");
+}
+
+void janitor_start(struct janitor *janitor, uint64_t now_ms)
+{
+    if (janitor->is_running)
+        return;
+    janitor->is_running = true;
+    janitor->now_ms = now_ms;
+    janitor->count = 0;
+    janitor->work.run = on_run;
+    janitor->work.done = on_done;
+    pool_submit(janitor->options.pool, &janitor->work);
+}
