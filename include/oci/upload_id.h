@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Names of upload sessions: version, replica and 128 random bits, as 40 hex digits: "01" "0000" +
- * "00" … see upload_id.c. */
+/* Names of upload sessions: a random UUID, version and replica; as text see upload_id.c. */
 #ifndef OCI_UPLOAD_ID_H
 #define OCI_UPLOAD_ID_H
 
@@ -11,12 +10,12 @@
 
 struct error;
 
-#define UPLOAD_ID_TEXT_SIZE 41
+#define UPLOAD_ID_TEXT_SIZE 46
 
 struct upload_id {
     uint8_t version;    /* 1 */
     uint8_t replica[3]; /* zero: the only one */
-    uint8_t random[16];
+    uint8_t random[16]; /* a UUID of version 4 */
 };
 
 /* A name nobody can guess. ERR_IO when there is no entropy. */

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Upload ids as text: the 20 bytes in lower-case hex.
+ * Upload ids as text: a UUID, because the specification wants one in a session's Location, and
+ * behind it what says whose it is. All in lower-case hex.
  *
- *   01        000000     0123456789abcdef0123456789abcdef
- *   version   replica    random: nobody guesses another's session
+ *   01234567-89ab-4cde-8f01-23456789abcd  -  01        000000
+ *   random: nobody guesses another's         version   replica
  */
 #include "oci/upload_id.h"
 
@@ -12,8 +13,24 @@
 #include "base/random.h"
 #include "base/text.h"
 
-#define ID_VERSION 1
-#define ID_BYTES   20
+#define ID_VERSION   1
+#define ID_BYTES     20
+#define ID_GROUPS    6
+#define UUID_VERSION 4
+
+static const uint8_t group_sizes[ID_GROUPS] = {4, 2, 2, 2, 6, 4};
+
+/* RFC 9562 5.4: 122 of the 128 bits are random. */
+static void mark_uuid(uint8_t random[16])
+{
+    random[6] = (uint8_t)((random[6] & 0x0f) | UUID_VERSION << 4);
+    random[8] = (uint8_t)((random[8] & 0x3f) | 0x80);
+}
+
+static bool is_marked(const uint8_t random[16])
+{
+    return random[6] >> 4 == UUID_VERSION && (random[8] & 0xc0) == 0x80;
+}
 
 int upload_id_new(struct upload_id *out, struct error *err)
 {
@@ -21,6 +38,7 @@ int upload_id_new(struct upload_id *out, struct error *err)
     int result = random_bytes(id.random, sizeof(id.random), err);
 
     if (result == 0) {
+        mark_uuid(id.random);
         *out = id;
     }
     return result;
@@ -29,24 +47,44 @@ int upload_id_new(struct upload_id *out, struct error *err)
 bool upload_id_parse(struct slice text, struct upload_id *out)
 {
     uint8_t bytes[ID_BYTES];
+    size_t at = 0;
 
-    if (!text_read_hex(text, bytes, sizeof(bytes)) || bytes[0] != ID_VERSION) {
+    for (unsigned i = 0; i < ID_GROUPS; i++) {
+        struct slice group = text;
+        if (i + 1 < ID_GROUPS && !slice_split(&text, '-', &group)) {
+            return false;
+        }
+        if (!text_read_hex(group, bytes + at, group_sizes[i])) {
+            return false;
+        }
+        at += group_sizes[i];
+    }
+    if (!is_marked(bytes) || bytes[16] != ID_VERSION) {
         return false;
     }
-    out->version = bytes[0];
-    memcpy(out->replica, bytes + 1, sizeof(out->replica));
-    memcpy(out->random, bytes + 4, sizeof(out->random));
+    memcpy(out->random, bytes, sizeof(out->random));
+    out->version = bytes[16];
+    memcpy(out->replica, bytes + 17, sizeof(out->replica));
     return true;
 }
 
 const char *upload_id_print(const struct upload_id *id, char out[UPLOAD_ID_TEXT_SIZE])
 {
     uint8_t bytes[ID_BYTES];
+    const uint8_t *from = bytes;
+    char *to = out;
 
-    bytes[0] = id->version;
-    memcpy(bytes + 1, id->replica, sizeof(id->replica));
-    memcpy(bytes + 4, id->random, sizeof(id->random));
-    text_print_hex(bytes, sizeof(bytes), out);
+    memcpy(bytes, id->random, sizeof(id->random));
+    bytes[16] = id->version;
+    memcpy(bytes + 17, id->replica, sizeof(id->replica));
+    for (unsigned i = 0; i < ID_GROUPS; i++) {
+        if (i > 0) {
+            *to++ = '-';
+        }
+        text_print_hex(from, group_sizes[i], to);
+        from += group_sizes[i];
+        to += 2 * group_sizes[i];
+    }
     return out;
 }
 

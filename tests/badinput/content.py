@@ -40,7 +40,7 @@ def variables():
         "pad4m": "x" * (MANIFEST_MAX - len(padded)), "objects": "{}," * 1398100, "objects10k": "{}," * 10000,
         "nested": '{"a":{},' * 500000, "braces33": "}" * 33,
         "manykeys": ",".join(f'"{number:x}":0' for number in range(400000)), "unknownlayers": _unknown_layers(5000),
-        "unknownid": "0" * 40,
+        "unknownid": "00000000-0000-4000-8000-000000000000-01000000",
     }
 
 
@@ -56,7 +56,7 @@ def publish(port):
                              body=values["image"].encode())
         client.check_status(answer, 201)
     location = api.begin_upload("seed/other")
-    values["unknownid"] = re.sub(r"[0-9a-f]{8}$", "00000000", location.rpartition("/")[2])
+    values["unknownid"] = re.sub(r"^[0-9a-f]{8}", "00000000", location.rpartition("/")[2])
     return values
 
 

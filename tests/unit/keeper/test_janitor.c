@@ -25,6 +25,8 @@ static struct upload_id id(uint8_t number)
 {
     struct upload_id out = {.version = 1};
     memset(out.random, number, sizeof(out.random));
+    out.random[6] = 0x40; /* of a UUID */
+    out.random[8] = 0x80;
     return out;
 }
 
