@@ -70,6 +70,12 @@ void record_add_bytes(struct record *record, struct slice bytes)
     add(record, bytes.data, bytes.length);
 }
 
+void record_add_start(struct record *record, struct slice bytes, size_t length)
+{
+    size_t room = length > record->length ? length - record->length : 0;
+    add(record, bytes.data, bytes.length < room ? bytes.length : room);
+}
+
 void record_add_text(struct record *record, struct slice text)
 {
     if (text.length > UINT16_MAX) {

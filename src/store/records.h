@@ -33,6 +33,8 @@ void record_add_u64(struct record *record, uint64_t value);
 void record_add_digest(struct record *record, const struct digest *digest);
 /* Without a length: the last part of a key. */
 void record_add_bytes(struct record *record, struct slice bytes);
+/* As many of them as a key of `length` bytes has room for. */
+void record_add_start(struct record *record, struct slice bytes, size_t length);
 /* Two bytes of length, then the bytes. */
 void record_add_text(struct record *record, struct slice text);
 struct slice record_bytes(const struct record *record);

@@ -150,10 +150,11 @@ void repository_each(struct ledger_txn *txn, struct slice origin, struct slice l
 {
     struct record prefix;
     make_key(&prefix, origin, slice_from(NULL, 0));
-    struct record after;
-    make_key(&after, origin, last);
-    if (prefix.is_over || after.is_over)
+    if (prefix.is_over)
         return;
+    /* No key is longer, so none is between the cut one and the whole. */
+    struct record after = prefix;
+    record_add_start(&after, last, LEDGER_KEY_MAX);
     struct names names = {txn, 1 + origin.length, each, arg};
     ledger_walk(txn, TABLE_REPOSITORY, record_bytes(&prefix),
                 last.length > 0 ? record_bytes(&after) : slice_from(NULL, 0), on_repository,

@@ -81,10 +81,9 @@ void tag_each(struct ledger_txn *txn, uint32_t repository, struct slice last, ta
 {
     struct record prefix;
     make_key(&prefix, repository, slice_from(NULL, 0));
-    struct record after;
-    make_key(&after, repository, last);
-    if (after.is_over)
-        return;
+    /* No key is longer, so none is between the cut one and the whole. */
+    struct record after = prefix;
+    record_add_start(&after, last, LEDGER_KEY_MAX);
     struct tags tags = {txn, each, arg};
     ledger_walk(txn, TABLE_TAG, record_bytes(&prefix),
                 last.length > 0 ? record_bytes(&after) : slice_from(NULL, 0), on_tag, &tags);

@@ -160,6 +160,50 @@ static void tags_are_of_one_repository_and_walks_go_on_after_the_last(void **sta
     assert_false(tag_find(txn, 7, SLICE_LITERAL("v10"), &back));
 }
 
+static bool count_tag(struct slice tag, const struct tag *record, void *arg)
+{
+    (void)tag;
+    (void)record;
+    (*(unsigned *)arg)++;
+    return true;
+}
+
+static bool count_repository(struct slice name, const struct repository *repository, void *arg)
+{
+    (void)name;
+    (void)repository;
+    (*(unsigned *)arg)++;
+    return true;
+}
+
+/* Longer than a key can be: what is behind it in order is still there. */
+static void walks_go_on_after_a_last_that_is_too_long(void **state)
+{
+    (void)state;
+    static char text[3003];
+    static const size_t lasts[] = {508, 511, 1000, 2048, 3000};
+    struct tag tag = {digest("m"), 10, 20};
+    struct repository repository;
+    memset(text, 'm', sizeof(text));
+    tag_put(txn, 7, SLICE_LITERAL("a"), &tag);
+    tag_put(txn, 7, slice_from(text, 507), &tag); /* the longest: a prefix of `last` */
+    tag_put(txn, 7, SLICE_LITERAL("mn"), &tag);
+    tag_put(txn, 7, SLICE_LITERAL("z"), &tag);
+    repository_get(txn, hosted, SLICE_LITERAL("a"), &repository);
+    repository_get(txn, hosted, slice_from(text, 510), &repository);
+    repository_get(txn, hosted, SLICE_LITERAL("z"), &repository);
+    for (size_t i = 0; i < sizeof(lasts) / sizeof(lasts[0]); i++) {
+        unsigned tags = 0;
+        unsigned repositories = 0;
+        tag_each(txn, 7, slice_from(text, lasts[i]), count_tag, &tags);
+        assert_int_equal(tags, 2);
+        repository_each(txn, hosted, slice_from(text, lasts[i] + 3), count_repository,
+                        &repositories);
+        assert_int_equal(repositories, 1);
+    }
+    assert_null(ledger_error(txn));
+}
+
 static void small_manifests_are_kept_inline_and_large_ones_not(void **state)
 {
     (void)state;
@@ -338,6 +382,7 @@ int main(void)
         TEST(repositories_of_an_origin_come_in_order),
         TEST(hosted_below_means_the_name_or_behind_a_slash),
         TEST(tags_are_of_one_repository_and_walks_go_on_after_the_last),
+        TEST(walks_go_on_after_a_last_that_is_too_long),
         TEST(small_manifests_are_kept_inline_and_large_ones_not),
         TEST(blobs_keep_their_state),
         TEST(links_are_found_from_both_sides),
