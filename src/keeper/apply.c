@@ -7,7 +7,7 @@
 #include "request.h"
 
 #define JOURNAL_KEPT_MS   (7ull * 24 * 3600 * 1000)
-#define JOURNAL_TRIM_ONCE 1000
+#define JOURNAL_TRIM_ONCE 1000 /* others wait for the transaction */
 
 void apply_journal(const struct apply *apply, const struct request *request,
                    const struct change *change)
@@ -25,16 +25,18 @@ void apply_journal(const struct apply *apply, const struct request *request,
     journal_add(apply->txn, &entry);
 }
 
-void apply_housekeeping(const struct apply *apply)
+void apply_housekeeping(const struct apply *apply, struct request *request)
 {
-    if (apply->now_ms > JOURNAL_KEPT_MS)
-        (void)journal_trim(apply->txn, apply->now_ms - JOURNAL_KEPT_MS, JOURNAL_TRIM_ONCE);
+    if (apply->now_ms > JOURNAL_KEPT_MS) {
+        request->is_unfinished = journal_trim(apply->txn, apply->now_ms - JOURNAL_KEPT_MS,
+                                              JOURNAL_TRIM_ONCE) == JOURNAL_TRIM_ONCE;
+    }
 }
 
 void apply_request(const struct apply *apply, struct request *request)
 {
     if (request->type == MESSAGE_NONE) {
-        apply_housekeeping(apply);
+        apply_housekeeping(apply, request);
     } else if (request->type == MESSAGE_BLOB_STORED) {
         apply_blob_stored(apply, request);
     } else if (request->type == MESSAGE_LINK) {

@@ -33,7 +33,7 @@ void apply_manifest_put(const struct apply *apply, struct request *request);
 void apply_manifest_stored(const struct apply *apply, struct request *request);
 void apply_tag_checked(const struct apply *apply, struct request *request);
 void apply_remove(const struct apply *apply, struct request *request);
-void apply_housekeeping(const struct apply *apply);
+void apply_housekeeping(const struct apply *apply, struct request *request);
 
 /* What changed, for the journal; fields that do not apply are empty. */
 struct change {

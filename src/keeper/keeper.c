@@ -71,6 +71,13 @@ static void answer(struct request *request)
     line_send(request->line, MESSAGE_REFUSED, &refused);
 }
 
+/* In the batch that comes next. */
+static void add_housekeeping(struct keeper *keeper)
+{
+    struct request *request = request_new(MESSAGE_NONE, slice_from(NULL, 0));
+    list_append(&keeper->queue, &request->link);
+}
+
 static void finish_request(struct request *request)
 {
     list_remove(&request->link);
@@ -112,6 +119,8 @@ static void on_batch_done(struct batch *batch, void *arg)
         if (request->type == MESSAGE_USED)
             keeper->uses--;
         answer(request);
+        if (request->is_unfinished && request->refusal.kind == ERR_NONE && !keeper->is_draining)
+            add_housekeeping(keeper);
         finish_request(request);
     }
     start_batch(keeper);
@@ -226,8 +235,7 @@ static void on_housekeeping(void *arg)
         return;
     ledger_check_readers(keeper->options.ledger);
     janitor_start(keeper->janitor, clock_wall().ms);
-    struct request *request = request_new(MESSAGE_NONE, slice_from(NULL, 0));
-    list_append(&keeper->queue, &request->link);
+    add_housekeeping(keeper);
     request_start(keeper, true);
 }
 

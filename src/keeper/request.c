@@ -22,6 +22,7 @@ void request_reset(struct request *request)
 {
     request->refusal.kind = ERR_NONE;
     request->number = 0;
+    request->is_unfinished = false;
     buf_clear(&request->missing);
 }
 

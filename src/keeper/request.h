@@ -61,6 +61,7 @@ struct request {
     struct error refusal; /* kind NONE: done */
     struct buf missing;   /* digests in binary */
     uint64_t number;      /* of the commit */
+    bool is_unfinished;   /* housekeeping: there is more to do */
 };
 
 /* Copies the body. Never NULL: a message that cannot be read, or asks for what cannot be, is a

@@ -187,6 +187,23 @@ static void the_journal_is_trimmed_after_a_week(void **state)
     assert_int_equal(journal_length(), 1);
 }
 
+/* More of them than one transaction trims. */
+static void a_long_journal_is_trimmed_to_its_age_at_once(void **state)
+{
+    (void)state;
+    struct ledger_txn *txn = NULL;
+    struct journal_entry entry = {.kind = JOURNAL_TAG, .when_ms = clock_wall().ms};
+    assert_int_equal(ledger_write(world_ledger, &txn, &err), 0);
+    for (unsigned i = 0; i < 4500; i++)
+        journal_add(txn, &entry);
+    assert_int_equal(ledger_commit(&txn, &err), 0);
+    clock_advance(7ull * 24 * 3600 * 1000 + 1);
+    (void)world_push_blob("team/app", "new");
+    fake_loop_hold_clock(world_loop, 40000);
+    world_turns(200);
+    assert_int_equal(journal_length(), 1);
+}
+
 static void a_drained_keeper_finishes_what_it_took(void **state)
 {
     (void)state;
@@ -213,6 +230,7 @@ int main(void)
         TEST(all_that_was_answered_is_there_after_a_crash),
         TEST(bad_messages_are_refused),
         TEST(the_journal_is_trimmed_after_a_week),
+        TEST(a_long_journal_is_trimmed_to_its_age_at_once),
         TEST(a_drained_keeper_finishes_what_it_took),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
