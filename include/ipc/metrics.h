@@ -30,7 +30,10 @@ void metrics_add(enum metric metric, uint64_t amount);
 /* Gauges. */
 void metrics_set(enum metric metric, uint64_t value);
 void metrics_raise(enum metric metric, uint64_t value); /* to at least this */
-/* Counts one turn into the loop_ metrics; has the shape of loop_turn_fn. */
+/* Log lines this process has dropped since the last call. */
+void metrics_add_dropped_lines(void);
+/* Counts one turn into the loop_ metrics, and what the log dropped; has the shape of loop_turn_fn.
+ */
 void metrics_on_turn(uint64_t busy_us, void *unused);
 /* Master: a process died; zero its gauges, count the restart. */
 void metrics_slot_died(enum process_role role, unsigned slot);

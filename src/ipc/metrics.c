@@ -21,6 +21,7 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "base/fd.h"
+#include "base/log.h"
 
 #define CACHE_LINE 64
 #define MAGIC      UINT64_C(0x656e747265706f74)
@@ -152,9 +153,21 @@ void metrics_raise(enum metric metric, uint64_t value)
     }
 }
 
+void metrics_add_dropped_lines(void)
+{
+    static uint64_t told;
+    uint64_t dropped = log_dropped();
+
+    if (dropped != told) {
+        metrics_add(METRIC_log_dropped, dropped - told);
+        told = dropped;
+    }
+}
+
 void metrics_on_turn(uint64_t busy_us, void *unused)
 {
     (void)unused;
+    metrics_add_dropped_lines();
     metrics_add(METRIC_loop_turns, 1);
     if (busy_us <= 10000) {
         metrics_raise(METRIC_loop_longest_us, busy_us);

@@ -89,6 +89,7 @@ static void on_tick(void *arg)
 {
     struct master *master = arg;
     timer_start(master->tick, TICK_MS);
+    metrics_add_dropped_lines();
     supervise_tick(master);
 }
 

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -14,6 +15,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/fd.h"
+#include "base/log.h"
 #include "ipc/metrics.h"
 
 static void metrics_count_in_private_memory_first(void **state)
@@ -167,6 +169,29 @@ static void metrics_print_writes_the_text_format(void **state)
     assert_int_equal(series, METRICS * ROLES);
 }
 
+static void dropped_log_lines_are_counted_once(void **state)
+{
+    int ends[2];
+    int real_stderr = dup(STDERR_FILENO);
+    (void)state;
+
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    assert_true(dup2(ends[1], STDERR_FILENO) >= 0);
+    log_open("worker", 1, LOG_INFO, LOG_TEXT);
+    for (int i = 0; i < 100000 && log_dropped() < 3; i++)
+        log_say(LOG_INFO, "line %d", i);
+    log_close();
+    assert_true(dup2(real_stderr, STDERR_FILENO) >= 0);
+    fd_close(&ends[0]);
+    fd_close(&ends[1]);
+    fd_close(&real_stderr);
+    assert_int_equal(metrics_sum(METRIC_log_dropped, ROLE_KEEPER), 0);
+    metrics_on_turn(1, NULL);
+    assert_int_equal(metrics_sum(METRIC_log_dropped, ROLE_KEEPER), 3);
+    metrics_on_turn(1, NULL);
+    assert_int_equal(metrics_sum(METRIC_log_dropped, ROLE_KEEPER), 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -176,6 +201,7 @@ int main(void)
         cmocka_unit_test(metrics_of_another_process_are_seen),
         cmocka_unit_test(metrics_slot_died_zeroes_gauges_alone),
         cmocka_unit_test(metrics_on_turn_counts_slow_turns),
+        cmocka_unit_test(dropped_log_lines_are_counted_once), /* ours is the keeper's slot */
         cmocka_unit_test(metrics_attach_refuses_memory_that_is_not_ours),
         cmocka_unit_test(metrics_print_writes_the_text_format),
     };
