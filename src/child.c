@@ -38,6 +38,7 @@
 #define LEDGER_PAUSE_MS 20
 #define ORPHAN_DRAIN_MS 30000 /* a worker whose master died */
 #define CONFIG_TEXT_MAX (1u << 20)
+#define CHILD_FAILED    1 /* the exit status; starting again may help */
 
 struct child_frame {
     enum process_role role;
@@ -53,11 +54,13 @@ struct child_frame {
     struct fetcher *fetcher;
     struct keeper *keeper;
     bool is_made;
-    int status;
+    bool is_stopped;
+    int status; /* when is_stopped */
 };
 
 static void stop(struct child_frame *frame, int status)
 {
+    frame->is_stopped = true;
     frame->status = status;
     loop_stop(frame->loop);
 }
@@ -155,7 +158,7 @@ static bool make(struct child_frame *frame)
     struct error err = {.text = "the master sent no configuration or no shared memory"};
     if (frame->is_made)
         return true;
-    if (frame->status != 0)
+    if (frame->is_stopped)
         return false;
     if (frame->config == NULL || frame->uploads == NULL || open_store(frame, &err) != 0) {
         give_up(frame, &err);
@@ -222,10 +225,17 @@ static int on_shared(struct child_frame *frame, struct slice body, int fd, struc
     return rc;
 }
 
+static int check_descriptor(int fd, const char *what, struct error *err)
+{
+    return fd >= 0 ? 0 : error_set(err, ERR_IO, "no descriptor is left to take %s with", what);
+}
+
 static int on_listener(struct child_frame *frame, struct slice body, int *fd, struct error *err)
 {
     struct message_listener listener;
     int rc = message_decode(MESSAGE_LISTENER, body, &listener, err);
+    if (rc == 0)
+        rc = check_descriptor(*fd, "a listening socket", err);
     if (rc != 0 || frame->worker == NULL)
         return rc;
     char address[160];
@@ -238,6 +248,8 @@ static int on_peer(struct child_frame *frame, struct slice body, int *fd, struct
 {
     struct message_peer peer;
     int rc = message_decode(MESSAGE_PEER, body, &peer, err);
+    if (rc == 0)
+        rc = check_descriptor(*fd, "a channel", err);
     if (rc != 0)
         return rc;
     enum process_role role = (enum process_role)peer.role;
@@ -371,7 +383,7 @@ static void close_all(struct child_frame *frame)
 
 int child_run(enum process_role role, unsigned slot)
 {
-    static const struct channel_handler handler = {on_message, on_closed};
+    static const struct channel_handler handler = {on_message, on_closed, NULL};
     struct child_frame *frame = NEW(struct child_frame);
     frame->role = role;
     frame->slot = slot;
@@ -382,7 +394,8 @@ int child_run(enum process_role role, unsigned slot)
     int line = MASTER_LINE;
     frame->line = channel_new(frame->loop, &line, &handler, frame);
     loop_run(frame->loop);
-    int status = frame->status;
+    /* A channel that failed ends the loop without us. */
+    int status = frame->is_stopped ? frame->status : CHILD_FAILED;
     close_all(frame);
     log_close();
     mem_free(frame);

@@ -4,7 +4,8 @@
  * are whole and ordered; each may carry one descriptor. A payload over 60 KiB travels as a sealed
  * memory file, unseen by the caller. A role never stops reading a channel; what the socket does not
  * take waits in memory, bounded by the protocol (credits, one GREW a flight). EOF means that the
- * other incarnation is dead.
+ * other incarnation is dead; a new pair comes only with a new incarnation, so whoever loses a
+ * channel to a living one must die himself.
  */
 #ifndef IPC_CHANNEL_H
 #define IPC_CHANNEL_H
@@ -28,6 +29,9 @@ struct channel_handler {
     /* The other side is dead or spoke nonsense. No callback comes after it; free the channel (from
      * inside is allowed). */
     void (*on_closed)(struct channel *channel, void *arg);
+    /* Instead: the channel broke here, as no descriptor or memory was left for a message, which was
+     * logged. NULL: on_closed is called. */
+    void (*on_failed)(struct channel *channel, void *arg);
 };
 
 /* Both ends of a new channel, as descriptors to hand to two processes. ERR_IO. */
@@ -35,6 +39,8 @@ int channel_pair(int out_fds[2], struct error *err);
 /* Takes the descriptor over; the handler is borrowed. */
 struct channel *channel_new(struct loop *loop, int *fd, const struct channel_handler *handler,
                             void *arg);
+/* The on_failed of all who have a master: ends the loop, and the process with it. */
+void channel_end_process(struct channel *channel, void *arg);
 /* From inside a callback too. What is queued is dropped. */
 void channel_free(struct channel **channel_address);
 /* Encode and send. `message` is the struct message_… that belongs to `type`. `fd` (or -1) is

@@ -208,6 +208,7 @@ static void on_closed(struct channel *channel, void *arg)
 static const struct channel_handler worker_handler = {
     .on_message = on_message,
     .on_closed = on_closed,
+    .on_failed = channel_end_process,
 };
 
 struct worker_link *worker_link_new(struct fetcher *fetcher, unsigned slot, int *fd)

@@ -117,6 +117,7 @@ static void on_closed(struct channel *channel, void *arg)
 static const struct channel_handler keeper_handler = {
     .on_message = on_message,
     .on_closed = on_closed,
+    .on_failed = channel_end_process,
 };
 
 /* ---- requests ---- */

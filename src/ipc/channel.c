@@ -4,9 +4,10 @@
  *
  *   OPEN ──── sending fails ──────► DEAF: what is sent is dropped; what the other side had
  *    │                               │    already sent is still read
- *    │ end of file, nonsense         │ end of file (sure to come: our side is shut down)
+ *    │ end of file, nonsense,        │ end of file (sure to come: our side is shut down)
+ *    │ a message that is lost        │
  *    ▼                               ▼
- *   CLOSED: on_closed was called once; nothing happens any more
+ *   CLOSED: on_closed or on_failed was called once; nothing happens any more
  *
  * A queued GREW is overwritten by a newer one of the same request, as long as no TAKEN for that
  * request waits behind it: the level belongs to the spool that was announced last before it.
@@ -26,6 +27,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/list.h"
+#include "base/log.h"
 #include "frame.h"
 #include "net/loop.h"
 
@@ -58,6 +60,7 @@ struct channel {
     size_t queued;
     struct buf scratch; /* of what is being encoded */
     char *buffer;       /* FRAME_BUFFER_SIZE, for receiving */
+    bool has_failed;    /* by our own fault */
     bool is_in_callback;
     bool is_freed;
 };
@@ -156,7 +159,25 @@ static void close_channel(struct channel *channel)
     drop_queue(channel);
     timer_stop(channel->retry);
     update_watch(channel);
-    channel->handler->on_closed(channel, channel->arg);
+    if (channel->has_failed && channel->handler->on_failed != NULL) {
+        channel->handler->on_failed(channel, channel->arg);
+    } else {
+        channel->handler->on_closed(channel, channel->arg);
+    }
+}
+
+/* The other side lives, and will take us for dead. */
+static void note_failure(struct channel *channel, const char *what)
+{
+    channel->has_failed = true;
+    log_say(LOG_ERROR, "no descriptor or memory is left for a message %s another process", what);
+}
+
+void channel_end_process(struct channel *channel, void *arg)
+{
+    (void)arg;
+    log_say(LOG_ERROR, "ending, as a channel to a living process is lost");
+    loop_stop(channel->loop);
 }
 
 static void on_readable(struct channel *channel)
@@ -164,11 +185,16 @@ static void on_readable(struct channel *channel)
     for (int i = 0; i < MESSAGES_PER_TURN; i++) {
         struct frame frame;
         enum frame_result result = frame_receive(channel->fd, channel->buffer, &frame);
-        if (result == FRAME_BROKEN) {
-            close_channel(channel);
+        if (result == FRAME_LATER) {
             return;
         }
+        if (result == FRAME_LOST) {
+            note_failure(channel, "from");
+        } else if (result == FRAME_BROKEN) {
+            log_say(LOG_ERROR, "another process sent what is no message");
+        }
         if (result != FRAME_DONE) {
+            close_channel(channel);
             return;
         }
         channel->handler->on_message(channel, frame.type, frame.body, &frame.fd, channel->arg);
@@ -295,6 +321,7 @@ static void enqueue(struct channel *channel, struct frame frame, uint64_t reques
 
     if (frame.fd >= 0 && fd_dup(frame.fd, &fd, &err) != 0) {
         /* without its descriptor the message would be a lie */
+        note_failure(channel, "to");
         fd_close(&frame.payload_fd);
         go_deaf(channel);
         return;

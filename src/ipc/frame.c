@@ -6,7 +6,8 @@
  *
  * FLAG_PAYLOAD: there is no body here, the first descriptor is a sealed memory file that holds it.
  * FLAG_FD: the message's own descriptor comes, behind the payload's. A receiver that is out of
- * descriptors gets the message without its own; its handler sees -1.
+ * descriptors gets the message without its own; its handler sees -1. One whose payload is lost is
+ * lost itself, and the channel with it.
  */
 #include "frame.h"
 
@@ -73,27 +74,30 @@ static bool is_sealed(int fd)
     return seals >= 0 && (seals & needed) == needed;
 }
 
-static bool map_payload(struct frame *frame, int fd)
+static enum frame_result map_payload(struct frame *frame, int fd)
 {
     struct error err;
     uint64_t size = 0;
 
     if (!is_sealed(fd) || fd_size(fd, &size, &err) != 0 || size == 0 || size > FRAME_BODY_MAX) {
-        return false;
+        return FRAME_BROKEN;
     }
     void *mapping = mmap(NULL, (size_t)size, PROT_READ, MAP_PRIVATE, fd, 0);
     if (mapping == MAP_FAILED) {
-        return false;
+        return FRAME_LOST;
     }
     frame->mapping = mapping;
     frame->body = slice_from(mapping, (size_t)size);
-    return true;
+    return FRAME_DONE;
 }
 
-/* From the packet's bytes and descriptors. Takes the descriptors over. */
-static bool read_packet(struct slice packet, int fds[FDS_MAX], size_t fd_count, struct frame *out)
+/* From the packet's bytes and descriptors. Takes the descriptors over. `is_cut`: not all of them
+ * could be received. */
+static enum frame_result read_packet(struct slice packet, int fds[FDS_MAX], size_t fd_count,
+                                     bool is_cut, struct frame *out)
 {
     size_t next = 0;
+    enum frame_result payload = FRAME_DONE;
     bool is_good = packet.length >= HEAD_SIZE;
     unsigned head = is_good ? (unsigned char)packet.data[0] : 0;
 
@@ -104,19 +108,34 @@ static bool read_packet(struct slice packet, int fds[FDS_MAX], size_t fd_count, 
         out->body = slice_skip(packet, HEAD_SIZE);
     }
     if (is_good && (head & FLAG_PAYLOAD) != 0) {
-        is_good = out->body.length == 0 && next < fd_count && map_payload(out, fds[next]);
+        is_good = out->body.length == 0;
+        payload = is_cut && fd_count == 0 ? FRAME_LOST : FRAME_BROKEN;
         if (next < fd_count) {
+            payload = map_payload(out, fds[next]);
             fd_close(&fds[next++]);
         }
     }
     if (is_good && (head & FLAG_FD) != 0 && next < fd_count) {
         out->fd = fd_take(&fds[next++]);
     }
-    is_good = is_good && next == fd_count && message_is_valid(out->type, out->body);
     for (size_t i = 0; i < fd_count; i++) {
         fd_close(&fds[i]);
     }
-    return is_good;
+    if (!is_good || next != fd_count) {
+        return FRAME_BROKEN;
+    }
+    if (payload != FRAME_DONE) {
+        return payload;
+    }
+    return message_is_valid(out->type, out->body) ? FRAME_DONE : FRAME_BROKEN;
+}
+
+static enum frame_result result_of_receive(int sys)
+{
+    if (sys == EAGAIN) {
+        return FRAME_LATER;
+    }
+    return sys == ENOMEM || sys == ENOBUFS ? FRAME_LOST : FRAME_END;
 }
 
 static ssize_t receive_packet(int socket, struct msghdr *packet)
@@ -143,14 +162,19 @@ enum frame_result frame_receive(int socket, char buffer[FRAME_BUFFER_SIZE], stru
 
     ssize_t length = receive_packet(socket, &packet);
     if (length < 0) {
-        return errno == EAGAIN ? FRAME_LATER : FRAME_BROKEN;
+        return result_of_receive(errno);
+    }
+    if (length == 0) {
+        return FRAME_END;
     }
     size_t fd_count = take_descriptors(&packet, fds);
     bool is_whole = (packet.msg_flags & MSG_TRUNC) == 0;
+    bool is_cut = (packet.msg_flags & MSG_CTRUNC) != 0;
     struct slice bytes = slice_from(buffer, is_whole ? (size_t)length : 0);
-    if (!read_packet(bytes, fds, fd_count, &frame)) {
+    enum frame_result result = read_packet(bytes, fds, fd_count, is_cut, &frame);
+    if (result != FRAME_DONE) {
         frame_cleanup(&frame);
-        return FRAME_BROKEN;
+        return result;
     }
     *out = frame;
     return FRAME_DONE;

@@ -17,9 +17,12 @@
 
 enum frame_result {
     FRAME_DONE,
-    FRAME_LATER,  /* the socket is empty, or full: it will say when it is not */
-    FRAME_RETRY,  /* no memory or descriptors at the moment: nothing will say when there are */
-    FRAME_BROKEN, /* the other side is gone or speaks nonsense */
+    FRAME_LATER, /* the socket is empty, or full: it will say when it is not */
+    FRAME_RETRY, /* no memory or descriptors at the moment: nothing will say when there are */
+    FRAME_END,   /* receiving: the other side is gone */
+    FRAME_LOST, /* receiving: no memory or descriptor to take what came with; it will not come again
+                 */
+    FRAME_BROKEN, /* receiving: it speaks nonsense; sending: it is gone */
 };
 
 struct frame {

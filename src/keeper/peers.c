@@ -114,7 +114,8 @@ static void on_closed(struct channel *channel, void *arg)
 
 static void open_line(struct line *line)
 {
-    static const struct channel_handler handler = {on_channel_message, on_closed};
+    static const struct channel_handler handler = {on_channel_message, on_closed,
+                                                   channel_end_process};
     timer_free(&line->patience);
     line->channel = channel_new(line->peers->loop, &line->fd, &handler, line);
 }

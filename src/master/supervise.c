@@ -78,7 +78,7 @@ static void on_closed(struct channel *channel, void *arg)
 
 void supervise_start(struct master *master, struct child *child)
 {
-    static const struct channel_handler handler = {on_message, on_closed};
+    static const struct channel_handler handler = {on_message, on_closed, NULL};
     CHECK(child->state == CHILD_DOWN && child->line == NULL);
     struct error err;
     int line = -1;

@@ -108,7 +108,8 @@ static void on_closed(struct channel *channel, void *arg)
     lose(arg);
 }
 
-static const struct channel_handler handler = {.on_message = on_message, .on_closed = on_closed};
+static const struct channel_handler handler = {
+    .on_message = on_message, .on_closed = on_closed, .on_failed = channel_end_process};
 
 struct fetch_link *fetch_link_new(struct loop *loop, uint64_t maximum)
 {

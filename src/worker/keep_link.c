@@ -167,7 +167,8 @@ static void on_closed(struct channel *channel, void *arg)
     answer_overdue(link);
 }
 
-static const struct channel_handler handler = {.on_message = on_message, .on_closed = on_closed};
+static const struct channel_handler handler = {
+    .on_message = on_message, .on_closed = on_closed, .on_failed = channel_end_process};
 
 struct keep_link *keep_link_new(struct worker *worker)
 {

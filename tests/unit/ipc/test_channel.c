@@ -9,6 +9,7 @@
 
 #include <fcntl.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -31,6 +32,7 @@ struct end {
     size_t largest; /* body */
     int fd;         /* of the last, taken */
     int closed;
+    int failed;
     bool is_freeing; /* frees the channel from inside */
     bool is_taking;  /* takes descriptors */
 };
@@ -86,7 +88,17 @@ static void on_closed(struct channel *channel, void *arg)
     }
 }
 
-static const struct channel_handler handler = {.on_message = on_message, .on_closed = on_closed};
+static void on_failed(struct channel *channel, void *arg)
+{
+    struct end *end = arg;
+
+    assert_ptr_equal(channel, end->channel);
+    end->failed++;
+    channel_end_process(channel, arg);
+}
+
+static const struct channel_handler handler = {
+    .on_message = on_message, .on_closed = on_closed, .on_failed = on_failed};
 
 static int setup(void **state)
 {
@@ -382,6 +394,52 @@ static void nonsense_closes_the_channel(void **state)
     fd_close(&fds[1]);
 }
 
+/* No descriptor beyond those open now. */
+static void exhaust_descriptors(struct rlimit *before)
+{
+    AUTO_CLOSE int next = dup(0);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, before), 0);
+    struct rlimit none = {.rlim_cur = (rlim_t)next, .rlim_max = before->rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+}
+
+/* The other side is not dead, and sees us die. */
+static void a_message_that_cannot_be_taken_ends_the_process(void **state)
+{
+    size_t length = 100000;
+    char *body = mem_zalloc(1, length);
+    struct message_answer message = {.request = 1, .body = slice_from(body, length)};
+    struct rlimit before;
+    (void)state;
+
+    channel_send(left.channel, MESSAGE_ANSWER, &message, -1);
+    exhaust_descriptors(&before);
+    loop_run(loop);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(right.failed, 1);
+    assert_int_equal(right.closed, 0);
+    assert_int_equal(left.closed, 0);
+    channel_free(&right.channel);
+    run_until_closed(&left);
+    assert_int_equal(left.failed, 0);
+    mem_free(body);
+}
+
+static void a_message_that_cannot_be_queued_ends_the_process(void **state)
+{
+    struct message_config message = {0};
+    struct rlimit before;
+    (void)state;
+
+    (void)fill_socket();
+    exhaust_descriptors(&before);
+    channel_send(left.channel, MESSAGE_CONFIG, &message, 0);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    loop_run(loop);
+    assert_int_equal(left.failed, 1);
+    assert_int_equal(left.closed, 0);
+}
+
 static void channel_flush_waits_for_the_reader_no_longer_than_it_may(void **state)
 {
     int fds[2];
@@ -422,6 +480,8 @@ int main(void)
         TEST(a_channel_may_be_freed_inside_on_message),
         TEST(a_channel_may_be_freed_inside_on_closed),
         TEST(nonsense_closes_the_channel),
+        TEST(a_message_that_cannot_be_taken_ends_the_process),
+        TEST(a_message_that_cannot_be_queued_ends_the_process),
         TEST(channel_flush_waits_for_the_reader_no_longer_than_it_may),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

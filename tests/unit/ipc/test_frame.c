@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -176,6 +177,39 @@ static void frame_receive_gives_minus_one_for_a_lost_descriptor(void **state)
     frame_cleanup(&got);
 }
 
+/* No descriptor beyond those open now. */
+static void exhaust_descriptors(struct rlimit *before)
+{
+    AUTO_CLOSE int next = dup(0);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, before), 0);
+    struct rlimit none = {.rlim_cur = (rlim_t)next, .rlim_max = before->rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+}
+
+static void frame_receive_tells_a_lost_payload_from_nonsense_and_the_end(void **state)
+{
+    size_t length = FRAME_INLINE_MAX + 1;
+    char *body = mem_zalloc(1, length);
+    struct frame sent = {
+        .type = MESSAGE_START, .body = slice_from(body, length), .fd = -1, .payload_fd = -1};
+    struct frame got;
+    struct rlimit before;
+    (void)state;
+
+    assert_int_equal(frame_send(ends[0], &sent), FRAME_DONE);
+    exhaust_descriptors(&before);
+    enum frame_result result = receive(&got);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(result, FRAME_LOST);
+    assert_int_equal(frame_send(ends[0], &sent), FRAME_DONE);
+    assert_int_equal(receive(&got), FRAME_DONE);
+    frame_cleanup(&got);
+    fd_close(&sent.payload_fd);
+    fd_close(&ends[0]);
+    assert_int_equal(receive(&got), FRAME_END);
+    mem_free(body);
+}
+
 static void frame_send_tells_a_full_socket_from_a_dead_one(void **state)
 {
     char body[1000] = {0};
@@ -191,7 +225,7 @@ static void frame_send_tells_a_full_socket_from_a_dead_one(void **state)
     assert_int_equal(result, FRAME_LATER);
     fd_close(&ends[1]);
     assert_int_equal(frame_send(ends[0], &frame), FRAME_BROKEN);
-    assert_int_equal(frame_receive(ends[0], buffer, &got), FRAME_BROKEN);
+    assert_int_equal(frame_receive(ends[0], buffer, &got), FRAME_END);
 }
 
 int main(void)
@@ -207,6 +241,8 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(frame_receive_gives_minus_one_for_a_lost_descriptor, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(
+            frame_receive_tells_a_lost_payload_from_nonsense_and_the_end, setup, teardown),
         cmocka_unit_test_setup_teardown(frame_send_tells_a_full_socket_from_a_dead_one, setup,
                                         teardown),
     };

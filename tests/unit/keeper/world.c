@@ -79,7 +79,7 @@ static void on_closed(struct channel *channel, void *arg)
     (void)arg;
 }
 
-static const struct channel_handler handler = {on_message, on_closed};
+static const struct channel_handler handler = {on_message, on_closed, NULL};
 
 static struct channel *connect_peer(enum who who)
 {
