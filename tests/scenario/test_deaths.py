@@ -6,6 +6,7 @@ ENTREPOT_SEED repeats a run; ENTREPOT_KILLS says how many of each role are kille
 
 import os
 import random
+import resource
 import signal
 import sys
 import threading
@@ -14,7 +15,7 @@ import unittest
 
 from support import images
 from support.case import Scenario
-from support.client import Client, Many, check_ok
+from support.client import Client, Many, Raw, check_ok
 from support.images import sha256
 from support.server import seconds
 from support.waiting import Folder, is_full, wait_until
@@ -255,6 +256,33 @@ class HangTest(DeathScenario):
         for _ in range(100):
             many.start(Client(self.registry.port).request, "GET", "/v2/", timeout=10)
         self.assertEqual([answer.status for answer in many.join()], [200] * 100)
+
+
+class DescriptorsTest(DeathScenario):
+    """Who cannot take a message for want of descriptors has lost its channel to a process that lives."""
+
+    def test_worker_ends_and_comes_back(self):
+        layers = [str(number).encode() for number in range(800)]
+        image = self.docker.publish("library/large", "latest", images.make_image(layers))
+        self.assertGreater(len(image.top.content), 60 * 1024)  # travels as a memory file
+        client = Raw(self.registry.port)
+        self.addCleanup(client.close)
+        client.send(b"GET /v2/ HTTP/1.1\r\nHost: x\r\n\r\n")
+        self.assertEqual(client.read_answer()[0], 200)
+        before = {child.pid: resource.prlimit(child.pid, resource.RLIMIT_NOFILE)
+                  for child in self.registry.children("worker")}
+        for pid, (_, hard) in before.items():
+            used = {int(name) for name in os.listdir(f"/proc/{pid}/fd")}
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (min(set(range(len(used) + 1)) - used), hard))
+        client.send(b"GET /v2/library/large/manifests/latest HTTP/1.1\r\nHost: x\r\n\r\n")
+        self.registry.log.wait(lambda line: "no descriptor or memory is left" in line.text, seconds(10), "a lost message")
+        died = wait_until(lambda: set(before) - {child.pid for child in self.registry.children("worker")}, seconds(10),
+                          "a worker ends")
+        for pid in set(before) - died:
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, before[pid])
+        wait_until(lambda: len(self.registry.children("worker")) == len(before), seconds(10), "all workers are there")
+        for _ in range(10):
+            check_ok(Client(self.registry.port).manifest("library/large", "latest"), image.digest)
 
 
 class MasterTest(DeathScenario):
