@@ -19,6 +19,8 @@ int fd_take(int *fd);
 /* A second descriptor, 3 or higher, of the same open file. ERR_BUSY when there are none left;
  * ERR_IO. */
 int fd_dup(int fd, int *out_fd, struct error *err);
+/* How many this process may have open. */
+uint64_t fd_limit(void);
 /* Of the open file: everybody who shares it is affected. ERR_IO. */
 int fd_set_nonblocking(int fd, struct error *err);
 /* Clear close-on-exec: for what a child shall inherit. */

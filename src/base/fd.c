@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -37,6 +38,12 @@ int fd_dup(int fd, int *out_fd, struct error *err)
         return error_set_errno(err, errno, "dup");
     *out_fd = copy;
     return 0;
+}
+
+uint64_t fd_limit(void)
+{
+    struct rlimit limit;
+    return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : UINT64_MAX;
 }
 
 int fd_set_nonblocking(int fd, struct error *err)

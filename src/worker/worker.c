@@ -13,8 +13,10 @@
 #include "base/alloc.h"
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/fd.h"
 #include "base/log.h"
 #include "config/config.h"
+#include "connection_limit.h"
 #include "fetch_link.h"
 #include "follow.h"
 #include "ipc/metrics.h"
@@ -98,14 +100,16 @@ static void on_gauge_timer(void *arg)
     }
 }
 
-/* In all workers together; what others closed in the last second may still count. Who administers
- * has a share of its own. */
+/* By this worker's descriptors, and in all workers together; what others closed in the last second
+ * may still count. Who administers has a share of its own. */
 static bool is_full(const struct front *front)
 {
     uint64_t limit = front->worker->options.config->limits.connections;
+    unsigned own_limit = front->worker->settings.connections_max;
     if (front->kind == LISTENER_ADMIN)
-        return http_server_connections(front->server) >= limit;
-    return metrics_sum(METRIC_connections, ROLE_WORKER) >= limit;
+        return http_server_connections(front->server) >= own_limit;
+    return connections(front->worker) >= own_limit ||
+           metrics_sum(METRIC_connections, ROLE_WORKER) >= limit;
 }
 
 static void on_accept(int *fd, const char *peer, void *arg)
@@ -148,6 +152,21 @@ void worker_adopt(struct worker *worker, int *fd, enum listener_kind kind, const
 
 /* ---- life ---- */
 
+static unsigned find_connection_limit(const struct worker_options *options)
+{
+    uint64_t setting = options->config->limits.connections;
+    uint64_t descriptors = fd_limit();
+    uint64_t limit = connection_limit(setting, descriptors);
+    if (options->slot == 0 && limit * options->workers < setting) {
+        log_say(LOG_WARN,
+                "limits.connections is %llu, but a process may have only %llu descriptors: each "
+                "worker takes at most %llu connections",
+                (unsigned long long)setting, (unsigned long long)descriptors,
+                (unsigned long long)limit);
+    }
+    return (unsigned)limit;
+}
+
 static void fill_settings(struct worker *worker)
 {
     const struct config *config = worker->options.config;
@@ -162,7 +181,7 @@ static void fill_settings(struct worker *worker)
         .body_rate = config->limits.body_rate,
         .keep_alive_timeout_ms = config->limits.keep_alive_timeout,
         .send_timeout_ms = config->limits.send_timeout,
-        .connections_max = (unsigned)config->limits.connections,
+        .connections_max = find_connection_limit(&worker->options),
     };
 }
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -335,6 +336,22 @@ void guest_come(struct scene *scene, struct guest *guest, enum listener_kind kin
     guest->fd = fds[0];
     buf_init(&guest->input, INPUT_MAX);
     worker_adopt(scene->worker, &fds[1], kind, "test");
+    scene_settle(scene);
+}
+
+void guest_connect(struct scene *scene, struct guest *guest, enum listener_kind kind)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    socklen_t length = sizeof(sa_family_t); /* the kernel gives it a name */
+    *guest = (struct guest){.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
+    buf_init(&guest->input, INPUT_MAX);
+    int listening = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(listening, (struct sockaddr *)&address, length), 0);
+    assert_int_equal(listen(listening, 1), 0);
+    length = sizeof(address);
+    assert_int_equal(getsockname(listening, (struct sockaddr *)&address, &length), 0);
+    assert_int_equal(connect(guest->fd, (struct sockaddr *)&address, length), 0);
+    worker_listen(scene->worker, &listening, kind, "test");
     scene_settle(scene);
 }
 

@@ -71,6 +71,8 @@ struct guest {
     bool is_closed;
 };
 void guest_come(struct scene *scene, struct guest *guest, enum listener_kind kind);
+/* By a listening socket, which counts connections. */
+void guest_connect(struct scene *scene, struct guest *guest, enum listener_kind kind);
 void guest_leave(struct scene *scene, struct guest *guest);
 void guest_send(struct scene *scene, struct guest *guest, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
