@@ -333,6 +333,18 @@ static void replace_take(struct follow *follow, int *fd, uint64_t same_until)
     follow->level.is_verified = false;
 }
 
+/* What the fetcher says from now on is of a spool that we have not got. */
+static void lose_spool(struct follow *follow)
+{
+    struct message_failed failed = {
+        .kind = ERR_NO_SPACE,
+        .text = SLICE_LITERAL("no descriptor is left to read the download with"),
+    };
+    log_say(LOG_WARN, "no descriptor was left to take a spool with: its clients are cut");
+    unlist(follow);
+    fail_all(follow, &failed);
+}
+
 static void start_hold(struct follow *follow)
 {
     if (follow->level.is_held_long || timer_is_running(follow->hold))
@@ -344,8 +356,10 @@ static void on_open(struct follow *follow, const struct message_open *open, int 
 {
     uint64_t inode = 0;
     struct error err;
-    if (*fd < 0)
+    if (*fd < 0) {
+        lose_spool(follow);
         return;
+    }
     bool is_same =
         follow->take && store_file_inode(*fd, &inode, &err) == 0 && inode == follow->take->inode;
     if (!is_same)
@@ -358,8 +372,10 @@ static void on_open(struct follow *follow, const struct message_open *open, int 
 
 static void on_taken(struct follow *follow, const struct message_taken *taken, int *fd)
 {
-    if (*fd < 0)
+    if (*fd < 0) {
+        lose_spool(follow);
         return;
+    }
     replace_take(follow, fd, taken->same_until);
     set_level(follow, taken->size, taken->bytes);
     advance_all(follow);

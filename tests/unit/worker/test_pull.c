@@ -339,6 +339,29 @@ static void new_take_moves_who_is_within_and_cuts_the_others(void **state)
     fd_close(&second);
 }
 
+/* Its levels are of bytes that we have not got: nobody may be sent the old spool's up to them. */
+static void spool_without_its_descriptor_ends_the_flight(void **state)
+{
+    (void)state;
+    int fd = spool_of(2 * MIB);
+    get(&guest, BLOB);
+    uint64_t request = join_number();
+    open_flight(request, -1, 2 * MIB, MIB);
+    assert_int_equal(guest_status(scene, &guest), 503);
+    assert_int_equal(scene_heard(scene, ROLE_FETCHER, MESSAGE_LEAVE)->leave.request, request);
+    get(&guest, BLOB);
+    request = join_number();
+    open_flight(request, fd, 2 * MIB, MIB);
+    assert_int_equal(guest_body_length(scene, &guest), MIB);
+    struct message_taken taken = {
+        .request = request, .same_until = MIB, .size = 2 * MIB, .bytes = 2 * MIB};
+    scene_say(scene, ROLE_FETCHER, MESSAGE_TAKEN, &taken, -1);
+    verify(request, 2 * MIB);
+    assert_int_equal(guest_body_length(scene, &guest), MIB);
+    assert_true(guest.is_closed);
+    fd_close(&fd);
+}
+
 static void new_fetcher_is_asked_again_and_carries_on(void **state)
 {
     (void)state;
@@ -741,6 +764,7 @@ int main(void)
         TEST(failure_after_the_head_cuts_the_client),
         TEST(range_of_a_flight_is_served_when_covered),
         TEST(new_take_moves_who_is_within_and_cuts_the_others),
+        TEST(spool_without_its_descriptor_ends_the_flight),
         TEST(new_fetcher_is_asked_again_and_carries_on),
         TEST(no_fetcher_that_carries_on_cuts_who_waits),
         TEST(silence_of_a_living_fetcher_cuts_nobody),
