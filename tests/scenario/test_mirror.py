@@ -6,7 +6,7 @@ import unittest
 
 from support import images
 from support.case import Scenario
-from support.client import Client, Many, check_ok, check_status
+from support.client import Client, Many, Raw, check_ok, check_status
 from support.images import sha256
 from support.stock import StockRegistry
 from support.waiting import Folder, wait_until
@@ -369,6 +369,17 @@ class FlightTest(MirrorScenario):
         for answer in many.join():
             check_ok(answer, digest)
         self.assertEqual(self.docker.count(kind="cdn", reference=digest), 1, self.docker.story())
+
+    def test_questions_of_clients_that_left_are_withdrawn(self):
+        """Long before their deadline, and what the upstream has not answered by then is let go of."""
+        self.docker.fault(kind="manifest", name="library/nothing", hold=True)
+        clients = [Raw(self.registry.port) for _ in range(300)]
+        for number, client in enumerate(clients):
+            client.send(f"GET /v2/library/nothing/manifests/t{number} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        wait_until(lambda: self.registry.metric("flights") == 300, 20, "all are asked")
+        for client in clients:
+            client.close()
+        wait_until(lambda: self.registry.metric("flights") == 0, 5, "none is asked any more")
 
     def test_fetcher_dies_in_flight_and_the_pull_ends_well(self):
         content, digest = self.big(8 * MIB)
