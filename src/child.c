@@ -137,7 +137,7 @@ static void make_fetcher(struct child_frame *frame)
     frame->fetcher = fetcher_new(&options);
 }
 
-static void make_keeper(struct child_frame *frame)
+static int make_keeper(struct child_frame *frame, struct error *err)
 {
     struct keeper_options options = {
         .loop = frame->loop,
@@ -149,7 +149,10 @@ static void make_keeper(struct child_frame *frame)
         .on_drained = on_drained,
         .arg = frame,
     };
-    frame->keeper = keeper_new(&options);
+    int rc = keeper_check(&options, err);
+    if (rc == 0)
+        frame->keeper = keeper_new(&options);
+    return rc;
 }
 
 /* True when the role is there; else the loop was stopped. */
@@ -170,8 +173,9 @@ static bool make(struct child_frame *frame)
         make_worker(frame);
     } else if (frame->role == ROLE_FETCHER) {
         make_fetcher(frame);
-    } else {
-        make_keeper(frame);
+    } else if (make_keeper(frame, &err) != 0) {
+        give_up(frame, &err);
+        return false;
     }
     frame->is_made = true;
     return true;

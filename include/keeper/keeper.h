@@ -13,6 +13,7 @@
 #include "ipc/message.h"
 
 struct config;
+struct error;
 struct keeper;
 struct ledger;
 struct loop;
@@ -31,6 +32,8 @@ struct keeper_options { /* all borrowed until keeper_free */
     void *arg;
 };
 
+/* May it start with this configuration? ERR_CONFLICT: it would hide what was pushed before. */
+int keeper_check(const struct keeper_options *options, struct error *err);
 /* Borrows what the options point to; finds the upload sessions of before again. */
 struct keeper *keeper_new(const struct keeper_options *options);
 /* The running transaction is finished first. */

@@ -81,7 +81,7 @@ void repository_each(struct ledger_txn *txn, struct slice origin, struct slice l
 /* Whose id this is; links are found by id. */
 bool repository_name(struct ledger_txn *txn, uint32_t id, struct slice *out_origin,
                      struct slice *out_name);
-/* Are there hosted repositories whose name is `first`, or begins with it and a slash? */
+/* Are there images in hosted repositories whose name is `first`, or begins with it and a slash? */
 bool repository_any_hosted_below(struct ledger_txn *txn, struct slice first);
 
 /* ---- tags: (repository id, tag) ---- */

@@ -97,7 +97,9 @@ static const char upstreams_text[] =
     "`upstreams:` maps the name of a registry to its settings. Without it Docker Hub is the one\n"
     "upstream; with it, exactly those that are written: `ghcr.io: {}` is enough for one,\n"
     "`upstreams: {}` means none at all. A name with a port cannot be the first part of a\n"
-    "repository's name; only `?ns=` reaches it. These keys stand below `upstreams.NAME`:\n";
+    "repository's name; only `?ns=` reaches it. A name that would hide images\n"
+    "that were pushed here to it or below is refused at the start. These keys stand below "
+    "`upstreams.NAME`:\n";
 
 static const char tags_text[] =
     "\n### `tags`\n\n"

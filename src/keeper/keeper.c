@@ -24,6 +24,7 @@
 #include "janitor.h"
 #include "net/loop.h"
 #include "peers.h"
+#include "pushing.h"
 #include "request.h"
 #include "store/ledger.h"
 
@@ -240,6 +241,11 @@ static void on_housekeeping(void *arg)
 }
 
 /* ---- life ---- */
+
+int keeper_check(const struct keeper_options *options, struct error *err)
+{
+    return pushing_check_upstreams(options->config, options->ledger, err);
+}
 
 struct keeper *keeper_new(const struct keeper_options *options)
 {

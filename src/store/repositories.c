@@ -161,28 +161,50 @@ void repository_each(struct ledger_txn *txn, struct slice origin, struct slice l
                 &names);
 }
 
-static bool on_any_hosted(struct slice name, const struct repository *repository, void *arg)
+static bool on_link(const struct digest *digest, unsigned kinds, void *arg)
+{
+    (void)digest;
+    bool *has_manifest = arg;
+    *has_manifest = (kinds & LINK_MANIFEST) != 0;
+    return !*has_manifest;
+}
+
+/* It stays hosted when all of its images were deleted. */
+static bool is_pulled_from(struct ledger_txn *txn, const struct repository *repository)
+{
+    bool has_manifest = false;
+    if (repository->is_hosted)
+        link_each_in(txn, repository->id, on_link, &has_manifest);
+    return has_manifest;
+}
+
+struct search {
+    struct ledger_txn *txn;
+    bool is_found;
+};
+
+static bool on_below(struct slice name, const struct repository *repository, void *arg)
 {
     (void)name;
-    bool *is_found = arg;
-    *is_found = repository->is_hosted;
-    return !*is_found;
+    struct search *search = arg;
+    search->is_found = is_pulled_from(search->txn, repository);
+    return !search->is_found;
 }
 
 bool repository_any_hosted_below(struct ledger_txn *txn, struct slice first)
 {
     struct slice hosted = slice_from(NULL, 0);
     struct repository repository;
-    if (repository_find(txn, hosted, first, &repository) && repository.is_hosted)
+    if (repository_find(txn, hosted, first, &repository) && is_pulled_from(txn, &repository))
         return true;
     struct record prefix;
     make_key(&prefix, hosted, first);
     record_add_u8(&prefix, '/');
     if (prefix.is_over)
         return false;
-    bool is_found = false;
-    struct names names = {txn, 1, on_any_hosted, &is_found};
+    struct search search = {txn, false};
+    struct names names = {txn, 1, on_below, &search};
     ledger_walk(txn, TABLE_REPOSITORY, record_bytes(&prefix), slice_from(NULL, 0), on_repository,
                 &names);
-    return is_found;
+    return search.is_found;
 }

@@ -186,6 +186,14 @@ static int bare(const struct resolve_question *question, struct ledger_txn *txn,
     return 0;
 }
 
+/* Whoever asks for the name without ns= would get the upstream's. NULL: there is none. */
+static const struct config_upstream *shadowing_upstream(const struct config *config,
+                                                        struct slice name)
+{
+    struct slice first;
+    return slice_split(&name, '/', &first) ? config_upstream_find(config, first) : NULL;
+}
+
 int resolve(const struct resolve_question *question, struct ledger_txn *txn, struct resolved *out,
             struct api_error *error)
 {
@@ -210,6 +218,11 @@ int resolve(const struct resolve_question *question, struct ledger_txn *txn, str
                              "this name belongs to the upstream %s: its images are copies, they "
                              "cannot be pushed or deleted",
                              out->upstream->name);
+    }
+    if (rc == 0 && writes && (upstream = shadowing_upstream(question->config, out->name)) != NULL) {
+        return api_error_set(error, API_NAME_INVALID,
+                             "names that begin with %s are that upstream's: push to another name",
+                             upstream->name);
     }
     return rc;
 }

@@ -118,6 +118,41 @@ class HostedTest(NamesScenario):
         self.assertEqual(self.api.catalog("?ns=docker.io").json(), {"repositories": ["library/hello"]})
 
 
+class UpstreamNameTest(NamesScenario):
+    def settings(self):
+        return {"names": ["registry.lab.example"]}
+
+    def test_upstream_that_would_hide_images_is_refused_at_the_start(self):
+        upstreams = self.registry.settings["upstreams"]
+        added = upstreams.pop("example.org")
+        self.restart()
+        digest = self.push("example.org/app")
+        upstreams["example.org"] = added
+        self.registry.stop()
+        with self.assertRaises(AssertionError) as caught:
+            self.registry.start(seconds=20)
+        self.assertIn("the server ended with 1", str(caught.exception))
+        self.assertIn("the upstream example.org would hide images", str(caught.exception))
+        del upstreams["example.org"]
+        self.restart()
+        check_status(self.api.delete_manifest("example.org/app", digest), 202)
+        upstreams["example.org"] = added
+        self.restart()
+        check_ok(self.api.manifest("example.org/team/app", "1"), self.other_image.digest)
+
+    def restart(self):
+        self.registry.stop()
+        self.registry.start()
+        self.api = self.client(self.registry)
+
+    def test_hosted_name_may_not_begin_with_an_upstreams(self):
+        for name, query in (("example.org/app", "?ns=registry.lab.example"), ("example.org", "")):
+            answer = check_status(self.api.request("POST", f"/v2/{name}/blobs/uploads/{query}",
+                                                   headers={"Content-Length": "0"}), 400)
+            self.assertEqual(answer.code, "NAME_INVALID")
+            self.assertIn("example.org", answer.body.decode())
+
+
 class ShadowTest(NamesScenario):
     def settings(self):
         return {"hosted": {"protect": ["library/*"], "allow": ["library/ours"]}}

@@ -204,6 +204,18 @@ static void a_long_journal_is_trimmed_to_its_age_at_once(void **state)
     assert_int_equal(journal_length(), 1);
 }
 
+static void an_upstream_that_would_hide_images_is_refused(void **state)
+{
+    (void)state;
+    struct keeper_options options = {.config = &world_config, .ledger = world_ledger};
+    (void)world_push("team/docker.io", "v1", "one", image);
+    (void)world_push_blob("docker.io/only/blobs", "blob");
+    assert_int_equal(keeper_check(&options, &err), 0);
+    (void)world_push("docker.io/app", "v1", "one", image);
+    assert_int_equal(keeper_check(&options, &err), -ERR_CONFLICT);
+    assert_non_null(strstr(err.text, "docker.io"));
+}
+
 static void a_drained_keeper_finishes_what_it_took(void **state)
 {
     (void)state;
@@ -231,6 +243,7 @@ int main(void)
         TEST(bad_messages_are_refused),
         TEST(the_journal_is_trimmed_after_a_week),
         TEST(a_long_journal_is_trimmed_to_its_age_at_once),
+        TEST(an_upstream_that_would_hide_images_is_refused),
         TEST(a_drained_keeper_finishes_what_it_took),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -122,6 +122,11 @@ static void hosted_below_means_the_name_or_behind_a_slash(void **state)
     assert_false(repository_any_hosted_below(txn, SLICE_LITERAL("quay.io")));
     repository.is_hosted = true;
     repository_put(txn, hosted, SLICE_LITERAL("quay.io/app"), &repository);
+    struct digest blob = digest("blob");
+    struct digest manifest = digest("manifest");
+    link_put(txn, repository.id, &blob, LINK_BLOB, slice_of(""));
+    assert_false(repository_any_hosted_below(txn, SLICE_LITERAL("quay.io"))); /* all deleted */
+    link_put(txn, repository.id, &manifest, LINK_MANIFEST, slice_of(""));
     assert_true(repository_any_hosted_below(txn, SLICE_LITERAL("quay.io")));
     assert_true(repository_any_hosted_below(txn, SLICE_LITERAL("quay.io/app")));
     assert_false(repository_any_hosted_below(txn, SLICE_LITERAL("quay")));

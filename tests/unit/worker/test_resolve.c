@@ -96,6 +96,15 @@ static const struct row rows[] = {
     {"GET", "/v2/a/b/manifests/1?ns=127.0.0.1", NULL, NULL, 404, LISTENER_FULL},
     {"GET", "/v2/a/b/manifests/1?ns=unknown.example", NULL, NULL, 404, LISTENER_FULL},
     {"PUT", "/v2/a/b/manifests/1?ns=ghcr.io", NULL, NULL, 405, LISTENER_FULL},
+    /* our own name, and then an upstream's: nobody could pull it without ns */
+    {"PUT", "/v2/a/b/manifests/1?ns=registry.lab.example", "", "a/b", 0, LISTENER_FULL},
+    {"PUT", "/v2/ghcr.io/a/manifests/1?ns=registry.lab.example", NULL, NULL, 400, LISTENER_FULL},
+    {"POST", "/v2/index.docker.io/a/blobs/uploads/?ns=registry.lab.example", NULL, NULL, 400,
+     LISTENER_FULL},
+    {"POST", "/v2/ghcr.io/blobs/uploads/", NULL, NULL, 400, LISTENER_FULL},
+    {"PUT", "/v2/quay.io/a/manifests/1?ns=registry.lab.example", "", "quay.io/a", 0, LISTENER_FULL},
+    {"PUT", "/v2/a/ghcr.io/manifests/1?ns=registry.lab.example", "", "a/ghcr.io", 0, LISTENER_FULL},
+    {"GET", "/v2/ghcr.io/a/manifests/1?ns=registry.lab.example", "", "ghcr.io/a", 0, LISTENER_FULL},
     /* prefix */
     {"GET", "/v2/ghcr.io/a/b/manifests/1", "ghcr.io", "a/b", 0, LISTENER_FULL},
     {"GET", "/v2/docker.io/nginx/manifests/1", "docker.io", "library/nginx", 0, LISTENER_FULL},
