@@ -36,5 +36,6 @@ void digest_of(enum hash_algorithm algorithm, struct slice bytes, struct digest 
 void digest_from_hash(struct hash *hash, struct digest *out);
 /* "sha256" or "sha512"; false for another name. */
 bool digest_algorithm_parse(struct slice name, enum hash_algorithm *out);
+const char *digest_algorithm_name(enum hash_algorithm algorithm);
 
 #endif

@@ -12,7 +12,7 @@
 #include "base/error.h"
 #include "base/text.h"
 
-static const char *algorithm_name(enum hash_algorithm algorithm)
+const char *digest_algorithm_name(enum hash_algorithm algorithm)
 {
     return algorithm == HASH_SHA512 ? "sha512" : "sha256";
 }
@@ -50,7 +50,7 @@ int digest_parse(struct slice text, struct digest *out, struct error *err)
     if (!text_read_hex(slice_skip(text, (size_t)colon + 1), digest.bytes,
                        hash_size(digest.algorithm))) {
         return error_set(err, ERR_INVALID, "a %s digest has %zu lower-case hex digits",
-                         algorithm_name(digest.algorithm), 2 * hash_size(digest.algorithm));
+                         digest_algorithm_name(digest.algorithm), 2 * hash_size(digest.algorithm));
     }
     *out = digest;
     return 0;
@@ -59,7 +59,7 @@ int digest_parse(struct slice text, struct digest *out, struct error *err)
 const char *digest_print(const struct digest *digest, char out[DIGEST_TEXT_SIZE])
 {
     CHECK(is_known(digest->algorithm));
-    memcpy(out, algorithm_name(digest->algorithm), 6);
+    memcpy(out, digest_algorithm_name(digest->algorithm), 6);
     out[6] = ':';
     text_print_hex(digest->bytes, hash_size(digest->algorithm), out + 7);
     return out;

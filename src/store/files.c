@@ -179,16 +179,12 @@ bool store_upload_parse(const char *name, struct upload_id *out_id, uint64_t *ou
     return true;
 }
 
-static const char *algorithm_name(enum hash_algorithm algorithm)
-{
-    return algorithm == HASH_SHA512 ? "sha512" : "sha256";
-}
-
 void store_spool_name(const struct digest *digest, unsigned take, char out[STORE_NAME_SIZE])
 {
     char hex[2 * HASH_SIZE_MAX + 1];
     text_print_hex(digest->bytes, hash_size(digest->algorithm), hex);
-    (void)snprintf(out, STORE_NAME_SIZE, "%s-%s.%u", algorithm_name(digest->algorithm), hex, take);
+    (void)snprintf(out, STORE_NAME_SIZE, "%s-%s.%u", digest_algorithm_name(digest->algorithm), hex,
+                   take);
 }
 
 bool store_spool_parse(const char *name, struct digest *out_digest, unsigned *out_take)
