@@ -21,8 +21,6 @@ int fd_take(int *fd);
 int fd_dup(int fd, int *out_fd, struct error *err);
 /* How many this process may have open. */
 uint64_t fd_limit(void);
-/* Of the open file: everybody who shares it is affected. ERR_IO. */
-int fd_set_nonblocking(int fd, struct error *err);
 /* Clear close-on-exec: for what a child shall inherit. */
 int fd_set_inherited(int fd, struct error *err);
 

@@ -41,7 +41,6 @@ void log_close(void);
 void log_batch(bool is_on);
 /* Write what is kept. */
 void log_flush(void);
-void log_set_level(enum log_level level);
 bool log_is_on(enum log_level level);
 uint64_t log_dropped(void);
 

@@ -40,8 +40,6 @@ ptrdiff_t slice_find_last(struct slice s, char byte);
 /* Cut the part before the first `separator` off *rest and return it; without one, all of it. False
  * when *rest is exhausted (an empty slice with NULL data). */
 bool slice_split(struct slice *rest, char separator, struct slice *out_part);
-/* memcmp order, shorter first. */
-int slice_compare(struct slice a, struct slice b);
 /* A NUL-terminated copy; the caller frees it with mem_free. */
 char *slice_dup(struct slice s);
 

@@ -15,8 +15,6 @@ struct error;
 
 /* Decimal digits only, at most 20. ERR_INVALID; ERR_TOO_LARGE over 2^64-1. */
 int text_parse_u64(struct slice text, uint64_t *out, struct error *err);
-/* Hex digits only, 1 to 16. ERR_INVALID. */
-int text_parse_hex(struct slice text, uint64_t *out, struct error *err);
 /* "64KiB", "10MB", "5GiB", "1024": bytes. B, K/KB/KiB… all count by 1024. ERR_INVALID,
  * ERR_TOO_LARGE. */
 int text_parse_size(struct slice text, uint64_t *out_bytes, struct error *err);

@@ -87,14 +87,10 @@ void http_server_adopt(struct http_server *server, int *fd, const char *peer, bo
  * answers its next request with close and is closed when idle for 1 s. */
 void http_server_drain(struct http_server *server);
 unsigned http_server_connections(const struct http_server *server);
-/* Requests that have begun and are not done. */
-unsigned http_server_requests(const struct http_server *server);
 
 /* The handler's own pointer for the request; NULL at on_request. */
 void http_conn_set_user(struct http_conn *conn, void *user);
 void *http_conn_user(const struct http_conn *conn);
-/* The server's arg. */
-void *http_conn_arg(const struct http_conn *conn);
 const char *http_conn_peer(const struct http_conn *conn);
 /* Has the client sent its end? It left, or wants no more than the answer: nobody can tell which. */
 bool http_conn_has_ended(struct http_conn *conn);
@@ -106,8 +102,6 @@ uint64_t http_conn_sent(const struct http_conn *conn);
  * Sends "100 Continue" when the client waits for it and this is the first call. Without a body,
  * on_body comes with 0 bytes and is_end. */
 void http_conn_read_body(struct http_conn *conn, void *buffer, size_t capacity);
-/* True when the request has a body that has not been read to its end. */
-bool http_conn_has_unread_body(const struct http_conn *conn);
 
 /* A whole answer; `body` is copied where the socket does not take it at once. When the request's
  * body was not read, the connection is closed lingering afterwards (RFC 9112 9.6): shutdown for

@@ -48,8 +48,6 @@ int ledger_write(struct ledger *ledger, struct ledger_txn **out, struct error *e
  * try again). *txn is NULL afterwards. */
 int ledger_commit(struct ledger_txn **txn, struct error *err);
 void ledger_abort(struct ledger_txn **txn);
-/* A write transaction inside this one: commit merges, abort leaves the outer as it was. */
-int ledger_nest(struct ledger_txn *outer, struct ledger_txn **out, struct error *err);
 /* NULL while all is well. */
 const struct error *ledger_error(const struct ledger_txn *txn);
 
@@ -140,7 +138,6 @@ struct blob_record {
 bool blob_find(struct ledger_txn *txn, const struct digest *digest, struct blob_record *out);
 void blob_put(struct ledger_txn *txn, const struct digest *digest,
               const struct blob_record *record);
-bool blob_delete(struct ledger_txn *txn, const struct digest *digest);
 
 /* ---- links: what is visible in a repository ---- */
 enum link_kind {

@@ -46,15 +46,6 @@ uint64_t fd_limit(void)
     return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : UINT64_MAX;
 }
 
-int fd_set_nonblocking(int fd, struct error *err)
-{
-    int flags = fcntl(fd, F_GETFL);
-
-    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
-        return error_set_errno(err, errno, "set O_NONBLOCK");
-    return 0;
-}
-
 int fd_set_inherited(int fd, struct error *err)
 {
     int flags = fcntl(fd, F_GETFD);

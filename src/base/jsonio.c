@@ -188,13 +188,6 @@ bool jsonio_u64(struct jsonio_value value, uint64_t *out)
     return true;
 }
 
-bool jsonio_bool(struct jsonio_value value, bool fallback)
-{
-    if (jsonio_type(value) != JSONIO_BOOL)
-        return fallback;
-    return json_typeof((const json_t *)value.node) == JSON_TRUE;
-}
-
 void jsonio_each(struct jsonio_value object, jsonio_each_fn *each, void *arg)
 {
     union {

@@ -81,12 +81,8 @@ void log_close(void)
     logger.sink = SINK_PLAIN;
     logger.role = NULL;
     logger.slot = -1;
+    logger.level = LOG_INFO;
     logger.format = LOG_TEXT;
-}
-
-void log_set_level(enum log_level level)
-{
-    logger.level = level;
 }
 
 bool log_is_on(enum log_level level)

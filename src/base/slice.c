@@ -112,16 +112,6 @@ bool slice_split(struct slice *rest, char separator, struct slice *out_part)
     return true;
 }
 
-int slice_compare(struct slice a, struct slice b)
-{
-    size_t shorter = a.length < b.length ? a.length : b.length;
-    int order = shorter ? memcmp(a.data, b.data, shorter) : 0;
-
-    if (order != 0)
-        return order;
-    return (a.length > b.length) - (a.length < b.length);
-}
-
 char *slice_dup(struct slice s)
 {
     return mem_strndup(s.data, s.length);

@@ -91,34 +91,6 @@ int text_parse_u64(struct slice text, uint64_t *out, struct error *err)
     return 0;
 }
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
-int text_parse_hex(struct slice text, uint64_t *out, struct error *err)
-{
-    uint64_t value = 0;
-
-    if (text.length == 0 || text.length > 16)
-        return refuse(err, ERR_INVALID, text, "is not a hexadecimal number of 1 to 16 digits");
-    for (size_t i = 0; i < text.length; i++) {
-        int digit = hex_value(text.data[i]);
-
-        if (digit < 0)
-            return refuse(err, ERR_INVALID, text, "is not a hexadecimal number");
-        value = value << 4 | (uint64_t)digit;
-    }
-    *out = value;
-    return 0;
-}
-
 static int parse_with_unit(struct slice text, const struct unit *units, const char *expected,
                            uint64_t *out, struct error *err)
 {

@@ -147,7 +147,6 @@ static void end_request(struct http_conn *conn, enum http_end end)
     struct http_server *server = conn->server;
     conn->exchange->is_over = true; /* calls from inside on_done do nothing */
     server->handler->on_done(conn, end);
-    server->request_count--;
     server_give_exchange(server, &conn->exchange);
 }
 
@@ -483,11 +482,6 @@ void http_conn_set_user(struct http_conn *conn, void *user)
 void *http_conn_user(const struct http_conn *conn)
 {
     return conn->exchange->user;
-}
-
-void *http_conn_arg(const struct http_conn *conn)
-{
-    return conn->server->arg;
 }
 
 const char *http_conn_peer(const struct http_conn *conn)

@@ -172,8 +172,3 @@ void http_conn_read_body(struct http_conn *conn, void *buffer, size_t capacity)
     in->is_begun = true;
     conn_schedule(conn);
 }
-
-bool http_conn_has_unread_body(const struct http_conn *conn)
-{
-    return !conn->exchange->in.is_over;
-}

@@ -62,7 +62,6 @@ static void start_request(struct http_conn *conn, struct exchange *exchange)
     conn->is_read_done = false;
     conn_set_state(conn, CONN_REQUEST);
     body_begin(exchange);
-    conn->server->request_count++;
     handler->on_request(conn, &exchange->head, conn->server->arg);
 }
 

@@ -145,7 +145,6 @@ struct http_server {
     struct list spares;
     unsigned spare_count;
     unsigned conn_count;
-    unsigned request_count;
     uint64_t last_id;
     uint64_t date_second;
     char date[32];

@@ -158,11 +158,6 @@ unsigned http_server_connections(const struct http_server *server)
     return server->conn_count;
 }
 
-unsigned http_server_requests(const struct http_server *server)
-{
-    return server->request_count;
-}
-
 static struct exchange *new_exchange(size_t bytes)
 {
     struct exchange *exchange = mem_alloc(sizeof(*exchange) + bytes);

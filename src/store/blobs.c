@@ -44,10 +44,3 @@ void blob_put(struct ledger_txn *txn, const struct digest *digest, const struct 
     record_add_u64(&value, record->stored_ms);
     ledger_put(txn, TABLE_BLOB, record_bytes(&key), record_bytes(&value));
 }
-
-bool blob_delete(struct ledger_txn *txn, const struct digest *digest)
-{
-    struct record key;
-    make_key(&key, digest);
-    return ledger_delete(txn, TABLE_BLOB, record_bytes(&key));
-}

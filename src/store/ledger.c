@@ -42,9 +42,8 @@ struct ledger {
 struct ledger_txn {
     struct ledger *ledger;
     MDB_txn *txn; /* NULL: it could not begin, error says why */
-    struct ledger_txn *outer;
     bool is_write;
-    uint64_t number;  /* taken by this transaction, 0: none; the outermost's counts */
+    uint64_t number;  /* taken by this transaction, 0: none */
     uint32_t entries; /* journal entries written under it */
     struct error error;
 };
@@ -327,12 +326,11 @@ void ledger_read_end(struct ledger_reader *reader)
 
 /* ---- writing ---- */
 
-static struct ledger_txn *txn_new(struct ledger *ledger, MDB_txn *mdb, struct ledger_txn *outer)
+static struct ledger_txn *txn_new(struct ledger *ledger, MDB_txn *mdb)
 {
     struct ledger_txn *txn = NEW(struct ledger_txn);
     txn->ledger = ledger;
     txn->txn = mdb;
-    txn->outer = outer;
     txn->is_write = true;
     return txn;
 }
@@ -353,22 +351,7 @@ int ledger_write(struct ledger *ledger, struct ledger_txn **out, struct error *e
     }
     if (code != 0)
         return set_code(err, code, "write");
-    *out = txn_new(ledger, mdb, NULL);
-    return 0;
-}
-
-int ledger_nest(struct ledger_txn *outer, struct ledger_txn **out, struct error *err)
-{
-    CHECK(outer->is_write);
-    if (outer->error.kind != ERR_NONE) {
-        *err = outer->error;
-        return -(int)err->kind;
-    }
-    MDB_txn *mdb = NULL;
-    int code = mdb_txn_begin(outer->ledger->env, outer->txn, 0, &mdb);
-    if (code != 0)
-        return set_code(err, code, "write");
-    *out = txn_new(outer->ledger, mdb, outer);
+    *out = txn_new(ledger, mdb);
     return 0;
 }
 
@@ -382,20 +365,11 @@ void ledger_abort(struct ledger_txn **txn)
     *txn = NULL;
 }
 
-static struct ledger_txn *outermost(struct ledger_txn *txn)
-{
-    while (txn->outer != NULL)
-        txn = txn->outer;
-    return txn;
-}
-
 static const struct slice commit_key = {"commit", 6};
 
-/* The number is written last, by the outermost: an inner transaction that is given up takes no
- * number with it. */
 static void put_number(struct ledger_txn *txn)
 {
-    if (txn->outer != NULL || txn->number == 0)
+    if (txn->number == 0)
         return;
     struct record value;
     record_init(&value);
@@ -421,8 +395,8 @@ int ledger_commit(struct ledger_txn **txn, struct error *err)
 
 uint64_t ledger_commit_number(struct ledger_txn *txn)
 {
-    if (txn->is_write && outermost(txn)->number != 0)
-        return outermost(txn)->number;
+    if (txn->is_write && txn->number != 0)
+        return txn->number;
     struct slice value;
     if (!ledger_get(txn, TABLE_META, commit_key, &value))
         return 0;
@@ -434,15 +408,14 @@ uint64_t ledger_commit_number(struct ledger_txn *txn)
 uint64_t ledger_next_number(struct ledger_txn *txn)
 {
     CHECK(txn->is_write);
-    struct ledger_txn *outer = outermost(txn);
-    if (outer->number == 0)
-        outer->number = ledger_commit_number(txn) + 1;
-    return outer->number;
+    if (txn->number == 0)
+        txn->number = ledger_commit_number(txn) + 1;
+    return txn->number;
 }
 
 uint32_t ledger_next_entry(struct ledger_txn *txn)
 {
-    return outermost(txn)->entries++;
+    return txn->entries++;
 }
 
 /* ---- tables ---- */

@@ -282,11 +282,9 @@ void house_pass(struct house *house, uint64_t ms)
 struct visitor *visitor_new(struct house *house, unsigned slot)
 {
     struct visitor *visitor = NEW(struct visitor);
-    struct error err = {0};
     int ends[2];
 
     CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) == 0);
-    must(fd_set_nonblocking(ends[1], &err), &err);
     worker_adopt(house->workers[slot], &ends[1], LISTENER_FULL, "192.0.2.1:1000");
     visitor->house = house;
     list_append(&house->visitors, &visitor->link);

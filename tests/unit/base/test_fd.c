@@ -36,19 +36,6 @@ static void dup_is_close_on_exec_until_inherited(void **state)
     assert_int_equal(err.sys, EBADF);
 }
 
-static void nonblocking_is_set(void **state)
-{
-    int ends[2];
-    struct error err;
-
-    (void)state;
-    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
-    assert_int_equal(fd_set_nonblocking(ends[0], &err), 0);
-    assert_true(fcntl(ends[0], F_GETFL) & O_NONBLOCK);
-    fd_close(&ends[0]);
-    fd_close(&ends[1]);
-}
-
 static void what_is_written_can_be_read_and_no_more(void **state)
 {
     AUTO_CLOSE int fd = memfd_create("test", MFD_CLOEXEC);
@@ -97,7 +84,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(close_and_take_leave_minus_one),
         cmocka_unit_test(dup_is_close_on_exec_until_inherited),
-        cmocka_unit_test(nonblocking_is_set),
         cmocka_unit_test(what_is_written_can_be_read_and_no_more),
         cmocka_unit_test(full_disk_is_no_space),
         cmocka_unit_test(memory_file_is_sealed),

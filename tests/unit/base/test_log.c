@@ -31,7 +31,6 @@ static int tear_down(void **state)
 {
     (void)state;
     log_close();
-    log_set_level(LOG_INFO);
     redirect(real_stderr);
     fd_close(&real_stderr);
     return 0;
@@ -135,7 +134,7 @@ static void levels_that_are_off_cost_nothing(void **state)
     log_end(&line, "unseen");
     assert_false(log_is_on(LOG_INFO));
     assert_string_equal(read_captured(fd), "");
-    log_set_level(LOG_DEBUG);
+    log_open("worker", 1, LOG_DEBUG, LOG_TEXT);
     log_say(LOG_DEBUG, "seen");
     assert_non_null(strstr(read_captured(fd), "debug worker[1] \"seen\""));
 }

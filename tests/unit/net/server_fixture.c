@@ -9,6 +9,7 @@
 #include "server_fixture.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -17,7 +18,6 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "base/error.h"
 #include "base/fd.h"
 #include "base/pool.h"
 #include "fakes/loop.h"
@@ -58,7 +58,7 @@ static void on_request(struct http_conn *conn, const struct http_head *head, voi
     struct fixture *fixture = arg;
     fixture->requests++;
     assert_null(http_conn_user(conn));
-    http_conn_set_user(conn, (void *)(uintptr_t)head->target.data);
+    http_conn_set_user(conn, fixture);
     if (slice_is(head->target, "/hello")) {
         struct http_response response = ok;
         response.is_head = slice_is(head->method, "HEAD");
@@ -94,7 +94,7 @@ static void on_request(struct http_conn *conn, const struct http_head *head, voi
 
 static void on_body(struct http_conn *conn, size_t length, bool is_end)
 {
-    struct fixture *fixture = http_conn_arg(conn);
+    struct fixture *fixture = http_conn_user(conn);
     fixture->body_calls++;
     buf_append(&fixture->body, fixture->room, length);
     fixture->is_body_whole = is_end;
@@ -108,7 +108,7 @@ static void on_body(struct http_conn *conn, size_t length, bool is_end)
 
 static void on_drained(struct http_conn *conn)
 {
-    struct fixture *fixture = http_conn_arg(conn);
+    struct fixture *fixture = http_conn_user(conn);
     fixture->drained++;
     if (fixture->parts_sent > 0)
         send_part(fixture, conn);
@@ -120,8 +120,8 @@ static void on_drained(struct http_conn *conn)
 
 static void on_done(struct http_conn *conn, enum http_end end)
 {
-    struct fixture *fixture = http_conn_arg(conn);
-    assert_non_null(http_conn_user(conn));
+    struct fixture *fixture = http_conn_user(conn);
+    assert_non_null(fixture);
     fixture->done++;
     fixture->last_end = end;
     if (fixture->later == conn)
@@ -160,7 +160,6 @@ int fixture_connect(struct fixture *fixture)
 static int connect_tcp(struct fixture *fixture)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
-    struct error err;
     socklen_t length = sizeof(address);
     AUTO_CLOSE int listening = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_int_equal(bind(listening, (struct sockaddr *)&address, length), 0);
@@ -170,7 +169,7 @@ static int connect_tcp(struct fixture *fixture)
     assert_int_equal(connect(client, (struct sockaddr *)&address, length), 0);
     int accepted = accept4(listening, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     assert_true(accepted >= 0);
-    assert_int_equal(fd_set_nonblocking(client, &err), 0);
+    assert_int_equal(fcntl(client, F_SETFL, O_NONBLOCK), 0);
     http_server_adopt(fixture->server, &accepted, "client", is_full(fixture));
     return client;
 }

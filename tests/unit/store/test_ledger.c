@@ -110,34 +110,6 @@ static void numbers_count_commits(void **state)
     ledger_close(&ledger);
 }
 
-static void a_nested_transaction_that_is_given_up_leaves_nothing(void **state)
-{
-    struct ledger *ledger = NULL;
-    struct ledger_txn *txn;
-    struct ledger_txn *inner;
-    struct digest a;
-    struct digest b;
-    digest_of(HASH_SHA256, SLICE_LITERAL("a"), &a);
-    digest_of(HASH_SHA256, SLICE_LITERAL("b"), &b);
-    assert_int_equal(ledger_open(folder(state), true, &ledger, &err), 0);
-    assert_int_equal(ledger_write(ledger, &txn, &err), 0);
-    assert_int_equal(ledger_nest(txn, &inner, &err), 0);
-    use_put(inner, &a, 1);
-    assert_int_equal(ledger_next_number(inner), 1);
-    ledger_abort(&inner);
-    assert_int_equal(ledger_nest(txn, &inner, &err), 0);
-    use_put(inner, &b, 2);
-    assert_int_equal(ledger_commit(&inner, &err), 0);
-    assert_int_equal(use_find(txn, &b), 2);
-    assert_int_equal(ledger_commit(&txn, &err), 0);
-    assert_int_equal(get_use(ledger, "a"), 0);
-    assert_int_equal(get_use(ledger, "b"), 2);
-    assert_int_equal(ledger_write(ledger, &txn, &err), 0);
-    assert_int_equal(ledger_commit_number(txn), 1);
-    ledger_abort(&txn);
-    ledger_close(&ledger);
-}
-
 static void an_error_sticks_until_the_commit_says_it(void **state)
 {
     struct ledger *ledger = NULL;
@@ -334,7 +306,6 @@ int main(void)
         TEST(who_does_not_write_waits_for_the_writer),
         TEST(a_newer_ledger_is_refused_and_left_alone),
         TEST(numbers_count_commits),
-        TEST(a_nested_transaction_that_is_given_up_leaves_nothing),
         TEST(an_error_sticks_until_the_commit_says_it),
         TEST(a_bad_record_is_an_error_and_not_found),
         TEST(a_full_map_grows_before_the_next_write),
