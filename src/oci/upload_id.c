@@ -18,7 +18,7 @@
 #define ID_GROUPS    6
 #define UUID_VERSION 4
 
-static const uint8_t group_sizes[ID_GROUPS] = {4, 2, 2, 2, 6, 4};
+static const size_t group_sizes[ID_GROUPS] = {4, 2, 2, 2, 6, 4};
 
 /* RFC 9562 5.4: 122 of the 128 bits are random. */
 static void mark_uuid(uint8_t random[16])
