@@ -82,6 +82,8 @@ void transfer_resume(struct transfer *transfer);
 void transfer_cancel(struct transfer **transfer);
 /* Value of the first header of that name in a block of lines, trimmed; false if there is none. */
 bool transfer_header(struct slice headers, const char *name, struct slice *out);
+/* One of several: *headers becomes what follows it. */
+bool transfer_next_header(struct slice *headers, const char *name, struct slice *out);
 
 /* The parts of an http or https URL. Slices point into `url`. False when it is not one, has a user,
  * a fragment or bytes that do not belong. */

@@ -13,11 +13,11 @@ enum challenge_scheme {
     CHALLENGE_BASIC,
 };
 
+/* Its `scope` is not kept: what to ask for is our own to say. */
 struct challenge {
     enum challenge_scheme scheme;
     char realm[1024];
-    char service[256];
-    char scope[1024];
+    char service[1024];
 };
 
 /* The first Bearer challenge in the header, else the first Basic one. ERR_INVALID; ERR_UNSUPPORTED

@@ -220,18 +220,33 @@ static void judge_refusal(struct exchange *exchange, const struct transfer_respo
     error_set(&end->err, kind, "%s answered %d", name, response->status);
 }
 
+/* Challenges may be in several fields (RFC 9110 11.6.1); one that is not for us, or makes no sense,
+ * says nothing about the others. */
+static bool read_challenge(struct slice headers, struct challenge *out)
+{
+    struct slice value;
+    struct challenge one;
+    struct error err;
+    bool is_found = false;
+
+    while (transfer_next_header(&headers, "WWW-Authenticate", &value)) {
+        if (challenge_parse(value, &one, &err) != 0)
+            continue;
+        if (!is_found || (out->scheme == CHALLENGE_BASIC && one.scheme == CHALLENGE_BEARER))
+            *out = one;
+        is_found = true;
+    }
+    return is_found;
+}
+
 /* True when there is a challenge to answer; `challenge` is set. */
 static bool judge_challenge(struct exchange *exchange, const struct transfer_response *response)
 {
-    struct slice value;
-    struct error err;
-
-    if (response->status != 401 || !is_at_home(exchange) ||
-        !transfer_header(response->headers, "WWW-Authenticate", &value))
+    if (response->status != 401 || !is_at_home(exchange))
         return false;
     if (!exchange->challenge)
         exchange->challenge = NEW(struct challenge);
-    if (challenge_parse(value, exchange->challenge, &err) != 0)
+    if (!read_challenge(response->headers, exchange->challenge))
         return false;
     switch (exchange->challenge->scheme) {
     case CHALLENGE_BASIC:

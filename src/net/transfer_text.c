@@ -4,10 +4,10 @@
 #include "base/text.h"
 #include "net/transfer.h"
 
-bool transfer_header(struct slice headers, const char *name, struct slice *out)
+bool transfer_next_header(struct slice *headers, const char *name, struct slice *out)
 {
     struct slice line;
-    while (slice_split(&headers, '\n', &line)) {
+    while (slice_split(headers, '\n', &line)) {
         ptrdiff_t colon = slice_find(line, ':');
         if (colon < 0 || !slice_is_nocase(slice_from(line.data, (size_t)colon), name))
             continue;
@@ -18,6 +18,11 @@ bool transfer_header(struct slice headers, const char *name, struct slice *out)
         return true;
     }
     return false;
+}
+
+bool transfer_header(struct slice headers, const char *name, struct slice *out)
+{
+    return transfer_next_header(&headers, name, out);
 }
 
 static bool is_host_byte(char byte)

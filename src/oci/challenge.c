@@ -124,10 +124,6 @@ static char *place_of(struct reader *reader, struct slice key, size_t *out_size)
         *out_size = sizeof(current->service);
         return current->service;
     }
-    if (slice_is_nocase(key, "scope")) {
-        *out_size = sizeof(current->scope);
-        return current->scope;
-    }
     return NULL;
 }
 

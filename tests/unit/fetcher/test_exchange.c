@@ -207,6 +207,47 @@ static void exchange_answers_a_basic_challenge(void **state)
     assert_true(was_told(1, basic));
 }
 
+static void exchange_finds_its_challenge_among_several_fields(void **state)
+{
+    static const char *const others[] = {"Negotiate", "Basic realm=\"x\"", "",        "Bearer \"",
+                                         "=",         "Bearer realm=\"a",  "NTLM a b"};
+    char challenge[400];
+
+    (void)state;
+    script.challenge = challenge;
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        char repository[20];
+        (void)snprintf(challenge, sizeof(challenge), "WWW-Authenticate: %s\r\n%s%s", others[i],
+                       bearer, "WWW-Authenticate: Bearer realm=\"https://other.test/token\"\r\n");
+        (void)snprintf(repository, sizeof(repository), "library/%zu", i);
+        script.blob = stage_bytes((unsigned)i + 2, 1000);
+        assert_int_equal(pull_of(repository)->verifieds, 1);
+        assert_int_equal(fake_upstream_count_of("https://hub.test/token?"), i + 1);
+    }
+}
+
+static void exchange_answers_a_basic_challenge_in_a_later_field(void **state)
+{
+    (void)state;
+    script.challenge = "WWW-Authenticate: Negotiate\r\nWWW-Authenticate: Basic realm=\"hub\"\r\n";
+    assert_int_equal(pull()->verifieds, 1);
+    assert_true(was_told(1, basic));
+}
+
+static void exchange_needs_no_scope_of_a_challenge(void **state)
+{
+    char challenge[4000];
+
+    (void)state;
+    (void)snprintf(challenge, sizeof(challenge),
+                   "WWW-Authenticate: Bearer realm=\"https://hub.test/token\",scope=\"%02000d\","
+                   "service=\"%0500d\",scope=\"a\"\r\n",
+                   1, 1);
+    script.challenge = challenge;
+    assert_int_equal(pull()->verifieds, 1);
+    assert_non_null(strstr(fake_upstream_at(1)->url, "scope=repository:library/app:pull"));
+}
+
 static void exchange_follows_a_redirect_without_credentials(void **state)
 {
     (void)state;
@@ -290,6 +331,9 @@ int main(void)
         TEST(exchange_gives_no_password_to_another_realm, setup_password),
         TEST(exchange_uses_no_password_unless_exposed, setup_hidden_password),
         TEST(exchange_answers_a_basic_challenge, setup_password),
+        TEST(exchange_finds_its_challenge_among_several_fields, setup),
+        TEST(exchange_answers_a_basic_challenge_in_a_later_field, setup_password),
+        TEST(exchange_needs_no_scope_of_a_challenge, setup),
         TEST(exchange_follows_a_redirect_without_credentials, setup_password),
         TEST(exchange_refuses_redirects_that_are_not_allowed, setup),
         TEST(exchange_refuses_names_that_lead_to_private_addresses, setup),
