@@ -357,7 +357,7 @@ static bool on_head(struct transfer *transfer, const struct transfer_response *r
         if (response->status < 500)
             breaker_worked(breaker_of(exchange));
     }
-    if (response->status == 200 || response->status == 206)
+    if (response->status == 200 || (response->status == 206 && exchange->range_start > 0))
         return judge_answer(exchange, response);
     if (is_redirect(response->status)) {
         judge_redirect(exchange, response);

@@ -27,7 +27,7 @@ struct exchange_request {
     uint64_t range_start;    /* 0: the whole */
 };
 
-struct exchange_answer { /* 200 or 206 */
+struct exchange_answer { /* 200; 206 when a range was asked for */
     int status;
     uint64_t content_length; /* UINT64_MAX: unknown */
     struct slice headers;

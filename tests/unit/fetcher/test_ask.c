@@ -37,7 +37,8 @@ static void answer_manifest(const struct fake_request *request, struct fake_answ
     answer->status = script.status ? script.status : 200;
     if (request->method == TRANSFER_HEAD && script.head_status)
         answer->status = script.head_status;
-    answer->body = answer->status == 200 ? script.manifest : (struct slice){0};
+    if (answer->status == 200 || answer->status == 206)
+        answer->body = script.manifest;
     (void)snprintf(script.headers, sizeof(script.headers), "%sDocker-Content-Digest: %s\r\n%s",
                    script.content_type ? script.content_type : STAGE_MANIFEST_TYPE,
                    digest_print(&digest, text), script.extra ? script.extra : "");
@@ -215,6 +216,33 @@ static void tag_is_stale_on_429_and_the_upstream_is_left_alone(void **state)
     stage_pass(31000);
     script.status = 0;
     assert_int_equal(ask_tag()->state, ANSWER_FRESH);
+}
+
+static void part_of_an_answer_is_none(void **state)
+{
+    static const enum join_kind kinds[] = {JOIN_TAG, JOIN_MANIFEST, JOIN_BLOB_SIZE, JOIN_TAGS_LIST,
+                                           JOIN_REFERRERS};
+    struct digest digest = stage_digest(script.manifest);
+
+    (void)state;
+    script.status = 206;
+    script.extra = "Content-Range: bytes 0-447/1448\r\n";
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        bool is_named = kinds[i] == JOIN_TAG;
+        uint64_t request = stage_join(0, kinds[i], "library/app", is_named ? "latest" : "",
+                                      is_named ? NULL : &digest, UINT64_MAX);
+        stage_until(stage_is_over, request);
+        assert_int_equal(stage_seen(request)->failure, ERR_UPSTREAM);
+    }
+    assert_int_equal(stage_commits(), 0);
+}
+
+static void tag_is_stale_when_a_check_gives_a_part(void **state)
+{
+    (void)state;
+    bring_tag();
+    script.head_status = 206;
+    assert_int_equal(ask_tag()->state, ANSWER_STALE);
 }
 
 static void tag_is_not_stale_for_longer_than_allowed(void **state)
@@ -435,6 +463,8 @@ int main(void)
         TEST(tag_head_without_meaning_is_decided_by_get),
         TEST(tag_is_stale_when_the_upstream_is_down),
         TEST(tag_is_stale_on_429_and_the_upstream_is_left_alone),
+        TEST(part_of_an_answer_is_none),
+        TEST(tag_is_stale_when_a_check_gives_a_part),
         TEST(tag_is_not_stale_for_longer_than_allowed),
         TEST(tag_that_is_gone_is_believed_and_remembered),
         TEST(tag_digest_of_the_upstream_is_never_relayed),
