@@ -287,7 +287,7 @@ static curl_socket_t on_open_socket(void *arg, curlsocktype purpose, struct curl
 }
 
 /* The body's length, where the head frames it in one way only. Two ways are an attack or a bug:
- * refused. */
+ * refused, and so is a coding of which libcurl may think something else than who sent it. */
 static bool read_length(struct slice headers, uint64_t *out)
 {
     struct slice line;
@@ -299,8 +299,11 @@ static bool read_length(struct slice headers, uint64_t *out)
         struct slice value;
         struct error err;
         uint64_t length = 0;
-        if (transfer_header(line, "Transfer-Encoding", &value))
+        if (transfer_header(line, "Transfer-Encoding", &value)) {
+            if (is_chunked || !slice_is_nocase(value, "chunked"))
+                return false;
             is_chunked = true;
+        }
         if (!transfer_header(line, "Content-Length", &value))
             continue;
         if (text_parse_u64(value, &length, &err) != 0 || (has_length && length != *out))

@@ -302,6 +302,23 @@ static void transfer_with_two_framings_fails(void **state)
     assert_int_equal(client.status, 0);
 }
 
+static void transfer_with_another_coding_fails(void **state)
+{
+    start(TRANSFER_GET, *state, 0);
+    run();
+    assert_int_equal(client.err.kind, ERR_UPSTREAM);
+    assert_int_equal(client.status, 0);
+}
+
+static void transfer_that_is_chunked_works(void **state)
+{
+    start(TRANSFER_GET, *state, 0);
+    run();
+    assert_int_equal(client.err.kind, ERR_NONE);
+    assert_int_equal(client.content_length, UINT64_MAX);
+    assert_int_equal(client.bytes, 2);
+}
+
 static void transfer_without_answer_times_out(void **state)
 {
     (void)state;
@@ -403,12 +420,23 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define CODING(name, header)                                                                       \
+    cmocka_unit_test_prestate_setup_teardown(                                                      \
+        name, setup, teardown,                                                                     \
+        ((char[]){"HTTP/1.1 200 OK\r\n" header "\r\n2\r\n{}\r\n0\r\n\r\n"}))
         TEST(transfer_gives_head_and_body),
         TEST(transfer_follows_no_redirect),
         TEST(transfer_of_head_has_a_length_and_no_body),
         TEST(transfer_goes_on_after_pauses),
         TEST(transfer_that_is_cut_fails),
         TEST(transfer_with_two_framings_fails),
+        CODING(transfer_that_is_chunked_works, "Transfer-Encoding: Chunked\r\n"),
+        CODING(transfer_with_another_coding_fails, "Transfer-Encoding: xchunked\r\n"),
+        CODING(transfer_with_another_coding_fails, "Transfer-Encoding: chunked, chunked\r\n"),
+        CODING(transfer_with_another_coding_fails, "Transfer-Encoding: br, chunked\r\n"),
+        CODING(transfer_with_another_coding_fails, "Transfer-Encoding: \r\n"),
+        CODING(transfer_with_another_coding_fails,
+               "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"),
         TEST(transfer_without_answer_times_out),
         TEST(transfer_that_stalls_times_out),
         TEST(transfer_asks_before_it_connects),
