@@ -3,7 +3,10 @@
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H
 
+#include <stdbool.h>
 #include <stdint.h>
+
+#include "base/slice.h"
 
 struct monotime { /* CLOCK_BOOTTIME: for deadlines and durations; the same in all processes of a
                      machine */
@@ -33,5 +36,7 @@ void clock_thaw(void);
 void walltime_print(struct walltime time, char out[32]);
 /* RFC 9110 5.6.7 date of a response. */
 void walltime_print_http(struct walltime time, char out[32]);
+/* Such a date, exactly as it is printed (no obsolete form); false if it is none. */
+bool walltime_parse_http(struct slice text, struct walltime *out);
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/check.h"
@@ -136,11 +137,12 @@ void walltime_print(struct walltime time, char out[32])
     *out = '\0';
 }
 
+static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                   "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+
 void walltime_print_http(struct walltime time, char out[32])
 {
     static const char days[7][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-    static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                       "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
     struct tm calendar = calendar_of(time);
 
     out = put_text(out, days[calendar.tm_wday]);
@@ -154,4 +156,40 @@ void walltime_print_http(struct walltime time, char out[32])
     out = put_clock(out, &calendar);
     out = put_text(out, " GMT");
     *out = '\0';
+}
+
+/* Whatever the bytes are: walltime_parse_http compares what comes of them. */
+static int digits_at(struct slice text, size_t at, unsigned width)
+{
+    int value = 0;
+
+    for (unsigned i = 0; i < width; i++)
+        value = value * 10 + (text.data[at + i] - '0');
+    return value;
+}
+
+bool walltime_parse_http(struct slice text, struct walltime *out)
+{
+    char again[32];
+
+    if (text.length != strlen("Sun, 06 Nov 1994 08:49:37 GMT"))
+        return false;
+    struct tm calendar = {
+        .tm_mday = digits_at(text, 5, 2),
+        .tm_year = digits_at(text, 12, 4) - 1900,
+        .tm_hour = digits_at(text, 17, 2),
+        .tm_min = digits_at(text, 20, 2),
+        .tm_sec = digits_at(text, 23, 2),
+    };
+    while (calendar.tm_mon < 11 && memcmp(text.data + 8, months[calendar.tm_mon], 3) != 0)
+        calendar.tm_mon++;
+    time_t seconds = timegm(&calendar);
+    if (seconds < 0)
+        return false;
+    struct walltime time = {(uint64_t)seconds * 1000};
+    walltime_print_http(time, again);
+    if (!slice_is(text, again))
+        return false;
+    *out = time;
+    return true;
 }

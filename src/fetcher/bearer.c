@@ -47,6 +47,7 @@ struct token_fetch {
     struct buf body;
     struct list waits;
     struct error err;
+    uint64_t retry_after; /* with ERR_BUSY */
 };
 
 struct token_wait {
@@ -187,7 +188,7 @@ static void tell_waits(struct token_fetch *fetch, const struct token *token)
         if (!token && fetch->err.kind == ERR_NONE)
             error_set(&fetch->err, ERR_UNAUTHORIZED, "the token was refused");
         list_remove(&wait->link);
-        wait->fn(token, token ? NULL : &fetch->err, wait->arg);
+        wait->fn(token, token ? NULL : &fetch->err, token ? 0 : fetch->retry_after, wait->arg);
         mem_free(wait);
     }
     fetch_free(fetch);
@@ -203,6 +204,10 @@ static bool on_head(struct transfer *transfer, const struct transfer_response *r
     struct token_fetch *fetch = arg;
     (void)transfer;
     fetch->status = response->status;
+    if (response->status == 429) {
+        fetch->retry_after = upstream_read_busy(response->headers);
+        fetch->upstream->tokens_busy_until = monotime_add(clock_mono(), fetch->retry_after * 1000);
+    }
     return true;
 }
 
@@ -333,6 +338,17 @@ static int start_transfer(struct token_fetch *fetch, const struct challenge *cha
                           err);
 }
 
+/* A 429 of the token server is obeyed as one of the upstream: until then it is not asked. */
+static int begin_fetch(struct token_fetch *fetch, const struct challenge *challenge)
+{
+    uint64_t wait_ms = monotime_since(fetch->upstream->tokens_busy_until, clock_mono());
+
+    if (wait_ms == 0)
+        return start_transfer(fetch, challenge, &fetch->err);
+    fetch->retry_after = (wait_ms + 999) / 1000;
+    return error_set(&fetch->err, ERR_BUSY, "the token server asked to wait (429)");
+}
+
 static struct token_fetch *find_fetch(struct upstream *upstream, struct slice repository)
 {
     LIST_EACH (link, &upstream->token_fetches) {
@@ -355,7 +371,7 @@ struct token_wait *bearer_get(struct upstream *upstream, struct slice repository
         buf_init(&fetch->body, TOKEN_JSON_MAX);
         list_init(&fetch->waits);
         list_append(&upstream->token_fetches, &fetch->link);
-        if (start_transfer(fetch, challenge, &fetch->err) != 0)
+        if (begin_fetch(fetch, challenge) != 0)
             loop_defer(upstream->fetcher->options.loop, on_refused, fetch);
     }
     struct token_wait *wait = NEW(struct token_wait);

@@ -33,10 +33,9 @@
 #include "role.h"
 #include "upstream.h"
 
-#define REDIRECTS_MAX     5
-#define TOKENS_MAX        1 /* a question: one that is fresh and refused will be refused again */
-#define REFUSED_BODY_MAX  (64ul * 1024)
-#define RETRY_AFTER_MAX_S 300
+#define REDIRECTS_MAX    5
+#define TOKENS_MAX       1 /* a question: one that is fresh and refused will be refused again */
+#define REFUSED_BODY_MAX (64ul * 1024)
 
 enum exchange_next {
     NEXT_NOTHING, /* no head yet, or the transfer failed */
@@ -139,18 +138,6 @@ static struct breaker *breaker_of(struct exchange *exchange)
 
 /* ---- the head ---- */
 
-static uint64_t read_retry_after(struct slice headers)
-{
-    struct slice value;
-    struct error err;
-    uint64_t seconds = 0;
-
-    if (!transfer_header(headers, "Retry-After", &value) ||
-        text_parse_u64(value, &seconds, &err) != 0)
-        return 0;
-    return seconds > RETRY_AFTER_MAX_S ? RETRY_AFTER_MAX_S : seconds;
-}
-
 /* "100;w=21600": the number before the semicolon. */
 static void read_pulls_left(struct upstream *upstream, struct slice headers)
 {
@@ -181,12 +168,12 @@ static bool is_counted(const struct exchange *exchange)
 static void judge_busy(struct exchange *exchange, const struct transfer_response *response)
 {
     struct upstream *upstream = exchange->upstream;
-    uint64_t seconds = read_retry_after(response->headers);
+    uint64_t seconds = upstream_read_busy(response->headers);
 
     exchange->end.retry_after = seconds;
     error_set(&exchange->end.err, ERR_BUSY, "%s answered 429 (too many requests)",
               upstream->config->name);
-    if (seconds > 0 && is_at_home(exchange) && is_counted(exchange))
+    if (is_at_home(exchange) && is_counted(exchange))
         upstream->busy_until = monotime_add(clock_mono(), seconds * 1000);
 }
 
@@ -213,7 +200,7 @@ static void judge_refusal(struct exchange *exchange, const struct transfer_respo
     end->is_final = is_home && response->status >= 400 && response->status < 500 &&
                     response->status != 408 && response->status != 416;
     if (response->status >= 500) {
-        end->retry_after = read_retry_after(response->headers);
+        end->retry_after = upstream_read_retry_after(response->headers);
         if (is_home)
             breaker_failed(breaker_of(exchange));
     }
@@ -387,7 +374,8 @@ static enum transfer_want on_data(struct transfer *transfer, struct slice bytes,
 
 /* ---- what follows from it ---- */
 
-static void on_token(const struct token *token, const struct error *err, void *arg)
+static void on_token(const struct token *token, const struct error *err, uint64_t retry_after,
+                     void *arg)
 {
     struct exchange *exchange = arg;
 
@@ -397,6 +385,7 @@ static void on_token(const struct token *token, const struct error *err, void *a
         return;
     }
     exchange->end.err = *err;
+    exchange->end.retry_after = retry_after;
     exchange->end.is_final = err->kind == ERR_UNAUTHORIZED || err->kind == ERR_DENIED;
     finish(exchange);
 }

@@ -8,9 +8,13 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/map.h"
+#include "base/text.h"
 #include "bearer.h"
 #include "config/config.h"
 #include "role.h"
+
+#define RETRY_AFTER_MAX_S 300
+#define BUSY_DEFAULT_S    5
 
 static bool add_url(struct upstream *upstream, const char *text)
 {
@@ -100,6 +104,41 @@ bool upstream_pick(struct upstream *upstream, size_t first, size_t *out_url)
         }
     }
     return false;
+}
+
+static bool is_number(struct slice text)
+{
+    for (size_t i = 0; i < text.length; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9')
+            return false;
+    }
+    return text.length > 0;
+}
+
+uint64_t upstream_read_retry_after(struct slice headers)
+{
+    struct slice value;
+    struct walltime date;
+    struct error err;
+    uint64_t seconds = 0;
+
+    if (!transfer_header(headers, "Retry-After", &value))
+        return 0;
+    if (walltime_parse_http(value, &date)) {
+        uint64_t now_ms = clock_wall().ms;
+        seconds = date.ms > now_ms ? (date.ms - now_ms + 999) / 1000 : 0;
+    } else if (!is_number(value)) {
+        return 0;
+    } else if (text_parse_u64(value, &seconds, &err) != 0) {
+        return RETRY_AFTER_MAX_S; /* more than there are numbers */
+    }
+    return seconds > RETRY_AFTER_MAX_S ? RETRY_AFTER_MAX_S : seconds;
+}
+
+uint64_t upstream_read_busy(struct slice headers)
+{
+    uint64_t seconds = upstream_read_retry_after(headers);
+    return seconds > 0 ? seconds : BUSY_DEFAULT_S;
 }
 
 static bool is_same_host(const struct url_parts *a, const struct url_parts *b)

@@ -30,13 +30,14 @@ struct upstream {
     struct transfer_set *transfers; /* its own: a connection is reused only for this upstream */
     struct upstream_url *urls;
     size_t url_count;
-    struct map *tokens;         /* see bearer.h */
-    struct list token_fetches;  /* running */
-    unsigned own_classes;       /* enum address_class of its own addresses, as seen */
-    struct monotime busy_until; /* Retry-After */
-    struct list queue;          /* exchanges that wait for one of fetch.connections */
-    size_t running;             /* exchanges that have one */
-    uint64_t pulls_left;        /* ratelimit-remaining; UINT64_MAX: never said */
+    struct map *tokens;                /* see bearer.h */
+    struct list token_fetches;         /* running */
+    unsigned own_classes;              /* enum address_class of its own addresses, as seen */
+    struct monotime busy_until;        /* after a 429 */
+    struct monotime tokens_busy_until; /* the same of its token server */
+    struct list queue;                 /* exchanges that wait for one of fetch.connections */
+    size_t running;                    /* exchanges that have one */
+    uint64_t pulls_left;               /* ratelimit-remaining; UINT64_MAX: never said */
 };
 
 /* NULL when no such upstream is configured, or none of its addresses is one. */
@@ -46,6 +47,11 @@ void upstream_free_all(struct fetcher *fetcher);
 bool upstream_has_credentials(const struct upstream *upstream);
 /* The address at or behind `first` that is not known to be down; false: all are. */
 bool upstream_pick(struct upstream *upstream, size_t first, size_t *out_url);
+
+/* Retry-After, a number or a date, in seconds and at most 300; 0: none, or none that helps. */
+uint64_t upstream_read_retry_after(struct slice headers);
+/* How long a 429 with these headers is obeyed, in seconds: at least 1, a few if it does not say. */
+uint64_t upstream_read_busy(struct slice headers);
 
 /* Where a request goes, for the rules about addresses and credentials. */
 enum host_trust {

@@ -66,6 +66,37 @@ static void times_too_late_to_print_are_the_last_one(void **state)
     assert_string_equal(out, "Fri, 31 Dec 9999 23:59:59 GMT");
 }
 
+static void dates_are_read_as_they_are_printed(void **state)
+{
+    static const char *const bad[] = {"",
+                                      "Sun, 06 Nov 1994 08:49:37 UTC",
+                                      "Mon, 06 Nov 1994 08:49:37 GMT",
+                                      "Sun, 6 Nov 1994 08:49:37 GMT",
+                                      "Sun, 06 Nov 1994 08:49:37 GMT ",
+                                      "Sunday, 06-Nov-94 08:49:37 GMT",
+                                      "Sun Nov  6 08:49:37 1994",
+                                      "Sun, 06 Nov 1994 25:49:37 GMT",
+                                      "Thu, 31 Nov 1994 08:49:37 GMT",
+                                      "Sun, 06 Xov 1994 08:49:37 GMT",
+                                      "Sun, 06 Nov 0001 08:49:37 GMT",
+                                      "Sun, \xff\xff Nov \xff\xff\xff\xff 08:49:37 GMT",
+                                      "~~~~~~~~~~~~~~~~~~~~~~~~~~~~~"};
+    struct walltime time = {7};
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        if (walltime_parse_http(slice_of(bad[i]), &time))
+            fail_msg("%s is no date", bad[i]);
+    }
+    assert_int_equal(time.ms, 7);
+    assert_true(walltime_parse_http(SLICE_LITERAL("Sun, 06 Nov 1994 08:49:37 GMT"), &time));
+    assert_int_equal(time.ms, 784111777000);
+    assert_true(walltime_parse_http(SLICE_LITERAL("Thu, 01 Jan 1970 00:00:00 GMT"), &time));
+    assert_int_equal(time.ms, 0);
+    assert_true(walltime_parse_http(SLICE_LITERAL("Thu, 29 Feb 2024 23:59:59 GMT"), &time));
+    assert_int_equal(time.ms, 1709251199000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -74,6 +105,7 @@ int main(void)
         cmocka_unit_test(durations_never_wrap),
         cmocka_unit_test(times_are_printed),
         cmocka_unit_test(times_too_late_to_print_are_the_last_one),
+        cmocka_unit_test(dates_are_read_as_they_are_printed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

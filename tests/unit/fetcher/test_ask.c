@@ -218,6 +218,39 @@ static void tag_is_stale_on_429_and_the_upstream_is_left_alone(void **state)
     assert_int_equal(ask_tag()->state, ANSWER_FRESH);
 }
 
+static void upstream_that_is_busy_is_left_alone(void **state)
+{
+    static const struct {
+        const char *header;
+        uint64_t seconds;
+    } cases[] = {
+        {"", 5},
+        {"Retry-After: 0\r\n", 5},
+        {"Retry-After: soon\r\n", 5},
+        {"Retry-After: -1\r\n", 5},
+        {"Retry-After:\r\n", 5},
+        {"Retry-After: 1\r\n", 1},
+        {"Retry-After: 301\r\n", 300},
+        {"Retry-After: 100000000000000000000\r\n", 300},
+        {"Retry-After: Tue, 14 Nov 2023 22:00:00 GMT\r\n", 5},
+        {"Retry-After: Wed, 14 Nov 2029 22:00:00 GMT\r\n", 300},
+    };
+
+    (void)state;
+    script.status = 429;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        script.extra = cases[i].header;
+        const struct seen *seen = ask_tag();
+        assert_int_equal(seen->failure, ERR_BUSY);
+        assert_int_equal(seen->retry_after, cases[i].seconds);
+        assert_int_equal(fake_upstream_count(), i + 1);
+        stage_pass(cases[i].seconds * 1000 - 100);
+        assert_int_equal(ask_tag()->retry_after, 1);
+        assert_int_equal(fake_upstream_count(), i + 1);
+        stage_pass(100);
+    }
+}
+
 static void part_of_an_answer_is_none(void **state)
 {
     static const enum join_kind kinds[] = {JOIN_TAG, JOIN_MANIFEST, JOIN_BLOB_SIZE, JOIN_TAGS_LIST,
@@ -463,6 +496,7 @@ int main(void)
         TEST(tag_head_without_meaning_is_decided_by_get),
         TEST(tag_is_stale_when_the_upstream_is_down),
         TEST(tag_is_stale_on_429_and_the_upstream_is_left_alone),
+        TEST(upstream_that_is_busy_is_left_alone),
         TEST(part_of_an_answer_is_none),
         TEST(tag_is_stale_when_a_check_gives_a_part),
         TEST(tag_is_not_stale_for_longer_than_allowed),

@@ -13,6 +13,8 @@ static struct {
     const char *target_address;
     bool refuses_token;
     const char *token_json;
+    int token_status; /* instead of 200 */
+    const char *token_headers;
 } script;
 
 static const char *const bearer =
@@ -20,7 +22,10 @@ static const char *const bearer =
 
 static void answer_token(struct fake_answer *answer)
 {
-    answer->status = 200;
+    answer->status = script.token_status ? script.token_status : 200;
+    answer->headers = script.token_headers;
+    if (answer->status != 200)
+        return;
     answer->body = slice_of(
         script.token_json ? script.token_json
                           : "{\"token\":\"ticket\",\"access_token\":\"x\",\"expires_in\":300}");
@@ -168,6 +173,25 @@ static void exchange_refuses_realms_that_are_not_allowed(void **state)
         assert_int_equal(fake_upstream_count_of("/token?"), 0);
         assert_true(fake_upstream_count() > before);
     }
+}
+
+static void exchange_obeys_the_429_of_a_token_server(void **state)
+{
+    (void)state;
+    script.challenge = bearer;
+    script.token_status = 429;
+    script.token_headers = "Retry-After: Tue, 14 Nov 2023 22:14:00 GMT\r\n";
+    const struct seen *seen = pull();
+    assert_int_equal(seen->failure, ERR_BUSY);
+    assert_int_equal(seen->retry_after, 40);
+    stage_pass(30000);
+    seen = pull_of("library/other");
+    assert_int_equal(seen->failure, ERR_BUSY);
+    assert_in_range(seen->retry_after, 9, 10);
+    assert_int_equal(fake_upstream_count_of("/token?"), 1);
+    stage_pass(10000);
+    script.token_status = 0;
+    assert_int_equal(pull()->verifieds, 1);
 }
 
 static void exchange_gives_the_password_to_its_own_realm(void **state)
@@ -327,6 +351,7 @@ int main(void)
         TEST(exchange_gives_up_when_the_token_is_refused, setup),
         TEST(exchange_refuses_a_token_that_breaks_the_line, setup),
         TEST(exchange_refuses_realms_that_are_not_allowed, setup),
+        TEST(exchange_obeys_the_429_of_a_token_server, setup),
         TEST(exchange_gives_the_password_to_its_own_realm, setup_password),
         TEST(exchange_gives_no_password_to_another_realm, setup_password),
         TEST(exchange_uses_no_password_unless_exposed, setup_hidden_password),
