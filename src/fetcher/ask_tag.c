@@ -139,12 +139,12 @@ static void on_checked(const struct fetch_result *result, void *arg)
     struct digest digest;
 
     ask->fetch = NULL;
-    if (end->err.kind != ERR_NONE && (!end->is_final || is_believed(&end->err, true)) &&
-        end->err.kind != ERR_NOT_FOUND) {
-        fail_tag(ask, &end->err, end->is_final, end->retry_after);
+    if (end->err.kind != ERR_NONE && !end->is_final) {
+        fail_tag(ask, &end->err, false, end->retry_after);
         return;
     }
-    /* Some upstreams know no HEAD: their refusal says nothing, the GET decides. */
+    /* Some upstreams, and what stands before them, know or allow no HEAD: their refusal says
+     * nothing, the GET decides. */
     if (end->err.kind == ERR_NONE && read_digest(result->headers, &digest) &&
         visible_manifest(ask->fetcher, ask->origin, slice_of(ask->repository), &digest,
                          &manifest) == VISIBLE_HERE) {

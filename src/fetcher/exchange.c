@@ -197,11 +197,13 @@ static void judge_refusal(struct exchange *exchange, const struct transfer_respo
     } else if (is_home && (response->status == 403 || response->status == 451)) {
         kind = ERR_DENIED;
     }
-    end->is_final = is_home && response->status >= 400 && response->status < 500 &&
-                    response->status != 408 && response->status != 416;
+    /* 501 is about the method, as 405: not implemented now is not implemented in a second. */
+    end->is_final = is_home && ((response->status >= 400 && response->status < 500 &&
+                                 response->status != 408 && response->status != 416) ||
+                                response->status == 501);
     if (response->status >= 500) {
         end->retry_after = upstream_read_retry_after(response->headers);
-        if (is_home)
+        if (is_home && response->status != 501)
             breaker_failed(breaker_of(exchange));
     }
     error_set(&end->err, kind, "%s answered %d", name, response->status);
