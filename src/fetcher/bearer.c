@@ -223,6 +223,13 @@ static enum transfer_want on_data(struct transfer *transfer, struct slice bytes,
     return TRANSFER_CONTINUE;
 }
 
+/* An address that we do not allow: ours is the refusal, and it says nothing about who may pull. */
+static void blame_upstream(struct error *err)
+{
+    if (err->kind == ERR_DENIED)
+        err->kind = ERR_UPSTREAM;
+}
+
 static void on_done(struct transfer *transfer, const struct error *err, void *arg)
 {
     struct token_fetch *fetch = arg;
@@ -236,6 +243,7 @@ static void on_done(struct transfer *transfer, const struct error *err, void *ar
     } else if (!is_refusal && err) {
         fetch->err = *err;
         error_wrap(&fetch->err, "token server");
+        blame_upstream(&fetch->err);
     } else {
         token = judge_answer(fetch);
     }
@@ -371,8 +379,10 @@ struct token_wait *bearer_get(struct upstream *upstream, struct slice repository
         buf_init(&fetch->body, TOKEN_JSON_MAX);
         list_init(&fetch->waits);
         list_append(&upstream->token_fetches, &fetch->link);
-        if (begin_fetch(fetch, challenge) != 0)
+        if (begin_fetch(fetch, challenge) != 0) {
+            blame_upstream(&fetch->err);
             loop_defer(upstream->fetcher->options.loop, on_refused, fetch);
+        }
     }
     struct token_wait *wait = NEW(struct token_wait);
     wait->fn = fn;

@@ -29,8 +29,8 @@ const struct token *bearer_find(struct upstream *upstream, struct slice reposito
 /* The upstream refused it. */
 void bearer_drop(struct upstream *upstream, struct slice repository);
 /* Get a new one. Called once, not from inside another call: `token` lives until it returns; NULL
- * with an error (ERR_DENIED for a token server that is not allowed, ERR_BUSY with the seconds it
- * wants us to wait, else what went wrong). */
+ * with an error: ERR_UNAUTHORIZED and ERR_DENIED are the token server's own word, ERR_BUSY comes
+ * with the seconds it wants us to wait. */
 typedef void bearer_fn(const struct token *token, const struct error *err, uint64_t retry_after,
                        void *arg);
 struct token_wait *bearer_get(struct upstream *upstream, struct slice repository,

@@ -210,6 +210,25 @@ static void tag_is_stale_when_the_upstream_is_down(void **state)
     assert_int_equal(stage_messages(MESSAGE_TAG_CHECKED), 0);
 }
 
+static void tag_is_stale_when_a_token_server_is_not_allowed(void **state)
+{
+    static const char *const realms[] = {"http://hub.test/t", "https://10.0.0.1/t", "nowhere"};
+    char challenge[200];
+
+    (void)state;
+    bring_tag();
+    script.status = 401;
+    script.extra = challenge;
+    for (size_t i = 0; i < sizeof(realms) / sizeof(realms[0]); i++) {
+        (void)snprintf(challenge, sizeof(challenge),
+                       "WWW-Authenticate: Bearer realm=\"%s\",service=\"s\"\r\n", realms[i]);
+        assert_int_equal(ask_tag()->state, ANSWER_STALE);
+    }
+    assert_int_equal(stage_messages(MESSAGE_TAG_CHECKED), 0);
+    script.extra = NULL;
+    assert_int_equal(ask_tag()->failure, ERR_UNAUTHORIZED);
+}
+
 static void tag_is_stale_on_429_and_the_upstream_is_left_alone(void **state)
 {
     (void)state;
@@ -502,6 +521,7 @@ int main(void)
         TEST(tag_that_moved_is_fetched),
         TEST(tag_head_without_meaning_is_decided_by_get),
         TEST(tag_is_stale_when_the_upstream_is_down),
+        TEST(tag_is_stale_when_a_token_server_is_not_allowed),
         TEST(tag_is_stale_on_429_and_the_upstream_is_left_alone),
         TEST(upstream_that_is_busy_is_left_alone),
         TEST(part_of_an_answer_is_none),

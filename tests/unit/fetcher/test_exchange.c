@@ -169,7 +169,7 @@ static void exchange_refuses_realms_that_are_not_allowed(void **state)
         (void)snprintf(challenge, sizeof(challenge),
                        "WWW-Authenticate: Bearer realm=\"%s\",service=\"s\"\r\n", realms[i]);
         size_t before = fake_upstream_count();
-        assert_int_equal(pull()->faileds, 1);
+        assert_int_equal(pull()->failure, ERR_UPSTREAM);
         assert_int_equal(fake_upstream_count_of("/token?"), 0);
         assert_true(fake_upstream_count() > before);
     }
