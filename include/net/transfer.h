@@ -36,6 +36,7 @@ struct transfer_request {
     uint64_t connect_timeout_ms; /* with TLS */
     uint64_t head_timeout_ms;    /* until the final response head */
     uint64_t stall_timeout_ms;   /* without a byte of body */
+    uint64_t total_timeout_ms;   /* for the whole of it; 0: no limit */
     /* Asked with every address before connecting; may be NULL. With a proxy, it is asked for the
      * proxy's. False refuses. */
     bool (*may_connect)(const struct sockaddr *address, void *arg);
@@ -63,8 +64,9 @@ struct transfer_handler {
     /* Up to 256 KiB at a time. */
     enum transfer_want (*on_data)(struct transfer *transfer, struct slice bytes, void *arg);
     /* Exactly once, not from inside another call; err is NULL when the whole response came. Kinds:
-     * ERR_TIMEOUT (no answer, stall), ERR_UPSTREAM (refused, reset, TLS, framing, cut), ERR_DENIED
-     * (may_connect), ERR_CANCELLED, ERR_TOO_LARGE (head). The transfer is freed after it. */
+     * ERR_TIMEOUT (no answer, stall, total), ERR_UPSTREAM (refused, reset, TLS, framing, cut),
+     * ERR_DENIED (may_connect), ERR_CANCELLED, ERR_TOO_LARGE (head). The transfer is freed after
+     * it. */
     void (*on_done)(struct transfer *transfer, const struct error *err, void *arg);
 };
 

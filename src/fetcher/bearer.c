@@ -339,6 +339,7 @@ static int start_transfer(struct token_fetch *fetch, const struct challenge *cha
         .connect_timeout_ms = config->fetch.connect_timeout,
         .head_timeout_ms = config->fetch.head_timeout,
         .stall_timeout_ms = config->fetch.stall_timeout,
+        .total_timeout_ms = config->fetch.head_timeout,
         .may_connect = may_connect,
     };
     metrics_add(METRIC_upstream_requests, 1);

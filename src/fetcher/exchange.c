@@ -56,6 +56,8 @@ struct exchange {
     char *path;
     char *accept;
     uint64_t range_start;
+    bool is_question;
+    struct monotime ends_at;
     size_t url_index; /* of the upstream's addresses */
     char *url;        /* where we are now */
     struct url_parts parts;
@@ -519,6 +521,11 @@ static int start_transfer(struct exchange *exchange, struct error *err)
         .stall_timeout_ms = config->fetch.stall_timeout,
         .may_connect = may_connect,
     };
+    if (exchange->is_question) {
+        request.total_timeout_ms = monotime_since(exchange->ends_at, clock_mono());
+        if (request.total_timeout_ms == 0)
+            return error_set(err, ERR_TIMEOUT, "the answer took too long");
+    }
     if (breaker_of(exchange)->is_open && is_at_home(exchange))
         request.head_timeout_ms = config->fetch.known_down_deadline;
     metrics_add(METRIC_upstream_requests, 1);
@@ -565,6 +572,11 @@ static bool begin(struct exchange *exchange, size_t first_url)
 static void run(void *arg)
 {
     struct exchange *exchange = arg;
+    const struct config *config = exchange->upstream->fetcher->options.config;
+
+    /* Bodies here are small: as long again as the head may take, tokens and redirects included. A
+     * byte now and then, which is no stall, may not hold a connection for ever. */
+    exchange->ends_at = monotime_add(clock_mono(), 2 * config->fetch.head_timeout);
     if (begin(exchange, exchange->url_index)) {
         send_request(exchange);
     } else {
@@ -586,6 +598,7 @@ struct exchange *exchange_start(const struct exchange_request *request,
     exchange->path = mem_strdup(request->path);
     exchange->accept = request->accept ? mem_strdup(request->accept) : NULL;
     exchange->range_start = request->range_start;
+    exchange->is_question = request->is_question;
     exchange->url_index = request->first_url;
     list_init(&exchange->link);
     if (upstream->running < upstream->fetcher->options.config->fetch.connections) {

@@ -25,6 +25,7 @@ struct exchange_request {
     const char *path;        /* "/v2/…", with its query */
     const char *accept;      /* NULL: none */
     uint64_t range_start;    /* 0: the whole */
+    bool is_question;        /* no download of a blob: it has a time in which to be answered */
 };
 
 struct exchange_answer { /* 200; 206 when a range was asked for */

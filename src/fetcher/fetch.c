@@ -102,6 +102,7 @@ static void try_once(void *arg)
         .repository = slice_of(fetch->repository),
         .path = fetch->path,
         .accept = fetch->accept,
+        .is_question = true,
     };
     fetch->exchange = exchange_start(&request, &fetch_exchange, fetch);
 }

@@ -63,7 +63,8 @@ struct transfer {
     struct curl_slist *headers;
     bool (*may_connect)(const struct sockaddr *address, void *arg);
     struct buf head;
-    struct timer *timer; /* head_timeout, then stall_timeout */
+    struct timer *timer; /* head_timeout, then stall_timeout; or ends_at, when that is sooner */
+    struct monotime ends_at;
     uint64_t head_timeout_ms;
     uint64_t stall_timeout_ms;
     struct monotime last_byte;
@@ -77,6 +78,13 @@ static void transfer_set_state(struct transfer *transfer, enum transfer_state ne
 {
     CHECK(next > transfer->state);
     transfer->state = next;
+}
+
+/* Wake up after so long, or when it must be whole. */
+static void start_timer(struct transfer *transfer, uint64_t ms)
+{
+    uint64_t left_ms = monotime_since(transfer->ends_at, clock_mono());
+    timer_start(transfer->timer, ms < left_ms ? ms : left_ms);
 }
 
 /* ---- the end of a transfer ---- */
@@ -334,7 +342,7 @@ static bool head_ended(struct transfer *transfer)
     }
     transfer_set_state(transfer, TRANSFER_BODY);
     transfer->last_byte = clock_mono();
-    timer_start(transfer->timer, transfer->stall_timeout_ms);
+    start_timer(transfer, transfer->stall_timeout_ms);
     bool goes_on = transfer->handler->on_head(transfer, &response, transfer->arg);
     if (!goes_on && transfer->state == TRANSFER_BODY)
         error_set(&transfer->err, ERR_CANCELLED, "not wanted");
@@ -388,17 +396,23 @@ static size_t on_curl_data(char *data, size_t size, size_t count, void *arg)
 static void on_transfer_timer(void *arg)
 {
     struct transfer *transfer = arg;
+    struct monotime now = clock_mono();
 
+    if (now.ms >= transfer->ends_at.ms) {
+        error_set(&transfer->err, ERR_TIMEOUT, "the answer took too long");
+        transfer_finish(transfer);
+        return;
+    }
     if (transfer->state == TRANSFER_STARTING) {
         error_set(&transfer->err, ERR_TIMEOUT, "no answer within %llu ms",
                   (unsigned long long)transfer->head_timeout_ms);
         transfer_finish(transfer);
         return;
     }
-    uint64_t quiet_ms = monotime_since(clock_mono(), transfer->last_byte);
+    uint64_t quiet_ms = monotime_since(now, transfer->last_byte);
     if (transfer->is_paused || quiet_ms < transfer->stall_timeout_ms) {
         uint64_t left = transfer->is_paused ? 0 : quiet_ms;
-        timer_start(transfer->timer, transfer->stall_timeout_ms - left);
+        start_timer(transfer, transfer->stall_timeout_ms - left);
         return;
     }
     error_set(&transfer->err, ERR_TIMEOUT, "no byte within %llu ms",
@@ -523,7 +537,9 @@ int transfer_start(struct transfer_set *set, const struct transfer_request *requ
     buf_init(&transfer->head, HEAD_MAX);
     list_append(&set->transfers, &transfer->link);
     set_options(transfer, request);
-    timer_start(transfer->timer, request->head_timeout_ms);
+    transfer->ends_at = monotime_add(
+        clock_mono(), request->total_timeout_ms > 0 ? request->total_timeout_ms : UINT64_MAX);
+    start_timer(transfer, request->head_timeout_ms);
     /* libcurl refuses it inside one of its callbacks. */
     loop_defer(set->loop, on_start, transfer);
     *out = transfer;

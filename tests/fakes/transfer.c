@@ -13,6 +13,7 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/list.h"
 #include "base/text.h"
 #include "net/loop.h"
@@ -41,6 +42,7 @@ struct transfer {
     struct timer *timer;
     struct buf headers;
     uint64_t sent;
+    struct monotime ends_at;
     bool has_head;
     bool is_paused;
     bool is_head_only;
@@ -95,8 +97,11 @@ static void step(void *arg);
 
 static void next_step(struct transfer *transfer)
 {
-    if (transfer->answer.pause_ms > 0) {
-        timer_start(transfer->timer, transfer->answer.pause_ms);
+    uint64_t pause_ms = transfer->answer.pause_ms;
+    uint64_t left_ms = monotime_since(transfer->ends_at, clock_mono());
+
+    if (pause_ms > 0) {
+        timer_start(transfer->timer, pause_ms < left_ms ? pause_ms : left_ms);
     } else {
         loop_defer(transfer->set->loop, step, transfer);
     }
@@ -122,7 +127,8 @@ static void send_piece(struct transfer *transfer)
 {
     const struct fake_answer *answer = &transfer->answer;
     uint64_t limit = answer->is_cut ? answer->cut_at : answer->body.length;
-    uint64_t length = limit - transfer->sent < PIECE ? limit - transfer->sent : PIECE;
+    uint64_t most = answer->piece > 0 ? answer->piece : PIECE;
+    uint64_t length = limit - transfer->sent < most ? limit - transfer->sent : most;
 
     if (length == 0) {
         if (answer->is_cut) {
@@ -153,6 +159,8 @@ static void step(void *arg)
 
     if (transfer->is_paused)
         return;
+    if (clock_mono().ms >= transfer->ends_at.ms)
+        error_set(&transfer->err, ERR_TIMEOUT, "the answer took too long");
     if (transfer->err.kind != ERR_NONE) {
         end(transfer, transfer->err.kind, transfer->err.text);
     } else if (!transfer->has_head && transfer->answer.status == 0) {
@@ -215,6 +223,8 @@ int transfer_start(struct transfer_set *set, const struct transfer_request *requ
     transfer->arg = arg;
     transfer->timer = timer_new(set->loop, step, transfer);
     transfer->is_head_only = request->method == TRANSFER_HEAD;
+    transfer->ends_at = monotime_add(
+        clock_mono(), request->total_timeout_ms > 0 ? request->total_timeout_ms : UINT64_MAX);
     buf_init(&transfer->headers, 65536);
     list_append(&set->transfers, &transfer->link);
 

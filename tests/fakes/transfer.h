@@ -30,6 +30,7 @@ struct fake_answer {
     uint64_t delay_ms;       /* before the head */
     const char *address;     /* asked of may_connect; NULL: a public one */
     uint64_t pause_ms;       /* between pieces of the body */
+    size_t piece;            /* bytes; 0: 16 KiB */
 };
 
 typedef void fake_upstream_fn(const struct fake_request *request, struct fake_answer *answer,

@@ -16,6 +16,7 @@ static struct {
     enum error_kind failure;  /* instead of a head */
     int head_status;          /* instead of `status`, for HEAD */
     uint64_t delay_ms;        /* before the head */
+    uint64_t drip_ms;         /* between the bytes of the body */
     const char *content_type; /* NULL: right */
     bool lies_about_digest;
     const char *extra; /* headers */
@@ -32,6 +33,8 @@ static void answer_manifest(const struct fake_request *request, struct fake_answ
     (void)arg;
     answer->failure = script.failure;
     answer->delay_ms = script.delay_ms;
+    answer->pause_ms = script.drip_ms;
+    answer->piece = script.drip_ms > 0 ? 1 : 0;
     if (script.failure)
         return;
     answer->status = script.status ? script.status : 200;
@@ -274,6 +277,22 @@ static void upstream_that_is_busy_is_left_alone(void **state)
         assert_int_equal(ask_tag()->retry_after, 1);
         assert_int_equal(fake_upstream_count(), i + 1);
         stage_pass(100);
+    }
+}
+
+static void answers_that_drip_are_given_up(void **state)
+{
+    static const enum join_kind kinds[] = {JOIN_TAG, JOIN_MANIFEST, JOIN_TAGS_LIST, JOIN_REFERRERS};
+    struct digest digest = stage_digest(script.manifest);
+
+    (void)state;
+    script.drip_ms = 1000;
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        bool is_named = kinds[i] == JOIN_TAG;
+        uint64_t request = stage_join(0, kinds[i], "library/app", is_named ? "latest" : "",
+                                      is_named ? NULL : &digest, UINT64_MAX);
+        stage_pass(4 * 20000 + 3000);
+        assert_int_equal(stage_seen(request)->failure, ERR_TIMEOUT);
     }
 }
 
@@ -524,6 +543,7 @@ int main(void)
         TEST(tag_is_stale_when_a_token_server_is_not_allowed),
         TEST(tag_is_stale_on_429_and_the_upstream_is_left_alone),
         TEST(upstream_that_is_busy_is_left_alone),
+        TEST(answers_that_drip_are_given_up),
         TEST(part_of_an_answer_is_none),
         TEST(tag_is_stale_when_a_check_gives_a_part),
         TEST(tag_is_not_stale_for_longer_than_allowed),

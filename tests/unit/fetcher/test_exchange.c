@@ -15,6 +15,7 @@ static struct {
     const char *token_json;
     int token_status; /* instead of 200 */
     const char *token_headers;
+    uint64_t token_drip_ms; /* between its bytes */
 } script;
 
 static const char *const bearer =
@@ -24,6 +25,8 @@ static void answer_token(struct fake_answer *answer)
 {
     answer->status = script.token_status ? script.token_status : 200;
     answer->headers = script.token_headers;
+    answer->pause_ms = script.token_drip_ms;
+    answer->piece = script.token_drip_ms > 0 ? 1 : 0;
     if (answer->status != 200)
         return;
     answer->body = slice_of(
@@ -173,6 +176,18 @@ static void exchange_refuses_realms_that_are_not_allowed(void **state)
         assert_int_equal(fake_upstream_count_of("/token?"), 0);
         assert_true(fake_upstream_count() > before);
     }
+}
+
+static void exchange_gives_up_a_token_that_drips(void **state)
+{
+    struct digest digest = stage_digest(script.blob);
+
+    (void)state;
+    script.challenge = bearer;
+    script.token_drip_ms = 1000;
+    uint64_t request = stage_join(0, JOIN_BLOB, "library/app", "", &digest, script.blob.length);
+    stage_pass(4 * 10000 + 3000);
+    assert_int_equal(stage_seen(request)->failure, ERR_TIMEOUT);
 }
 
 static void exchange_obeys_the_429_of_a_token_server(void **state)
@@ -351,6 +366,7 @@ int main(void)
         TEST(exchange_gives_up_when_the_token_is_refused, setup),
         TEST(exchange_refuses_a_token_that_breaks_the_line, setup),
         TEST(exchange_refuses_realms_that_are_not_allowed, setup),
+        TEST(exchange_gives_up_a_token_that_drips, setup),
         TEST(exchange_obeys_the_429_of_a_token_server, setup),
         TEST(exchange_gives_the_password_to_its_own_realm, setup_password),
         TEST(exchange_gives_no_password_to_another_realm, setup_password),

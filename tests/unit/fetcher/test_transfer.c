@@ -38,6 +38,9 @@ static struct {
     size_t blob_length;
     size_t blob_sent;
     bool stays_open;
+    uint64_t drip_ms; /* a byte of the blob, then a pause */
+    struct timer *drip;
+    uint64_t total_ms; /* that the client allows */
     char head[4096];
     size_t head_length;
     unsigned port;
@@ -91,12 +94,23 @@ static void serve(unsigned ready, void *arg)
         }
         return;
     }
+    if (server.drip_ms > 0) {
+        left = 1;
+        watch_set(server.serving, WATCH_NONE);
+        timer_start(server.drip, server.drip_ms);
+    }
     sent = write(server.client, zeros, left < sizeof(zeros) ? left : sizeof(zeros));
     if (sent < 0) {
         watch_set(server.serving, errno == EAGAIN ? WATCH_WRITE : WATCH_NONE);
     } else {
         server.blob_sent += (size_t)sent;
     }
+}
+
+static void on_drip(void *arg)
+{
+    (void)arg;
+    watch_set(server.serving, WATCH_WRITE);
 }
 
 static void on_connection(unsigned ready, void *arg)
@@ -121,6 +135,7 @@ static int setup(void **state)
     server.client = -1;
     server.loop = loop_new();
     server.set = transfer_set_new(server.loop);
+    server.drip = timer_new(server.loop, on_drip, NULL);
     server.listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     assert_true(server.listener >= 0);
     assert_int_equal(bind(server.listener, (struct sockaddr *)&address, sizeof(address)), 0);
@@ -136,6 +151,7 @@ static int teardown(void **state)
 {
     (void)state;
     transfer_set_free(&server.set);
+    timer_free(&server.drip);
     watch_free(&server.listening);
     watch_free(&server.serving);
     fd_close(&server.client);
@@ -218,6 +234,7 @@ static void start(enum transfer_method method, const char *answer, size_t blob_l
         .connect_timeout_ms = 5000,
         .head_timeout_ms = 300,
         .stall_timeout_ms = 300,
+        .total_timeout_ms = server.total_ms,
         .may_connect = may_connect,
     };
     assert_int_equal(transfer_start(server.set, &request, &handler, NULL, &client.transfer, &err),
@@ -338,6 +355,20 @@ static void transfer_that_stalls_times_out(void **state)
     assert_int_equal(client.bytes, 1000);
 }
 
+static void transfer_that_drips_ends_in_time(void **state)
+{
+    (void)state;
+    server.stays_open = true;
+    server.drip_ms = 20;
+    server.total_ms = 500;
+    start(TRANSFER_GET, "HTTP/1.1 200 OK\r\nContent-Length: 2097152\r\n\r\n", 1000);
+    uint64_t begin = clock_mono().ms;
+    run();
+    assert_int_equal(client.err.kind, ERR_TIMEOUT);
+    assert_in_range(client.bytes, 2, 999);
+    assert_in_range(clock_mono().ms - begin, 450, 5000);
+}
+
 static void transfer_asks_before_it_connects(void **state)
 {
     (void)state;
@@ -439,6 +470,7 @@ int main(void)
                "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"),
         TEST(transfer_without_answer_times_out),
         TEST(transfer_that_stalls_times_out),
+        TEST(transfer_that_drips_ends_in_time),
         TEST(transfer_asks_before_it_connects),
         TEST(transfer_that_is_not_wanted_ends),
         TEST(transfer_says_that_nobody_listens),
