@@ -81,18 +81,44 @@ static struct loop *loop_of(const struct exchange *exchange)
     return exchange->upstream->fetcher->options.loop;
 }
 
-/* A connection is free for the next in the queue. */
-static void release(struct upstream *upstream)
+/* Downloads take long: they have three of four connections at most, so that what is asked in a word
+ * need not wait for them. */
+static bool may_run(const struct exchange *exchange)
 {
+    const struct upstream *upstream = exchange->upstream;
+    size_t limit = upstream->fetcher->options.config->fetch.connections;
+    size_t kept = limit < 4 ? limit / 2 : limit / 4;
+
+    return upstream->running < limit &&
+           (exchange->is_question || upstream->downloads < limit - kept);
+}
+
+static void occupy(struct exchange *exchange)
+{
+    exchange->is_running = true;
+    exchange->upstream->running++;
+    if (!exchange->is_question)
+        exchange->upstream->downloads++;
+}
+
+/* The connection is free for the first in the queue that may have it. */
+static void release(struct exchange *exchange)
+{
+    struct upstream *upstream = exchange->upstream;
+
     CHECK(upstream->running > 0);
     upstream->running--;
-    if (list_is_empty(&upstream->queue))
+    if (!exchange->is_question)
+        upstream->downloads--;
+    LIST_EACH (link, &upstream->queue) {
+        struct exchange *next = LIST_ITEM(link, struct exchange, link);
+        if (!may_run(next))
+            continue;
+        list_remove(&next->link);
+        occupy(next);
+        loop_defer(loop_of(next), run, next);
         return;
-    struct exchange *next = LIST_ITEM(upstream->queue.next, struct exchange, link);
-    list_remove(&next->link);
-    next->is_running = true;
-    upstream->running++;
-    loop_defer(loop_of(next), run, next);
+    }
 }
 
 static void exchange_free(struct exchange *exchange)
@@ -100,7 +126,7 @@ static void exchange_free(struct exchange *exchange)
     loop_cancel_deferred(loop_of(exchange), exchange);
     list_remove(&exchange->link);
     if (exchange->is_running)
-        release(exchange->upstream);
+        release(exchange);
     transfer_cancel(&exchange->transfer);
     bearer_cancel(&exchange->wait);
     mem_free(exchange->challenge);
@@ -601,9 +627,8 @@ struct exchange *exchange_start(const struct exchange_request *request,
     exchange->is_question = request->is_question;
     exchange->url_index = request->first_url;
     list_init(&exchange->link);
-    if (upstream->running < upstream->fetcher->options.config->fetch.connections) {
-        upstream->running++;
-        exchange->is_running = true;
+    if (may_run(exchange)) {
+        occupy(exchange);
         run(exchange);
     } else {
         list_append(&upstream->queue, &exchange->link);

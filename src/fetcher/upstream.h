@@ -37,6 +37,7 @@ struct upstream {
     struct monotime tokens_busy_until; /* the same of its token server */
     struct list queue;                 /* exchanges that wait for one of fetch.connections */
     size_t running;                    /* exchanges that have one */
+    size_t downloads;                  /* those of them that are no questions */
     uint64_t pulls_left;               /* ratelimit-remaining; UINT64_MAX: never said */
 };
 

@@ -296,6 +296,35 @@ static void answers_that_drip_are_given_up(void **state)
     }
 }
 
+static int setup_few_connections(void **state)
+{
+    (void)state;
+    memset(&script, 0, sizeof(script));
+    stage_open("  docker.io:\n    url: https://hub.test\n    default: true\n"
+               "fetch:\n  connections: 4\n");
+    script.manifest = stage_manifest();
+    fake_upstream_set(answer_manifest, NULL);
+    return 0;
+}
+
+static void downloads_leave_a_connection_to_questions(void **state)
+{
+    (void)state;
+    script.delay_ms = 9000;
+    for (unsigned i = 0; i < 8; i++) {
+        struct digest digest = stage_digest(stage_bytes(i, 10));
+        stage_join(0, JOIN_BLOB, "library/app", "", &digest, 10);
+    }
+    stage_pass(10);
+    assert_int_equal(fake_upstream_count(), 3);
+    script.delay_ms = 100;
+    assert_int_equal(ask_tag()->answers, 1);
+    assert_int_equal(fake_upstream_count_of("/blobs/"), 3);
+    assert_int_equal(fake_upstream_count_of("/manifests/"), 1);
+    stage_pass(9000);
+    assert_true(fake_upstream_count_of("/blobs/") > 3);
+}
+
 static void part_of_an_answer_is_none(void **state)
 {
     static const enum join_kind kinds[] = {JOIN_TAG, JOIN_MANIFEST, JOIN_BLOB_SIZE, JOIN_TAGS_LIST,
@@ -544,6 +573,8 @@ int main(void)
         TEST(tag_is_stale_on_429_and_the_upstream_is_left_alone),
         TEST(upstream_that_is_busy_is_left_alone),
         TEST(answers_that_drip_are_given_up),
+        cmocka_unit_test_setup_teardown(downloads_leave_a_connection_to_questions,
+                                        setup_few_connections, teardown),
         TEST(part_of_an_answer_is_none),
         TEST(tag_is_stale_when_a_check_gives_a_part),
         TEST(tag_is_not_stale_for_longer_than_allowed),
