@@ -80,6 +80,8 @@ int transfer_start(struct transfer_set *set, const struct transfer_request *requ
                    struct error *err);
 /* After TRANSFER_PAUSE: bytes come again. */
 void transfer_resume(struct transfer *transfer);
+/* The rest of it is not worth more than this time. May be called from on_head. */
+void transfer_limit(struct transfer *transfer, uint64_t ms);
 /* No callback comes after this. *transfer is set to NULL. */
 void transfer_cancel(struct transfer **transfer);
 /* Value of the first header of that name in a block of lines, trimmed; false if there is none. */

@@ -29,6 +29,7 @@
 #define LIFE_MAX_S       3600
 #define USED_UNTIL_MS    10000 /* before its end it is not used any more */
 #define REFUSED_BODY_MAX (64ul * 1024)
+#define REFUSED_BODY_MS  1000
 
 struct kept_token {
     struct token token;
@@ -202,8 +203,10 @@ static void on_refused(void *arg)
 static bool on_head(struct transfer *transfer, const struct transfer_response *response, void *arg)
 {
     struct token_fetch *fetch = arg;
-    (void)transfer;
+
     fetch->status = response->status;
+    if (response->status != 200)
+        transfer_limit(transfer, REFUSED_BODY_MS);
     if (response->status == 429) {
         fetch->retry_after = upstream_read_busy(response->headers);
         fetch->upstream->tokens_busy_until = monotime_add(clock_mono(), fetch->retry_after * 1000);

@@ -10,7 +10,7 @@
  *                        +---> REFUSAL: read the rest, the end
  *
  * What the head decided is done in on_done, when libcurl is out of the way and the connection is
- * free again.
+ * free again. The rest is read for the connection's sake alone, and only for a second.
  */
 #include "exchange.h"
 
@@ -36,6 +36,7 @@
 #define REDIRECTS_MAX    5
 #define TOKENS_MAX       1 /* a question: one that is fresh and refused will be refused again */
 #define REFUSED_BODY_MAX (64ul * 1024)
+#define REFUSED_BODY_MS  1000
 
 enum exchange_next {
     NEXT_NOTHING, /* no head yet, or the transfer failed */
@@ -367,7 +368,6 @@ static bool on_head(struct transfer *transfer, const struct transfer_response *r
 {
     struct exchange *exchange = arg;
 
-    (void)transfer;
     exchange->refused_bytes = 0;
     if (is_at_home(exchange)) {
         read_pulls_left(exchange->upstream, response->headers);
@@ -376,6 +376,7 @@ static bool on_head(struct transfer *transfer, const struct transfer_response *r
     }
     if (response->status == 200 || (response->status == 206 && exchange->range_start > 0))
         return judge_answer(exchange, response);
+    transfer_limit(transfer, REFUSED_BODY_MS);
     if (is_redirect(response->status)) {
         judge_redirect(exchange, response);
     } else if (judge_challenge(exchange, response)) {

@@ -442,6 +442,16 @@ void transfer_resume(struct transfer *transfer)
         loop_defer(transfer->set->loop, on_resume, transfer);
 }
 
+void transfer_limit(struct transfer *transfer, uint64_t ms)
+{
+    struct monotime end = monotime_add(clock_mono(), ms);
+
+    if (transfer->state >= TRANSFER_FINISHED || end.ms >= transfer->ends_at.ms)
+        return;
+    transfer->ends_at = end;
+    start_timer(transfer, ms);
+}
+
 /* ---- starting ---- */
 
 static void set_options(struct transfer *transfer, const struct transfer_request *request)

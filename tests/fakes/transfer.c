@@ -262,6 +262,13 @@ void transfer_resume(struct transfer *transfer)
     loop_defer(transfer->set->loop, resume, transfer);
 }
 
+void transfer_limit(struct transfer *transfer, uint64_t ms)
+{
+    struct monotime end = monotime_add(clock_mono(), ms);
+    if (end.ms < transfer->ends_at.ms)
+        transfer->ends_at = end;
+}
+
 void transfer_cancel(struct transfer **transfer)
 {
     struct transfer *gone = TAKE(*transfer);

@@ -12,6 +12,7 @@ static struct {
     const char *challenge;
     const char *target_address;
     bool refuses_token;
+    int status; /* instead of what the rest says */
     const char *token_json;
     int token_status; /* instead of 200 */
     const char *token_headers;
@@ -46,6 +47,8 @@ static void answer_hub(const struct fake_request *request, struct fake_answer *a
         answer->status = 200;
         answer->body = script.blob;
         answer->address = script.target_address;
+    } else if (script.status) {
+        answer->status = script.status;
     } else if (script.challenge &&
                (script.refuses_token || !strstr(request->headers, "Authorization: "))) {
         answer->status = 401;
@@ -58,6 +61,20 @@ static void answer_hub(const struct fake_request *request, struct fake_answer *a
         answer->status = 200;
         answer->body = script.blob;
     }
+}
+
+/* A byte of 100, then nothing for an hour. */
+static void answer_hub_slowly(const struct fake_request *request, struct fake_answer *answer,
+                              void *arg)
+{
+    static char page[100];
+
+    answer_hub(request, answer, arg);
+    if (answer->status == 200)
+        return;
+    answer->body = slice_from(page, sizeof(page));
+    answer->piece = 1;
+    answer->pause_ms = 3600000;
 }
 
 static int setup_with(const char *yaml)
@@ -188,6 +205,34 @@ static void exchange_gives_up_a_token_that_drips(void **state)
     uint64_t request = stage_join(0, JOIN_BLOB, "library/app", "", &digest, script.blob.length);
     stage_pass(4 * 10000 + 3000);
     assert_int_equal(stage_seen(request)->failure, ERR_TIMEOUT);
+}
+
+static uint64_t pull_for(uint64_t ms)
+{
+    struct digest digest = stage_digest(script.blob);
+    uint64_t request = stage_join(0, JOIN_BLOB, "library/app", "", &digest, script.blob.length);
+    stage_pass(ms);
+    return request;
+}
+
+static void exchange_waits_for_no_body_it_does_not_need(void **state)
+{
+    static const int statuses[] = {404, 401, 403, 429};
+    static const enum error_kind kinds[] = {ERR_NOT_FOUND, ERR_UNAUTHORIZED, ERR_DENIED, ERR_BUSY};
+
+    (void)state;
+    fake_upstream_set(answer_hub_slowly, NULL);
+    for (size_t i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++) {
+        script.status = statuses[i];
+        assert_int_equal(stage_seen(pull_for(1100))->failure, kinds[i]);
+    }
+    script.status = 0;
+    script.challenge = bearer;
+    script.token_status = 403;
+    assert_int_equal(stage_seen(pull_for(2100))->failure, ERR_DENIED);
+    script.token_status = 0;
+    script.location = "https://cdn.test/blob";
+    assert_int_equal(stage_seen(pull_for(2100))->verifieds, 1);
 }
 
 static void exchange_obeys_the_429_of_a_token_server(void **state)
@@ -367,6 +412,7 @@ int main(void)
         TEST(exchange_refuses_a_token_that_breaks_the_line, setup),
         TEST(exchange_refuses_realms_that_are_not_allowed, setup),
         TEST(exchange_gives_up_a_token_that_drips, setup),
+        TEST(exchange_waits_for_no_body_it_does_not_need, setup),
         TEST(exchange_obeys_the_429_of_a_token_server, setup),
         TEST(exchange_gives_the_password_to_its_own_realm, setup_password),
         TEST(exchange_gives_no_password_to_another_realm, setup_password),

@@ -55,6 +55,7 @@ static struct {
     unsigned pauses;
     unsigned pauses_wanted;
     bool wants_no_body;
+    uint64_t limit_ms; /* set at the head */
     bool is_done;
     struct error err;
     unsigned asked_addresses;
@@ -164,8 +165,9 @@ static bool on_head(struct transfer *transfer, const struct transfer_response *r
 {
     struct slice etag;
 
-    (void)transfer;
     (void)arg;
+    if (client.limit_ms > 0)
+        transfer_limit(transfer, client.limit_ms);
     client.status = response->status;
     client.content_length = response->content_length;
     if (transfer_header(response->headers, "ETag", &etag))
@@ -369,6 +371,19 @@ static void transfer_that_drips_ends_in_time(void **state)
     assert_in_range(clock_mono().ms - begin, 450, 5000);
 }
 
+static void transfer_can_be_limited_at_its_head(void **state)
+{
+    (void)state;
+    server.stays_open = true;
+    client.limit_ms = 50;
+    start(TRANSFER_GET, "HTTP/1.1 404 No\r\nContent-Length: 100\r\n\r\n", 1);
+    uint64_t begin = clock_mono().ms;
+    run();
+    assert_int_equal(client.err.kind, ERR_TIMEOUT);
+    assert_int_equal(client.bytes, 1);
+    assert_in_range(clock_mono().ms - begin, 50, 290);
+}
+
 static void transfer_asks_before_it_connects(void **state)
 {
     (void)state;
@@ -471,6 +486,7 @@ int main(void)
         TEST(transfer_without_answer_times_out),
         TEST(transfer_that_stalls_times_out),
         TEST(transfer_that_drips_ends_in_time),
+        TEST(transfer_can_be_limited_at_its_head),
         TEST(transfer_asks_before_it_connects),
         TEST(transfer_that_is_not_wanted_ends),
         TEST(transfer_says_that_nobody_listens),
