@@ -20,11 +20,13 @@ bool breaker_allows(struct breaker *breaker)
     return true;
 }
 
-void breaker_failed(struct breaker *breaker)
+void breaker_failed(struct breaker *breaker, struct monotime began)
 {
     struct monotime now = clock_mono();
 
     if (breaker->is_open) {
+        if (began.ms <= breaker->opened_at.ms)
+            return;
         breaker->pause_ms *= 2;
         if (breaker->pause_ms > PAUSE_MAX_MS)
             breaker->pause_ms = PAUSE_MAX_MS;
@@ -38,6 +40,7 @@ void breaker_failed(struct breaker *breaker)
     if (oldest.ms == 0 || monotime_since(now, oldest) > WINDOW_MS)
         return;
     breaker->is_open = true;
+    breaker->opened_at = now;
     breaker->pause_ms = PAUSE_FIRST_MS;
     breaker->closed_until = monotime_add(now, breaker->pause_ms);
 }

@@ -20,13 +20,16 @@ struct breaker {                                /* zeroed is closed */
     struct monotime failures[BREAKER_FAILURES]; /* the last ones, as a ring */
     unsigned next;
     bool is_open;
+    struct monotime opened_at;
     struct monotime closed_until; /* while open: no probe before */
     uint64_t pause_ms;
 };
 
 /* May a request be sent? While open this hands out the one probe. */
 bool breaker_allows(struct breaker *breaker);
-void breaker_failed(struct breaker *breaker);
+/* Of a request that was sent at `began`. While open only the probes count: those that were on their
+ * way when it opened tell nothing new. */
+void breaker_failed(struct breaker *breaker, struct monotime began);
 void breaker_worked(struct breaker *breaker);
 
 #endif

@@ -59,8 +59,9 @@ struct exchange {
     uint64_t range_start;
     bool is_question;
     struct monotime ends_at;
-    size_t url_index; /* of the upstream's addresses */
-    char *url;        /* where we are now */
+    struct monotime began_at; /* this transfer */
+    size_t url_index;         /* of the upstream's addresses */
+    char *url;                /* where we are now */
     struct url_parts parts;
     struct transfer *transfer;
     struct token_wait *wait;
@@ -206,6 +207,12 @@ static void judge_busy(struct exchange *exchange, const struct transfer_response
         upstream->busy_until = monotime_add(clock_mono(), seconds * 1000);
 }
 
+/* 500 may be one repository's trouble, and 501 is one method's; these are the whole address's. */
+static bool is_down(int status)
+{
+    return status >= 502 && status <= 504;
+}
+
 static void judge_refusal(struct exchange *exchange, const struct transfer_response *response)
 {
     struct exchange_end *end = &exchange->end;
@@ -232,8 +239,8 @@ static void judge_refusal(struct exchange *exchange, const struct transfer_respo
                                 response->status == 501);
     if (response->status >= 500) {
         end->retry_after = upstream_read_retry_after(response->headers);
-        if (is_home && response->status != 501)
-            breaker_failed(breaker_of(exchange));
+        if (is_home && is_down(response->status))
+            breaker_failed(breaker_of(exchange), exchange->began_at);
     }
     error_set(&end->err, kind, "%s answered %d", name, response->status);
 }
@@ -371,7 +378,7 @@ static bool on_head(struct transfer *transfer, const struct transfer_response *r
     exchange->refused_bytes = 0;
     if (is_at_home(exchange)) {
         read_pulls_left(exchange->upstream, response->headers);
-        if (response->status < 500)
+        if (response->status < 500 || response->status == 501)
             breaker_worked(breaker_of(exchange));
     }
     if (response->status == 200 || (response->status == 206 && exchange->range_start > 0))
@@ -460,7 +467,7 @@ static void on_done(struct transfer *transfer, const struct error *err, void *ar
         if (err->kind == ERR_DENIED)
             exchange->end.err.kind = ERR_UPSTREAM;
         if (err->kind != ERR_CANCELLED && exchange->next == NEXT_NOTHING && is_at_home(exchange))
-            breaker_failed(breaker_of(exchange));
+            breaker_failed(breaker_of(exchange), exchange->began_at);
     }
     finish(exchange);
 }
@@ -563,6 +570,7 @@ static int start_transfer(struct exchange *exchange, struct error *err)
 static void send_request(struct exchange *exchange)
 {
     exchange->next = NEXT_NOTHING;
+    exchange->began_at = clock_mono();
     if (start_transfer(exchange, &exchange->end.err) == 0)
         return;
     if (exchange->end.err.kind == ERR_INVALID)

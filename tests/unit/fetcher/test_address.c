@@ -92,14 +92,14 @@ static void breaker_opens_after_five_failures_in_ten_seconds(void **state)
     (void)state;
     for (unsigned i = 0; i < BREAKER_FAILURES; i++) {
         assert_true(breaker_allows(&breaker));
-        breaker_failed(&breaker);
+        breaker_failed(&breaker, clock_mono());
         clock_advance(1000);
     }
     assert_false(breaker_allows(&breaker));
     clock_advance(1000);
     assert_true(breaker_allows(&breaker)); /* the probe */
     assert_false(breaker_allows(&breaker));
-    breaker_failed(&breaker);
+    breaker_failed(&breaker, clock_mono());
     clock_advance(3999);
     assert_false(breaker_allows(&breaker));
     clock_advance(1);
@@ -109,13 +109,36 @@ static void breaker_opens_after_five_failures_in_ten_seconds(void **state)
     assert_true(breaker_allows(&breaker));
 }
 
+static void breaker_counts_only_probes_while_it_is_open(void **state)
+{
+    struct breaker breaker = {0};
+    struct monotime began = clock_mono();
+
+    (void)state;
+    clock_advance(10);
+    for (unsigned i = 0; i < 40; i++) {
+        breaker_failed(&breaker, began);
+        clock_advance(10);
+    }
+    clock_advance(1639); /* 1999 since the fifth */
+    assert_false(breaker_allows(&breaker));
+    clock_advance(1);
+    assert_true(breaker_allows(&breaker));
+    breaker_failed(&breaker, began);
+    clock_advance(2000);
+    assert_true(breaker_allows(&breaker));
+    breaker_failed(&breaker, clock_mono());
+    clock_advance(3999);
+    assert_false(breaker_allows(&breaker));
+}
+
 static void breaker_stays_closed_when_failures_are_rare(void **state)
 {
     struct breaker breaker = {0};
 
     (void)state;
     for (unsigned i = 0; i < 100; i++) {
-        breaker_failed(&breaker);
+        breaker_failed(&breaker, clock_mono());
         clock_advance(2600);
         assert_true(breaker_allows(&breaker));
     }
@@ -161,6 +184,7 @@ int main(void)
         cmocka_unit_test(address_is_allowed_where_the_upstream_is),
         cmocka_unit_test_setup_teardown(breaker_opens_after_five_failures_in_ten_seconds, freeze,
                                         thaw),
+        cmocka_unit_test_setup_teardown(breaker_counts_only_probes_while_it_is_open, freeze, thaw),
         cmocka_unit_test_setup_teardown(breaker_stays_closed_when_failures_are_rare, freeze, thaw),
         cmocka_unit_test(retry_asks_every_address_before_it_waits),
         cmocka_unit_test(retry_begins_anew_with_progress_but_not_for_ever),

@@ -556,6 +556,24 @@ static void fetcher_stops_asking_an_upstream_that_is_down(void **state)
     assert_int_equal(ask_tag()->answers, 1);
 }
 
+static void fetcher_asks_an_upstream_with_trouble_in_one_repository(void **state)
+{
+    (void)state;
+    script.status = 500;
+    ask_tag();
+    ask_tag();
+    size_t before = fake_upstream_count();
+    assert_true(before > 5);
+    ask_tag();
+    assert_true(fake_upstream_count() - before > 1);
+    script.status = 503;
+    ask_tag();
+    ask_tag();
+    before = fake_upstream_count();
+    ask_tag();
+    assert_true(fake_upstream_count() - before <= 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -594,6 +612,7 @@ int main(void)
         TEST(tags_list_with_a_bad_query_is_refused),
         TEST(join_of_nonsense_is_refused),
         TEST(fetcher_stops_asking_an_upstream_that_is_down),
+        TEST(fetcher_asks_an_upstream_with_trouble_in_one_repository),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
