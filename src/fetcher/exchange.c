@@ -37,6 +37,7 @@
 #define TOKENS_MAX       1 /* a question: one that is fresh and refused will be refused again */
 #define REFUSED_BODY_MAX (64ul * 1024)
 #define REFUSED_BODY_MS  1000
+#define PATIENCE_STEP_MS 200
 
 enum exchange_next {
     NEXT_NOTHING, /* no head yet, or the transfer failed */
@@ -64,6 +65,8 @@ struct exchange {
     char *url;                /* where we are now */
     struct url_parts parts;
     struct transfer *transfer;
+    struct timer *patience; /* until the breaker lets it go on; NULL: never needed */
+    struct monotime patient_until;
     struct token_wait *wait;
     enum exchange_next next;
     struct challenge *challenge;
@@ -131,6 +134,7 @@ static void exchange_free(struct exchange *exchange)
         release(exchange);
     transfer_cancel(&exchange->transfer);
     bearer_cancel(&exchange->wait);
+    timer_free(&exchange->patience);
     mem_free(exchange->challenge);
     mem_free(exchange->repository);
     mem_free(exchange->path);
@@ -604,6 +608,26 @@ static bool begin(struct exchange *exchange, size_t first_url)
     return false;
 }
 
+/* A download that has bytes already waits for its upstream as long as for a byte: our own "known to
+ * be down" is no failed try, and somebody follows it. */
+static bool waits_for_breaker(struct exchange *exchange)
+{
+    const struct fetcher *fetcher = exchange->upstream->fetcher;
+
+    if (exchange->range_start == 0 || exchange->end.err.kind != ERR_UPSTREAM)
+        return false;
+    if (!exchange->patience) {
+        exchange->patience = timer_new(fetcher->options.loop, run, exchange);
+        exchange->patient_until =
+            monotime_add(clock_mono(), fetcher->options.config->fetch.stall_timeout);
+    }
+    if (clock_mono().ms >= exchange->patient_until.ms)
+        return false;
+    exchange->end.err.kind = ERR_NONE;
+    timer_start(exchange->patience, PATIENCE_STEP_MS);
+    return true;
+}
+
 static void run(void *arg)
 {
     struct exchange *exchange = arg;
@@ -614,7 +638,7 @@ static void run(void *arg)
     exchange->ends_at = monotime_add(clock_mono(), 2 * config->fetch.head_timeout);
     if (begin(exchange, exchange->url_index)) {
         send_request(exchange);
-    } else {
+    } else if (!waits_for_breaker(exchange)) {
         finish_later(exchange);
     }
 }

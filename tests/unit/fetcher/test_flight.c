@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/text.h"
 #include "ipc/metrics.h"
 #include "oci/media_type.h"
@@ -285,6 +286,76 @@ static void flight_gives_up_after_the_retries(void **state)
     assert_int_equal(fake_upstream_count(), 4);
 }
 
+/* All downloads break off, and for a moment nobody listens. */
+static struct {
+    struct slice blobs[8];
+    char paths[8][100];
+    uint64_t until_ms;
+    uint64_t lasts_ms;
+    char range[100];
+} blip;
+
+static void answer_blip(const struct fake_request *request, struct fake_answer *answer, void *arg)
+{
+    size_t index = 0;
+
+    (void)arg;
+    while (!strstr(request->url, blip.paths[index]))
+        index++;
+    answer->status = 200;
+    answer->body = blip.blobs[index];
+    if (request->range_start == 0) {
+        answer->is_cut = true;
+        answer->cut_at = MIB / 2;
+        blip.until_ms = clock_mono().ms + blip.lasts_ms;
+        return;
+    }
+    if (clock_mono().ms < blip.until_ms) {
+        answer->status = 0;
+        answer->failure = ERR_UPSTREAM;
+        return;
+    }
+    answer->status = 206;
+    answer->body = slice_skip(answer->body, (size_t)request->range_start);
+    (void)snprintf(blip.range, sizeof(blip.range), "Content-Range: bytes %llu-%lu/%lu\r\n",
+                   (unsigned long long)request->range_start, MIB - 1, MIB);
+    answer->headers = blip.range;
+}
+
+static void start_blip(uint64_t lasts_ms, uint64_t requests[8])
+{
+    fake_upstream_set(answer_blip, NULL);
+    blip.lasts_ms = lasts_ms;
+    for (unsigned i = 0; i < 8; i++) {
+        blip.blobs[i] = stage_bytes(i, MIB);
+        struct digest digest = stage_digest(blip.blobs[i]);
+        digest_print(&digest, blip.paths[i]);
+        requests[i] = stage_join(0, JOIN_BLOB, "library/app", "", &digest, MIB);
+    }
+}
+
+static void flights_survive_a_short_outage(void **state)
+{
+    uint64_t requests[8];
+
+    (void)state;
+    start_blip(400, requests);
+    for (unsigned i = 0; i < 8; i++)
+        stage_until(stage_is_verified, requests[i]);
+}
+
+static void flights_of_an_upstream_that_stays_down_end(void **state)
+{
+    uint64_t requests[8];
+
+    (void)state;
+    start_blip(3600000, requests);
+    for (unsigned i = 0; i < 12; i++)
+        stage_pass(10000);
+    for (unsigned i = 0; i < 8; i++)
+        assert_int_equal(stage_seen(requests[i])->failure, ERR_UPSTREAM);
+}
+
 static void flight_resumes_after_all_failed_and_somebody_asks_again(void **state)
 {
     (void)state;
@@ -388,6 +459,8 @@ int main(void)
         TEST(flight_believes_404),
         TEST(flight_fails_only_followers_of_the_source_that_refuses),
         TEST(flight_gives_up_after_the_retries),
+        TEST(flights_survive_a_short_outage),
+        TEST(flights_of_an_upstream_that_stays_down_end),
         TEST(flight_resumes_after_all_failed_and_somebody_asks_again),
         TEST(flight_of_a_new_fetcher_carries_on_the_spool),
         TEST(flight_of_a_new_fetcher_needs_no_download_for_a_whole_spool),
