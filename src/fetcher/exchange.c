@@ -7,7 +7,7 @@
  *   transfer --head--> ANSWER: head and bytes go to the caller
  *        ^               |---> REDIRECT: read the rest, go there
  *        +---------------+---> CHALLENGE: read the rest, get a token
- *                        +---> REFUSAL: read the rest, the end
+ *                        +---> REFUSAL: read the rest, ask the next address, or the end
  *
  * What the head decided is done in on_done, when libcurl is out of the way and the connection is
  * free again. The rest is read for the connection's sake alone, and only for a second.
@@ -60,9 +60,11 @@ struct exchange {
     uint64_t range_start;
     bool is_question;
     struct monotime ends_at;
-    struct monotime began_at; /* this transfer */
-    size_t url_index;         /* of the upstream's addresses */
-    char *url;                /* where we are now */
+    struct monotime began_at;  /* this transfer */
+    size_t url_index;          /* of the upstream's addresses */
+    size_t asked;              /* of them, or passed over */
+    struct exchange_end doubt; /* why a no is not that of all; ERR_NONE: it is */
+    char *url;                 /* where we are now */
     struct url_parts parts;
     struct transfer *transfer;
     struct timer *patience; /* until the breaker lets it go on; NULL: never needed */
@@ -78,6 +80,7 @@ struct exchange {
     struct exchange_end end;
 };
 
+static bool begin(struct exchange *exchange);
 static void send_request(struct exchange *exchange);
 static void run(void *arg);
 
@@ -208,7 +211,7 @@ static void judge_busy(struct exchange *exchange, const struct transfer_response
     error_set(&exchange->end.err, ERR_BUSY, "%s answered 429 (too many requests)",
               upstream->config->name);
     if (is_at_home(exchange) && is_counted(exchange))
-        upstream->busy_until = monotime_add(clock_mono(), seconds * 1000);
+        upstream->urls[exchange->url_index].busy_until = monotime_add(clock_mono(), seconds * 1000);
 }
 
 /* 500 may be one repository's trouble, and 501 is one method's; these are the whole address's. */
@@ -416,6 +419,42 @@ static enum transfer_want on_data(struct transfer *transfer, struct slice bytes,
 
 /* ---- what follows from it ---- */
 
+/* This address said no, or that it is busy: another may know better. */
+static bool ask_another(struct exchange *exchange)
+{
+    struct exchange_end *end = &exchange->end;
+    struct exchange_end said = *end;
+
+    if (!said.is_final && said.err.kind != ERR_BUSY)
+        return false;
+    if (said.err.kind == ERR_BUSY)
+        exchange->doubt = said;
+    if (exchange->asked < exchange->upstream->url_count) {
+        exchange->url_index = (exchange->url_index + 1) % exchange->upstream->url_count;
+        exchange->redirects = 0;
+        exchange->tokens = 0;
+        exchange->sends_basic = false;
+        *end = (struct exchange_end){0};
+        if (begin(exchange)) {
+            send_request(exchange);
+            return true;
+        }
+        if (exchange->doubt.err.kind == ERR_NONE)
+            exchange->doubt = *end;
+        *end = said;
+    }
+    if (exchange->doubt.err.kind != ERR_NONE)
+        *end = exchange->doubt;
+    return false;
+}
+
+/* The upstream, or its token server, does not let us. */
+static void refused(struct exchange *exchange)
+{
+    if (!ask_another(exchange))
+        finish(exchange);
+}
+
 static void on_token(const struct token *token, const struct error *err, uint64_t retry_after,
                      void *arg)
 {
@@ -429,7 +468,7 @@ static void on_token(const struct token *token, const struct error *err, uint64_
     exchange->end.err = *err;
     exchange->end.retry_after = retry_after;
     exchange->end.is_final = err->kind == ERR_UNAUTHORIZED || err->kind == ERR_DENIED;
-    finish(exchange);
+    refused(exchange);
 }
 
 static void answer_challenge(struct exchange *exchange)
@@ -460,7 +499,7 @@ static void on_done(struct transfer *transfer, const struct error *err, void *ar
         answer_challenge(exchange);
         return;
     case NEXT_REFUSAL:
-        finish(exchange);
+        refused(exchange);
         return;
     case NEXT_NOTHING:
     case NEXT_ANSWER:
@@ -582,24 +621,44 @@ static void send_request(struct exchange *exchange)
     finish_later(exchange);
 }
 
-static bool begin(struct exchange *exchange, size_t first_url)
+/* Why no address is left to ask. */
+static void judge_silence(struct exchange *exchange)
 {
     struct upstream *upstream = exchange->upstream;
     struct exchange_end *end = &exchange->end;
-    uint64_t wait_ms = monotime_since(upstream->busy_until, clock_mono());
+    uint64_t wait_ms = is_counted(exchange) ? upstream_busy_ms(upstream) : 0;
+
+    if (wait_ms > 0) {
+        end->retry_after = wait_ms / 1000 + 1;
+        error_set(&end->err, ERR_BUSY, "%s asked to wait (429)", upstream->config->name);
+    } else {
+        error_set(&end->err, ERR_UPSTREAM, "%s is known to be down", upstream->config->name);
+    }
+}
+
+/* The next address that was not asked yet; false, and exchange->end: there is none. */
+static bool begin(struct exchange *exchange)
+{
+    struct upstream *upstream = exchange->upstream;
+    struct exchange_end *end = &exchange->end;
+    size_t first = exchange->url_index;
     AUTO_BUF struct buf url;
 
     buf_init(&url, 8192);
-    if (wait_ms > 0 && is_counted(exchange)) {
-        end->retry_after = wait_ms / 1000 + 1;
-        error_set(&end->err, ERR_BUSY, "%s asked to wait (429)", upstream->config->name);
+    if (!upstream_pick(upstream, first, upstream->url_count - exchange->asked, is_counted(exchange),
+                       &exchange->url_index)) {
+        judge_silence(exchange);
         return false;
     }
-    if (!upstream_pick(upstream, first_url, &exchange->url_index)) {
-        error_set(&end->err, ERR_UPSTREAM, "%s is known to be down", upstream->config->name);
-        return false;
+    size_t passed = (exchange->url_index + upstream->url_count - first) % upstream->url_count;
+    if (passed > 0 && exchange->doubt.err.kind == ERR_NONE) {
+        judge_silence(exchange);
+        exchange->doubt = *end;
+        *end = (struct exchange_end){0};
     }
+    exchange->asked += passed + 1;
     buf_printf(&url, "%s%s", upstream->urls[exchange->url_index].text, exchange->path);
+    mem_free(exchange->url);
     exchange->url = slice_dup(buf_bytes(&url));
     if (!url.is_over && url_split(slice_of(exchange->url), &exchange->parts))
         return true;
@@ -636,7 +695,7 @@ static void run(void *arg)
     /* Bodies here are small: as long again as the head may take, tokens and redirects included. A
      * byte now and then, which is no stall, may not hold a connection for ever. */
     exchange->ends_at = monotime_add(clock_mono(), 2 * config->fetch.head_timeout);
-    if (begin(exchange, exchange->url_index)) {
+    if (begin(exchange)) {
         send_request(exchange);
     } else if (!waits_for_breaker(exchange)) {
         finish_later(exchange);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One question to one address of an upstream, with what it takes to get the answer: a token, and
- * the redirects on the way. No retry, no other address: that is the caller's (retry.h).
+ * One question to an upstream, with what it takes to get the answer: a token, and the redirects on
+ * the way. An address that says no (401, 403, 404, 429…) is followed by the next, and the no is
+ * believed when all of them said it. No retry of what failed: that is the caller's (retry.h).
  */
 #ifndef EXCHANGE_H
 #define EXCHANGE_H

@@ -94,16 +94,35 @@ bool upstream_has_credentials(const struct upstream *upstream)
     return config->username && config->password && config->expose;
 }
 
-bool upstream_pick(struct upstream *upstream, size_t first, size_t *out_url)
+bool upstream_pick(struct upstream *upstream, size_t first, size_t count, bool obeys_busy,
+                   size_t *out_url)
 {
-    for (size_t i = 0; i < upstream->url_count; i++) {
-        size_t url = (first + i) % upstream->url_count;
-        if (breaker_allows(&upstream->urls[url].breaker)) {
-            *out_url = url;
+    struct monotime now = clock_mono();
+
+    for (size_t i = 0; i < count; i++) {
+        size_t index = (first + i) % upstream->url_count;
+        struct upstream_url *url = &upstream->urls[index];
+        if (obeys_busy && now.ms < url->busy_until.ms)
+            continue;
+        if (breaker_allows(&url->breaker)) {
+            *out_url = index;
             return true;
         }
     }
     return false;
+}
+
+uint64_t upstream_busy_ms(const struct upstream *upstream)
+{
+    struct monotime now = clock_mono();
+    uint64_t least_ms = 0;
+
+    for (size_t i = 0; i < upstream->url_count; i++) {
+        uint64_t wait_ms = monotime_since(upstream->urls[i].busy_until, now);
+        if (wait_ms > 0 && (least_ms == 0 || wait_ms < least_ms))
+            least_ms = wait_ms;
+    }
+    return least_ms;
 }
 
 static bool is_number(struct slice text)

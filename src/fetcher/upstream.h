@@ -22,6 +22,7 @@ struct upstream_url {
     char *text; /* the configuration's, without a slash at its end */
     struct url_parts parts;
     struct breaker breaker;
+    struct monotime busy_until; /* after a 429 */
 };
 
 struct upstream {
@@ -33,8 +34,7 @@ struct upstream {
     struct map *tokens;                /* see bearer.h */
     struct list token_fetches;         /* running */
     unsigned own_classes;              /* enum address_class of its own addresses, as seen */
-    struct monotime busy_until;        /* after a 429 */
-    struct monotime tokens_busy_until; /* the same of its token server */
+    struct monotime tokens_busy_until; /* after a 429 of its token server */
     struct list queue;                 /* exchanges that wait for one of fetch.connections */
     size_t running;                    /* exchanges that have one */
     size_t downloads;                  /* those of them that are no questions */
@@ -46,8 +46,12 @@ struct upstream *upstream_find(struct fetcher *fetcher, struct slice name);
 void upstream_free_all(struct fetcher *fetcher);
 /* Credentials are used only where the configuration says that what they bring may be shown. */
 bool upstream_has_credentials(const struct upstream *upstream);
-/* The address at or behind `first` that is not known to be down; false: all are. */
-bool upstream_pick(struct upstream *upstream, size_t first, size_t *out_url);
+/* Of the `count` addresses at and behind `first`, the first that is not known to be down, and not
+ * busy if that counts; false: all are. */
+bool upstream_pick(struct upstream *upstream, size_t first, size_t count, bool obeys_busy,
+                   size_t *out_url);
+/* How long until one of its busy addresses may be asked; 0: none is busy. */
+uint64_t upstream_busy_ms(const struct upstream *upstream);
 
 /* Retry-After, a number or a date, in seconds and at most 300; 0: none, or none that helps. */
 uint64_t upstream_read_retry_after(struct slice headers);

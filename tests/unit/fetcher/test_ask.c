@@ -574,6 +574,110 @@ static void fetcher_asks_an_upstream_with_trouble_in_one_repository(void **state
     assert_true(fake_upstream_count() - before <= 1);
 }
 
+/* ---- two addresses ---- */
+
+static struct {
+    int statuses[2]; /* 0: nobody listens */
+    const char *headers;
+} pair;
+
+static void answer_pair(const struct fake_request *request, struct fake_answer *answer, void *arg)
+{
+    int status = pair.statuses[strncmp(request->url, "https://a.test/", 15) == 0 ? 0 : 1];
+
+    answer_manifest(request, answer, arg);
+    answer->status = status;
+    answer->failure = status ? ERR_NONE : ERR_UPSTREAM;
+    if (status == 200)
+        return;
+    answer->body = (struct slice){0};
+    answer->headers = pair.headers;
+}
+
+static int setup_pair(void **state)
+{
+    (void)state;
+    memset(&script, 0, sizeof(script));
+    memset(&pair, 0, sizeof(pair));
+    stage_open("  docker.io:\n    url: [ https://a.test, https://b.test ]\n    default: true\n");
+    script.manifest = stage_manifest();
+    fake_upstream_set(answer_pair, NULL);
+    return 0;
+}
+
+static struct seen *ask_pair(int first, int second)
+{
+    static unsigned number;
+    char tag[20];
+
+    pair.statuses[0] = first;
+    pair.statuses[1] = second;
+    (void)snprintf(tag, sizeof(tag), "v%u", ++number);
+    uint64_t request = stage_join(0, JOIN_TAG, "library/app", tag, NULL, UINT64_MAX);
+    stage_until(stage_is_over, request);
+    return stage_seen(request);
+}
+
+static void address_that_says_no_is_followed_by_the_next(void **state)
+{
+    static const int refusals[] = {401, 403, 404, 410, 400, 501, 429};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
+        assert_int_equal(ask_pair(refusals[i], 200)->answers, 1);
+        assert_int_equal(fake_upstream_count(), 2 * (i + 1));
+    }
+}
+
+static void no_of_all_addresses_is_believed(void **state)
+{
+    (void)state;
+    assert_int_equal(ask_pair(404, 404)->failure, ERR_NOT_FOUND);
+    assert_int_equal(ask_pair(403, 403)->failure, ERR_DENIED);
+    assert_int_equal(fake_upstream_count(), 4);
+}
+
+static void no_of_one_address_is_not_that_of_all(void **state)
+{
+    (void)state;
+    assert_int_equal(ask_pair(404, 503)->failure, ERR_UPSTREAM);
+    assert_int_equal(ask_pair(0, 404)->failure, ERR_UPSTREAM);
+    assert_int_equal(ask_pair(404, 429)->failure, ERR_BUSY);
+    stage_pass(6000);
+    assert_int_equal(ask_pair(429, 404)->failure, ERR_BUSY);
+}
+
+static void address_that_is_known_to_be_down_leaves_a_doubt(void **state)
+{
+    (void)state;
+    ask_pair(0, 0);
+    ask_pair(0, 0);
+    ask_pair(0, 0);
+    size_t before = fake_upstream_count_of("https://a.test/");
+    stage_pass(2100);
+    ask_pair(0, 404); /* the probe */
+    assert_int_equal(fake_upstream_count_of("https://a.test/"), before + 1);
+    assert_int_equal(ask_pair(0, 404)->failure, ERR_UPSTREAM);
+    assert_int_equal(fake_upstream_count_of("https://a.test/"), before + 1);
+}
+
+static void busy_address_alone_is_left_alone(void **state)
+{
+    (void)state;
+    pair.headers = "Retry-After: 30\r\n";
+    assert_int_equal(ask_pair(429, 200)->answers, 1);
+    assert_int_equal(ask_pair(200, 200)->answers, 1);
+    assert_int_equal(fake_upstream_count_of("https://a.test/"), 1);
+    const struct seen *seen = ask_pair(200, 429);
+    assert_int_equal(seen->failure, ERR_BUSY);
+    assert_int_equal(seen->retry_after, 30);
+    size_t before = fake_upstream_count();
+    assert_int_equal(ask_pair(200, 200)->failure, ERR_BUSY);
+    assert_int_equal(fake_upstream_count(), before);
+    stage_pass(31000);
+    assert_int_equal(ask_pair(200, 404)->answers, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -612,6 +716,12 @@ int main(void)
         TEST(tags_list_with_a_bad_query_is_refused),
         TEST(join_of_nonsense_is_refused),
         TEST(fetcher_stops_asking_an_upstream_that_is_down),
+#define TEST_PAIR(name) cmocka_unit_test_setup_teardown(name, setup_pair, teardown)
+        TEST_PAIR(address_that_says_no_is_followed_by_the_next),
+        TEST_PAIR(no_of_all_addresses_is_believed),
+        TEST_PAIR(no_of_one_address_is_not_that_of_all),
+        TEST_PAIR(address_that_is_known_to_be_down_leaves_a_doubt),
+        TEST_PAIR(busy_address_alone_is_left_alone),
         TEST(fetcher_asks_an_upstream_with_trouble_in_one_repository),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
