@@ -46,6 +46,13 @@ void channel_free(struct channel **channel_address);
 /* Encode and send. `message` is the struct message_… that belongs to `type`. `fd` (or -1) is
  * duplicated. */
 void channel_send(struct channel *channel, enum message_type type, const void *message, int fd);
+/* A large message for several receivers: all of it behind its first field, which is a number, in
+ * one memory file. From any thread. ERR_BUSY, ERR_NO_SPACE, ERR_IO. */
+int channel_payload_new(enum message_type type, const void *message, int *out_fd,
+                        struct error *err);
+/* Such a message, with this number in front. `payload_fd` is duplicated. */
+void channel_send_payload(struct channel *channel, enum message_type type, uint64_t first,
+                          int payload_fd);
 /* Messages that wait for the socket. */
 size_t channel_queued(const struct channel *channel);
 /* Wait until all is written, at most wait_ms: before an exit. */

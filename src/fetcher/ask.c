@@ -78,14 +78,17 @@ void ask_end(struct ask *ask)
     fetcher_check_drained(ask->fetcher);
 }
 
-void ask_answer(struct ask *ask, struct message_answer *answer)
+void ask_answer_payload(struct ask *ask, struct message_answer *answer, int payload_fd)
 {
     while (!list_is_empty(&ask->followers)) {
         struct follower *follower = LIST_ITEM(ask->followers.next, struct follower, link);
-        answer->request = follower->request;
-        follower_send(follower, MESSAGE_ANSWER, answer, -1);
-        follower_free(&follower);
+        follower_answer(&follower, answer, payload_fd);
     }
+}
+
+void ask_answer(struct ask *ask, struct message_answer *answer)
+{
+    ask_answer_payload(ask, answer, -1);
 }
 
 void ask_fail(struct ask *ask, const struct error *err, uint64_t retry_after)

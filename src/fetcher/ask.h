@@ -78,6 +78,8 @@ void ask_free_all(struct fetcher *fetcher);
 /* ---- for the kinds ---- */
 /* To all followers; `request` is filled in. They are gone after it. */
 void ask_answer(struct ask *ask, struct message_answer *answer);
+/* The same, of a large one that follower_payload_new made; -1: there is none. */
+void ask_answer_payload(struct ask *ask, struct message_answer *answer, int payload_fd);
 void ask_fail(struct ask *ask, const struct error *err, uint64_t retry_after);
 void ask_end(struct ask *ask);
 void ask_set_state(struct ask *ask, enum ask_state next);

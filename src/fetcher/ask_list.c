@@ -130,15 +130,9 @@ static void on_read(struct listing *listing, const struct error *err, void *arg)
         ask_fail(ask, &copy, 0);
         return;
     }
-    struct message_answer answer = {
-        .state = ANSWER_FRESH,
-        .media_type = SLICE_LITERAL("application/json"),
-        .body = buf_bytes(&listing->body),
-        .size = listing->body.length,
-        .checked = clock_wall().ms,
-        .link = slice_of(listing->link),
-    };
-    ask_answer(ask, &answer);
+    struct message_answer answer;
+    listing_answer(listing, &answer);
+    ask_answer_payload(ask, &answer, listing->payload_fd);
     ask_end(ask);
 }
 
@@ -153,6 +147,7 @@ static void on_list(const struct fetch_result *result, void *arg)
     }
     ask->listing = listing_new(ask->fetcher, ask->kind, ask->repository, result->body);
     ask->listing->link = slice_dup(read_next(ask, result->headers));
+    ask->listing->checked_ms = clock_wall().ms;
     ask_set_state(ask, ASK_READING);
     listing_read(ask->listing, on_read, ask);
 }

@@ -42,15 +42,9 @@ static void log_manifest(const struct ask *ask, const char *text)
 void ask_answer_late(struct ask *ask)
 {
     const struct received *received = ask->received;
-    struct message_answer answer = {
-        .state = ANSWER_FRESH,
-        .digest = received->digest,
-        .media_type = slice_of(received->manifest->media_type),
-        .body = buf_bytes(&received->body),
-        .size = buf_bytes(&received->body).length,
-        .checked = received->checked_ms,
-    };
-    ask_answer(ask, &answer);
+    struct message_answer answer;
+    received_answer(received, &answer);
+    ask_answer_payload(ask, &answer, received->payload_fd);
 }
 
 static void on_stored(struct received *received, const struct error *err, void *arg)

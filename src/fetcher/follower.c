@@ -7,6 +7,9 @@
 #include "base/map.h"
 #include "ipc/channel.h"
 
+/* Smaller ones are copied into their packets. */
+#define PAYLOAD_MIN ((size_t)48 * 1024)
+
 static struct slice key_of(const uint64_t *request)
 {
     return slice_from(request, sizeof(*request));
@@ -36,6 +39,30 @@ void follower_free(struct follower **follower)
 void follower_send(struct follower *follower, enum message_type type, const void *message, int fd)
 {
     channel_send(follower->worker->channel, type, message, fd);
+}
+
+int follower_payload_new(const struct message_answer *answer)
+{
+    struct error err;
+    int fd = -1;
+
+    if (answer->body.length < PAYLOAD_MIN ||
+        channel_payload_new(MESSAGE_ANSWER, answer, &fd, &err) != 0)
+        return -1;
+    return fd;
+}
+
+void follower_answer(struct follower **follower, struct message_answer *answer, int payload_fd)
+{
+    struct channel *channel = (*follower)->worker->channel;
+
+    answer->request = (*follower)->request;
+    if (payload_fd >= 0) {
+        channel_send_payload(channel, MESSAGE_ANSWER, answer->request, payload_fd);
+    } else {
+        channel_send(channel, MESSAGE_ANSWER, answer, -1);
+    }
+    follower_free(follower);
 }
 
 void follower_fail(struct follower **follower, const struct error *err, uint64_t retry_after)

@@ -40,6 +40,12 @@ struct follower {
 struct follower *follower_new(struct worker_link *worker, uint64_t request);
 void follower_free(struct follower **follower);
 void follower_send(struct follower *follower, enum message_type type, const void *message, int fd);
+/* In the pool: the memory file of a large ANSWER, once for all who wait. -1: it is small, or there
+ * is no memory for it now; it goes as any message then. */
+int follower_payload_new(const struct message_answer *answer);
+/* The last word; the follower is freed. `request` is filled in; with a payload (not -1) that is
+ * what is sent. */
+void follower_answer(struct follower **follower, struct message_answer *answer, int payload_fd);
 /* The last word; the follower is freed. */
 void follower_fail(struct follower **follower, const struct error *err, uint64_t retry_after);
 void follower_here(struct follower **follower);

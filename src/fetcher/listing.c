@@ -6,7 +6,9 @@
 
 #include "base/alloc.h"
 #include "base/check.h"
+#include "base/fd.h"
 #include "base/jsonio.h"
+#include "follower.h"
 #include "oci/name.h"
 #include "role.h"
 
@@ -66,7 +68,14 @@ static void read_list(struct listing *listing)
 
 static void run(struct pool_work *work)
 {
-    read_list(listing_of(work));
+    struct listing *listing = listing_of(work);
+    struct message_answer answer;
+
+    read_list(listing);
+    if (listing->err.kind != ERR_NONE)
+        return;
+    listing_answer(listing, &answer);
+    listing->payload_fd = follower_payload_new(&answer);
 }
 
 /* ---- on the loop ---- */
@@ -76,6 +85,7 @@ static void listing_free(struct listing *listing)
     mem_free(listing->repository);
     mem_free(listing->link);
     buf_cleanup(&listing->body);
+    fd_close(&listing->payload_fd);
     mem_free(listing);
 }
 
@@ -103,6 +113,7 @@ struct listing *listing_new(struct fetcher *fetcher, enum join_kind kind, const 
     listing->repository = mem_strdup(repository);
     buf_init(&listing->body, body.length);
     buf_append_slice(&listing->body, body);
+    listing->payload_fd = -1;
     return listing;
 }
 
@@ -117,6 +128,18 @@ void listing_read(struct listing *listing,
     listing->work = (struct pool_work){
         .run = run, .done = on_done, .key = is_large ? listing->fetcher->large_key : 0};
     fetcher_submit(listing->fetcher, &listing->work);
+}
+
+void listing_answer(const struct listing *listing, struct message_answer *out)
+{
+    *out = (struct message_answer){
+        .state = ANSWER_FRESH,
+        .media_type = SLICE_LITERAL("application/json"),
+        .body = buf_bytes(&listing->body),
+        .size = listing->body.length,
+        .checked = listing->checked_ms,
+        .link = slice_of(listing->link),
+    };
 }
 
 void listing_drop(struct listing **listing)

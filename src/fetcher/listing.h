@@ -24,6 +24,8 @@ struct listing {
     char *repository;    /* the name in the answer */
     char *link;          /* query of the next page, or "" */
     struct buf body;     /* the upstream's, then ours */
+    uint64_t checked_ms;
+    int payload_fd; /* the ANSWER, when it is large; -1 */
     struct error err;
     /* err is NULL when all went well. The listing lives until it is dropped. */
     void (*done)(struct listing *listing, const struct error *err, void *arg);
@@ -36,6 +38,8 @@ struct listing *listing_new(struct fetcher *fetcher, enum join_kind kind, const 
 /* ERR_UPSTREAM when it is no such list. */
 void listing_read(struct listing *listing,
                   void (*done)(struct listing *, const struct error *, void *), void *arg);
+/* The ANSWER; borrowed from the listing. */
+void listing_answer(const struct listing *listing, struct message_answer *out);
 /* Frees it, once the pool is done with it; `done` does not come any more. */
 void listing_drop(struct listing **listing);
 

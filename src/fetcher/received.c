@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/check.h"
 #include "base/fd.h"
+#include "follower.h"
 #include "ipc/message.h"
 #include "keeper_link.h"
 #include "oci/manifest.h"
@@ -14,6 +15,9 @@
 #include "store/ledger.h"
 
 #define REFERENCES_MAX (2ul * 1024 * 1024)
+/* Read one after the other: many at once would keep the loop from the CPU, and each takes several
+ * times its size. */
+#define LARGE ((size_t)256 * 1024)
 
 static struct received *received_of(struct pool_work *work)
 {
@@ -31,7 +35,11 @@ static void read_manifest(struct received *received)
     if (manifest_parse(body, slice_of(received->content_type), &received->manifest, err) != 0) {
         error_wrap(err, "the upstream's manifest");
         err->kind = ERR_UPSTREAM;
+        return;
     }
+    struct message_answer answer;
+    received_answer(received, &answer);
+    received->payload_fd = follower_payload_new(&answer);
 }
 
 static void write_manifest(struct received *received)
@@ -50,6 +58,8 @@ static void write_manifest(struct received *received)
         struct error second;
         store_file_remove(store, PLACE_SPOOL, received->name, &second);
     }
+    if (received->payload_fd >= 0 && ledger_inline(body).length == 0)
+        buf_cleanup(&received->body);
 }
 
 static void run(struct pool_work *work)
@@ -71,6 +81,7 @@ static void received_free(struct received *received)
     mem_free(received->tag);
     mem_free(received->content_type);
     buf_cleanup(&received->body);
+    fd_close(&received->payload_fd);
     if (received->manifest)
         manifest_free(&received->manifest);
     mem_free(received);
@@ -101,7 +112,7 @@ static void tell_keeper(struct received *received)
         .media_type = slice_of(manifest->media_type),
         .is_typed = manifest->is_typed,
         .artifact_type = slice_of(manifest->artifact_type),
-        .size = received->body.length,
+        .size = received->size,
         .body = ledger_inline(buf_bytes(&received->body)),
         .references = buf_bytes(&references),
     };
@@ -131,7 +142,9 @@ static void submit(struct received *received)
 {
     CHECK(!received->is_busy);
     received->is_busy = true;
-    received->work = (struct pool_work){.run = run, .done = on_done};
+    bool is_large = !received->is_storing && received->size > LARGE;
+    received->work = (struct pool_work){
+        .run = run, .done = on_done, .key = is_large ? received->fetcher->large_key : 0};
     fetcher_submit(received->fetcher, &received->work);
 }
 
@@ -143,6 +156,8 @@ struct received *received_new(struct fetcher *fetcher, struct slice body, struct
     received->content_type = slice_dup(content_type);
     buf_init(&received->body, MANIFEST_MAX_SIZE);
     buf_append_slice(&received->body, body);
+    received->size = body.length;
+    received->payload_fd = -1;
     return received;
 }
 
@@ -152,6 +167,20 @@ void received_read(struct received *received,
     received->done = done;
     received->arg = arg;
     submit(received);
+}
+
+void received_answer(const struct received *received, struct message_answer *out)
+{
+    *out = (struct message_answer){
+        .state = ANSWER_FRESH,
+        .digest = received->digest,
+        .media_type = slice_of(received->manifest->media_type),
+        .size = received->size,
+        .checked = received->checked_ms,
+    };
+    /* Else the pool may be writing it, and then letting it go. */
+    if (received->payload_fd < 0)
+        out->body = buf_bytes(&received->body);
 }
 
 void received_store(struct received *received,

@@ -17,6 +17,7 @@
 
 struct fetcher;
 struct manifest;
+struct message_answer;
 struct received;
 
 struct received {
@@ -30,11 +31,13 @@ struct received {
     char *repository;
     char *tag; /* NULL: by digest */
     char *content_type;
-    struct buf body;
+    struct buf body; /* a large one goes when it is written */
     uint64_t checked_ms;
     bool is_public;
     /* Found: */
     struct digest digest;
+    uint64_t size;
+    int payload_fd; /* the ANSWER, when it is large; -1 */
     struct manifest *manifest;
     struct error err;
     char name[STORE_NAME_SIZE];
@@ -50,6 +53,8 @@ struct received *received_new(struct fetcher *fetcher, struct slice body,
 /* Hash and parse; the digest's algorithm is set before. ERR_UPSTREAM. */
 void received_read(struct received *received,
                    void (*done)(struct received *, const struct error *, void *), void *arg);
+/* The ANSWER, once it is read; borrowed. */
+void received_answer(const struct received *received, struct message_answer *out);
 /* Write, sync, MANIFEST_STORED; `done` when the keeper has answered. */
 void received_store(struct received *received,
                     void (*done)(struct received *, const struct error *, void *), void *arg);

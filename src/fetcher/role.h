@@ -37,7 +37,7 @@ struct fetcher {
     bool is_draining;
     bool is_closing;      /* fetcher_free runs: nothing new */
     size_t works;         /* in the pool */
-    uint64_t large_key;   /* the pool's: large lists are read one after the other */
+    uint64_t large_key;   /* the pool's: large lists and manifests are read one after the other */
     uint64_t memory_used; /* by spools in memory */
     uint64_t flights_made;
 };

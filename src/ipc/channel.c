@@ -30,6 +30,7 @@
 #include "base/log.h"
 #include "frame.h"
 #include "net/loop.h"
+#include "varint.h"
 
 #define MESSAGES_PER_TURN 64
 #define RETRY_MS          10
@@ -375,6 +376,40 @@ void channel_send(struct channel *channel, enum message_type type, const void *m
     send_frame(channel, &frame, request_of(type, message));
     if (channel->scratch.capacity > SCRATCH_KEPT) {
         buf_cleanup(&channel->scratch);
+    }
+    update_watch(channel);
+}
+
+int channel_payload_new(enum message_type type, const void *message, int *out_fd, struct error *err)
+{
+    AUTO_BUF struct buf encoded;
+    uint64_t first = 0;
+
+    buf_init(&encoded, FRAME_BODY_MAX);
+    message_encode(type, message, &encoded);
+    CHECK(!encoded.is_over);
+    struct slice rest = buf_bytes(&encoded);
+    CHECK(varint_cut(&rest, &first));
+    return fd_memory_file("entrepot-message", rest, out_fd, err);
+}
+
+void channel_send_payload(struct channel *channel, enum message_type type, uint64_t first,
+                          int payload_fd)
+{
+    struct frame frame = {.type = type, .fd = -1, .payload_fd = -1, .is_split = true};
+    struct error err;
+
+    CHECK(!channel->is_freed);
+    if (channel->state != CHANNEL_OPEN) {
+        return;
+    }
+    buf_clear(&channel->scratch);
+    varint_append(&channel->scratch, first);
+    frame.body = buf_bytes(&channel->scratch);
+    if (fd_dup(payload_fd, &frame.payload_fd, &err) == 0) {
+        send_frame(channel, &frame, 0);
+    } else {
+        go_deaf(channel); /* as for any descriptor that cannot go with its message */
     }
     update_watch(channel);
 }

@@ -4,7 +4,8 @@
  *
  *   version (4 bits) + flags (4 bits) | type (2 bytes, little-endian) | body
  *
- * FLAG_PAYLOAD: there is no body here, the first descriptor is a sealed memory file that holds it.
+ * FLAG_PAYLOAD: the first descriptor is a sealed memory file that holds the body, or what follows
+ * the few bytes of it that are here: several receivers may share one file.
  * FLAG_FD: the message's own descriptor comes, behind the payload's. A receiver that is out of
  * descriptors gets the message without its own; its handler sees -1. One whose payload is lost is
  * lost itself, and the channel with it.
@@ -16,6 +17,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/fd.h"
@@ -37,7 +39,7 @@ void frame_cleanup(struct frame *frame)
     fd_close(&frame->fd);
     fd_close(&frame->payload_fd);
     if (frame->mapping != NULL) {
-        (void)munmap(frame->mapping, frame->body.length);
+        (void)munmap(frame->mapping, frame->mapping_length);
         frame->mapping = NULL;
     }
 }
@@ -74,20 +76,33 @@ static bool is_sealed(int fd)
     return seals >= 0 && (seals & needed) == needed;
 }
 
+/* The file, and right in front of it what the packet itself has of the body. */
 static enum frame_result map_payload(struct frame *frame, int fd)
 {
+    struct slice front = frame->body;
+    size_t gap = front.length > 0 ? (size_t)sysconf(_SC_PAGESIZE) : 0;
     struct error err;
     uint64_t size = 0;
 
-    if (!is_sealed(fd) || fd_size(fd, &size, &err) != 0 || size == 0 || size > FRAME_BODY_MAX) {
+    if (front.length > FRAME_FRONT_MAX || !is_sealed(fd) || fd_size(fd, &size, &err) != 0 ||
+        size == 0 || size > FRAME_BODY_MAX) {
         return FRAME_BROKEN;
     }
-    void *mapping = mmap(NULL, (size_t)size, PROT_READ, MAP_PRIVATE, fd, 0);
+    size_t length = gap + (size_t)size;
+    void *mapping = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (mapping == MAP_FAILED) {
         return FRAME_LOST;
     }
     frame->mapping = mapping;
-    frame->body = slice_from(mapping, (size_t)size);
+    frame->mapping_length = length;
+    char *start = (char *)mapping + gap;
+    if (mmap(start, (size_t)size, PROT_READ, MAP_PRIVATE | MAP_FIXED, fd, 0) == MAP_FAILED) {
+        return FRAME_LOST;
+    }
+    if (front.length > 0) {
+        memcpy(start - front.length, front.data, front.length);
+    }
+    frame->body = slice_from(start - front.length, front.length + (size_t)size);
     return FRAME_DONE;
 }
 
@@ -108,7 +123,6 @@ static enum frame_result read_packet(struct slice packet, int fds[FDS_MAX], size
         out->body = slice_skip(packet, HEAD_SIZE);
     }
     if (is_good && (head & FLAG_PAYLOAD) != 0) {
-        is_good = out->body.length == 0;
         payload = is_cut && fd_count == 0 ? FRAME_LOST : FRAME_BROKEN;
         if (next < fd_count) {
             payload = map_payload(out, fds[next]);
@@ -209,12 +223,12 @@ static enum frame_result result_of_send(int sys)
 
 enum frame_result frame_send(int socket, struct frame *frame)
 {
-    bool is_large = frame->body.length > FRAME_INLINE_MAX;
+    bool is_large = !frame->is_split && frame->body.length > FRAME_INLINE_MAX;
     int fds[FDS_MAX];
     size_t count = 0;
     unsigned flags = 0;
 
-    if (is_large) {
+    if (is_large || frame->is_split) {
         struct error err;
         if (frame->payload_fd < 0 &&
             fd_memory_file("entrepot-message", frame->body, &frame->payload_fd, &err) != 0) {

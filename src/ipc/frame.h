@@ -3,6 +3,7 @@
 #ifndef IPC_FRAME_H
 #define IPC_FRAME_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/slice.h"
@@ -12,6 +13,8 @@
 #define FRAME_BUFFER_SIZE ((size_t)64 * 1024)
 /* Longer bodies travel in a memory file. */
 #define FRAME_INLINE_MAX ((size_t)60 * 1024)
+/* In front of what is in a memory file, at most. */
+#define FRAME_FRONT_MAX ((size_t)64)
 /* The largest: a page of tags of 8 MiB, or a manifest of 4 MiB with 10,000 references. */
 #define FRAME_BODY_MAX ((size_t)12 * 1024 * 1024)
 
@@ -30,7 +33,9 @@ struct frame {
     struct slice body;
     int fd;         /* -1, or the descriptor that came with it or shall go with it */
     int payload_fd; /* sending: the memory file with the body, made at the first attempt; or -1 */
+    bool is_split;  /* sending: payload_fd is given, and holds what follows the body */
     void *mapping;  /* receiving: where a body from a memory file lies */
+    size_t mapping_length;
 };
 
 /* A valid message; its body lies in `buffer` or in a mapping. The caller calls frame_cleanup. */

@@ -74,10 +74,13 @@ static void see_answer(const struct message_answer *answer)
     seen->state = answer->state;
     seen->digest = answer->digest;
     seen->body_length = answer->body.length;
+    digest_of(HASH_SHA256, answer->body, &seen->body_digest);
     seen->body_size = answer->size;
-    assert_true(answer->body.length < sizeof(seen->body));
-    if (answer->body.length > 0)
-        memcpy(seen->body, answer->body.data, answer->body.length);
+    size_t shown = answer->body.length;
+    if (shown > sizeof(seen->body))
+        shown = sizeof(seen->body);
+    if (shown > 0)
+        memcpy(seen->body, answer->body.data, shown);
     (void)snprintf(seen->text, sizeof(seen->text), "%.*s", SLICE_PRINT(answer->warning));
     (void)snprintf(seen->link, sizeof(seen->link), "%.*s", SLICE_PRINT(answer->link));
 }

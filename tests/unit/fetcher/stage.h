@@ -41,7 +41,8 @@ struct seen {
     uint64_t retry_after;
     uint64_t state;
     struct digest digest;
-    char body[4096];
+    char body[4096]; /* its beginning */
+    struct digest body_digest;
     size_t body_length;
     uint64_t body_size;
     char link[300];

@@ -445,6 +445,38 @@ static void manifest_with_other_bytes_is_refused(void **state)
     assert_int_equal(stage_messages(MESSAGE_MANIFEST_STORED), 0);
 }
 
+/* A memory file that all get; who comes late does too, though the bytes are written by then. */
+static void large_manifest_is_answered_whole_to_all(void **state)
+{
+    (void)state;
+    const char *rest = ",\"annotations\":{\"a\":\"";
+    AUTO_BUF struct buf body;
+    buf_init(&body, (size_t)1024 * 1024);
+    buf_append_slice(&body, slice_from(script.manifest.data, script.manifest.length - 1));
+    buf_append_text(&body, rest);
+    while (body.length < 600000)
+        buf_append_text(&body, "0123456789");
+    buf_append_text(&body, "\"}}");
+    script.manifest = buf_bytes(&body);
+    struct digest digest = stage_digest(script.manifest);
+    stage_hold_keeper(true);
+    uint64_t requests[3] = {
+        stage_join(0, JOIN_MANIFEST, "library/app", "", &digest, UINT64_MAX),
+        stage_join(1, JOIN_MANIFEST, "library/app", "", &digest, UINT64_MAX),
+    };
+    stage_until(stage_is_over, requests[0]);
+    stage_pass(10);
+    requests[2] = stage_join(1, JOIN_MANIFEST, "library/app", "", &digest, UINT64_MAX);
+    for (size_t i = 0; i < 3; i++) {
+        stage_until(stage_is_over, requests[i]);
+        const struct seen *seen = stage_seen(requests[i]);
+        assert_int_equal(seen->answers, 1);
+        assert_int_equal(seen->body_size, body.length);
+        assert_true(digest_equal(&seen->body_digest, &digest));
+    }
+    stage_hold_keeper(false);
+}
+
 static void blob_size_is_asked_with_head(void **state)
 {
     (void)state;
@@ -707,6 +739,7 @@ int main(void)
         TEST(manifest_by_digest_is_answered_then_here),
         TEST(public_manifest_is_here_for_all_but_checked_where_it_must_be_linked),
         TEST(manifest_with_other_bytes_is_refused),
+        TEST(large_manifest_is_answered_whole_to_all),
         TEST(blob_size_is_asked_with_head),
         TEST(tags_list_gives_the_body_and_the_next_query),
         TEST(tags_list_has_what_can_be_a_tag_under_our_name),

@@ -27,7 +27,8 @@
 struct end {
     struct channel *channel;
     enum message_type types[SEEN_MAX];
-    uint64_t numbers[SEEN_MAX]; /* of PING and GREW */
+    uint64_t numbers[SEEN_MAX]; /* of PING and GREW, and of ANSWER when one is expected */
+    struct slice expected;      /* what an ANSWER brings */
     size_t count;
     size_t largest; /* body */
     int fd;         /* of the last, taken */
@@ -58,6 +59,17 @@ static uint64_t number_of(enum message_type type, struct slice body)
     return 0;
 }
 
+static uint64_t read_answer(struct slice body, struct slice expected)
+{
+    struct message_answer answer;
+    struct error err;
+
+    assert_int_equal(message_decode(MESSAGE_ANSWER, body, &answer, &err), 0);
+    assert_int_equal(answer.state, ANSWER_STALE);
+    assert_true(slice_equal(answer.body, expected));
+    return answer.request;
+}
+
 static void on_message(struct channel *channel, enum message_type type, struct slice body, int *fd,
                        void *arg)
 {
@@ -67,6 +79,9 @@ static void on_message(struct channel *channel, enum message_type type, struct s
     assert_ptr_equal(channel, end->channel);
     end->types[end->count] = type;
     end->numbers[end->count] = number_of(type, body);
+    if (type == MESSAGE_ANSWER && end->expected.length > 0) {
+        end->numbers[end->count] = read_answer(body, end->expected);
+    }
     end->count++;
     end->largest = body.length > end->largest ? body.length : end->largest;
     if (end->is_taking) {
@@ -281,6 +296,32 @@ static void a_large_message_arrives_whole(void **state)
     assert_true(right.largest > length);
 }
 
+static void a_payload_is_shared_by_messages_of_other_numbers(void **state)
+{
+    size_t length = (size_t)4 * 1024 * 1024;
+    char *bytes = mem_zalloc(1, length);
+    struct message_answer message = {
+        .request = 9, .state = ANSWER_STALE, .body = slice_from(bytes, length)};
+    AUTO_CLOSE int payload_fd = -1;
+    struct error err;
+    (void)state;
+
+    memset(bytes, 'x', length);
+    right.expected = message.body;
+    assert_int_equal(channel_payload_new(MESSAGE_ANSWER, &message, &payload_fd, &err), 0);
+    channel_send_payload(left.channel, MESSAGE_ANSWER, 1, payload_fd);
+    channel_send_payload(left.channel, MESSAGE_ANSWER, UINT64_MAX, payload_fd);
+    run_until_seen(&right, 2);
+    assert_true(right.numbers[0] == 1);
+    assert_true(right.numbers[1] == UINT64_MAX);
+    size_t count = 2 + fill_socket();
+    channel_send_payload(left.channel, MESSAGE_ANSWER, 300, payload_fd);
+    fd_close(&payload_fd);
+    run_until_seen(&right, count + 1);
+    assert_true(right.numbers[count] == 300);
+    mem_free(bytes);
+}
+
 static void queued_levels_of_a_request_collapse(void **state)
 {
     size_t count = fill_socket();
@@ -472,6 +513,7 @@ int main(void)
         TEST(a_descriptor_arrives_and_is_closed_unless_taken),
         TEST(a_queued_descriptor_is_the_channels_own),
         TEST(a_large_message_arrives_whole),
+        TEST(a_payload_is_shared_by_messages_of_other_numbers),
         TEST(queued_levels_of_a_request_collapse),
         TEST(a_level_never_moves_before_a_new_spool),
         TEST(what_was_sent_before_death_is_still_read),

@@ -151,6 +151,44 @@ static void frame_receive_refuses_payloads_that_could_change(void **state)
     assert_int_equal(receive(&got), FRAME_BROKEN);
 }
 
+static void frame_receive_puts_the_packets_bytes_before_the_file(void **state)
+{
+    AUTO_CLOSE int file = -1;
+    struct error err;
+    struct frame got;
+    (void)state;
+
+    assert_int_equal(fd_memory_file("x", SLICE_LITERAL("\x01tail"), &file, &err), 0);
+    send_raw("\x11\x08\x00\xff", 4, file);
+    assert_int_equal(receive(&got), FRAME_DONE);
+    assert_true(slice_equal(got.body, SLICE_LITERAL("\xff\x01tail")));
+    frame_cleanup(&got);
+    send_raw("\x11\x08\x00\xff\x80", 5, file); /* valid only as one number over both */
+    assert_int_equal(receive(&got), FRAME_DONE);
+    frame_cleanup(&got);
+}
+
+static void frame_receive_refuses_a_long_front(void **state)
+{
+    char body[FRAME_FRONT_MAX + 1] = {0};
+    AUTO_CLOSE int file = -1;
+    struct frame sent = {
+        .type = MESSAGE_START, .body = slice_from(body, sizeof(body)), .fd = -1, .is_split = true};
+    struct error err;
+    struct frame got;
+    (void)state;
+
+    assert_int_equal(fd_memory_file("x", SLICE_LITERAL("tail"), &file, &err), 0);
+    sent.payload_fd = file;
+    assert_int_equal(frame_send(ends[0], &sent), FRAME_DONE);
+    assert_int_equal(receive(&got), FRAME_BROKEN);
+    sent.body.length--;
+    assert_int_equal(frame_send(ends[0], &sent), FRAME_DONE);
+    assert_int_equal(receive(&got), FRAME_DONE);
+    assert_int_equal(got.body.length, FRAME_FRONT_MAX + 4);
+    frame_cleanup(&got);
+}
+
 static void frame_receive_closes_descriptors_nobody_announced(void **state)
 {
     int pipe_ends[2];
@@ -237,6 +275,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(frame_receive_refuses_nonsense, setup, teardown),
         cmocka_unit_test_setup_teardown(frame_receive_refuses_payloads_that_could_change, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(frame_receive_puts_the_packets_bytes_before_the_file, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(frame_receive_refuses_a_long_front, setup, teardown),
         cmocka_unit_test_setup_teardown(frame_receive_closes_descriptors_nobody_announced, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(frame_receive_gives_minus_one_for_a_lost_descriptor, setup,
