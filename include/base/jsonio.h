@@ -66,5 +66,7 @@ void jsonio_each(struct jsonio_value object, jsonio_each_fn *each, void *arg);
 /* Writing: append a JSON string, quoted and escaped. Objects are written by hand with buf_printf.
  */
 void jsonio_write_string(struct buf *out, struct slice text);
+/* Append a value that was read, without white space. */
+void jsonio_write(struct buf *out, struct jsonio_value value);
 
 #endif

@@ -243,3 +243,14 @@ void jsonio_write_string(struct buf *out, struct slice text)
     }
     buf_append_byte(out, '"');
 }
+
+static int append(const char *text, size_t length, void *arg)
+{
+    buf_append(arg, text, length);
+    return 0;
+}
+
+void jsonio_write(struct buf *out, struct jsonio_value value)
+{
+    (void)json_dump_callback(value.node, append, out, JSON_COMPACT | JSON_ENCODE_ANY);
+}

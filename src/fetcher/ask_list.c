@@ -2,6 +2,7 @@
 /* Questions without bytes to keep: lists of tags, referrers, the size of a blob, and whether a
  * repository has a blob that is here already. */
 #include "ask.h"
+#include "base/alloc.h"
 #include "base/error.h"
 #include "config/config.h"
 #include "fetch.h"
@@ -9,6 +10,7 @@
 #include "follower.h"
 #include "keeper_link.h"
 #include "listing.h"
+#include "next_page.h"
 #include "role.h"
 #include "upstream.h"
 
@@ -89,38 +91,6 @@ static void ask_blob(struct ask *ask)
 
 /* ---- lists ---- */
 
-/* Of bytes that may stand in a query, and not endless. */
-static bool is_query(struct slice query)
-{
-    for (size_t i = 0; i < query.length; i++) {
-        char byte = query.data[i];
-        if (byte <= ' ' || byte > '~' || byte == '#' || byte == '"' || byte == '<' || byte == '>')
-            return false;
-    }
-    return query.length <= LIST_QUERY_MAX;
-}
-
-/* The query of `</v2/…?query>; rel="next"`; empty when there is no next page. */
-static struct slice read_next(const struct ask *ask, struct slice headers)
-{
-    struct slice none = {0};
-    struct slice value;
-    struct url_parts parts;
-
-    if (!transfer_header(headers, "Link", &value))
-        return none;
-    ptrdiff_t start = slice_find(value, '<');
-    ptrdiff_t end = slice_find(value, '>');
-    if (start < 0 || end < start)
-        return none;
-    struct slice target = slice_from(value.data + start + 1, (size_t)end - (size_t)start - 1);
-    if (url_split(target, &parts) && upstream_trusts(ask->upstream, &parts) != HOST_OWN)
-        return none;
-    ptrdiff_t mark = slice_find(target, '?');
-    struct slice query = mark < 0 ? none : slice_skip(target, (size_t)mark + 1);
-    return is_query(query) ? query : none;
-}
-
 static void on_read(struct listing *listing, const struct error *err, void *arg)
 {
     struct ask *ask = arg;
@@ -139,14 +109,18 @@ static void on_read(struct listing *listing, const struct error *err, void *arg)
 static void on_list(const struct fetch_result *result, void *arg)
 {
     struct ask *ask = arg;
+    AUTO_BUF struct buf next;
 
+    buf_init(&next, LIST_QUERY_MAX);
     ask->fetch = NULL;
     if (result->end->err.kind != ERR_NONE) {
         ask_fail(ask, &result->end->err, result->end->retry_after);
         return;
     }
+    next_page_read(ask->upstream, result->headers, slice_of(ask->reference), &next);
     ask->listing = listing_new(ask->fetcher, ask->kind, ask->repository, result->body);
-    ask->listing->link = slice_dup(read_next(ask, result->headers));
+    ask->listing->asked = mem_strdup(ask->reference);
+    ask->listing->link = slice_dup(buf_bytes(&next));
     ask->listing->checked_ms = clock_wall().ms;
     ask_set_state(ask, ASK_READING);
     listing_read(ask->listing, on_read, ask);
@@ -159,7 +133,7 @@ static void ask_list(struct ask *ask)
     struct error err;
 
     buf_init(&path, 4096);
-    if (!is_query(slice_of(ask->reference))) {
+    if (!next_page_is_query(slice_of(ask->reference))) {
         error_set(&err, ERR_INVALID, "the query has bytes that do not belong");
         ask_fail(ask, &err, 0);
         return;

@@ -1,14 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See listing.h. Tags are written anew; an index of referrers is only looked at. */
+/* See listing.h. Tags are written anew; an index of referrers only when some of it is dropped. */
 #include "listing.h"
 
 #include <stddef.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "base/check.h"
 #include "base/fd.h"
 #include "base/jsonio.h"
+#include "base/text.h"
 #include "follower.h"
+#include "next_page.h"
+#include "oci/digest.h"
+#include "oci/media_type.h"
 #include "oci/name.h"
 #include "role.h"
 
@@ -16,6 +21,8 @@
  * one after the other, as they take 100 bytes of memory a tag. */
 #define VALUES_MAX 500000
 #define LARGE      ((size_t)256 * 1024)
+/* Of an index that is written anew. */
+#define INDEX_MAX ((size_t)9 * 1024 * 1024)
 
 /* ---- in the pool ---- */
 
@@ -24,23 +31,171 @@ static struct listing *listing_of(struct pool_work *work)
     return (struct listing *)(void *)((char *)work - offsetof(struct listing, work));
 }
 
+/* ---- tags ---- */
+
+static bool is_surrogate(struct slice hex, char low, char high)
+{
+    char second = (char)(hex.data[1] | 0x20);
+    return (hex.data[0] | 0x20) == 'd' && second >= low && second <= high;
+}
+
+/* No tag has a NUL or half a surrogate pair, and one that has must not cost all the others: U+FFFD
+ * takes its place, of the same length as written. */
+static void mend_escapes(struct buf *body)
+{
+    char *text = body->data + body->start;
+    size_t length = body->length;
+
+    for (size_t i = 0; i + 1 < length; i++) {
+        if (text[i] != '\\')
+            continue;
+        i++;
+        if (text[i] != 'u' || length - i < 5)
+            continue;
+        struct slice hex = slice_from(text + i + 1, 4);
+        struct slice next = slice_from(text + i + 5, length - i - 5);
+        bool is_high = is_surrogate(hex, '8', 'b');
+        if (is_high && next.length >= 6 && slice_starts_with(next, "\\u") &&
+            is_surrogate(slice_skip(next, 2), 'c', 'f')) {
+            i += 10;
+        } else if (is_high || is_surrogate(hex, '8', 'f') || slice_is(hex, "0000")) {
+            memcpy(text + i + 1, "fffd", 4);
+            i += 4;
+        }
+    }
+}
+
+/* An upstream that knows no `last` gives all from the first on. */
+static size_t find_start(const struct listing *listing, struct jsonio_value tags)
+{
+    AUTO_BUF struct buf last;
+    struct slice value;
+    struct error err;
+    size_t count = jsonio_length(tags);
+
+    buf_init(&last, LIST_QUERY_MAX);
+    if (!next_page_find(slice_of(listing->asked), "last", &value) ||
+        text_percent_decode(value, &last, &err) != 0)
+        return 0;
+    for (size_t i = 0; i < count; i++) {
+        if (slice_equal(jsonio_string(jsonio_element(tags, i)), buf_bytes(&last)))
+            return i + 1;
+    }
+    return 0;
+}
+
+/* An upstream that knows no `n` gives more than was asked for: the rest is the next page. */
+static void end_page(struct listing *listing, struct slice last)
+{
+    AUTO_BUF struct buf next;
+
+    buf_init(&next, LIST_QUERY_MAX);
+    if (last.length > 0)
+        next_page_print(slice_of(listing->asked), last, &next);
+    mem_free(listing->link);
+    listing->link = slice_dup(buf_bytes(&next));
+}
+
 static void write_tags(struct listing *listing, struct jsonio_value tags)
 {
     size_t count = jsonio_length(tags);
-    size_t written = 0;
+    struct slice last = {0};
+    struct slice value;
+    struct error err;
+    uint64_t limit = UINT64_MAX;
+    uint64_t written = 0;
     struct buf out;
 
+    if (next_page_find(slice_of(listing->asked), "n", &value) &&
+        text_parse_u64(value, &limit, &err) != 0)
+        limit = UINT64_MAX;
     buf_init(&out, listing->body.length + 1024);
     buf_printf(&out, "{\"name\":\"%s\",\"tags\":[", listing->repository);
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = find_start(listing, tags); i < count; i++) {
         struct slice tag = jsonio_string(jsonio_element(tags, i));
-        if (tag_is_valid(tag))
-            buf_printf(&out, "%s\"%.*s\"", written++ ? "," : "", SLICE_PRINT(tag));
+        if (!tag_is_valid(tag))
+            continue;
+        if (written == limit) {
+            end_page(listing, last);
+            break;
+        }
+        buf_printf(&out, "%s\"%.*s\"", written++ ? "," : "", SLICE_PRINT(tag));
+        last = tag;
     }
     buf_append_text(&out, "]}");
     buf_cleanup(&listing->body);
     listing->body = out;
 }
+
+/* ---- referrers ---- */
+
+static bool is_descriptor(struct jsonio_value value)
+{
+    struct digest digest;
+    struct error err;
+    uint64_t size = 0;
+
+    return jsonio_string(jsonio_member(value, "mediaType")).length > 0 &&
+           digest_parse(jsonio_string(jsonio_member(value, "digest")), &digest, &err) == 0 &&
+           jsonio_u64(jsonio_member(value, "size"), &size);
+}
+
+static void write_descriptors(struct buf *out, struct jsonio_value list)
+{
+    size_t count = jsonio_length(list);
+    size_t written = 0;
+
+    buf_append_byte(out, '[');
+    for (size_t i = 0; i < count; i++) {
+        struct jsonio_value value = jsonio_element(list, i);
+        if (!is_descriptor(value))
+            continue;
+        if (written++ > 0)
+            buf_append_byte(out, ',');
+        jsonio_write(out, value);
+    }
+    buf_append_byte(out, ']');
+}
+
+static void write_member(struct slice key, struct jsonio_value value, void *arg)
+{
+    struct buf *out = arg;
+
+    if (buf_bytes(out).length > 1)
+        buf_append_byte(out, ',');
+    jsonio_write_string(out, key);
+    buf_append_byte(out, ':');
+    if (slice_is(key, "manifests")) {
+        write_descriptors(out, value);
+    } else {
+        jsonio_write(out, value);
+    }
+}
+
+static int write_index(struct listing *listing, struct jsonio_value root, struct error *err)
+{
+    struct jsonio_value list = jsonio_member(root, "manifests");
+    struct jsonio_value type = jsonio_member(root, "mediaType");
+    size_t count = jsonio_length(list);
+    size_t at = 0;
+    struct buf out;
+
+    if (jsonio_type(type) != JSONIO_ABSENT && !slice_is(jsonio_string(type), MEDIA_TYPE_OCI_INDEX))
+        return error_set(err, ERR_UPSTREAM, "the upstream's list is no image index");
+    while (at < count && is_descriptor(jsonio_element(list, at)))
+        at++;
+    if (at == count)
+        return 0;
+    buf_init(&out, INDEX_MAX);
+    buf_append_byte(&out, '{');
+    jsonio_each(root, write_member, &out);
+    buf_append_byte(&out, '}');
+    buf_cleanup(&listing->body);
+    listing->body = out;
+    return out.is_over ? error_set(err, ERR_UPSTREAM, "the upstream's list is too long") : 0;
+}
+
+/* ---- both ---- */
 
 static void read_list(struct listing *listing)
 {
@@ -48,6 +203,8 @@ static void read_list(struct listing *listing)
     bool is_tags = listing->kind == JOIN_TAGS_LIST;
     struct error *err = &listing->err;
 
+    if (is_tags)
+        mend_escapes(&listing->body);
     if (jsonio_parse_long(buf_bytes(&listing->body), VALUES_MAX, &document, err) != 0) {
         error_wrap(err, "the upstream's list");
         err->kind = ERR_UPSTREAM;
@@ -62,8 +219,11 @@ static void read_list(struct listing *listing)
                   is_tags ? "tags" : "manifests");
         return;
     }
-    if (is_tags)
+    if (is_tags) {
         write_tags(listing, names);
+    } else {
+        (void)write_index(listing, root, err);
+    }
 }
 
 static void run(struct pool_work *work)
@@ -83,6 +243,7 @@ static void run(struct pool_work *work)
 static void listing_free(struct listing *listing)
 {
     mem_free(listing->repository);
+    mem_free(listing->asked);
     mem_free(listing->link);
     buf_cleanup(&listing->body);
     fd_close(&listing->payload_fd);

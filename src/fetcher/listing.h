@@ -22,6 +22,7 @@ struct listing {
     bool is_dropped;
     enum join_kind kind; /* JOIN_TAGS_LIST or JOIN_REFERRERS */
     char *repository;    /* the name in the answer */
+    char *asked;         /* the query */
     char *link;          /* query of the next page, or "" */
     struct buf body;     /* the upstream's, then ours */
     uint64_t checked_ms;

@@ -500,14 +500,19 @@ static void tags_list_gives_the_body_and_the_next_query(void **state)
     assert_string_equal(fake_upstream_at(0)->url, "https://hub.test/v2/library/app/tags/list?n=1");
 }
 
-static const struct seen *list(const char *body, const char *link)
+static const struct seen *page(const char *query, const char *body, const char *link)
 {
     script.manifest = slice_of(body);
     script.content_type = "Content-Type: application/json\r\n";
     script.extra = link;
-    uint64_t request = stage_join(0, JOIN_TAGS_LIST, "library/app", "", NULL, UINT64_MAX);
+    uint64_t request = stage_join(0, JOIN_TAGS_LIST, "library/app", query, NULL, UINT64_MAX);
     stage_until(stage_is_over, request);
     return stage_seen(request);
+}
+
+static const struct seen *list(const char *body, const char *link)
+{
+    return page("", body, link);
 }
 
 static void tags_list_has_what_can_be_a_tag_under_our_name(void **state)
@@ -548,6 +553,115 @@ static void tags_list_has_no_next_page_that_cannot_be_a_query(void **state)
     assert_string_equal(list(body, "Link: </v2/x/tags/list?a=\"b>; rel=\"next\"\r\n")->link, "");
     assert_string_equal(list(body, "Link: </v2/x/tags/list?a= b>; rel=\"next\"\r\n")->link, "");
     assert_string_equal(list(body, "Link: >;<\r\n")->link, "");
+}
+
+/* `expected` is the next page's query after "n=2&last=a" was asked. */
+static void assert_next(const char *link, const char *expected)
+{
+    char text[500];
+    (void)snprintf(text, sizeof(text), "%s\r\n", link);
+    assert_string_equal(page("n=2&last=a", "{\"tags\":[\"b\"]}", text)->link, expected);
+}
+
+static void tags_list_goes_on_with_rel_next_alone(void **state)
+{
+    (void)state;
+    assert_next("Link: </v2/x?last=p>; rel=\"prev\", </v2/x?last=q>; rel=\"next\"", "last=q");
+    assert_next("Link: </v2/x?last=p>; rel=first\r\nlink: </v2/x?last=q>;REL=Next", "last=q");
+    assert_next("Link: </v2/x?last=p,q>; title=\"a, <b>; rel=prev\"; rel=\"last next\"",
+                "last=p,q");
+    assert_next("Link: </v2/x?last=p>; rel=\"first\"", "");
+    assert_next("Link: </v2/x?last=p>; rel=prev", "");
+    assert_next("Link: </v2/x?last=p>; rel=\"next", "");
+    assert_next("Link: </v2/x?last=p>; rel=prev; rel=next", "");
+    assert_next("Link: </v2/x?last=p>; title=\"\\", "");
+    assert_next("Link: </v2/x?last=p>", "");
+    assert_next("Link: ,, </v2/x?last=p>;;rel = next ;", "last=p");
+}
+
+static void tags_list_does_not_lead_where_it_came_from(void **state)
+{
+    (void)state;
+    assert_next("Link: </v2/x?n=2&last=a>; rel=next", "");
+    assert_next("Link: </v2/x?last=%61&n=2&>; rel=next", "");
+    assert_next("Link: </v2/x?last=a&n=3>; rel=next", "last=a&n=3");
+    assert_next("Link: </v2/x?ns=evil.test&n=2&n=9&last=c&last=d>; rel=next", "n=2&last=c");
+    assert_next("Link: <//evil.test/v2/x?last=p>; rel=next", "");
+    assert_next("Link: <ftp://hub.test/v2/x?last=p>; rel=next", "");
+    assert_next("Link: <https://evil.test/v2/x?last=p>; rel=next", "");
+    assert_next("Link: <https://hub.test/v2/x?last=p>; rel=next", "last=p");
+}
+
+static void tags_list_drops_what_json_can_say_and_a_tag_cannot(void **state)
+{
+    (void)state;
+    const char *theirs = "{\"tags\":[\"a\",\"b\\u0000\",\"\\ud800\",\"\\udc00\",\"\\uD83D\\uDE00\","
+                         "\"\\ud83dx\",\"\\\\u0000\",\"\\u0062\"]}";
+    const char *ours = "{\"name\":\"library/app\",\"tags\":[\"a\",\"b\"]}";
+    const struct seen *seen = list(theirs, "");
+    assert_int_equal(seen->failure, 0);
+    assert_int_equal(seen->body_length, strlen(ours));
+    assert_memory_equal(seen->body, ours, strlen(ours));
+}
+
+static void assert_page(const char *query, const char *expected, const char *link)
+{
+    const struct seen *seen =
+        page(query, "{\"tags\":[\"c\",\"../x\",\"a\",\"b\",\"d\",\"e\"]}", "");
+    AUTO_BUF struct buf body;
+    buf_init(&body, 1000);
+    buf_printf(&body, "{\"name\":\"library/app\",\"tags\":[%s]}", expected);
+    assert_int_equal(seen->body_length, body.length);
+    assert_memory_equal(seen->body, buf_text(&body), body.length);
+    assert_string_equal(seen->link, link);
+}
+
+static void tags_list_of_all_is_cut_into_pages(void **state)
+{
+    (void)state;
+    assert_page("n=2", "\"c\",\"a\"", "n=2&last=a");
+    assert_page("n=2&last=a&x=y", "\"b\",\"d\"", "n=2&x=y&last=d");
+    assert_page("n=2&last=d", "\"e\"", "");
+    assert_page("n=2&last=zzz", "\"c\",\"a\"", "n=2&last=a");
+    assert_page("n=5", "\"c\",\"a\",\"b\",\"d\",\"e\"", "");
+    assert_page("n=0", "", "");
+    assert_page("", "\"c\",\"a\",\"b\",\"d\",\"e\"", "");
+}
+
+static const struct seen *referrers(const char *body)
+{
+    struct digest digest = stage_digest(SLICE_LITERAL("subject"));
+    script.manifest = slice_of(body);
+    script.content_type = "Content-Type: " MEDIA_TYPE_OCI_INDEX "\r\n";
+    uint64_t request = stage_join(0, JOIN_REFERRERS, "library/app", "", &digest, UINT64_MAX);
+    stage_until(stage_is_over, request);
+    return stage_seen(request);
+}
+
+#define GOOD                                                                                       \
+    "{\"mediaType\":\"a/"                                                                          \
+    "b\",\"digest\":\"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c0"                 \
+    "60f61caaff8a\",\"size\":2,\"annotations\":{\"x\":\"\\u0001\"}}"
+
+static void referrers_have_descriptors_alone(void **state)
+{
+    (void)state;
+    const char *whole = "{\"schemaVersion\": 2, \"manifests\": [" GOOD "]}";
+    const char *theirs =
+        "{\"schemaVersion\":2,\"mediaType\":\"" MEDIA_TYPE_OCI_INDEX "\",\"manifests\":[7," GOOD
+        ",{\"mediaType\":\"a/b\",\"size\":1},[]," GOOD ",null],\"x\":1.5}";
+    const char *ours = "{\"schemaVersion\":2,\"mediaType\":\"" MEDIA_TYPE_OCI_INDEX
+                       "\",\"manifests\":[" GOOD "," GOOD "],\"x\":1.5}";
+    const struct seen *seen = referrers(whole);
+    assert_int_equal(seen->body_length, strlen(whole));
+    assert_memory_equal(seen->body, whole, strlen(whole));
+    seen = referrers(theirs);
+    assert_int_equal(seen->body_length, strlen(ours));
+    assert_memory_equal(seen->body, ours, strlen(ours));
+    assert_int_equal(
+        referrers("{\"mediaType\":\"" MEDIA_TYPE_OCI_MANIFEST "\",\"manifests\":[]}")->failure,
+        ERR_UPSTREAM);
+    assert_int_equal(referrers("{\"mediaType\":7,\"manifests\":[]}")->failure, ERR_UPSTREAM);
 }
 
 static void tags_list_with_a_bad_query_is_refused(void **state)
@@ -746,6 +860,11 @@ int main(void)
         TEST(tags_list_may_be_long),
         TEST(tags_list_that_is_none_is_refused),
         TEST(tags_list_has_no_next_page_that_cannot_be_a_query),
+        TEST(tags_list_goes_on_with_rel_next_alone),
+        TEST(tags_list_does_not_lead_where_it_came_from),
+        TEST(tags_list_drops_what_json_can_say_and_a_tag_cannot),
+        TEST(tags_list_of_all_is_cut_into_pages),
+        TEST(referrers_have_descriptors_alone),
         TEST(tags_list_with_a_bad_query_is_refused),
         TEST(join_of_nonsense_is_refused),
         TEST(fetcher_stops_asking_an_upstream_that_is_down),
