@@ -25,6 +25,9 @@ char *mem_strndup(const char *text, size_t length) __attribute__((malloc, return
 void *mem_try_alloc(size_t size) __attribute__((malloc));
 /* NULL is allowed. */
 void mem_free(void *memory);
+/* Free memory between what is held goes back to the system: after tens of MiB of small pieces.
+ * Takes milliseconds; not on a loop. */
+void mem_trim(void);
 
 #define NEW(type) ((type *)mem_zalloc(1, sizeof(type)))
 

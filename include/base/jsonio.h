@@ -40,7 +40,8 @@ enum jsonio_type {
 /* ERR_INVALID (not JSON, duplicate keys, invalid UTF-8, trailing bytes); ERR_TOO_LARGE (values,
  * depth); ERR_NO_MEMORY. */
 int jsonio_parse(struct slice text, struct jsonio **out, struct error *err);
-/* The same with another limit of values, for lists that may be long. */
+/* The same with another limit of values, for lists and manifests that may be long: a value takes
+ * 100 to 400 bytes. */
 int jsonio_parse_long(struct slice text, size_t values_max, struct jsonio **out, struct error *err);
 void jsonio_free(struct jsonio **document);
 void jsonio_auto_free(struct jsonio **document);

@@ -18,6 +18,8 @@ struct error;
 
 #define MANIFEST_MAX_SIZE        4194304u /* 4 MiB */
 #define MANIFEST_MAX_DESCRIPTORS 10000
+/* So many descriptors have about 7 values each, with a platform, and some more with annotations. */
+#define MANIFEST_MAX_VALUES 150000
 
 /* What a manifest names something as. */
 enum descriptor_role {

@@ -97,3 +97,8 @@ void auto_free(void *pointer_to_pointer)
     memcpy(&memory, pointer_to_pointer, sizeof(memory));
     free(memory);
 }
+
+void mem_trim(void)
+{
+    (void)malloc_trim(0);
+}

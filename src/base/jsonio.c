@@ -14,6 +14,7 @@
 
 struct jsonio {
     json_t *root;
+    bool is_long; /* what it takes goes back to the system with it */
 };
 
 static bool is_space(char c)
@@ -44,7 +45,7 @@ static size_t skip_word(struct slice text, size_t at)
     return at;
 }
 
-static int check_limits(struct slice text, size_t values_max, struct error *err)
+static int check_limits(struct slice text, size_t values_max, size_t *out_values, struct error *err)
 {
     size_t values = 0;
     size_t depth = 0;
@@ -75,6 +76,7 @@ static int check_limits(struct slice text, size_t values_max, struct error *err)
         if (values > values_max) /* a key one too many brings a value one too many */
             return error_set(err, ERR_TOO_LARGE, "JSON has more than %zu values", values_max);
     }
+    *out_values = values;
     return 0;
 }
 
@@ -100,15 +102,20 @@ int jsonio_parse_long(struct slice text, size_t values_max, struct jsonio **out,
 {
     json_error_t reason;
     json_t *root;
-    int failed = check_limits(text, values_max, err);
+    size_t values = 0;
+    int failed = check_limits(text, values_max, &values, err);
 
     if (failed)
         return failed;
     root = json_loadb(text.data ? text.data : "", text.length, JSON_REJECT_DUPLICATES, &reason);
-    if (!root)
+    if (!root) {
+        if (values > JSONIO_VALUES_MAX)
+            mem_trim();
         return refuse(&reason, err);
+    }
     *out = NEW(struct jsonio);
     (*out)->root = root;
+    (*out)->is_long = values > JSONIO_VALUES_MAX;
     return 0;
 }
 
@@ -116,9 +123,12 @@ void jsonio_free(struct jsonio **document)
 {
     if (!*document)
         return;
+    bool is_long = (*document)->is_long;
     json_decref((*document)->root);
     mem_free(*document);
     *document = NULL;
+    if (is_long)
+        mem_trim();
 }
 
 void jsonio_auto_free(struct jsonio **document)

@@ -15,9 +15,9 @@
 #include "store/ledger.h"
 
 #define REFERENCES_MAX (2ul * 1024 * 1024)
-/* Read one after the other: many at once would keep the loop from the CPU, and each takes several
- * times its size. */
-#define LARGE ((size_t)256 * 1024)
+/* Read one after the other: many at once would keep the loop from the CPU, and each takes up to a
+ * hundred times its size. */
+#define LARGE ((size_t)64 * 1024)
 
 static struct received *received_of(struct pool_work *work)
 {

@@ -227,7 +227,7 @@ int manifest_parse(struct slice bytes, struct slice content_type, struct manifes
     if (bytes.length > MANIFEST_MAX_SIZE) {
         return error_set(err, ERR_TOO_LARGE, "a manifest has at most %u bytes", MANIFEST_MAX_SIZE);
     }
-    if (jsonio_parse(bytes, &document, err) != 0) {
+    if (jsonio_parse_long(bytes, MANIFEST_MAX_VALUES, &document, err) != 0) {
         if (err->kind == ERR_TOO_LARGE) {
             err->kind = ERR_INVALID; /* too many values or too deep, not too many bytes */
         }

@@ -265,7 +265,9 @@ static int parse_index_of(size_t children)
     buf_append_text(&text, "{" TYPED(MEDIA_TYPE_OCI_INDEX) "\"manifests\":[");
     for (size_t i = 0; i < children; i++) {
         buf_append_text(&text, i == 0 ? "" : ",");
-        buf_append_text(&text, "{\"digest\":\"" A "\",\"size\":7}");
+        buf_append_text(&text, "{\"mediaType\":\"a/b\",\"digest\":\"" A
+                               "\",\"size\":7,\"platform\":{\"architecture\":\"arm\",\"os\":"
+                               "\"linux\",\"variant\":\"v7\"}}");
     }
     buf_append_text(&text, "]}");
     assert_false(text.is_over);
@@ -292,6 +294,20 @@ static void manifest_parse_refuses_bombs(void **state)
         buf_append_byte(&text, '[');
     }
     assert_int_equal(manifest_parse(buf_bytes(&text), slice_of(""), &manifest, &err), -ERR_INVALID);
+    buf_clear(&text);
+    buf_append_text(&text, "{\"x\":[1");
+    for (size_t i = 3; i < MANIFEST_MAX_VALUES; i++) {
+        buf_append_text(&text, ",1");
+    }
+    size_t length = text.length;
+    buf_append_text(&text, "]}");
+    assert_int_equal(manifest_parse(buf_bytes(&text), slice_of("a/b"), &manifest, &err),
+                     -ERR_UNSUPPORTED);
+    text.length = length;
+    buf_append_text(&text, ",1]}");
+    assert_int_equal(manifest_parse(buf_bytes(&text), slice_of("a/b"), &manifest, &err),
+                     -ERR_INVALID);
+    assert_string_equal(err.text, "JSON has more than 150000 values");
     while (!text.is_over) {
         buf_append_text(&text, " ");
     }
