@@ -83,11 +83,15 @@ static int check_limits(struct slice text, size_t values_max, size_t *out_values
 /* jansson's text may quote the input. */
 static int refuse(const json_error_t *reason, struct error *err)
 {
+    enum json_error_code code = json_error_code(reason);
     AUTO_BUF struct buf shown;
 
     buf_init(&shown, 1024);
-    if (json_error_code(reason) == json_error_out_of_memory)
+    if (code == json_error_out_of_memory)
         return error_set(err, ERR_NO_MEMORY, "no memory for a JSON document");
+    if (code == json_error_null_character || code == json_error_null_byte_in_key)
+        return error_set(err, ERR_INVALID, "line %d column %d: a string with a NUL", reason->line,
+                         reason->column);
     text_print_escaped(&shown, slice_of(reason->text), 140);
     return error_set(err, ERR_INVALID, "not JSON, line %d column %d: %s", reason->line,
                      reason->column, buf_text(&shown));
