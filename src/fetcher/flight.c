@@ -3,6 +3,7 @@
 #include "flight.h"
 
 #include "base/alloc.h"
+#include "base/buf.h"
 #include "base/check.h"
 #include "base/map.h"
 #include "config/config.h"
@@ -16,6 +17,7 @@
 #include "take.h"
 #include "upstream.h"
 
+#define KEY_MAX          1024
 #define PAUSED_KEPT_MS   30000
 #define STORED_KEPT_MS   10000
 #define GO_ON_LEFT_BYTES (64ul * 1024 * 1024)
@@ -76,9 +78,24 @@ void flight_log(const struct flight *flight, enum log_level level, const char *t
     log_end(&line, "%s", text);
 }
 
-static struct slice key_of(const struct digest *digest, uint8_t key[DIGEST_BINARY_MAX])
+/* `owner`: of a flight apart, or NULL. */
+static void build_key(struct buf *key, const struct digest *digest, const struct upstream *owner)
 {
-    return slice_from(key, digest_encode(digest, key));
+    uint8_t binary[DIGEST_BINARY_MAX];
+
+    buf_init(key, KEY_MAX);
+    buf_append(key, binary, digest_encode(digest, binary));
+    if (owner)
+        buf_append_text(key, owner->config->name);
+}
+
+static struct flight *find_flight(struct fetcher *fetcher, const struct digest *digest,
+                                  const struct upstream *owner)
+{
+    AUTO_BUF struct buf key;
+
+    build_key(&key, digest, owner);
+    return map_find(fetcher->flights, buf_bytes(&key));
 }
 
 /* ---- the end ---- */
@@ -98,11 +115,11 @@ static void free_dead(void *arg)
 void flight_end(struct flight *flight, bool keep_spool)
 {
     struct fetcher *fetcher = flight->fetcher;
-    uint8_t key[DIGEST_BINARY_MAX];
-    struct slice name = key_of(&flight->digest, key);
+    AUTO_BUF struct buf key;
 
-    if (map_find(fetcher->flights, name) == flight)
-        map_remove(fetcher->flights, name);
+    build_key(&key, &flight->digest, flight->is_apart ? flight->owner : NULL);
+    if (map_find(fetcher->flights, buf_bytes(&key)) == flight)
+        map_remove(fetcher->flights, buf_bytes(&key));
     keeper_link_forget(fetcher->keeper, flight);
     exchange_cancel(&flight->exchange);
     while (!list_is_empty(&flight->followers)) {
@@ -234,20 +251,25 @@ static void on_leave(struct follower *follower)
         pause_flight(flight);
 }
 
-static struct flight *flight_new(struct fetcher *fetcher, const struct digest *digest)
+/* `owner`: it is one apart, for that upstream; or NULL. */
+static struct flight *flight_new(struct fetcher *fetcher, const struct digest *digest,
+                                 struct upstream *owner)
 {
     struct flight *flight = NEW(struct flight);
-    uint8_t key[DIGEST_BINARY_MAX];
+    AUTO_BUF struct buf key;
 
+    build_key(&key, digest, owner);
     flight->fetcher = fetcher;
     flight->id = ++fetcher->flights_made;
     flight->digest = *digest;
+    flight->owner = owner;
+    flight->is_apart = owner != NULL;
     flight->size = UINT64_MAX;
     list_init(&flight->sources);
     list_init(&flight->followers);
     flight->timer = timer_new(fetcher->options.loop, flight_on_timer, flight);
     flight->announce = timer_new(fetcher->options.loop, flight_on_announce, flight);
-    map_set(fetcher->flights, key_of(digest, key), flight);
+    map_set(fetcher->flights, buf_bytes(&key), flight);
     metrics_add(METRIC_flights_started, 1);
     fetcher_count_flights(fetcher);
     return flight;
@@ -256,12 +278,15 @@ static struct flight *flight_new(struct fetcher *fetcher, const struct digest *d
 void flight_join(struct fetcher *fetcher, struct follower *follower,
                  const struct message_join *join, struct upstream *upstream)
 {
-    uint8_t key[DIGEST_BINARY_MAX];
-    struct flight *flight = map_find(fetcher->flights, key_of(&join->digest, key));
-    bool is_new = !flight;
+    struct flight *flight = find_flight(fetcher, &join->digest, upstream);
+    struct flight *shared = find_flight(fetcher, &join->digest, NULL);
+    bool is_free = !shared || !shared->owner || shared->owner == upstream;
 
+    if (!flight && is_free)
+        flight = shared;
+    bool is_new = !flight;
     if (is_new)
-        flight = flight_new(fetcher, &join->digest);
+        flight = flight_new(fetcher, &join->digest, is_free ? NULL : upstream);
     if (flight->size == UINT64_MAX && join->size != UINT64_MAX) {
         flight->size = join->size;
         flight->is_size_sure = true;
@@ -287,6 +312,54 @@ void flight_join(struct fetcher *fetcher, struct follower *follower,
         flight_request(flight);
     } else {
         flight_admit(flight, follower);
+    }
+}
+
+/* ---- private to one upstream ---- */
+
+/* The new spool is another file: who had the old one open opens anew. */
+static void move_follower(struct follower *follower, struct flight *flight)
+{
+    const struct source *source = follower->source;
+
+    list_remove(&follower->link);
+    follower->owner = flight;
+    follower->is_open = false;
+    follower->source = source_get(flight, source->upstream, slice_of(source->repository));
+    list_append(&flight->followers, &follower->link);
+}
+
+static void move_source(struct source *source)
+{
+    struct flight *flight = source->flight;
+    struct flight *apart = find_flight(flight->fetcher, &flight->digest, source->upstream);
+
+    LIST_EACH (link, &flight->followers) {
+        struct follower *follower = LIST_ITEM(link, struct follower, link);
+        if (follower->source != source)
+            continue;
+        bool is_new = !apart;
+        if (is_new)
+            apart = flight_new(flight->fetcher, &flight->digest, source->upstream);
+        move_follower(follower, apart);
+        if (is_new) {
+            flight_begin(apart);
+        } else {
+            flight_admit(apart, follower);
+        }
+    }
+    source_free(source);
+}
+
+void flight_seclude(struct flight *flight, struct upstream *owner)
+{
+    if (flight->owner)
+        return;
+    flight->owner = owner;
+    LIST_EACH (link, &flight->sources) {
+        struct source *source = LIST_ITEM(link, struct source, link);
+        if (source->upstream != owner)
+            move_source(source);
     }
 }
 

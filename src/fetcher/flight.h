@@ -12,6 +12,10 @@
  *
  *   anything before STORING ──> FAILED ──> gone, or STARTING when somebody asked meanwhile
  *
+ * There is one a digest, and all upstreams are its sources, until one of them wants credentials:
+ * what these bring is for that upstream's repositories alone, and no word of another upstream
+ * proves that it has the same. The others then get a flight each.
+ *
  * Its end for followers is VERIFIED (from VERIFYING to STORING); storing is our own affair.
  */
 #ifndef FLIGHT_H
@@ -74,6 +78,8 @@ struct flight {
     struct fetcher *fetcher;
     uint64_t id;
     struct digest digest;
+    struct upstream *owner; /* its credentials brought bytes: no other's followers; or NULL */
+    bool is_apart;          /* made for its owner, beside one that has another */
     enum flight_state state;
     struct list sources;
     struct list followers;
@@ -104,6 +110,9 @@ struct flight {
 /* The follower joins the flight of that digest, which is started if there is none. */
 void flight_join(struct fetcher *fetcher, struct follower *follower,
                  const struct message_join *join, struct upstream *upstream);
+/* Its bytes are private to that upstream from here on: the sources of others, with their
+ * followers, go on in flights of their own. */
+void flight_seclude(struct flight *flight, struct upstream *owner);
 void flight_free_all(struct fetcher *fetcher);
 /* Is one between its last byte and the keeper's answer? */
 bool flight_any_storing(struct fetcher *fetcher);

@@ -58,6 +58,8 @@ static bool read_total(struct flight *flight, const struct exchange_answer *answ
             flight_start_over(flight);
             flight->requested_at = 0;
         }
+        if (flight->take && answer->with_credentials && !flight->take->is_private)
+            flight_start_over(flight); /* an empty one, but others may read it */
         return true;
     }
     if (flight->requested_at > 0 && is_right_range(flight, answer->headers, out_total) &&
@@ -73,6 +75,8 @@ static bool on_head(const struct exchange_answer *answer, void *arg)
     struct flight *flight = arg;
     uint64_t total = UINT64_MAX;
 
+    if (answer->with_credentials)
+        flight_seclude(flight, flight->source->upstream);
     if (!read_total(flight, answer, &total))
         return false;
     if (total != UINT64_MAX && flight->size != UINT64_MAX && total != flight->size)
@@ -89,7 +93,9 @@ static bool on_head(const struct exchange_answer *answer, void *arg)
         metrics_add(METRIC_flights_resumed, 1);
         flight_log(flight, LOG_INFO, "resumed");
     }
-    source_set_state(flight->source, SOURCE_PROVEN);
+    /* With credentials there are only sources of its upstream, whose word this is. */
+    if (flight->take->is_private)
+        source_set_state(flight->source, SOURCE_PROVEN);
     flight_set_state(flight, FLIGHT_STREAMING);
     flight_admit_all(flight);
     return true;

@@ -124,6 +124,10 @@ void flight_hand_over(struct flight *flight)
         struct follower *follower = LIST_ITEM(link, struct follower, link);
         if (!follower->is_open)
             continue;
+        if (take->is_private && follower->source->state != SOURCE_PROVEN) {
+            follower->is_open = false; /* the base was public: from here on it needs a proof */
+            continue;
+        }
         struct message_taken taken = {
             .request = follower->request,
             .same_until = same_until,

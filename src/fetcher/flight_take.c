@@ -16,8 +16,14 @@
 
 #define RESERVE_BYTES  (64ul * 1024 * 1024)
 #define STORED_KEPT_MS 10000
+#define NAMES_TRIED    8
 
 static const struct take_handler flight_take_handler;
+
+static unsigned mark_of(const struct upstream *upstream)
+{
+    return upstream ? take_mark(upstream->config->name) : 0;
+}
 
 static struct take_options options_of(struct flight *flight, unsigned number)
 {
@@ -36,6 +42,15 @@ int flight_adopt_take(struct flight *flight, struct error *err)
 
     if (!spool_index_take(flight->fetcher->spools, &flight->digest, &number))
         return error_set(err, ERR_NOT_FOUND, "no spool");
+    if (take_number_is_private(number)) {
+        struct upstream *upstream =
+            LIST_ITEM(flight->sources.next, const struct source, link)->upstream;
+        if (take_number_mark(number) != mark_of(upstream)) {
+            spool_index_add(flight->fetcher->spools, &flight->digest, number);
+            return error_set(err, ERR_NOT_FOUND, "a spool of another upstream");
+        }
+        flight_seclude(flight, upstream);
+    }
     struct take_options options = options_of(flight, number);
     flight->attempt = take_number_attempt(number) + 1;
     return take_adopt(flight->fetcher, &options, &flight->take, err);
@@ -63,18 +78,19 @@ static int reserve_memory(struct flight *flight, uint64_t *out_memory, struct er
 
 int flight_open_take(struct flight *flight, bool is_private, struct error *err)
 {
-    struct take_options options = options_of(flight, take_number(flight->attempt, is_private));
-    int rc = reserve_memory(flight, &options.memory, err);
+    uint64_t memory = 0;
+    int rc = reserve_memory(flight, &memory, err);
 
     if (rc != 0)
         return rc;
-    flight->attempt++;
-    rc = take_create(flight->fetcher, &options, &flight->take, err);
-    if (rc == -(int)ERR_CONFLICT) { /* left by somebody nobody knows of */
-        char name[STORE_NAME_SIZE];
-        store_spool_name(&flight->digest, options.number, name);
-        store_file_remove(flight->fetcher->options.store, PLACE_SPOOL, name, err);
+    /* A name in use is another flight's, or one the keeper is about to place. */
+    for (unsigned tries = 0; tries < NAMES_TRIED; tries++) {
+        unsigned number = take_number(flight->attempt++, mark_of(flight->owner), is_private);
+        struct take_options options = options_of(flight, number);
+        options.memory = memory;
         rc = take_create(flight->fetcher, &options, &flight->take, err);
+        if (rc != -(int)ERR_CONFLICT)
+            break;
     }
     if (rc == 0 && flight->base)
         rc = take_compare(flight->take, flight->base, flight->base_until, err);
@@ -241,6 +257,8 @@ void flight_verified(struct flight *flight)
 {
     if (flight->base)
         flight_hand_over(flight);
+    if (flight->source)
+        source_set_state(flight->source, SOURCE_PROVEN);
     flight_set_state(flight, FLIGHT_STORING);
     flight_log(flight, LOG_INFO, "verified");
     timer_stop(flight->announce);

@@ -14,13 +14,30 @@
 #include "store/store.h"
 
 #define ADOPT_PIECE (4ul * 1024 * 1024)
+#define MARK_MAX    0xffffu
+#define ATTEMPT_MAX 0x7fffu
 
 static void run_task(struct pool_work *work);
 static void task_done(struct pool_work *work);
 
-unsigned take_number(unsigned attempt, bool is_private)
+unsigned take_number(unsigned attempt, unsigned mark, bool is_private)
 {
-    return attempt * 2 + (is_private ? 1 : 0);
+    return (attempt & ATTEMPT_MAX) << 17 | mark << 1 | (is_private ? 1 : 0);
+}
+
+unsigned take_mark(const char *upstream)
+{
+    uint32_t hash = 2166136261u; /* FNV-1a: the same in every process */
+
+    for (; *upstream != '\0'; upstream++)
+        hash = (hash ^ (uint8_t)*upstream) * 16777619u;
+    hash = (hash ^ hash >> 16) & MARK_MAX;
+    return hash > 0 ? hash : 1;
+}
+
+unsigned take_number_mark(unsigned number)
+{
+    return number >> 1 & MARK_MAX;
 }
 
 bool take_number_is_private(unsigned number)
@@ -30,7 +47,7 @@ bool take_number_is_private(unsigned number)
 
 unsigned take_number_attempt(unsigned number)
 {
-    return number / 2;
+    return number >> 17;
 }
 
 /* ---- in the pool ---- */

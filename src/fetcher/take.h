@@ -96,8 +96,14 @@ struct take_options {
     void *arg;
 };
 
-/* Numbers of takes carry whether the bytes are private, so that a successor knows. */
-unsigned take_number(unsigned attempt, bool is_private);
+/*
+ * Numbers of takes carry whether the bytes are private, and a mark of the upstream they are for
+ * (0: any), so that a successor knows. A later attempt has a greater number.
+ */
+unsigned take_number(unsigned attempt, unsigned mark, bool is_private);
+/* Never 0. */
+unsigned take_mark(const char *upstream);
+unsigned take_number_mark(unsigned number);
 bool take_number_is_private(unsigned number);
 unsigned take_number_attempt(unsigned number);
 

@@ -29,11 +29,39 @@ static enum visible look(struct ledger_txn *txn, struct slice origin, struct sli
     return VISIBLE_HIDDEN;
 }
 
+struct same_origin {
+    struct ledger_txn *txn;
+    struct slice origin;
+    bool is_found;
+};
+
+static bool on_link(uint32_t repository, unsigned kinds, void *arg)
+{
+    struct same_origin *look = arg;
+    struct slice origin;
+    struct slice name;
+
+    look->is_found = (kinds & LINK_BLOB) != 0 &&
+                     repository_name(look->txn, repository, &origin, &name) &&
+                     slice_equal(origin, look->origin);
+    return !look->is_found;
+}
+
+/* Does a repository of the same upstream show it? No upstream's word proves what another's is. */
+static bool is_of_origin(struct ledger_txn *txn, struct slice origin, const struct digest *digest)
+{
+    struct same_origin look = {.txn = txn, .origin = origin};
+    link_each(txn, digest, on_link, &look);
+    return look.is_found;
+}
+
 enum visible visible_blob(struct fetcher *fetcher, struct slice origin, struct slice repository,
                           const struct digest *digest)
 {
     struct ledger_txn *txn = ledger_read(fetcher->reader);
     enum visible visible = look(txn, origin, repository, digest, LINK_BLOB);
+    if (visible == VISIBLE_HIDDEN && !is_of_origin(txn, origin, digest))
+        visible = VISIBLE_ABSENT;
     ledger_read_end(fetcher->reader);
     return visible;
 }

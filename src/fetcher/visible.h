@@ -14,7 +14,7 @@
 struct fetcher;
 
 enum visible {
-    VISIBLE_ABSENT,
+    VISIBLE_ABSENT, /* or nothing of it may be seen by any of the upstream's */
     VISIBLE_HIDDEN, /* here, but not for this repository */
     VISIBLE_HERE,
 };
