@@ -173,6 +173,10 @@ bool referred_anywhere(struct ledger_txn *txn, const struct digest *digest);
 bool referred_find_parent(struct ledger_txn *txn, uint32_t repository, const struct digest *digest,
                           struct digest *out_parent);
 
+/* All of them: false from `each` stops. */
+void referred_each(struct ledger_txn *txn, uint32_t repository, const struct digest *digest,
+                   link_digest_fn *each, void *arg);
+
 /* ---- referrers: manifests whose subject is a digest ---- */
 void referrer_put(struct ledger_txn *txn, uint32_t repository, const struct digest *subject,
                   const struct digest *referrer);

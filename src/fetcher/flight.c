@@ -107,7 +107,7 @@ static void free_dead(void *arg)
         struct flight *flight = LIST_ITEM(fetcher->dead_flights.next, struct flight, link);
         list_remove(&flight->link);
         timer_free(&flight->timer);
-        timer_free(&flight->announce);
+        timer_free(&flight->told.timer);
         mem_free(flight);
     }
 }
@@ -136,7 +136,7 @@ void flight_end(struct flight *flight, bool keep_spool)
     if (is_kept && !fetcher->is_closing)
         spool_index_add(fetcher->spools, &flight->digest, number);
     timer_stop(flight->timer);
-    timer_stop(flight->announce);
+    timer_stop(flight->told.timer);
     fetcher_count_flights(fetcher);
     list_append(&fetcher->dead_flights, &flight->link);
     loop_defer(fetcher->options.loop, free_dead, fetcher);
@@ -163,7 +163,7 @@ void flight_fail(struct flight *flight, const struct error *err, uint64_t retry_
     flight_set_state(flight, FLIGHT_FAILED);
     flight_log(flight, LOG_WARN, copy.text);
     timer_stop(flight->timer);
-    timer_stop(flight->announce);
+    timer_stop(flight->told.timer);
     exchange_cancel(&flight->exchange);
     take_drop(&flight->base, false);
     while (!list_is_empty(&flight->followers)) {
@@ -174,7 +174,7 @@ void flight_fail(struct flight *flight, const struct error *err, uint64_t retry_
         source_free(LIST_ITEM(flight->sources.next, struct source, link));
     flight->is_strict = false;
     flight->mismatches = 0;
-    flight->announced = 0;
+    flight->told.bytes = 0;
     flight_bury(flight);
 }
 
@@ -227,7 +227,7 @@ static bool is_worth_it(const struct flight *flight)
 static void pause_flight(struct flight *flight)
 {
     exchange_cancel(&flight->exchange);
-    timer_stop(flight->announce);
+    timer_stop(flight->told.timer);
     flight->is_held = false;
     if (!flight->take) { /* nothing is there to be kept */
         flight_end(flight, false);
@@ -265,10 +265,11 @@ static struct flight *flight_new(struct fetcher *fetcher, const struct digest *d
     flight->owner = owner;
     flight->is_apart = owner != NULL;
     flight->size = UINT64_MAX;
+    flight->other_size = UINT64_MAX;
     list_init(&flight->sources);
     list_init(&flight->followers);
     flight->timer = timer_new(fetcher->options.loop, flight_on_timer, flight);
-    flight->announce = timer_new(fetcher->options.loop, flight_on_announce, flight);
+    flight->told.timer = timer_new(fetcher->options.loop, flight_on_announce, flight);
     map_set(fetcher->flights, buf_bytes(&key), flight);
     metrics_add(METRIC_flights_started, 1);
     fetcher_count_flights(fetcher);
@@ -287,16 +288,12 @@ void flight_join(struct fetcher *fetcher, struct follower *follower,
     bool is_new = !flight;
     if (is_new)
         flight = flight_new(fetcher, &join->digest, is_free ? NULL : upstream);
-    if (flight->size == UINT64_MAX && join->size != UINT64_MAX) {
+    if (flight->size == UINT64_MAX && join->size != UINT64_MAX && !flight->take) {
         flight->size = join->size;
-        flight->is_size_sure = true;
+        flight->is_size_hint = true;
     }
-    if (join->size != UINT64_MAX && flight->size != join->size) {
-        struct error err;
-        error_set(&err, ERR_UPSTREAM, "the blob has not the size its manifest says");
-        follower_fail(&follower, &err, 0);
-        return;
-    }
+    if (join->size != UINT64_MAX && flight->size != join->size)
+        flight_log(flight, LOG_INFO, "a manifest says another size");
     follower->owner = flight;
     follower->on_leave = on_leave;
     follower->source = source_get(flight, upstream, join->repository);

@@ -73,6 +73,17 @@ struct source {
     struct fetch *proof;
 };
 
+struct flight_refusal {
+    struct error err; /* why we ended the exchange ourselves */
+    bool is_final;    /* for the whole flight */
+};
+
+struct flight_told { /* of what followers know */
+    uint64_t bytes;
+    struct monotime at;
+    struct timer *timer; /* the rest of the 5 ms */
+};
+
 struct flight {
     struct list link; /* of the dead ones */
     struct fetcher *fetcher;
@@ -88,7 +99,8 @@ struct flight {
     uint64_t base_until; /* as far as they were told of it */
     unsigned attempt;    /* of the next take */
     uint64_t size;       /* UINT64_MAX: unknown */
-    bool is_size_sure;   /* a manifest says so, not the upstream's head */
+    bool is_size_hint;   /* a manifest says so, or a wrong take; no head does yet */
+    uint64_t other_size; /* what a refused head said */
     bool is_strict;      /* a take was wrong: nothing leaves before verification */
     bool is_stored;      /* under its final name */
     unsigned mismatches;
@@ -98,12 +110,9 @@ struct flight {
     struct exchange *exchange;
     uint64_t requested_at; /* offset of this request */
     bool is_held;          /* the exchange is paused */
-    struct error refusal;  /* why we ended the exchange ourselves */
-    bool is_refusal_final; /* for the whole flight */
-    uint64_t announced;    /* bytes followers were told of */
-    struct monotime announced_at;
-    struct timer *announce; /* the rest of the 5 ms */
-    struct timer *timer;    /* of the state */
+    struct flight_refusal refusal;
+    struct flight_told told;
+    struct timer *timer; /* of the state */
 };
 
 /* ---- flight.c: life ---- */
@@ -129,6 +138,10 @@ void flight_admit(struct flight *flight, struct follower *follower);
 void flight_admit_all(struct flight *flight);
 void flight_grew(struct flight *flight);
 void flight_on_announce(void *arg);
+/* Does any know of the take, or of the base? */
+bool flight_is_read(const struct flight *flight);
+/* The size is another than they were told. */
+void flight_set_size(struct flight *flight, uint64_t size);
 /* The new take is compared: move those who read the base. */
 void flight_hand_over(struct flight *flight);
 void flight_tell_verified(struct flight *flight);

@@ -42,8 +42,8 @@ static bool is_right_range(const struct flight *flight, struct slice headers, ui
 
 static bool refuse(struct flight *flight, bool is_final, enum error_kind kind, const char *text)
 {
-    error_set(&flight->refusal, kind, "%s", text);
-    flight->is_refusal_final = is_final;
+    error_set(&flight->refusal.err, kind, "%s", text);
+    flight->refusal.is_final = is_final;
     return false;
 }
 
@@ -63,11 +63,33 @@ static bool read_total(struct flight *flight, const struct exchange_answer *answ
         return true;
     }
     if (flight->requested_at > 0 && is_right_range(flight, answer->headers, out_total) &&
-        (flight->size == UINT64_MAX || flight->size == *out_total) &&
         (flight->take->is_private || !answer->with_credentials))
         return true;
     flight_start_over(flight);
     return refuse(flight, false, ERR_UPSTREAM, "the upstream's range is not the one asked for");
+}
+
+/*
+ * The digest is the proof of a blob, its size only what somebody said: a manifest, or an upstream
+ * before. What an upstream said is doubted only when nobody was told of it, or when another size
+ * is said again; what a manifest or a wrong take said, at once.
+ */
+static bool accept_total(struct flight *flight, uint64_t total)
+{
+    if (total == UINT64_MAX)
+        return true;
+    if (flight->size == UINT64_MAX || flight->size == total) {
+        flight->size = total;
+        flight->is_size_hint = false;
+        return true;
+    }
+    if (flight_is_read(flight) && !flight->is_size_hint && flight->other_size != total) {
+        flight->other_size = total;
+        return refuse(flight, false, ERR_UPSTREAM, "the upstream's blob has another size");
+    }
+    flight_log(flight, LOG_WARN, "the blob has another size than was said before");
+    flight_set_size(flight, total);
+    return true;
 }
 
 static bool on_head(const struct exchange_answer *answer, void *arg)
@@ -79,12 +101,10 @@ static bool on_head(const struct exchange_answer *answer, void *arg)
         flight_seclude(flight, flight->source->upstream);
     if (!read_total(flight, answer, &total))
         return false;
-    if (total != UINT64_MAX && flight->size != UINT64_MAX && total != flight->size)
-        return refuse(flight, false, ERR_UPSTREAM, "the upstream's blob has another size");
+    if (!accept_total(flight, total))
+        return false;
     if (total != UINT64_MAX && total > flight->fetcher->options.config->storage.blob_max)
         return refuse(flight, true, ERR_TOO_LARGE, "the blob is over storage.blob_max");
-    if (flight->size == UINT64_MAX)
-        flight->size = total;
     if (!flight->take) {
         struct error err;
         if (flight_open_take(flight, answer->with_credentials, &err) != 0)
@@ -109,6 +129,11 @@ static enum transfer_want on_data(struct slice bytes, void *arg)
     struct take *take = flight->take;
     uint64_t limit = flight->size;
 
+    if (flight->is_size_hint && take->queued + bytes.length > limit) {
+        flight_log(flight, LOG_WARN, "the blob is longer than its manifest says");
+        flight_set_size(flight, UINT64_MAX);
+        limit = UINT64_MAX;
+    }
     if (limit == UINT64_MAX)
         limit = flight->fetcher->options.config->storage.blob_max;
     if (take->queued + bytes.length > limit) {
@@ -162,8 +187,8 @@ static void on_failure(struct flight *flight, const struct exchange_end *end)
 
 static void on_whole(struct flight *flight)
 {
-    if (flight->size == UINT64_MAX)
-        flight->size = flight->take->queued;
+    flight->size = flight->take->queued;
+    flight->is_size_hint = false;
     flight_set_state(flight, FLIGHT_VERIFYING);
     take_finish(flight->take);
 }
@@ -175,15 +200,16 @@ static void on_done(const struct exchange_end *end, void *arg)
 
     flight->exchange = NULL;
     flight->is_held = false;
-    if (flight->refusal.kind != ERR_NONE) {
-        outcome = (struct exchange_end){.err = flight->refusal};
-        flight->refusal.kind = ERR_NONE;
-        if (flight->is_refusal_final) {
+    if (flight->refusal.err.kind != ERR_NONE) {
+        outcome = (struct exchange_end){.err = flight->refusal.err};
+        flight->refusal.err.kind = ERR_NONE;
+        if (flight->refusal.is_final) {
             flight_fail(flight, &outcome.err, 0);
             return;
         }
     } else if (end->err.kind == ERR_NONE) {
-        if (flight->size == UINT64_MAX || flight->take->queued == flight->size) {
+        if (flight->size == UINT64_MAX || flight->is_size_hint ||
+            flight->take->queued == flight->size) {
             on_whole(flight);
             return;
         }
@@ -219,9 +245,9 @@ void flight_request(struct flight *flight)
                    next->upstream->url_count);
     }
     flight->requested_at = flight->take ? flight->take->queued : 0;
-    flight->refusal.kind = ERR_NONE;
+    flight->refusal.err.kind = ERR_NONE;
     flight_set_state(flight, FLIGHT_REQUESTING);
-    if (flight->size != UINT64_MAX && flight->requested_at > 0 &&
+    if (flight->size != UINT64_MAX && !flight->is_size_hint && flight->requested_at > 0 &&
         flight->requested_at == flight->size) {
         on_whole(flight);
         return;

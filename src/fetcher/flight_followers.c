@@ -51,8 +51,8 @@ static void open_follower(struct flight *flight, struct follower *follower)
     };
     follower_send(follower, MESSAGE_OPEN, &message, flight->take->read_fd);
     follower->is_open = true;
-    if (flight->announced < flight->take->bytes)
-        flight->announced = flight->take->bytes;
+    if (flight->told.bytes < flight->take->bytes)
+        flight->told.bytes = flight->take->bytes;
     if (is_verified(flight))
         tell_verified(flight, follower);
 }
@@ -69,6 +69,32 @@ void flight_admit(struct flight *flight, struct follower *follower)
     open_follower(flight, follower);
 }
 
+bool flight_is_read(const struct flight *flight)
+{
+    LIST_EACH (link, &flight->followers) {
+        if (LIST_ITEM(link, const struct follower, link)->is_open)
+            return true;
+    }
+    return false;
+}
+
+static void reopen_all(struct flight *flight)
+{
+    LIST_EACH (link, &flight->followers) {
+        struct follower *follower = LIST_ITEM(link, struct follower, link);
+        if (follower->is_open)
+            open_follower(flight, follower);
+    }
+}
+
+void flight_set_size(struct flight *flight, uint64_t size)
+{
+    flight->size = size;
+    flight->is_size_hint = false;
+    if (flight->take && !flight->base)
+        reopen_all(flight);
+}
+
 void flight_admit_all(struct flight *flight)
 {
     LIST_EACH (link, &flight->followers) {
@@ -78,12 +104,12 @@ void flight_admit_all(struct flight *flight)
 
 static void announce(struct flight *flight)
 {
-    flight->announced = flight->take->bytes;
-    flight->announced_at = clock_mono();
-    timer_stop(flight->announce);
+    flight->told.bytes = flight->take->bytes;
+    flight->told.at = clock_mono();
+    timer_stop(flight->told.timer);
     LIST_EACH (link, &flight->followers) {
         struct follower *follower = LIST_ITEM(link, struct follower, link);
-        struct message_grew grew = {.request = follower->request, .bytes = flight->announced};
+        struct message_grew grew = {.request = follower->request, .bytes = flight->told.bytes};
         if (follower->is_open)
             follower_send(follower, MESSAGE_GREW, &grew, -1);
     }
@@ -91,22 +117,22 @@ static void announce(struct flight *flight)
 
 void flight_grew(struct flight *flight)
 {
-    if (flight->base || !flight->take || flight->take->bytes <= flight->announced)
+    if (flight->base || !flight->take || flight->take->bytes <= flight->told.bytes)
         return;
-    uint64_t waited_ms = monotime_since(clock_mono(), flight->announced_at);
+    uint64_t waited_ms = monotime_since(clock_mono(), flight->told.at);
     bool is_whole = flight->take->bytes == flight->size;
-    if (is_whole || flight->take->bytes - flight->announced >= ANNOUNCE_BYTES ||
+    if (is_whole || flight->take->bytes - flight->told.bytes >= ANNOUNCE_BYTES ||
         waited_ms >= ANNOUNCE_MS) {
         announce(flight);
-    } else if (!timer_is_running(flight->announce)) {
-        timer_start(flight->announce, ANNOUNCE_MS - waited_ms);
+    } else if (!timer_is_running(flight->told.timer)) {
+        timer_start(flight->told.timer, ANNOUNCE_MS - waited_ms);
     }
 }
 
 void flight_on_announce(void *arg)
 {
     struct flight *flight = arg;
-    if (!flight->base && flight->take && flight->take->bytes > flight->announced)
+    if (!flight->base && flight->take && flight->take->bytes > flight->told.bytes)
         announce(flight);
 }
 
@@ -119,7 +145,7 @@ void flight_hand_over(struct flight *flight)
     if (take->base.is_different)
         same_until = take->base.same_until;
     take_drop(&flight->base, false);
-    flight->announced = take->bytes;
+    flight->told.bytes = take->bytes;
     LIST_EACH (link, &flight->followers) {
         struct follower *follower = LIST_ITEM(link, struct follower, link);
         if (!follower->is_open)

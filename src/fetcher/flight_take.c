@@ -97,29 +97,21 @@ int flight_open_take(struct flight *flight, bool is_private, struct error *err)
     return rc;
 }
 
-static bool is_read(const struct flight *flight)
-{
-    LIST_EACH (link, &flight->followers) {
-        if (LIST_ITEM(link, const struct follower, link)->is_open)
-            return true;
-    }
-    return false;
-}
-
 void flight_start_over(struct flight *flight)
 {
     if (!flight->take)
         return;
-    if (!flight->is_size_sure)
+    bool is_read = flight_is_read(flight);
+    if (!is_read && !flight->is_size_hint)
         flight->size = UINT64_MAX;
-    if (flight->base || !is_read(flight)) {
+    if (flight->base || !is_read) {
         take_drop(&flight->take, false); /* nobody was told of it */
         return;
     }
     flight->base = flight->take;
-    flight->base_until = flight->announced;
+    flight->base_until = flight->told.bytes;
     flight->take = NULL;
-    timer_stop(flight->announce);
+    timer_stop(flight->told.timer);
 }
 
 /* ---- what takes tell ---- */
@@ -154,6 +146,7 @@ static void on_wrong(struct flight *flight)
     flight->is_strict = true;
     flight->mismatches++;
     flight_start_over(flight);
+    flight->is_size_hint = flight->size != UINT64_MAX;
     if (flight->mismatches >= tries) {
         error_set(&err, ERR_DIGEST_MISMATCH, "the upstream's bytes are not what the digest says");
         flight_fail(flight, &err, 0);
@@ -192,10 +185,10 @@ static void on_adopted(bool is_right, void *arg)
         return;
     }
     if (flight->size != UINT64_MAX && take->bytes >= flight->size) {
-        flight_start_over(flight);
-    } else {
-        flight_log(flight, LOG_INFO, "carrying on a spool of before");
+        flight->size = UINT64_MAX; /* it is only a manifest's word */
+        flight->is_size_hint = false;
     }
+    flight_log(flight, LOG_INFO, "carrying on a spool of before");
     flight_request(flight);
     if (flight->take && !flight->take->is_private)
         flight_admit_all(flight);
@@ -261,7 +254,7 @@ void flight_verified(struct flight *flight)
         source_set_state(flight->source, SOURCE_PROVEN);
     flight_set_state(flight, FLIGHT_STORING);
     flight_log(flight, LOG_INFO, "verified");
-    timer_stop(flight->announce);
+    timer_stop(flight->told.timer);
     flight_tell_verified(flight);
     if (flight->take->is_memory) {
         flight_set_state(flight, FLIGHT_STORED);

@@ -206,6 +206,15 @@ bool referred_find_parent(struct ledger_txn *txn, uint32_t repository, const str
     return !reader.is_bad;
 }
 
+void referred_each(struct ledger_txn *txn, uint32_t repository, const struct digest *digest,
+                   link_digest_fn *each, void *arg)
+{
+    struct record prefix;
+    linked_key(&prefix, digest, repository);
+    struct digests walk = {txn, prefix.length, false, each, arg};
+    ledger_walk(txn, TABLE_REFERRED, record_bytes(&prefix), slice_from(NULL, 0), on_digest, &walk);
+}
+
 bool referred_any(struct ledger_txn *txn, uint32_t repository, const struct digest *digest)
 {
     struct digest parent;

@@ -16,7 +16,8 @@
 #include "wait.h"
 #include "worker_state.h"
 
-#define TRIES_MAX 2
+#define TRIES_MAX   2
+#define PARENTS_MAX 8 /* looked at */
 
 /* ---- HEAD of what is not here: the size alone ---- */
 
@@ -47,21 +48,39 @@ static void ask_size(struct request *request)
 
 /* ---- */
 
-static uint64_t size_in_manifest(struct ledger_txn *txn, const struct request *request)
+struct said_size {
+    struct ledger_txn *txn;
+    const struct digest *digest;
+    uint64_t size; /* UINT64_MAX: unknown */
+    bool is_disputed;
+    unsigned parents;
+};
+
+static bool on_parent(const struct digest *parent, unsigned kinds, void *arg)
 {
-    const struct digest *digest = &request->operation.digest;
+    struct said_size *said = arg;
     struct manifest_record record;
     struct reference reference;
-    struct digest parent;
-    if (!request->target.is_known ||
-        !referred_find_parent(txn, request->target.repository.id, digest, &parent) ||
-        !manifest_find(txn, &parent, &record))
-        return UINT64_MAX;
+    (void)kinds;
+    if (!manifest_find(said->txn, parent, &record))
+        return true;
     while (reference_list_next(&record.references, &reference)) {
-        if (digest_equal(&reference.digest, digest))
-            return reference.size;
+        if (!digest_equal(&reference.digest, said->digest))
+            continue;
+        if (said->size != UINT64_MAX && said->size != reference.size)
+            said->is_disputed = true;
+        said->size = reference.size;
     }
-    return UINT64_MAX;
+    return !said->is_disputed && ++said->parents < PARENTS_MAX;
+}
+
+/* UINT64_MAX: no manifest of the repository says it, or two say different ones. */
+static uint64_t size_in_manifest(struct ledger_txn *txn, const struct request *request)
+{
+    struct said_size said = {.txn = txn, .digest = &request->operation.digest, .size = UINT64_MAX};
+    if (request->target.is_known)
+        referred_each(txn, request->target.repository.id, said.digest, on_parent, &said);
+    return said.is_disputed ? UINT64_MAX : said.size;
 }
 
 static void miss(struct request *request, struct ledger_txn *txn)
