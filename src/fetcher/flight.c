@@ -108,6 +108,7 @@ static void free_dead(void *arg)
         list_remove(&flight->link);
         timer_free(&flight->timer);
         timer_free(&flight->told.timer);
+        timer_free(&flight->pace.timer);
         mem_free(flight);
     }
 }
@@ -137,6 +138,7 @@ void flight_end(struct flight *flight, bool keep_spool)
         spool_index_add(fetcher->spools, &flight->digest, number);
     timer_stop(flight->timer);
     timer_stop(flight->told.timer);
+    timer_stop(flight->pace.timer);
     fetcher_count_flights(fetcher);
     list_append(&fetcher->dead_flights, &flight->link);
     loop_defer(fetcher->options.loop, free_dead, fetcher);
@@ -269,6 +271,7 @@ static struct flight *flight_new(struct fetcher *fetcher, const struct digest *d
     list_init(&flight->sources);
     list_init(&flight->followers);
     flight->timer = timer_new(fetcher->options.loop, flight_on_timer, flight);
+    flight->pace.timer = timer_new(fetcher->options.loop, flight_on_pace, flight);
     flight->told.timer = timer_new(fetcher->options.loop, flight_on_announce, flight);
     map_set(fetcher->flights, buf_bytes(&key), flight);
     metrics_add(METRIC_flights_started, 1);
@@ -309,6 +312,7 @@ void flight_join(struct fetcher *fetcher, struct follower *follower,
         flight_request(flight);
     } else {
         flight_admit(flight, follower);
+        flight_hurry(flight);
     }
 }
 

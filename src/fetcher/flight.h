@@ -69,6 +69,7 @@ struct source {
     char *repository;
     enum source_state state;
     bool is_spent;  /* all its tries failed */
+    bool is_slow;   /* asked again only when no other is left */
     bool is_linked; /* the keeper was told */
     struct fetch *proof;
 };
@@ -84,6 +85,12 @@ struct flight_told { /* of what followers know */
     struct timer *timer; /* the rest of the 5 ms */
 };
 
+struct flight_pace { /* of the exchange */
+    struct timer *timer;
+    uint64_t bytes; /* queued when it was started */
+    bool is_slow;   /* another upstream, when there is one, is asked instead */
+};
+
 struct flight {
     struct list link; /* of the dead ones */
     struct fetcher *fetcher;
@@ -95,6 +102,7 @@ struct flight {
     struct list sources;
     struct list followers;
     struct take *take;   /* being written, or whole */
+    bool is_mixed;       /* not all of it came from the source being asked */
     struct take *base;   /* an older one that followers still read; NULL when none does */
     uint64_t base_until; /* as far as they were told of it */
     unsigned attempt;    /* of the next take */
@@ -111,6 +119,7 @@ struct flight {
     uint64_t requested_at; /* offset of this request */
     bool is_held;          /* the exchange is paused */
     struct flight_refusal refusal;
+    struct flight_pace pace;
     struct flight_told told;
     struct timer *timer; /* of the state */
 };
@@ -150,6 +159,11 @@ void flight_tell_verified(struct flight *flight);
 void flight_begin(struct flight *flight);
 void flight_request(struct flight *flight);
 void flight_on_timer(void *arg);
+void flight_on_pace(void *arg);
+/* Goes on with another upstream when there is one and this one is slow. */
+void flight_hurry(struct flight *flight);
+/* The source has nothing more to give: the next is asked, or the flight fails. */
+void flight_spend_source(struct flight *flight, const struct error *err, uint64_t retry_after);
 
 /* ---- flight_take.c: spools and storing ---- */
 /* ERR_NOT_FOUND: there is no spool of before. */
@@ -163,6 +177,11 @@ void flight_verified(struct flight *flight);
 struct source *source_get(struct flight *flight, struct upstream *upstream,
                           struct slice repository);
 struct source *source_next(struct flight *flight); /* to be asked; NULL: all are spent */
+/* Is there one of another upstream that can be asked? */
+bool source_has_other(const struct flight *flight, bool may_be_slow);
+/* What is true of the source is true of all of its upstream. */
+void source_set_slow(struct source *source);
+void source_set_spent(struct source *source);
 /* HEAD; followers of the source are admitted or refused. */
 void source_prove(struct source *source);
 /* Its upstream refuses: followers are told, the source goes. */

@@ -16,6 +16,42 @@
 #include "upstream.h"
 
 #define PROGRESS_BYTES (64ul * 1024)
+#define HEAD_MS        2000
+#define BODY_MS        3000
+
+/* ---- the pace ---- */
+
+static void start_pace(struct flight *flight, uint64_t ms)
+{
+    flight->pace.is_slow = false;
+    flight->pace.bytes = flight->take ? flight->take->queued : 0;
+    timer_start(flight->pace.timer, ms);
+}
+
+void flight_hurry(struct flight *flight)
+{
+    if (!flight->exchange || !flight->pace.is_slow || !source_has_other(flight, false))
+        return;
+    flight_log(flight, LOG_WARN, "slow: another upstream is asked");
+    exchange_cancel(&flight->exchange);
+    flight->is_held = false;
+    source_set_slow(flight->source);
+    flight_request(flight);
+}
+
+void flight_on_pace(void *arg)
+{
+    struct flight *flight = arg;
+    uint64_t bytes = flight->take ? flight->take->queued : 0;
+
+    if (!flight->exchange)
+        return;
+    bool is_slow = flight->state == FLIGHT_REQUESTING ||
+                   (!flight->is_held && bytes - flight->pace.bytes < PROGRESS_BYTES);
+    start_pace(flight, BODY_MS);
+    flight->pace.is_slow = is_slow;
+    flight_hurry(flight);
+}
 
 /* ---- the head ---- */
 
@@ -117,6 +153,7 @@ static bool on_head(const struct exchange_answer *answer, void *arg)
     if (flight->take->is_private)
         source_set_state(flight->source, SOURCE_PROVEN);
     flight_set_state(flight, FLIGHT_STREAMING);
+    start_pace(flight, BODY_MS);
     flight_admit_all(flight);
     return true;
 }
@@ -151,8 +188,7 @@ static enum transfer_want on_data(struct slice bytes, void *arg)
 
 /* ---- failures ---- */
 
-/* Who is asked next, when this source has nothing more to give. */
-static void spend_source(struct flight *flight, const struct error *err, uint64_t retry_after)
+void flight_spend_source(struct flight *flight, const struct error *err, uint64_t retry_after)
 {
     if (flight->source)
         flight->source->is_spent = true;
@@ -172,12 +208,12 @@ static void on_failure(struct flight *flight, const struct exchange_end *end)
         flight_start_over(flight);
     if (end->is_final && flight->source) {
         source_remove(flight->source, &end->err);
-        spend_source(flight, &end->err, end->retry_after);
+        flight_spend_source(flight, &end->err, end->retry_after);
         return;
     }
     if (end->err.kind == ERR_BUSY || !flight->source ||
         !retry_next(&flight->retry, &flight->url, &delay_ms)) {
-        spend_source(flight, &end->err, end->retry_after);
+        flight_spend_source(flight, &end->err, end->retry_after);
         return;
     }
     flight_log(flight, LOG_WARN, end->err.text);
@@ -240,6 +276,8 @@ void flight_request(struct flight *flight)
     }
     if (next != flight->source) {
         flight->source = next;
+        flight->mismatches = 0;
+        flight->is_mixed = flight->take && flight->take->queued > 0;
         flight->url = 0;
         retry_init(&flight->retry, flight->fetcher->options.config->fetch.retries,
                    next->upstream->url_count);
@@ -262,6 +300,7 @@ void flight_request(struct flight *flight)
         .range_start = flight->requested_at,
     };
     flight->exchange = exchange_start(&request, &flight_exchange, flight);
+    start_pace(flight, HEAD_MS);
 }
 
 void flight_begin(struct flight *flight)

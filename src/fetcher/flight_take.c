@@ -102,6 +102,7 @@ void flight_start_over(struct flight *flight)
     if (!flight->take)
         return;
     bool is_read = flight_is_read(flight);
+    flight->is_mixed = false;
     if (!is_read && !flight->is_size_hint)
         flight->size = UINT64_MAX;
     if (flight->base || !is_read) {
@@ -138,22 +139,29 @@ static void on_written(void *arg)
 static void on_wrong(struct flight *flight)
 {
     struct error err;
-    const struct upstream *upstream = flight->source ? flight->source->upstream : NULL;
-    size_t tries = upstream && upstream->url_count > 2 ? upstream->url_count : 2;
+    bool is_mixed = flight->is_mixed || !flight->source;
 
     metrics_add(METRIC_digest_mismatches, 1);
     flight_log(flight, LOG_WARN, "the bytes are not what the digest says");
     flight->is_strict = true;
-    flight->mismatches++;
     flight_start_over(flight);
     flight->is_size_hint = flight->size != UINT64_MAX;
-    if (flight->mismatches >= tries) {
-        error_set(&err, ERR_DIGEST_MISMATCH, "the upstream's bytes are not what the digest says");
-        flight_fail(flight, &err, 0);
+    if (is_mixed) { /* nobody knows whose are wrong: once more, all from one source */
+        flight_request(flight);
         return;
     }
-    flight->url++;
-    flight_request(flight);
+    /* An upstream alone gets a second try. */
+    size_t tries = flight->source->upstream->url_count;
+    if (tries < 2 && !source_has_other(flight, true))
+        tries = 2;
+    if (++flight->mismatches < tries) {
+        flight->url++;
+        flight_request(flight);
+        return;
+    }
+    error_set(&err, ERR_DIGEST_MISMATCH, "the upstream's bytes are not what the digest says");
+    source_set_spent(flight->source);
+    flight_spend_source(flight, &err, 0);
 }
 
 static void on_hashed(bool is_right, void *arg)

@@ -41,12 +41,45 @@ void source_set_state(struct source *source, enum source_state next)
 
 struct source *source_next(struct flight *flight)
 {
+    struct source *slow = NULL;
+
     LIST_EACH (link, &flight->sources) {
         struct source *source = LIST_ITEM(link, struct source, link);
-        if (!source->is_spent)
+        if (source->is_spent)
+            continue;
+        if (!source->is_slow)
             return source;
+        if (!slow || source == flight->source)
+            slow = source;
     }
-    return NULL;
+    return slow;
+}
+
+bool source_has_other(const struct flight *flight, bool may_be_slow)
+{
+    LIST_EACH (link, &flight->sources) {
+        const struct source *source = LIST_ITEM(link, const struct source, link);
+        if (source->upstream != flight->source->upstream && !source->is_spent &&
+            (may_be_slow || !source->is_slow))
+            return true;
+    }
+    return false;
+}
+
+void source_set_slow(struct source *source)
+{
+    LIST_EACH (link, &source->flight->sources) {
+        struct source *other = LIST_ITEM(link, struct source, link);
+        other->is_slow = other->is_slow || other->upstream == source->upstream;
+    }
+}
+
+void source_set_spent(struct source *source)
+{
+    LIST_EACH (link, &source->flight->sources) {
+        struct source *other = LIST_ITEM(link, struct source, link);
+        other->is_spent = other->is_spent || other->upstream == source->upstream;
+    }
 }
 
 void source_free(struct source *source)
