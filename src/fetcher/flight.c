@@ -21,6 +21,7 @@
 #define PAUSED_KEPT_MS   30000
 #define STORED_KEPT_MS   10000
 #define GO_ON_LEFT_BYTES (64ul * 1024 * 1024)
+#define UNKNOWN_SIZE_MAX (16ul * 1024 * 1024) /* workers hold no more of such a blob */
 
 static const char *const state_names[FLIGHT_STATES] = {
     [FLIGHT_STARTING] = "starting",     [FLIGHT_HASHING] = "hashing",
@@ -158,6 +159,13 @@ void flight_bury(struct flight *flight)
     flight_begin(flight);
 }
 
+/* Kept for who comes next, unless nobody would give the rest of it. */
+static bool is_spool_useless(enum error_kind kind)
+{
+    return kind == ERR_DIGEST_MISMATCH || kind == ERR_NOT_FOUND || kind == ERR_DENIED ||
+           kind == ERR_UNAUTHORIZED || kind == ERR_TOO_LARGE || kind == ERR_NO_SPACE;
+}
+
 void flight_fail(struct flight *flight, const struct error *err, uint64_t retry_after)
 {
     struct error copy = *err; /* it may be ours */
@@ -168,6 +176,8 @@ void flight_fail(struct flight *flight, const struct error *err, uint64_t retry_
     timer_stop(flight->told.timer);
     exchange_cancel(&flight->exchange);
     take_drop(&flight->base, false);
+    if (is_spool_useless(copy.kind))
+        take_drop(&flight->take, false);
     while (!list_is_empty(&flight->followers)) {
         struct follower *follower = LIST_ITEM(flight->followers.next, struct follower, link);
         follower_fail(&follower, &copy, retry_after);
@@ -222,7 +232,7 @@ static bool is_worth_it(const struct flight *flight)
     uint64_t bytes = flight->take ? flight->take->queued : 0;
 
     if (flight->size == UINT64_MAX)
-        return true;
+        return bytes <= UNKNOWN_SIZE_MAX;
     return bytes >= flight->size / 4 || flight->size - bytes <= GO_ON_LEFT_BYTES;
 }
 
@@ -240,17 +250,27 @@ static void pause_flight(struct flight *flight)
     timer_start(flight->timer, PAUSED_KEPT_MS);
 }
 
+void flight_look_alone(struct flight *flight)
+{
+    bool is_running = flight->state == FLIGHT_REQUESTING || flight->state == FLIGHT_STREAMING ||
+                      flight->state == FLIGHT_WAITING;
+    if (!is_running || !list_is_empty(&flight->followers) || is_worth_it(flight))
+        return;
+    if (flight->size == UINT64_MAX) { /* it may have no end */
+        flight_log(flight, LOG_INFO, "ended: nobody follows, and its size is not known");
+        flight_end(flight, false);
+    } else {
+        pause_flight(flight);
+    }
+}
+
 static void on_leave(struct follower *follower)
 {
     struct flight *flight = follower->owner;
 
     follower_free(&follower);
-    if (!list_is_empty(&flight->followers) || flight->fetcher->is_closing)
-        return;
-    bool is_running = flight->state == FLIGHT_REQUESTING || flight->state == FLIGHT_STREAMING ||
-                      flight->state == FLIGHT_WAITING;
-    if (is_running && !is_worth_it(flight))
-        pause_flight(flight);
+    if (!flight->fetcher->is_closing)
+        flight_look_alone(flight);
 }
 
 /* `owner`: it is one apart, for that upstream; or NULL. */

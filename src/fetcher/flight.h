@@ -141,6 +141,8 @@ void flight_fail(struct flight *flight, const struct error *err, uint64_t retry_
 /* The take of a failed flight is idle. */
 void flight_bury(struct flight *flight);
 void flight_end(struct flight *flight, bool keep_spool);
+/* Nobody follows? Then it may be paused, or ended. */
+void flight_look_alone(struct flight *flight);
 
 /* ---- flight_followers.c: what followers are told ---- */
 void flight_admit(struct flight *flight, struct follower *follower);

@@ -115,6 +115,25 @@ void flight_start_over(struct flight *flight)
     timer_stop(flight->told.timer);
 }
 
+/* Other flights fill the disk too. False: the flight is over. */
+static bool look_for_space(struct flight *flight)
+{
+    struct take *take = flight->take;
+    struct error err;
+    uint64_t available = 0;
+    uint64_t total = 0;
+
+    if (take->is_memory || take->bytes - take->space_seen_at < RESERVE_BYTES)
+        return true;
+    take->space_seen_at = take->bytes;
+    if (store_space(flight->fetcher->options.store, &available, &total, &err) != 0 ||
+        available >= RESERVE_BYTES)
+        return true;
+    error_set(&err, ERR_NO_SPACE, "the disk became full during the download");
+    flight_fail(flight, &err, 0);
+    return false;
+}
+
 /* ---- what takes tell ---- */
 
 static void on_written(void *arg)
@@ -125,7 +144,7 @@ static void on_written(void *arg)
         flight_bury(flight);
         return;
     }
-    if (!flight->take || flight->take->bytes == 0)
+    if (!flight->take || flight->take->bytes == 0 || !look_for_space(flight))
         return;
     if (flight->is_held && flight->exchange) {
         flight->is_held = false;
@@ -134,6 +153,7 @@ static void on_written(void *arg)
     if (flight->base && !flight->is_strict && take_is_compared(flight->take))
         flight_hand_over(flight);
     flight_grew(flight);
+    flight_look_alone(flight);
 }
 
 static void on_wrong(struct flight *flight)

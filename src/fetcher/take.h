@@ -69,10 +69,11 @@ struct take {
     bool is_private; /* credentials were used for some of it */
     char name[STORE_NAME_SIZE];
     int fd;
-    int read_fd;     /* a read-only description, for followers */
-    uint64_t queued; /* bytes accepted */
-    uint64_t bytes;  /* bytes in the file */
-    uint64_t memory; /* reserved for it when is_memory */
+    int read_fd;            /* a read-only description, for followers */
+    uint64_t queued;        /* bytes accepted */
+    uint64_t bytes;         /* bytes in the file */
+    uint64_t memory;        /* reserved for it when is_memory */
+    uint64_t space_seen_at; /* bytes, when the disk was last found to have room */
     struct take_block blocks[2];
     unsigned filling; /* index of the block that takes bytes */
     bool is_finishing;

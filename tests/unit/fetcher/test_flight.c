@@ -18,6 +18,7 @@ static struct {
     uint64_t cut_at;    /* of the first answer */
     unsigned answers;
     bool has_no_range;
+    bool has_no_length;
     const char *wrong_range;
     uint64_t pause_ms;
     char range[100];
@@ -32,6 +33,7 @@ static void answer_blob(const struct fake_request *request, struct fake_answer *
     answer->status = 200;
     answer->body = body;
     answer->pause_ms = script.pause_ms;
+    answer->has_no_length = script.has_no_length;
     if (number == 0 && script.cut_at > 0) {
         answer->is_cut = true;
         answer->cut_at = script.cut_at;
@@ -441,6 +443,45 @@ static void flight_is_paused_when_nobody_follows_and_goes_on_by_range(void **sta
     assert_true(fake_upstream_at(1)->range_start > 0);
 }
 
+static bool is_later(uint64_t ms)
+{
+    return clock_mono().ms >= ms;
+}
+
+static void flight_without_known_size_ends_when_nobody_follows(void **state)
+{
+    (void)state;
+    script.blob = stage_bytes(1, 40 * MIB);
+    script.has_no_length = true;
+    script.pause_ms = 1;
+    struct digest digest = stage_digest(script.blob);
+    uint64_t first = stage_join(0, JOIN_BLOB, "library/app", "", &digest, UINT64_MAX);
+    stage_until(stage_is_open, first);
+    stage_leave(0, first);
+    stage_until(is_later, clock_mono().ms + 2500); /* over 16 MiB by now, and not at the end */
+    script.pause_ms = 0;
+    uint64_t second = stage_join(1, JOIN_BLOB, "library/app", "", &digest, UINT64_MAX);
+    stage_until(stage_is_verified, second);
+    assert_int_equal(fake_upstream_count(), 2);
+    assert_int_equal(fake_upstream_at(1)->range_start, 0);
+}
+
+static void spool_of_what_the_upstream_refuses_is_not_kept(void **state)
+{
+    (void)state;
+    script.blob = stage_bytes(1, 2 * MIB);
+    script.cut_at = MIB;
+    struct digest digest = stage_digest(script.blob);
+    uint64_t first = join(0, &digest);
+    stage_until(stage_is_open, first);
+    fake_upstream_set(answer_404, NULL);
+    stage_until(stage_is_over, first);
+    fake_upstream_set(answer_blob, NULL);
+    uint64_t second = join(0, &digest);
+    stage_until(stage_is_verified, second);
+    assert_int_equal(fake_upstream_at(0)->range_start, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -466,6 +507,8 @@ int main(void)
         TEST(flight_of_a_new_fetcher_needs_no_download_for_a_whole_spool),
         TEST(fetcher_answers_nothing_before_the_barrier),
         TEST(flight_is_paused_when_nobody_follows_and_goes_on_by_range),
+        TEST(flight_without_known_size_ends_when_nobody_follows),
+        TEST(spool_of_what_the_upstream_refuses_is_not_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
