@@ -151,6 +151,8 @@ void flight_grew(struct flight *flight);
 void flight_on_announce(void *arg);
 /* Does any know of the take, or of the base? */
 bool flight_is_read(const struct flight *flight);
+/* Two takes disagree, or one was wrong: nothing more leaves before verification. */
+void flight_set_strict(struct flight *flight);
 /* The size is another than they were told. */
 void flight_set_size(struct flight *flight, uint64_t size);
 /* The new take is compared: move those who read the base. */

@@ -73,7 +73,8 @@ static bool is_right_range(const struct flight *flight, struct slice headers, ui
     if (text_parse_u64(first, &start, &err) != 0 || text_parse_u64(last, &end, &err) != 0 ||
         text_parse_u64(value, out_total, &err) != 0)
         return false;
-    return start == flight->requested_at && end >= start && end + 1 == *out_total;
+    return start == flight->requested_at && end >= start && end < *out_total &&
+           end + 1 == *out_total;
 }
 
 static bool refuse(struct flight *flight, bool is_final, enum error_kind kind, const char *text)
@@ -124,6 +125,8 @@ static bool accept_total(struct flight *flight, uint64_t total)
         return refuse(flight, false, ERR_UPSTREAM, "the upstream's blob has another size");
     }
     flight_log(flight, LOG_WARN, "the blob has another size than was said before");
+    if (!flight->is_size_hint)
+        flight->is_strict = true; /* one of them is wrong */
     flight_set_size(flight, total);
     return true;
 }

@@ -87,6 +87,13 @@ static void reopen_all(struct flight *flight)
     }
 }
 
+void flight_set_strict(struct flight *flight)
+{
+    flight->is_strict = true;
+    if (flight->take && !flight->base)
+        reopen_all(flight);
+}
+
 void flight_set_size(struct flight *flight, uint64_t size)
 {
     flight->size = size;
@@ -142,7 +149,8 @@ void flight_hand_over(struct flight *flight)
 
     CHECK(flight->base && take);
     uint64_t same_until = flight->base_until < take->bytes ? flight->base_until : take->bytes;
-    if (take->base.is_different)
+    bool is_different = take->base.is_different;
+    if (is_different)
         same_until = take->base.same_until;
     take_drop(&flight->base, false);
     flight->told.bytes = take->bytes;
@@ -163,6 +171,8 @@ void flight_hand_over(struct flight *flight)
         follower_send(follower, MESSAGE_TAKEN, &taken, take->read_fd);
     }
     flight_log(flight, LOG_INFO, "followers moved to a new take");
+    if (is_different)
+        flight_set_strict(flight);
     flight_admit_all(flight);
 }
 

@@ -163,7 +163,7 @@ static void on_wrong(struct flight *flight)
 
     metrics_add(METRIC_digest_mismatches, 1);
     flight_log(flight, LOG_WARN, "the bytes are not what the digest says");
-    flight->is_strict = true;
+    flight_set_strict(flight);
     flight_start_over(flight);
     flight->is_size_hint = flight->size != UINT64_MAX;
     if (is_mixed) { /* nobody knows whose are wrong: once more, all from one source */

@@ -183,6 +183,19 @@ static void flight_starts_over_after_a_wrong_range(void **state)
     stage_assert_file(stage_seen(request)->fd, script.blob);
 }
 
+static void flight_starts_over_after_a_range_beyond_numbers(void **state)
+{
+    (void)state;
+    script.blob = stage_bytes(1, 2 * MIB);
+    script.cut_at = MIB;
+    script.wrong_range = "Content-Range: bytes 1048576-18446744073709551615/0\r\n";
+    struct digest digest = stage_digest(script.blob);
+    uint64_t request = join(0, &digest);
+    stage_until(stage_is_verified, request);
+    assert_int_equal(fake_upstream_count(), 3);
+    assert_int_equal(fake_upstream_at(2)->range_start, 0);
+}
+
 static void flight_tells_where_a_new_take_differs(void **state)
 {
     (void)state;
@@ -198,6 +211,7 @@ static void flight_tells_where_a_new_take_differs(void **state)
     stage_until(stage_is_verified, request);
     assert_int_equal(stage_seen(request)->takens, 1);
     assert_int_equal(stage_seen(request)->same_until, 300000);
+    assert_true(stage_seen(request)->is_strict);
 }
 
 static void flight_never_verifies_a_lie(void **state)
@@ -494,6 +508,7 @@ int main(void)
         TEST(flight_resumes_with_range_after_a_cut),
         TEST(flight_moves_followers_when_the_upstream_starts_over),
         TEST(flight_starts_over_after_a_wrong_range),
+        TEST(flight_starts_over_after_a_range_beyond_numbers),
         TEST(flight_tells_where_a_new_take_differs),
         TEST(flight_never_verifies_a_lie),
         TEST(flight_is_strict_after_a_lie_and_gets_the_truth),

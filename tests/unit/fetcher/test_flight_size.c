@@ -136,10 +136,17 @@ static void another_size_is_believed_when_it_is_said_again(void **state)
     script.cut_at = MIB;
     struct digest digest = stage_digest(truth);
     uint64_t request = stage_join(0, JOIN_BLOB, "library/app", "", &digest, UINT64_MAX);
+    stage_until(stage_is_open, request);
+    bool was_strict = stage_seen(request)->is_strict;
+    stage_until(stage_has_taken, request);
+    uint64_t late = stage_join(1, JOIN_BLOB, "library/app", "", &digest, UINT64_MAX);
     stage_until(stage_is_over, request);
+    stage_until(stage_is_over, late);
     script.blob = truth;
     assert_got_all(request);
     assert_int_equal(fake_upstream_count(), 3);
+    assert_false(was_strict);
+    assert_true(stage_seen(late)->is_strict);
 }
 
 int main(void)
