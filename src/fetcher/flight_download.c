@@ -46,7 +46,8 @@ void flight_on_pace(void *arg)
 
     if (!flight->exchange)
         return;
-    bool is_slow = flight->state == FLIGHT_REQUESTING ||
+    /* Of a blob without a size nobody gets anything before its end. */
+    bool is_slow = flight->state == FLIGHT_REQUESTING || flight->size == UINT64_MAX ||
                    (!flight->is_held && bytes - flight->pace.bytes < PROGRESS_BYTES);
     start_pace(flight, BODY_MS);
     flight->pace.is_slow = is_slow;

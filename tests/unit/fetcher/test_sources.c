@@ -15,6 +15,7 @@ static struct {
     struct slice body;
     uint64_t delay_ms; /* before the head */
     uint64_t pause_ms; /* between pieces */
+    bool has_no_length;
     bool good_fails;
     char range[100];
 } script;
@@ -25,6 +26,7 @@ static void answer_evil(struct fake_answer *answer)
     answer->body = script.body;
     answer->delay_ms = script.delay_ms;
     answer->pause_ms = script.pause_ms;
+    answer->has_no_length = script.has_no_length;
 }
 
 static void answer_both(const struct fake_request *request, struct fake_answer *answer, void *arg)
@@ -149,6 +151,20 @@ static void slow_upstream_is_better_than_none(void **state)
     assert_served(evil, good, 60000);
 }
 
+static void upstream_that_says_no_size_and_takes_its_time_is_left(void **state)
+{
+    (void)state;
+    script.has_no_length = true;
+    script.pause_ms = 100;
+    script.body = stage_bytes(2, 16 * MIB);
+    struct digest digest = stage_digest(script.blob);
+    stage_use_origin("evil.test");
+    uint64_t evil = stage_join(0, JOIN_BLOB, "a/x", "", &digest, UINT64_MAX);
+    stage_use_origin("good.test");
+    uint64_t good = stage_join(1, JOIN_BLOB, "a/x", "", &digest, UINT64_MAX);
+    assert_served(evil, good, 5000);
+}
+
 static void upstream_alone_has_its_time(void **state)
 {
     (void)state;
@@ -169,6 +185,7 @@ int main(void)
         TEST(upstream_that_drips_a_lie_does_not_make_another_a_liar),
         TEST(upstream_that_lies_is_left_for_another),
         TEST(slow_upstream_is_better_than_none),
+        TEST(upstream_that_says_no_size_and_takes_its_time_is_left),
         TEST(upstream_alone_has_its_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
