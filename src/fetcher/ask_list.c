@@ -118,7 +118,7 @@ static void on_list(const struct fetch_result *result, void *arg)
         return;
     }
     next_page_read(ask->upstream, result->headers, slice_of(ask->reference), &next);
-    ask->listing = listing_new(ask->fetcher, ask->kind, ask->repository, result->body);
+    ask->listing = listing_new(ask->fetcher, ask->kind, ask->repository, result->buffer);
     ask->listing->asked = mem_strdup(ask->reference);
     ask->listing->link = slice_dup(buf_bytes(&next));
     ask->listing->checked_ms = clock_wall().ms;

@@ -94,7 +94,7 @@ static void read_result(struct ask *ask, const struct fetch_result *result)
     struct slice content_type = {0};
 
     transfer_header(result->headers, "Content-Type", &content_type);
-    struct received *received = received_new(ask->fetcher, result->body, content_type);
+    struct received *received = received_new(ask->fetcher, result->buffer, content_type);
     received->origin = slice_dup(ask->origin);
     received->repository = mem_strdup(ask->repository);
     received->tag = ask->kind == JOIN_TAG ? mem_strdup(ask->reference) : NULL;

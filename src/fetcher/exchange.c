@@ -58,7 +58,7 @@ struct exchange {
     char *path;
     char *accept;
     uint64_t range_start;
-    bool is_question;
+    enum exchange_kind kind;
     struct monotime ends_at;
     struct monotime began_at;  /* this transfer */
     size_t url_index;          /* of the upstream's addresses */
@@ -98,14 +98,14 @@ static bool may_run(const struct exchange *exchange)
     size_t kept = limit < 4 ? limit / 2 : limit / 4;
 
     return upstream->running < limit &&
-           (exchange->is_question || upstream->downloads < limit - kept);
+           (exchange->kind != EXCHANGE_DOWNLOAD || upstream->downloads < limit - kept);
 }
 
 static void occupy(struct exchange *exchange)
 {
     exchange->is_running = true;
     exchange->upstream->running++;
-    if (!exchange->is_question)
+    if (exchange->kind == EXCHANGE_DOWNLOAD)
         exchange->upstream->downloads++;
 }
 
@@ -116,7 +116,7 @@ static void release(struct exchange *exchange)
 
     CHECK(upstream->running > 0);
     upstream->running--;
-    if (!exchange->is_question)
+    if (exchange->kind == EXCHANGE_DOWNLOAD)
         upstream->downloads--;
     LIST_EACH (link, &upstream->queue) {
         struct exchange *next = LIST_ITEM(link, struct exchange, link);
@@ -563,6 +563,17 @@ static void print_authorization(struct exchange *exchange, struct buf *out)
     }
 }
 
+/* A client waits fetch.deadline: what stalls must leave time for another try. A slow head is waited
+ * for as long as ever, unless another address may be faster. */
+static void hurry(const struct exchange *exchange, struct transfer_request *request)
+{
+    uint64_t share = exchange->upstream->fetcher->options.config->fetch.deadline / 3;
+    if (request->stall_timeout_ms > share)
+        request->stall_timeout_ms = share;
+    if (exchange->upstream->url_count > 1 && request->head_timeout_ms > share)
+        request->head_timeout_ms = share;
+}
+
 static int start_transfer(struct exchange *exchange, struct error *err)
 {
     const struct config *config = exchange->upstream->fetcher->options.config;
@@ -598,7 +609,9 @@ static int start_transfer(struct exchange *exchange, struct error *err)
         .stall_timeout_ms = config->fetch.stall_timeout,
         .may_connect = may_connect,
     };
-    if (exchange->is_question) {
+    if (exchange->kind == EXCHANGE_TRY)
+        hurry(exchange, &request);
+    if (exchange->kind != EXCHANGE_DOWNLOAD) {
         request.total_timeout_ms = monotime_since(exchange->ends_at, clock_mono());
         if (request.total_timeout_ms == 0)
             return error_set(err, ERR_TIMEOUT, "the answer took too long");
@@ -716,7 +729,7 @@ struct exchange *exchange_start(const struct exchange_request *request,
     exchange->path = mem_strdup(request->path);
     exchange->accept = request->accept ? mem_strdup(request->accept) : NULL;
     exchange->range_start = request->range_start;
-    exchange->is_question = request->is_question;
+    exchange->kind = request->kind;
     exchange->url_index = request->first_url;
     list_init(&exchange->link);
     if (may_run(exchange)) {

@@ -18,6 +18,12 @@
 struct exchange;
 struct upstream;
 
+enum exchange_kind {
+    EXCHANGE_DOWNLOAD, /* of a blob: may take as long as it needs */
+    EXCHANGE_QUESTION, /* has a time in which to be answered */
+    EXCHANGE_TRY, /* a question that can be asked once more: stalls are not waited for as long */
+};
+
 struct exchange_request {
     struct upstream *upstream;
     size_t first_url; /* or the next that is not known to be down */
@@ -26,7 +32,7 @@ struct exchange_request {
     const char *path;        /* "/v2/…", with its query */
     const char *accept;      /* NULL: none */
     uint64_t range_start;    /* 0: the whole */
-    bool is_question;        /* no download of a blob: it has a time in which to be answered */
+    enum exchange_kind kind;
 };
 
 struct exchange_answer { /* 200; 206 when a range was asked for */

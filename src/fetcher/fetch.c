@@ -79,6 +79,7 @@ static void on_done(const struct exchange_end *end, void *arg)
         .end = &over,
         .headers = buf_bytes(&fetch->headers),
         .body = buf_bytes(&fetch->body),
+        .buffer = &fetch->body,
         .content_length = fetch->content_length,
         .with_credentials = fetch->with_credentials,
     };
@@ -102,7 +103,7 @@ static void try_once(void *arg)
         .repository = slice_of(fetch->repository),
         .path = fetch->path,
         .accept = fetch->accept,
-        .is_question = true,
+        .kind = retry_is_left(&fetch->retry) ? EXCHANGE_TRY : EXCHANGE_QUESTION,
     };
     fetch->exchange = exchange_start(&request, &fetch_exchange, fetch);
 }

@@ -10,6 +10,7 @@
 #include "base/slice.h"
 #include "exchange.h"
 
+struct buf;
 struct fetch;
 
 struct fetch_request {
@@ -26,6 +27,7 @@ struct fetch_result {
     const struct exchange_end *end;
     struct slice headers; /* when end->err.kind is ERR_NONE, as the rest */
     struct slice body;
+    struct buf *buffer; /* that holds the body; who wants it moves it away and leaves it empty */
     uint64_t content_length;
     bool with_credentials;
 };

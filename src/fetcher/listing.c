@@ -265,15 +265,15 @@ static void on_done(struct pool_work *work)
 }
 
 struct listing *listing_new(struct fetcher *fetcher, enum join_kind kind, const char *repository,
-                            struct slice body)
+                            struct buf *body)
 {
     struct listing *listing = NEW(struct listing);
 
     listing->fetcher = fetcher;
     listing->kind = kind;
     listing->repository = mem_strdup(repository);
-    buf_init(&listing->body, body.length);
-    buf_append_slice(&listing->body, body);
+    listing->body = *body;
+    buf_init(body, 0);
     listing->payload_fd = -1;
     return listing;
 }

@@ -33,9 +33,9 @@ struct listing {
     void *arg;
 };
 
-/* Copies everything. */
+/* Takes the body over and leaves it empty; copies the rest. */
 struct listing *listing_new(struct fetcher *fetcher, enum join_kind kind, const char *repository,
-                            struct slice body);
+                            struct buf *body);
 /* ERR_UPSTREAM when it is no such list. */
 void listing_read(struct listing *listing,
                   void (*done)(struct listing *, const struct error *, void *), void *arg);

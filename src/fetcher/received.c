@@ -148,15 +148,15 @@ static void submit(struct received *received)
     fetcher_submit(received->fetcher, &received->work);
 }
 
-struct received *received_new(struct fetcher *fetcher, struct slice body, struct slice content_type)
+struct received *received_new(struct fetcher *fetcher, struct buf *body, struct slice content_type)
 {
     struct received *received = NEW(struct received);
 
     received->fetcher = fetcher;
     received->content_type = slice_dup(content_type);
-    buf_init(&received->body, MANIFEST_MAX_SIZE);
-    buf_append_slice(&received->body, body);
-    received->size = body.length;
+    received->body = *body;
+    received->size = body->length;
+    buf_init(body, 0);
     received->payload_fd = -1;
     return received;
 }

@@ -47,9 +47,8 @@ struct received {
     void *arg;
 };
 
-/* Copies everything. */
-struct received *received_new(struct fetcher *fetcher, struct slice body,
-                              struct slice content_type);
+/* Takes the body over and leaves it empty; copies the type. */
+struct received *received_new(struct fetcher *fetcher, struct buf *body, struct slice content_type);
 /* Hash and parse; the digest's algorithm is set before. ERR_UPSTREAM. */
 void received_read(struct received *received,
                    void (*done)(struct received *, const struct error *, void *), void *arg);

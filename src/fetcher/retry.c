@@ -16,6 +16,11 @@ void retry_init(struct retry *retry, uint64_t retries, size_t urls)
         retry->limit = (unsigned)(urls - 1);
 }
 
+bool retry_is_left(const struct retry *retry)
+{
+    return retry->failed < retry->limit && retry->all < TRIES_MAX;
+}
+
 bool retry_next(struct retry *retry, size_t *url, uint64_t *out_delay_ms)
 {
     retry->failed++;

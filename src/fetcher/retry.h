@@ -18,6 +18,8 @@ struct retry {
 void retry_init(struct retry *retry, uint64_t retries, size_t urls);
 /* After a failure: may it be tried again, with which address, after how long? */
 bool retry_next(struct retry *retry, size_t *url, uint64_t *out_delay_ms);
+/* One more failure would be tried again. */
+bool retry_is_left(const struct retry *retry);
 /* Bytes came. */
 void retry_progress(struct retry *retry);
 

@@ -16,6 +16,7 @@
 #include "base/text.h"
 #include "config/config.h"
 #include "oci/api_error.h"
+#include "oci/manifest.h"
 #include "oci/media_type.h"
 #include "page.h"
 #include "request.h"
@@ -155,7 +156,8 @@ static void add_annotations(const struct referrers_page *page, const struct entr
     if (!bytes ||
         store_blob_open(page->store, &entry->digest, entry->size, &fd, NULL, &ignored) != 0 ||
         fd_pread_all(fd, bytes, entry->size, 0, &ignored) != 0 ||
-        jsonio_parse(slice_from(bytes, entry->size), &document, &ignored) != 0)
+        jsonio_parse_long(slice_from(bytes, entry->size), MANIFEST_MAX_VALUES, &document,
+                          &ignored) != 0)
         return;
     jsonio_each(jsonio_member(jsonio_root(document), "annotations"), add_annotation, &annotations);
     if (annotations.has_any)

@@ -353,6 +353,19 @@ class FailureTest(MirrorScenario):
         self.assertNotIn(b"root:", answer.body)
 
 
+class StallTest(MirrorScenario):
+    """The times as they are by default."""
+
+    fetch = {"negative_ttl": "0s"}
+
+    def test_manifest_that_stalls_once_is_here_before_the_client_gives_up(self):
+        for reference in ("latest", self.image.digest):
+            self.docker.fault(kind="manifest", reference=reference, stall_after=10, times=1)
+            name = "library/hello" if reference == "latest" else "docker.io/library/hello"
+            check_ok(self.api.manifest(name, reference), self.image.digest)
+            self.registry.settle()
+
+
 class FlightTest(MirrorScenario):
     def test_first_client_leaves_and_the_others_get_everything(self):
         _, digest = self.big(8 * MIB)
