@@ -89,9 +89,10 @@ static int refuse(const json_error_t *reason, struct error *err)
     buf_init(&shown, 1024);
     if (code == json_error_out_of_memory)
         return error_set(err, ERR_NO_MEMORY, "no memory for a JSON document");
-    if (code == json_error_null_character || code == json_error_null_byte_in_key)
+    if (code == json_error_null_character || code == json_error_null_byte_in_key) {
         return error_set(err, ERR_INVALID, "line %d column %d: a string with a NUL", reason->line,
                          reason->column);
+    }
     text_print_escaped(&shown, slice_of(reason->text), 140);
     return error_set(err, ERR_INVALID, "not JSON, line %d column %d: %s", reason->line,
                      reason->column, buf_text(&shown));

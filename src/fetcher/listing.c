@@ -43,6 +43,7 @@ static bool is_surrogate(struct slice hex, char low, char high)
  * takes its place, of the same length as written. */
 static void mend_escapes(struct buf *body)
 {
+    static const char replacement[4] = {'f', 'f', 'f', 'd'};
     char *text = body->data + body->start;
     size_t length = body->length;
 
@@ -59,7 +60,7 @@ static void mend_escapes(struct buf *body)
             is_surrogate(slice_skip(next, 2), 'c', 'f')) {
             i += 10;
         } else if (is_high || is_surrogate(hex, '8', 'f') || slice_is(hex, "0000")) {
-            memcpy(text + i + 1, "fffd", 4);
+            memcpy(text + i + 1, replacement, sizeof(replacement));
             i += 4;
         }
     }

@@ -134,10 +134,11 @@ bool http_target_is_absolute(struct slice target)
 static struct slice without_default_port(struct slice authority)
 {
     size_t length = authority.length;
-    if (length > 3 && memcmp(authority.data + length - 3, ":80", 3) == 0)
+    if (length > 3 && memcmp(authority.data + length - 3, ":80", 3) == 0) {
         authority.length -= 3;
-    else if (length > 1 && authority.data[length - 1] == ':')
+    } else if (length > 1 && authority.data[length - 1] == ':') {
         authority.length -= 1;
+    }
     return authority;
 }
 

@@ -99,10 +99,10 @@ static void submit(struct upload *upload, void (*run)(struct worker_job *job),
 /* The holder of the lock before may have ended the session after the file was opened here. */
 static int lock(struct upload *upload, struct error *err)
 {
+    struct store *store = upload->worker->options.store;
     int rc = upload_lock(upload->fd, err);
     if (rc == 0)
-        rc = store_file_check(upload->worker->options.store, PLACE_UPLOADS, upload->name,
-                              upload->fd, err);
+        rc = store_file_check(store, PLACE_UPLOADS, upload->name, upload->fd, err);
     return rc;
 }
 
