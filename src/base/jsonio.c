@@ -12,6 +12,9 @@
 #include "base/error.h"
 #include "base/text.h"
 
+/* More values than in any ordinary manifest: some MiB that malloc would keep for the next one. */
+#define LONG_VALUES 20000
+
 struct jsonio {
     json_t *root;
     bool is_long; /* what it takes goes back to the system with it */
@@ -114,13 +117,13 @@ int jsonio_parse_long(struct slice text, size_t values_max, struct jsonio **out,
         return failed;
     root = json_loadb(text.data ? text.data : "", text.length, JSON_REJECT_DUPLICATES, &reason);
     if (!root) {
-        if (values > JSONIO_VALUES_MAX)
+        if (values > LONG_VALUES)
             mem_trim();
         return refuse(&reason, err);
     }
     *out = NEW(struct jsonio);
     (*out)->root = root;
-    (*out)->is_long = values > JSONIO_VALUES_MAX;
+    (*out)->is_long = values > LONG_VALUES;
     return 0;
 }
 
