@@ -169,12 +169,12 @@ static void flight_moves_followers_when_the_upstream_starts_over(void **state)
     stage_assert_file(stage_seen(request)->fd, script.blob);
 }
 
-static void flight_starts_over_after_a_wrong_range(void **state)
+/* The second take answers the cut with that header: the third begins at the start. */
+static void assert_starts_over_after(const char *wrong_range)
 {
-    (void)state;
     script.blob = stage_bytes(1, 2 * MIB);
     script.cut_at = MIB;
-    script.wrong_range = "Content-Range: bytes 0-2097151/2097152\r\n";
+    script.wrong_range = wrong_range;
     struct digest digest = stage_digest(script.blob);
     uint64_t request = join(0, &digest);
     stage_until(stage_is_verified, request);
@@ -183,17 +183,16 @@ static void flight_starts_over_after_a_wrong_range(void **state)
     stage_assert_file(stage_seen(request)->fd, script.blob);
 }
 
+static void flight_starts_over_after_a_wrong_range(void **state)
+{
+    (void)state;
+    assert_starts_over_after("Content-Range: bytes 0-2097151/2097152\r\n");
+}
+
 static void flight_starts_over_after_a_range_beyond_numbers(void **state)
 {
     (void)state;
-    script.blob = stage_bytes(1, 2 * MIB);
-    script.cut_at = MIB;
-    script.wrong_range = "Content-Range: bytes 1048576-18446744073709551615/0\r\n";
-    struct digest digest = stage_digest(script.blob);
-    uint64_t request = join(0, &digest);
-    stage_until(stage_is_verified, request);
-    assert_int_equal(fake_upstream_count(), 3);
-    assert_int_equal(fake_upstream_at(2)->range_start, 0);
+    assert_starts_over_after("Content-Range: bytes 1048576-18446744073709551615/0\r\n");
 }
 
 static void flight_tells_where_a_new_take_differs(void **state)

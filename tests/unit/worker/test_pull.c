@@ -214,6 +214,16 @@ static uint64_t join_number(void)
     return said->join.request;
 }
 
+/* The guest has the first MiB of the blob of 2 MiB; the flight's number. */
+static uint64_t follow_to_the_half(int fd)
+{
+    get(&guest, BLOB);
+    uint64_t request = join_number();
+    open_flight(request, fd, 2 * MIB, MIB);
+    assert_int_equal(guest_body_length(scene, &guest), MIB);
+    return request;
+}
+
 static void two_clients_share_one_flight_and_wait_for_the_tail(void **state)
 {
     (void)state;
@@ -366,10 +376,7 @@ static void new_fetcher_is_asked_again_and_carries_on(void **state)
 {
     (void)state;
     int fd = spool_of(2 * MIB);
-    get(&guest, BLOB);
-    uint64_t request = join_number();
-    open_flight(request, fd, 2 * MIB, MIB);
-    assert_int_equal(guest_body_length(scene, &guest), MIB);
+    uint64_t request = follow_to_the_half(fd);
     scene_disconnect(scene, ROLE_FETCHER);
     scene_connect(scene, ROLE_FETCHER);
     assert_int_equal(join_number(), request);
@@ -384,10 +391,7 @@ static void no_fetcher_that_carries_on_cuts_who_waits(void **state)
 {
     (void)state;
     int fd = spool_of(2 * MIB);
-    get(&guest, BLOB);
-    uint64_t request = join_number();
-    open_flight(request, fd, 2 * MIB, MIB);
-    assert_int_equal(guest_body_length(scene, &guest), MIB);
+    uint64_t request = follow_to_the_half(fd);
     for (unsigned i = 0; i < 12; i++) {
         scene_disconnect(scene, ROLE_FETCHER);
         scene_pass(scene, 5000);
@@ -409,10 +413,7 @@ static void silence_of_a_living_fetcher_cuts_nobody(void **state)
 {
     (void)state;
     int fd = spool_of(2 * MIB);
-    get(&guest, BLOB);
-    uint64_t request = join_number();
-    open_flight(request, fd, 2 * MIB, MIB);
-    assert_int_equal(guest_body_length(scene, &guest), MIB);
+    uint64_t request = follow_to_the_half(fd);
     scene_disconnect(scene, ROLE_FETCHER);
     scene_connect(scene, ROLE_FETCHER);
     assert_int_equal(join_number(), request);
