@@ -198,16 +198,12 @@ void next_page_read(const struct upstream *upstream, struct slice headers, struc
                     struct buf *out)
 {
     AUTO_BUF struct buf query;
-    struct slice line;
-    struct slice name;
+    struct slice field;
     struct slice target;
 
     buf_init(&query, LIST_QUERY_MAX);
-    while (slice_split(&headers, '\n', &line)) {
-        if (slice_ends_with(line, "\r"))
-            line.length--;
-        if (!slice_split(&line, ':', &name) || !slice_is_nocase(name, "Link") ||
-            !find_next(slice_trim(line), &target))
+    while (transfer_next_header(&headers, "Link", &field)) {
+        if (!find_next(field, &target))
             continue;
         ptrdiff_t mark = slice_find(target, '?');
         if (mark < 0 || !is_own(upstream, target))
