@@ -147,9 +147,10 @@ enum link_kind {
 };
 /* 0: not visible. */
 unsigned link_find(struct ledger_txn *txn, uint32_t repository, const struct digest *digest);
-/* Empty: none, or of a blob. In the map. */
-struct slice link_media_type(struct ledger_txn *txn, uint32_t repository,
-                             const struct digest *digest);
+/* The same, with what the repository says a manifest is: empty for a blob, and without a link. In
+ * the map. */
+unsigned link_find_typed(struct ledger_txn *txn, uint32_t repository, const struct digest *digest,
+                         struct slice *out_media_type);
 /* media_type: of a manifest; NULL data: leave what is there. */
 void link_put(struct ledger_txn *txn, uint32_t repository, const struct digest *digest,
               unsigned kinds, struct slice media_type);

@@ -111,9 +111,9 @@ void holder_add_manifest(const struct apply *apply, struct holder *holder,
                          const struct digest *digest, const struct manifest_record *record)
 {
     uint32_t id = holder->repository.id;
-    unsigned kinds = link_find(apply->txn, id, digest);
-    if ((kinds & LINK_MANIFEST) != 0 &&
-        slice_equal(link_media_type(apply->txn, id, digest), record->media_type))
+    struct slice media_type;
+    unsigned kinds = link_find_typed(apply->txn, id, digest, &media_type);
+    if ((kinds & LINK_MANIFEST) != 0 && slice_equal(media_type, record->media_type))
         return; /* and so is all that it names */
     holder_add(apply, holder, digest, record->size, LINK_MANIFEST);
     link_put(apply->txn, id, digest, kinds | LINK_MANIFEST, record->media_type);

@@ -50,26 +50,23 @@ static unsigned decode_kinds(struct ledger_txn *txn, struct slice value)
     return decode_link(txn, value, &link) ? link.kinds : 0;
 }
 
-static bool find(struct ledger_txn *txn, uint32_t repository, const struct digest *digest,
-                 struct link *out)
+unsigned link_find(struct ledger_txn *txn, uint32_t repository, const struct digest *digest)
+{
+    struct slice ignored;
+    return link_find_typed(txn, repository, digest, &ignored);
+}
+
+unsigned link_find_typed(struct ledger_txn *txn, uint32_t repository, const struct digest *digest,
+                         struct slice *out_media_type)
 {
     struct record key;
     link_key(&key, repository, digest);
     struct slice value;
-    return ledger_get(txn, TABLE_LINK, record_bytes(&key), &value) && decode_link(txn, value, out);
-}
-
-unsigned link_find(struct ledger_txn *txn, uint32_t repository, const struct digest *digest)
-{
     struct link link;
-    return find(txn, repository, digest, &link) ? link.kinds : 0;
-}
-
-struct slice link_media_type(struct ledger_txn *txn, uint32_t repository,
-                             const struct digest *digest)
-{
-    struct link link;
-    return find(txn, repository, digest, &link) ? link.media_type : slice_of("");
+    bool is_found =
+        ledger_get(txn, TABLE_LINK, record_bytes(&key), &value) && decode_link(txn, value, &link);
+    *out_media_type = is_found ? link.media_type : slice_of("");
+    return is_found ? link.kinds : 0;
 }
 
 void link_put(struct ledger_txn *txn, uint32_t repository, const struct digest *digest,
@@ -77,7 +74,7 @@ void link_put(struct ledger_txn *txn, uint32_t repository, const struct digest *
 {
     struct record value;
     if (media_type.data == NULL)
-        media_type = link_media_type(txn, repository, digest);
+        (void)link_find_typed(txn, repository, digest, &media_type);
     record_init_value(&value);
     record_add_u8(&value, (uint8_t)kinds);
     record_add_text(&value, media_type);

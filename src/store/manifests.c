@@ -37,10 +37,10 @@ bool manifest_find(struct ledger_txn *txn, const struct digest *digest, struct m
 bool manifest_find_in(struct ledger_txn *txn, uint32_t repository, const struct digest *digest,
                       struct manifest_record *out)
 {
-    if ((link_find(txn, repository, digest) & LINK_MANIFEST) == 0 ||
+    struct slice own;
+    if ((link_find_typed(txn, repository, digest, &own) & LINK_MANIFEST) == 0 ||
         !manifest_find(txn, digest, out))
         return false;
-    struct slice own = link_media_type(txn, repository, digest);
     if (own.length > 0)
         out->media_type = own;
     return true;
