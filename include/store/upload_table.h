@@ -15,6 +15,7 @@
 #include "oci/upload_id.h"
 
 struct error;
+struct store;
 struct upload_table;
 
 /* How far an upload has come. */
@@ -60,8 +61,9 @@ struct slice;
 uint64_t upload_repository_key(const struct slice *name);
 
 /* The session's lock: an OFD write lock on the open file, without waiting. ERR_BUSY: another
- * request has it. Whoever has it must see whether the file still has its name (store_file_check):
- * the holder before may have ended the session. Closing the descriptor gives it back. */
+ * request has it. Closing the descriptor gives it back. */
 int upload_lock(int fd, struct error *err);
+/* The same of an open session's file. ERR_NOT_FOUND: the holder before has ended the session. */
+int upload_claim(struct store *store, const char *name, int fd, struct error *err);
 
 #endif

@@ -63,8 +63,7 @@ static bool take_file(const struct janitor *janitor, const char *name, int *out_
     AUTO_CLOSE int fd = -1;
     struct error ignored;
     if (store_file_open(store, PLACE_UPLOADS, name, &fd, &ignored) != 0 ||
-        upload_lock(fd, &ignored) != 0 ||
-        store_file_check(store, PLACE_UPLOADS, name, fd, &ignored) != 0)
+        upload_claim(store, name, fd, &ignored) != 0)
         return false;
     *out_fd = fd_take(&fd);
     return true;

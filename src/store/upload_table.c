@@ -26,6 +26,7 @@
 #include "base/fd.h"
 #include "base/slice.h"
 #include "oci/digest.h"
+#include "store/store.h"
 
 #define TABLE_MAGIC   0x656e747265706f31ULL
 #define SLOTS_MAX     65536u
@@ -312,4 +313,11 @@ int upload_lock(int fd, struct error *err)
         return error_set_errno(err, errno, "cannot lock an upload");
     }
     return 0;
+}
+
+/* The name last: under the lock nobody else takes it away. */
+int upload_claim(struct store *store, const char *name, int fd, struct error *err)
+{
+    int rc = upload_lock(fd, err);
+    return rc != 0 ? rc : store_file_check(store, PLACE_UPLOADS, name, fd, err);
 }

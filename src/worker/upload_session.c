@@ -96,23 +96,13 @@ static void submit(struct upload *upload, void (*run)(struct worker_job *job),
     worker_submit(upload->worker, &upload->job, upload->key);
 }
 
-/* The holder of the lock before may have ended the session after the file was opened here. */
-static int lock(struct upload *upload, struct error *err)
-{
-    struct store *store = upload->worker->options.store;
-    int rc = upload_lock(upload->fd, err);
-    if (rc == 0)
-        rc = store_file_check(store, PLACE_UPLOADS, upload->name, upload->fd, err);
-    return rc;
-}
-
 static void run_create(struct worker_job *job)
 {
     struct upload *upload = LIST_ITEM(job, struct upload, job);
     upload->running = upload->progress;
     if (store_file_create(upload->worker->options.store, PLACE_UPLOADS, upload->name, &upload->fd,
                           &upload->err) == 0)
-        lock(upload, &upload->err);
+        upload_claim(upload->worker->options.store, upload->name, upload->fd, &upload->err);
 }
 
 void upload_create(struct upload *upload, void (*then)(struct upload *upload))
@@ -155,7 +145,7 @@ static void run_open(struct worker_job *job)
     struct upload_state saved;
     if (store_file_open(upload->worker->options.store, PLACE_UPLOADS, upload->name, &upload->fd,
                         &upload->err) != 0 ||
-        lock(upload, &upload->err) != 0)
+        upload_claim(upload->worker->options.store, upload->name, upload->fd, &upload->err) != 0)
         return;
     /* Read under the lock: the holder before may have gone further. */
     upload->running = upload->progress;

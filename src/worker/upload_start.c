@@ -30,8 +30,7 @@ static void run_eviction(struct worker_job *job)
     AUTO_CLOSE int fd = -1;
     struct error err;
     if (store_file_open(eviction->store, PLACE_UPLOADS, eviction->name, &fd, &err) == 0 &&
-        upload_lock(fd, &err) == 0 &&
-        store_file_check(eviction->store, PLACE_UPLOADS, eviction->name, fd, &err) == 0)
+        upload_claim(eviction->store, eviction->name, fd, &err) == 0)
         store_file_remove(eviction->store, PLACE_UPLOADS, eviction->name, &err);
 }
 
