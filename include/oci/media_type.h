@@ -24,9 +24,9 @@ enum media_kind {
     MEDIA_INDEX, /* OCI index or Docker manifest list */
 };
 
-/* Parameters behind ';' are ignored. */
 /* A known manifest type in its usual spelling; others as they are. */
 struct slice media_type_canonical(struct slice media_type);
+/* Parameters behind ';' are ignored. */
 enum media_kind media_kind_of(struct slice media_type);
 /* Without parameters and surrounding space. */
 struct slice media_type_bare(struct slice media_type);

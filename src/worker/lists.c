@@ -16,14 +16,13 @@
 #include "upstream_list.h"
 #include "worker_state.h"
 
-#define LINK_MAX  3072
 #define PATH_SIZE (NAME_MAX_LENGTH + 32)
 
 static void respond_page(struct request *request, const struct page *page, struct headers *headers,
                          const char *path, const char *more, struct buf *body)
 {
     AUTO_BUF struct buf link;
-    buf_init(&link, LINK_MAX);
+    buf_init(&link, PAGE_LINK_MAX);
     page_link(page, path, more, &link);
     headers_add(headers, "Content-Type", SLICE_LITERAL("application/json"));
     if (buf_bytes(&link).length > 0)

@@ -32,6 +32,7 @@ void page_cleanup(struct page *page);
 /* False: the page is full and there is more; stop. Names need no escaping. */
 bool page_add(struct page *page, struct slice name);
 /* The next page is asked for the way this one was: "ns=ghcr.io&", or nothing. */
+#define PAGE_LINK_MAX       3072 /* of the header's value */
 #define PAGE_NAMESPACE_SIZE (REGISTRY_MAX_LENGTH + 8)
 void page_print_namespace(const struct operation *operation, char out[PAGE_NAMESPACE_SIZE]);
 /* How many entries the page may have: n of the query, `most` of them. PAGE_UNLIMITED: no n. */

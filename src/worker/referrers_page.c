@@ -29,7 +29,6 @@
 #define DESCRIPTOR_MAX (2 * INDEX_MAX) /* annotations of one manifest, escaped */
 #define READ_MAX       ((uint64_t)8 * 1024 * 1024)
 #define LOOKED_MAX     10000
-#define LINK_MAX       3072
 #define HEAD           "{\"schemaVersion\":2,\"mediaType\":\"" MEDIA_TYPE_OCI_INDEX "\",\"manifests\":["
 
 struct entry {
@@ -214,7 +213,7 @@ static void add_link(const struct referrers_page *page, struct headers *headers)
     char text[DIGEST_TEXT_SIZE];
     char more[PAGE_NAMESPACE_SIZE];
     AUTO_BUF struct buf link;
-    buf_init(&link, LINK_MAX);
+    buf_init(&link, PAGE_LINK_MAX);
     page_print_namespace(operation, more);
     buf_printf(&link, "</v2/%.*s/referrers/%s?%s", SLICE_PRINT(operation->name),
                digest_print(&operation->digest, text), more);

@@ -13,8 +13,6 @@
 #include "request.h"
 #include "worker_state.h"
 
-#define LINK_MAX 3072
-
 void upstream_list_ask(struct request *request, enum join_kind kind, wait_answer_fn *on_answer)
 {
     const struct operation *operation = &request->operation;
@@ -54,7 +52,7 @@ void upstream_list_add_link(const struct request *request, struct slice next,
     char text[DIGEST_TEXT_SIZE];
     char more[PAGE_NAMESPACE_SIZE];
     AUTO_BUF struct buf link;
-    buf_init(&link, LINK_MAX);
+    buf_init(&link, PAGE_LINK_MAX);
     buf_printf(&link, "</v2/%.*s/", SLICE_PRINT(operation->name));
     if (operation->kind == OPERATION_REFERRERS) {
         buf_printf(&link, "referrers/%s", digest_print(&operation->digest, text));
