@@ -221,7 +221,7 @@ class AnswerTest(LimitScenario):
                 self.api.push_blob_at_once("team/app", content)
             check_status(self.api.push_manifest("team/app", artifact.digest, artifact.top), 201)
         path = f"/v2/team/app/referrers/{image.digest}"
-        with Raw(self.registry.port) as slow:  # takes what fits into its socket
+        with Raw(self.registry.port, is_narrow=True) as slow:  # takes what fits into its socket
             slow.send(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
             self.assertEqual(slow.read_head()[0], 200)
             refused = check_status(self.api.request("GET", path), 503)
