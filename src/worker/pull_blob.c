@@ -5,12 +5,12 @@
  */
 #include "pull_blob.h"
 
-#include "ask.h"
 #include "condition.h"
 #include "config/config.h"
 #include "fetch_error.h"
 #include "follow.h"
 #include "oci/api_error.h"
+#include "question.h"
 #include "request.h"
 #include "serve.h"
 #include "wait.h"
@@ -37,13 +37,13 @@ static void on_size(struct request *request, enum message_type type, const void 
 
 static void ask_size(struct request *request)
 {
-    struct ask_question question = {
+    struct question_subject subject = {
         .kind = JOIN_BLOB_SIZE,
         .origin = request->target.origin,
         .repository = request->target.name,
         .digest = request->operation.digest,
     };
-    wait_for_answer(request, &question, request->worker->options.config->fetch.deadline, on_size);
+    wait_for_answer(request, &subject, request->worker->options.config->fetch.deadline, on_size);
 }
 
 /* ---- */

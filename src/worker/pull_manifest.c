@@ -7,11 +7,11 @@
  */
 #include "pull_manifest.h"
 
-#include "ask.h"
 #include "base/clock.h"
 #include "config/config.h"
 #include "fetch_error.h"
 #include "oci/api_error.h"
+#include "question.h"
 #include "request.h"
 #include "serve.h"
 #include "wait.h"
@@ -198,21 +198,21 @@ static void ask(struct request *request, enum join_kind kind, const struct diges
                 bool may_be_stale)
 {
     const struct config *config = request->worker->options.config;
-    struct ask_question question = {
+    struct question_subject subject = {
         .kind = kind,
         .origin = request->target.origin,
         .repository = request->target.name,
         .is_check = kind == JOIN_TAG ? may_be_stale : needs_proof(request),
     };
     if (kind == JOIN_TAG) {
-        question.reference = request->operation.tag;
+        subject.reference = request->operation.tag;
     } else {
-        question.digest = *digest;
+        subject.digest = *digest;
     }
     if (may_be_stale) {
-        wait_for_answer(request, &question, config->fetch.tag_check_wait, on_check);
+        wait_for_answer(request, &subject, config->fetch.tag_check_wait, on_check);
     } else {
-        wait_for_answer(request, &question, config->fetch.deadline, on_answer);
+        wait_for_answer(request, &subject, config->fetch.deadline, on_answer);
     }
 }
 

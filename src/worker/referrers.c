@@ -6,12 +6,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "ask.h"
 #include "base/buf.h"
 #include "config/config.h"
 #include "fetch_error.h"
 #include "oci/api_error.h"
 #include "oci/media_type.h"
+#include "question.h"
 #include "referrers_page.h"
 #include "request.h"
 #include "serve.h"
@@ -111,13 +111,13 @@ static void ask_for_tag(struct request *request)
 {
     char tag[TAG_MAX_LENGTH + 1];
     print_tag(&request->operation.digest, tag);
-    struct ask_question question = {
+    struct question_subject subject = {
         .kind = JOIN_TAG,
         .origin = request->target.origin,
         .repository = request->target.name,
         .reference = slice_of(tag),
     };
-    wait_for_answer(request, &question, request->worker->options.config->fetch.deadline, on_tag);
+    wait_for_answer(request, &subject, request->worker->options.config->fetch.deadline, on_tag);
 }
 
 /* ---- an upstream's ---- */

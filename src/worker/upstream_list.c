@@ -3,13 +3,13 @@
  * `last`, others by tokens under names of their own. */
 #include "upstream_list.h"
 
-#include "ask.h"
 #include "base/buf.h"
 #include "base/text.h"
 #include "config/config.h"
 #include "headers.h"
 #include "oci/api_error.h"
 #include "page.h"
+#include "question.h"
 #include "request.h"
 #include "worker_state.h"
 
@@ -32,15 +32,15 @@ void upstream_list_ask(struct request *request, enum join_kind kind, wait_answer
         return;
     }
     buf_consume(&query, query.length > 0); /* the first '&' */
-    struct ask_question question = {
+    struct question_subject subject = {
         .kind = kind,
         .origin = request->target.origin,
         .repository = request->target.name,
         .reference = buf_bytes(&query),
     };
     if (kind == JOIN_REFERRERS)
-        question.digest = operation->digest;
-    wait_for_answer(request, &question, request->worker->options.config->fetch.deadline, on_answer);
+        subject.digest = operation->digest;
+    wait_for_answer(request, &subject, request->worker->options.config->fetch.deadline, on_answer);
 }
 
 void upstream_list_add_link(const struct request *request, struct slice next,

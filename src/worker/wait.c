@@ -6,19 +6,19 @@
  */
 #include "wait.h"
 
-#include "ask.h"
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "fetch_link.h"
 #include "net/loop.h"
+#include "question.h"
 #include "request.h"
 #include "worker_state.h"
 
 #define LOOK_MS 1000 /* how often we look whether the client has sent its end */
 
 struct wait {
-    struct ask_waiter waiter;
+    struct question_waiter waiter;
     struct request *request;
     struct timer *timer;
     uint64_t until_ms;
@@ -28,7 +28,7 @@ struct wait {
 static void wait_free(struct wait *wait)
 {
     loop_cancel_deferred(wait->request->worker->options.loop, wait);
-    ask_leave(&wait->waiter);
+    question_leave(&wait->waiter);
     timer_free(&wait->timer);
     mem_free(wait);
 }
@@ -50,7 +50,7 @@ static void finish(struct wait *wait, enum message_type type, const void *messag
     answer(request, type, message);
 }
 
-static void on_answer(struct ask_waiter *waiter, enum message_type type, const void *message)
+static void on_answer(struct question_waiter *waiter, enum message_type type, const void *message)
 {
     finish(LIST_ITEM(waiter, struct wait, waiter), type, message);
 }
@@ -63,7 +63,7 @@ static void on_late(void *arg)
         .text = SLICE_LITERAL("the upstream did not answer in time"),
     };
     if (!http_conn_has_ended(wait->request->conn))
-        ask_keep(&wait->waiter);
+        question_keep(&wait->waiter);
     finish(wait, MESSAGE_FAILED, &failed);
 }
 
@@ -89,7 +89,7 @@ static void on_full(void *arg)
     finish(arg, MESSAGE_FAILED, &failed);
 }
 
-void wait_for_answer(struct request *request, const struct ask_question *question,
+void wait_for_answer(struct request *request, const struct question_subject *subject,
                      uint64_t within_ms, wait_answer_fn *answer)
 {
     struct worker *worker = request->worker;
@@ -100,7 +100,7 @@ void wait_for_answer(struct request *request, const struct ask_question *questio
     wait->timer = timer_new(worker->options.loop, on_timer, wait);
     wait->until_ms = clock_mono().ms + within_ms;
     request_set_step(request, &wait_steps, wait);
-    if (!ask_wait(worker->asks, question, &wait->waiter, &request->is_joined)) {
+    if (!question_wait(worker->questions, subject, &wait->waiter, &request->is_joined)) {
         loop_defer(worker->options.loop, on_full, wait);
         return;
     }

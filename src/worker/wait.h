@@ -8,7 +8,7 @@
 
 #include "ipc/message.h"
 
-struct ask_question;
+struct question_subject;
 struct request;
 
 /* Answers the request, or waits again. type is MESSAGE_ANSWER, MESSAGE_HERE or MESSAGE_FAILED; a
@@ -16,7 +16,7 @@ struct request;
 typedef void wait_answer_fn(struct request *request, enum message_type type, const void *message);
 
 /* What the question points to is copied. */
-void wait_for_answer(struct request *request, const struct ask_question *question,
+void wait_for_answer(struct request *request, const struct question_subject *subject,
                      uint64_t within_ms, wait_answer_fn *on_answer);
 
 #endif

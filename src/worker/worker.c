@@ -9,7 +9,6 @@
 #include <poll.h>
 
 #include "answer_body.h"
-#include "ask.h"
 #include "base/alloc.h"
 #include "base/check.h"
 #include "base/clock.h"
@@ -24,6 +23,7 @@
 #include "manifest_room.h"
 #include "net/listener.h"
 #include "net/loop.h"
+#include "question.h"
 #include "recency.h"
 #include "request.h"
 #include "store/ledger.h"
@@ -193,7 +193,7 @@ struct worker *worker_new(const struct worker_options *options)
     worker->reader = ledger_reader_new(options->ledger);
     worker->fetcher = fetch_link_new(options->loop, options->config->fetch.questions);
     worker->keeper = keep_link_new(worker);
-    worker->asks = ask_table_new(worker);
+    worker->questions = question_table_new(worker);
     worker->follows = follow_table_new(worker);
     worker->recency = recency_new(worker);
     worker->room = manifest_room_new(options->loop, options->config->limits.manifest_memory);
@@ -234,7 +234,7 @@ void worker_free(struct worker **worker)
         http_server_free(&old->fronts[i].server);
     finish_work(old);
     follow_table_free(&old->follows);
-    ask_table_free(&old->asks);
+    question_table_free(&old->questions);
     recency_free(&old->recency);
     manifest_room_free(&old->room);
     answer_bodies_free(&old->answers);

@@ -12,7 +12,7 @@
 #include "net/http_conn.h"
 #include "worker/worker.h"
 
-struct ask_table;
+struct question_table;
 struct fetch_link;
 struct follow_table;
 struct keep_link;
@@ -46,7 +46,7 @@ struct worker {
 
     struct fetch_link *fetcher;
     struct keep_link *keeper;
-    struct ask_table *asks;
+    struct question_table *questions;
     struct follow_table *follows;
     struct recency *recency;
     struct manifest_room *room;
