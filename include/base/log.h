@@ -35,6 +35,8 @@ enum log_format {
 /* Who writes: "worker", 3 (slot -1: none). Borrowed until log_close. */
 void log_open(const char *role, int slot, enum log_level level, enum log_format format);
 void log_close(void);
+/* The role given to log_open; "" before it. */
+const char *log_role(void);
 /* From now on the lines of this thread (one thread only) are kept and written together by
  * log_flush, at the latest when 64 KiB are there; errors and warnings at once. The loop does this,
  * once a turn. */

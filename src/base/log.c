@@ -74,6 +74,11 @@ void log_open(const char *role, int slot, enum log_level level, enum log_format 
     }
 }
 
+const char *log_role(void)
+{
+    return logger.role ? logger.role : "";
+}
+
 void log_close(void)
 {
     log_batch(false);

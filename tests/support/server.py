@@ -112,13 +112,18 @@ class Log:
 class Server:
     """`upstreams`: {name: hub or settings}. `settings` is merged over what the tests use by default."""
 
-    def __init__(self, upstreams=None, settings=None, workers=2, folder=None, listens=None):
+    def __init__(self, upstreams=None, settings=None, workers=2, folder=None, listens=None, failpoints=None):
+        """`failpoints`: entries as include/base/failpoint.h describes them; [] when `arm` comes later."""
         self._own_folder = folder is None
         self.folder = folder or Folder("server")
         self.data = self.folder / "data"
         self.config_file = self.folder / "entrepot.yaml"
         self.settings = self._settings(upstreams or {}, workers, listens, settings or {})
         self.process = None
+        self._failpoints = None
+        if failpoints is not None:
+            self._failpoints = self.folder / "failpoints"
+            self.arm(*failpoints)
         self.log = None
         self.listens = []
         self.admin = None
@@ -147,6 +152,16 @@ class Server:
         settings.update(extra)
         return settings
 
+    def arm(self, *entries):
+        """From now on these failpoints are armed, and no others. Needs `failpoints` at the beginning."""
+        with open(f"{self._failpoints}.new", "w", encoding="utf-8") as out:
+            out.write("".join(f"{entry}\n" for entry in entries))
+        os.replace(f"{self._failpoints}.new", self._failpoints)
+
+    def _environment(self):
+        armed = {"ENTREPOT_FAILPOINTS": f"@{self._failpoints}"} if self._failpoints else {}
+        return {**environment(), **armed}
+
     # ---- life ----
 
     def start(self, seconds=START_SECONDS, flags=None):
@@ -159,7 +174,7 @@ class Server:
         with open(log_path, "wb") as errors:
             self.process = subprocess.Popen([binary(), "serve"] + (flags or ["--config", self.config_file]),
                                             stderr=errors, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL,
-                                            start_new_session=True, env=environment())
+                                            start_new_session=True, env=self._environment())
         self._session = self.process.pid
         if self.log is not None:
             self.log.close()
