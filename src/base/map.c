@@ -16,7 +16,7 @@
 #define uthash_free(memory, size) mem_free(memory)
 #include <uthash.h>
 
-struct entry {
+struct map_entry {
     UT_hash_handle hh;
     void *value;
     size_t length;
@@ -24,7 +24,7 @@ struct entry {
 };
 
 struct map {
-    struct entry *entries;
+    struct map_entry *entries;
     uint64_t seed[2];
 };
 
@@ -84,20 +84,20 @@ struct map *map_new(void)
 
 /* The macros of uthash are large; our part of these three functions is not. */
 /* NOLINTBEGIN(readability-function-size,readability-function-cognitive-complexity) */
-static void take_out(struct map *map, struct entry *entry)
+static void take_out(struct map *map, struct map_entry *entry)
 {
     HASH_DELETE(hh, map->entries, entry);
     mem_free(entry);
 }
 
-static void put_in(struct map *map, struct entry *entry, unsigned hash)
+static void put_in(struct map *map, struct map_entry *entry, unsigned hash)
 {
     HASH_ADD_KEYPTR_BYHASHVALUE(hh, map->entries, entry->key, entry->length, hash, entry);
 }
 
-static struct entry *find(const struct map *map, struct slice key, unsigned hash)
+static struct map_entry *find(const struct map *map, struct slice key, unsigned hash)
 {
-    struct entry *entry = NULL;
+    struct map_entry *entry = NULL;
 
     if (map->entries)
         HASH_FIND_BYHASHVALUE(hh, map->entries, key.data, key.length, hash, entry);
@@ -117,7 +117,7 @@ void map_free(struct map **map)
 
 void *map_find(const struct map *map, struct slice key)
 {
-    struct entry *entry = find(map, key, hash_of(map, key));
+    struct map_entry *entry = find(map, key, hash_of(map, key));
 
     return entry ? entry->value : NULL;
 }
@@ -125,7 +125,7 @@ void *map_find(const struct map *map, struct slice key)
 void *map_set(struct map *map, struct slice key, void *value)
 {
     unsigned hash = hash_of(map, key);
-    struct entry *entry = find(map, key, hash);
+    struct map_entry *entry = find(map, key, hash);
     void *before;
 
     CHECK(value);
@@ -145,7 +145,7 @@ void *map_set(struct map *map, struct slice key, void *value)
 
 void *map_remove(struct map *map, struct slice key)
 {
-    struct entry *entry = find(map, key, hash_of(map, key));
+    struct map_entry *entry = find(map, key, hash_of(map, key));
     void *value;
 
     if (!entry)
@@ -162,9 +162,9 @@ size_t map_count(const struct map *map)
 
 void map_each(struct map *map, map_each_fn *each, void *arg)
 {
-    struct entry *next;
+    struct map_entry *next;
 
-    for (struct entry *entry = map->entries; entry; entry = next) {
+    for (struct map_entry *entry = map->entries; entry; entry = next) {
         next = entry->hh.next;
         each(slice_from(entry->key, entry->length), entry->value, arg);
     }

@@ -36,10 +36,10 @@ struct queue {
 };
 
 /* Who waits for a key that is taken. */
-struct line {
+struct key_line {
     uint64_t key;
     struct queue waiting;
-    struct line *next;
+    struct key_line *next;
 };
 
 struct pool {
@@ -48,7 +48,7 @@ struct pool {
     struct queue ready;
     size_t ready_length;
     struct queue finished;
-    struct line *lines[LINE_BUCKETS];
+    struct key_line *lines[LINE_BUCKETS];
     pthread_t *threads;
     unsigned thread_limit;
     unsigned thread_count;
@@ -82,9 +82,9 @@ static struct pool_work *queue_pop(struct queue *queue)
     return work;
 }
 
-static struct line **find_line(struct pool *pool, uint64_t key)
+static struct key_line **find_line(struct pool *pool, uint64_t key)
 {
-    struct line **at = &pool->lines[(key * 0x9e3779b97f4a7c15u) >> 56];
+    struct key_line **at = &pool->lines[(key * 0x9e3779b97f4a7c15u) >> 56];
 
     while (*at && (*at)->key != key)
         at = &(*at)->next;
@@ -100,7 +100,7 @@ static void make_ready(struct pool *pool, struct pool_work *work)
 /* Ready, or behind others of its key. */
 static void enqueue(struct pool *pool, struct pool_work *work)
 {
-    struct line **at;
+    struct key_line **at;
 
     if (work->key == 0) {
         make_ready(pool, work);
@@ -111,7 +111,7 @@ static void enqueue(struct pool *pool, struct pool_work *work)
         queue_push(&(*at)->waiting, work);
         return;
     }
-    *at = NEW(struct line);
+    *at = NEW(struct key_line);
     (*at)->key = work->key;
     make_ready(pool, work);
 }
@@ -119,8 +119,8 @@ static void enqueue(struct pool *pool, struct pool_work *work)
 /* The key is free: the next of its line is ready. */
 static void release_key(struct pool *pool, uint64_t key)
 {
-    struct line **at = find_line(pool, key);
-    struct line *line = *at;
+    struct key_line **at = find_line(pool, key);
+    struct key_line *line = *at;
     struct pool_work *next;
 
     CHECK(line);

@@ -27,14 +27,14 @@
 #define MAGIC      UINT64_C(0x656e747265706f74)
 #define SLOTS      (ROLES - 1 + METRICS_WORKERS_MAX)
 
-struct slot {
+struct metrics_block {
     _Alignas(CACHE_LINE) _Atomic uint64_t values[METRICS];
 };
 
 struct table {
     uint64_t magic;
     uint64_t metrics; /* METRICS of who made it */
-    struct slot slots[SLOTS];
+    struct metrics_block slots[SLOTS];
 };
 
 enum metric_kind {
@@ -52,8 +52,8 @@ static const struct {
 #undef METRIC
 };
 
-static struct slot private_slot;
-static struct slot *own = &private_slot;
+static struct metrics_block private_slot;
+static struct metrics_block *own = &private_slot;
 static struct table *shared;
 
 static unsigned slot_count(enum process_role role)
@@ -181,7 +181,8 @@ void metrics_on_turn(uint64_t busy_us, void *unused)
 
 void metrics_slot_died(enum process_role role, unsigned slot)
 {
-    struct slot *dead = shared != NULL ? &shared->slots[slot_index(role, slot)] : &private_slot;
+    struct metrics_block *dead =
+        shared != NULL ? &shared->slots[slot_index(role, slot)] : &private_slot;
 
     for (unsigned i = 0; i < METRICS; i++) {
         if (metrics[i].kind == GAUGE) {

@@ -133,7 +133,7 @@ void conn_schedule(struct http_conn *conn)
 
 void conn_fail(struct http_conn *conn, enum http_end end)
 {
-    struct exchange *exchange = conn->exchange;
+    struct http_exchange *exchange = conn->exchange;
     if (exchange->is_over)
         return;
     exchange->is_over = true;
@@ -159,9 +159,9 @@ static void finish_sent(struct http_conn *conn)
 
 static void finish_failed(struct http_conn *conn)
 {
-    struct exchange *exchange = conn->exchange;
+    struct http_exchange *exchange = conn->exchange;
     struct http_refusal refusal = exchange->refusal;
-    if (exchange->answer.state != ANSWER_NONE)
+    if (exchange->answer.state != HTTP_ANSWER_NONE)
         refusal.status = 0;
     if (exchange->in.is_reading) {
         exchange->in.is_reading = false;
@@ -178,16 +178,16 @@ static void finish_failed(struct http_conn *conn)
 
 static bool step_request(struct http_conn *conn)
 {
-    struct exchange *exchange = conn->exchange;
+    struct http_exchange *exchange = conn->exchange;
     if (!exchange->is_over)
         answer_flush(conn);
     if (exchange->is_over) {
         finish_failed(conn);
         return true;
     }
-    struct answer *answer = &exchange->answer;
+    struct http_answer *answer = &exchange->answer;
     bool is_empty = answer_is_empty(answer);
-    if (is_empty && answer->state == ANSWER_ENDED) {
+    if (is_empty && answer->state == HTTP_ANSWER_ENDED) {
         finish_sent(conn);
         return true;
     }
@@ -263,7 +263,7 @@ static bool step_once(struct http_conn *conn)
 
 static bool is_sending(const struct http_conn *conn)
 {
-    const struct answer *answer = &conn->exchange->answer;
+    const struct http_answer *answer = &conn->exchange->answer;
     return !answer_is_empty(answer) && !answer->ahead;
 }
 

@@ -15,19 +15,19 @@
 
 #define PIECES_MAX 4
 
-void answer_begin(struct answer *answer)
+void answer_begin(struct http_answer *answer)
 {
-    *answer = (struct answer){.file = -1};
+    *answer = (struct http_answer){.file = -1};
     buf_init(&answer->out, OUTPUT_MAX);
 }
 
-void answer_cleanup(struct answer *answer)
+void answer_cleanup(struct http_answer *answer)
 {
     buf_cleanup(&answer->out);
     read_ahead_cancel(&answer->ahead);
 }
 
-bool answer_is_empty(const struct answer *answer)
+bool answer_is_empty(const struct http_answer *answer)
 {
     return answer->out.length == 0 && answer->file_left == 0 && !answer->is_last_due;
 }
@@ -54,7 +54,7 @@ static struct iovec vector_of(struct slice bytes)
 /* Send what is queued and these behind it, as far as the socket takes it; returns how much. */
 static size_t send_now(struct http_conn *conn, const struct slice *pieces, size_t count)
 {
-    struct answer *answer = &conn->exchange->answer;
+    struct http_answer *answer = &conn->exchange->answer;
     struct iovec vector[PIECES_MAX + 1];
     struct slice out = buf_bytes(&answer->out);
     size_t used = 0;
@@ -116,7 +116,7 @@ static void on_ahead(void *arg)
 static bool is_read_ahead(struct http_conn *conn)
 {
     struct http_server *server = conn->server;
-    struct answer *answer = &conn->exchange->answer;
+    struct http_answer *answer = &conn->exchange->answer;
     if (answer->ahead)
         return true;
     if (!server->pool || server->has_no_probe || answer->file_offset < answer->probed_until)
@@ -141,7 +141,7 @@ static bool is_clients_fault(ssize_t result)
 
 static void send_window(struct http_conn *conn)
 {
-    struct answer *answer = &conn->exchange->answer;
+    struct http_answer *answer = &conn->exchange->answer;
     uint64_t window = answer->file_left < FILE_WINDOW ? answer->file_left : FILE_WINDOW;
     if (is_read_ahead(conn))
         return;
@@ -177,7 +177,7 @@ static void flush_out(struct http_conn *conn)
 
 void answer_flush(struct http_conn *conn)
 {
-    struct answer *answer = &conn->exchange->answer;
+    struct http_answer *answer = &conn->exchange->answer;
     if (answer->is_last_due && answer->file_left == 0) {
         answer->is_last_due = false;
         answer_raw(conn, SLICE_LITERAL("0\r\n\r\n"));
@@ -191,7 +191,7 @@ void answer_flush(struct http_conn *conn)
 }
 
 /* NONE → OPEN → ENDED, once each. */
-static void answer_set_state(struct answer *answer, enum answer_state next)
+static void answer_set_state(struct http_answer *answer, enum http_answer_state next)
 {
     CHECK(next == answer->state + 1);
     answer->state = next;
@@ -214,7 +214,7 @@ static void append_number(struct buf *out, uint64_t number)
 
 static void append_connection(struct buf *out, const struct http_conn *conn)
 {
-    const struct exchange *exchange = conn->exchange;
+    const struct http_exchange *exchange = conn->exchange;
     if (exchange->answer.is_close) {
         buf_append_slice(out, SLICE_LITERAL("Connection: close\r\n"));
     } else if (exchange->head.minor == 0) {
@@ -238,7 +238,7 @@ static void append_status(struct http_server *server, int status)
 static struct slice make_head(struct http_conn *conn, const struct http_response *response,
                               uint64_t length)
 {
-    const struct exchange *exchange = conn->exchange;
+    const struct http_exchange *exchange = conn->exchange;
     struct buf *out = &conn->server->head;
     buf_clear(out);
     append_status(conn->server, response->status);
@@ -261,10 +261,10 @@ static struct slice make_head(struct http_conn *conn, const struct http_response
 static void open_answer(struct http_conn *conn, const struct http_response *response,
                         uint64_t length)
 {
-    struct exchange *exchange = conn->exchange;
-    struct answer *answer = &exchange->answer;
+    struct http_exchange *exchange = conn->exchange;
+    struct http_answer *answer = &exchange->answer;
     bool has_length = length != HTTP_NO_LENGTH;
-    answer_set_state(answer, ANSWER_OPEN);
+    answer_set_state(answer, HTTP_ANSWER_OPEN);
     answer->expected = length;
     answer->has_no_body = response->is_head || is_bodiless(response->status);
     answer->is_chunked = !has_length && !answer->has_no_body && exchange->head.minor == 1;
@@ -280,7 +280,7 @@ static void open_answer(struct http_conn *conn, const struct http_response *resp
 void http_conn_respond(struct http_conn *conn, const struct http_response *response,
                        struct slice body)
 {
-    struct exchange *exchange = conn->exchange;
+    struct http_exchange *exchange = conn->exchange;
     if (exchange->is_over)
         return;
     uint64_t length = response->is_head ? response->content_length : body.length;
@@ -289,7 +289,7 @@ void http_conn_respond(struct http_conn *conn, const struct http_response *respo
         body.length = 0;
     struct slice pieces[2] = {make_head(conn, response, length), body};
     exchange->answer.queued = body.length;
-    answer_set_state(&exchange->answer, ANSWER_ENDED);
+    answer_set_state(&exchange->answer, HTTP_ANSWER_ENDED);
     if (!exchange->is_over)
         send_pieces(conn, pieces, body.length > 0 ? 2 : 1);
     conn_schedule(conn);
@@ -297,7 +297,7 @@ void http_conn_respond(struct http_conn *conn, const struct http_response *respo
 
 void http_conn_begin(struct http_conn *conn, const struct http_response *response)
 {
-    struct exchange *exchange = conn->exchange;
+    struct http_exchange *exchange = conn->exchange;
     if (exchange->is_over)
         return;
     open_answer(conn, response, response->content_length);
@@ -309,10 +309,10 @@ void http_conn_begin(struct http_conn *conn, const struct http_response *respons
 /* Count a piece of body; false when none of it is to be sent. */
 static bool count_piece(struct http_conn *conn, uint64_t length)
 {
-    struct answer *answer = &conn->exchange->answer;
+    struct http_answer *answer = &conn->exchange->answer;
     if (conn->exchange->is_over)
         return false;
-    CHECK(answer->state == ANSWER_OPEN && answer->file_left == 0);
+    CHECK(answer->state == HTTP_ANSWER_OPEN && answer->file_left == 0);
     answer->wants_drained = true;
     conn_schedule(conn);
     if (answer->has_no_body || length == 0)
@@ -355,7 +355,7 @@ void http_conn_send_bytes(struct http_conn *conn, struct slice bytes)
 
 void http_conn_send_file(struct http_conn *conn, int fd, uint64_t offset, uint64_t length)
 {
-    struct answer *answer = &conn->exchange->answer;
+    struct http_answer *answer = &conn->exchange->answer;
     char size[20];
     if (!count_piece(conn, length))
         return;
@@ -370,10 +370,10 @@ void http_conn_send_file(struct http_conn *conn, int fd, uint64_t offset, uint64
 
 void http_conn_end(struct http_conn *conn)
 {
-    struct answer *answer = &conn->exchange->answer;
+    struct http_answer *answer = &conn->exchange->answer;
     if (conn->exchange->is_over)
         return;
-    answer_set_state(answer, ANSWER_ENDED);
+    answer_set_state(answer, HTTP_ANSWER_ENDED);
     bool is_short = !answer->has_no_body && answer->expected != HTTP_NO_LENGTH &&
                     answer->queued < answer->expected;
     if (is_short) {
@@ -391,7 +391,7 @@ void http_conn_abort(struct http_conn *conn)
 
 uint64_t http_conn_sent(const struct http_conn *conn)
 {
-    const struct answer *answer = &conn->exchange->answer;
+    const struct http_answer *answer = &conn->exchange->answer;
     uint64_t unsent = answer->out.length + answer->file_left;
     return answer->queued > unsent ? answer->queued - unsent : 0;
 }

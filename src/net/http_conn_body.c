@@ -14,7 +14,7 @@
 #include "base/check.h"
 #include "http_conn_parts.h"
 
-void body_begin(struct exchange *exchange)
+void body_begin(struct http_exchange *exchange)
 {
     const struct http_head *head = &exchange->head;
     struct body_in *in = &exchange->in;
@@ -58,7 +58,7 @@ static void decode(struct http_conn *conn, size_t fresh)
 
 static void take(struct http_conn *conn, size_t fresh)
 {
-    struct exchange *exchange = conn->exchange;
+    struct http_exchange *exchange = conn->exchange;
     struct body_in *in = &exchange->in;
     if (exchange->head.body == HTTP_BODY_CHUNKED) {
         decode(conn, fresh);
@@ -70,7 +70,7 @@ static void take(struct http_conn *conn, size_t fresh)
 }
 
 /* How much may be put behind what is there. */
-static size_t room_of(const struct exchange *exchange)
+static size_t room_of(const struct http_exchange *exchange)
 {
     const struct body_in *in = &exchange->in;
     size_t room = smaller(in->capacity - in->length, RECV_BODY);
@@ -137,7 +137,7 @@ static void recv_body(struct http_conn *conn)
 
 bool body_step(struct http_conn *conn)
 {
-    struct exchange *exchange = conn->exchange;
+    struct http_exchange *exchange = conn->exchange;
     struct body_in *in = &exchange->in;
     if (!in->is_over)
         take_input(conn);
@@ -155,7 +155,7 @@ bool body_step(struct http_conn *conn)
 
 void http_conn_read_body(struct http_conn *conn, void *buffer, size_t capacity)
 {
-    struct exchange *exchange = conn->exchange;
+    struct http_exchange *exchange = conn->exchange;
     struct body_in *in = &exchange->in;
     if (exchange->is_over)
         return;
@@ -167,7 +167,7 @@ void http_conn_read_body(struct http_conn *conn, void *buffer, size_t capacity)
     in->length = 0;
     bool is_awaited = exchange->head.expects_continue && !in->is_over && !in->is_begun;
     /* A client that sends without waiting needs no leave (RFC 9110 10.1.1). */
-    if (is_awaited && conn->input.length == 0 && exchange->answer.state == ANSWER_NONE)
+    if (is_awaited && conn->input.length == 0 && exchange->answer.state == HTTP_ANSWER_NONE)
         answer_raw(conn, SLICE_LITERAL("HTTP/1.1 100 Continue\r\n\r\n"));
     in->is_begun = true;
     conn_schedule(conn);

@@ -17,7 +17,7 @@ static void move_slice(struct slice *slice, const char *from, const char *to)
 }
 
 /* The head was parsed where it arrived: take its bytes along. */
-static void keep_head(struct exchange *exchange, struct slice bytes)
+static void keep_head(struct http_exchange *exchange, struct slice bytes)
 {
     struct http_head *head = &exchange->head;
     char *kept = exchange->bytes;
@@ -55,7 +55,7 @@ void conn_refuse_head(struct http_conn *conn, struct slice bytes,
     conn_refuse(conn, refusal);
 }
 
-static void start_request(struct http_conn *conn, struct exchange *exchange)
+static void start_request(struct http_conn *conn, struct http_exchange *exchange)
 {
     const struct http_handler *handler = conn->server->handler;
     conn->exchange = exchange;
@@ -77,7 +77,7 @@ static void wait_for_more(struct http_conn *conn, size_t have)
 static void take_head(struct http_conn *conn, struct slice bytes)
 {
     bool is_input = conn->input.length > 0;
-    struct exchange *exchange = server_take_exchange(conn->server);
+    struct http_exchange *exchange = server_take_exchange(conn->server);
     struct http_refusal refusal = {0};
     size_t length = 0;
     enum http_verdict verdict =

@@ -67,14 +67,14 @@ struct body_in {
     bool is_begun; /* read_body was called */
 };
 
-enum answer_state {
-    ANSWER_NONE,
-    ANSWER_OPEN,
-    ANSWER_ENDED, /* everything is queued */
+enum http_answer_state {
+    HTTP_ANSWER_NONE,
+    HTTP_ANSWER_OPEN,
+    HTTP_ANSWER_ENDED, /* everything is queued */
 };
 
-struct answer {
-    enum answer_state state;
+struct http_answer {
+    enum http_answer_state state;
     uint64_t expected; /* body bytes, HTTP_NO_LENGTH: no matter */
     uint64_t queued;   /* body bytes the handler gave */
     struct buf out;    /* what the socket did not take */
@@ -91,11 +91,11 @@ struct answer {
 };
 
 /* One request and its answer. Ordinary ones are kept in the server for the next request. */
-struct exchange {
+struct http_exchange {
     struct http_head head; /* slices into `bytes` */
     void *user;
     struct body_in in;
-    struct answer answer;
+    struct http_answer answer;
     struct http_refusal refusal; /* status 0: none; else answered after on_done if nothing was */
     bool is_over;                /* `end` says how, but for on_done */
     enum http_end end;
@@ -114,9 +114,9 @@ struct http_conn {
     struct stream stream;
     struct watch *watch;
     unsigned watched;
-    uint32_t parse_at;         /* CONN_HEAD: parse when this much is here, or a line ended */
-    struct buf input;          /* read and not used; has memory only while it has bytes */
-    struct exchange *exchange; /* REQUEST, REFUSING */
+    uint32_t parse_at;              /* CONN_HEAD: parse when this much is here, or a line ended */
+    struct buf input;               /* read and not used; has memory only while it has bytes */
+    struct http_exchange *exchange; /* REQUEST, REFUSING */
     uint64_t id;
     char *peer;
     size_t linger_left;
@@ -155,10 +155,10 @@ struct http_server {
 };
 
 /* http_server.c */
-struct exchange *server_take_exchange(struct http_server *server);
+struct http_exchange *server_take_exchange(struct http_server *server);
 /* With room for that many bytes of head. */
-struct exchange *server_enlarge_exchange(struct exchange *exchange, size_t bytes);
-void server_give_exchange(struct http_server *server, struct exchange **exchange);
+struct http_exchange *server_enlarge_exchange(struct http_exchange *exchange, size_t bytes);
+void server_give_exchange(struct http_server *server, struct http_exchange **exchange);
 void server_set_deadline(struct http_conn *conn, enum deadline kind);
 const char *server_date(struct http_server *server);
 
@@ -183,16 +183,16 @@ void conn_refuse_head(struct http_conn *conn, struct slice bytes,
                       const struct http_refusal *refusal);
 
 /* http_conn_body.c */
-void body_begin(struct exchange *exchange);
+void body_begin(struct http_exchange *exchange);
 /* True when on_body was called. */
 bool body_step(struct http_conn *conn);
 
 /* http_conn_answer.c */
-void answer_begin(struct answer *answer);
-void answer_cleanup(struct answer *answer);
+void answer_begin(struct http_answer *answer);
+void answer_cleanup(struct http_answer *answer);
 /* Send what is queued; sets is_blocked or is_exhausted, or fails the request. */
 void answer_flush(struct http_conn *conn);
-bool answer_is_empty(const struct answer *answer);
+bool answer_is_empty(const struct http_answer *answer);
 /* Bytes as they are, after what is queued. */
 void answer_raw(struct http_conn *conn, struct slice bytes);
 void answer_refusal(struct http_conn *conn, const struct http_refusal *refusal);

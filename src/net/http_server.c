@@ -112,7 +112,8 @@ struct http_server *http_server_new(struct loop *loop, struct pool *pool,
 static void free_spares(struct http_server *server)
 {
     while (!list_is_empty(&server->spares)) {
-        struct exchange *exchange = LIST_ITEM(server->spares.next, struct exchange, spare);
+        struct http_exchange *exchange =
+            LIST_ITEM(server->spares.next, struct http_exchange, spare);
         list_remove(&exchange->spare);
         mem_free(exchange);
     }
@@ -158,16 +159,16 @@ unsigned http_server_connections(const struct http_server *server)
     return server->conn_count;
 }
 
-static struct exchange *new_exchange(size_t bytes)
+static struct http_exchange *new_exchange(size_t bytes)
 {
-    struct exchange *exchange = mem_alloc(sizeof(*exchange) + bytes);
+    struct http_exchange *exchange = mem_alloc(sizeof(*exchange) + bytes);
     exchange->bytes_capacity = bytes;
     list_init(&exchange->spare);
     return exchange;
 }
 
 /* All but the head and the bytes, which the parser fills. */
-static void reset_exchange(struct exchange *exchange)
+static void reset_exchange(struct http_exchange *exchange)
 {
     exchange->user = NULL;
     exchange->in = (struct body_in){0};
@@ -177,13 +178,13 @@ static void reset_exchange(struct exchange *exchange)
     exchange->end = HTTP_END_SENT;
 }
 
-struct exchange *server_take_exchange(struct http_server *server)
+struct http_exchange *server_take_exchange(struct http_server *server)
 {
-    struct exchange *exchange;
+    struct http_exchange *exchange;
     if (list_is_empty(&server->spares)) {
         exchange = new_exchange(EXCHANGE_BYTES);
     } else {
-        exchange = LIST_ITEM(server->spares.next, struct exchange, spare);
+        exchange = LIST_ITEM(server->spares.next, struct http_exchange, spare);
         list_remove(&exchange->spare);
         server->spare_count--;
     }
@@ -191,20 +192,20 @@ struct exchange *server_take_exchange(struct http_server *server)
     return exchange;
 }
 
-struct exchange *server_enlarge_exchange(struct exchange *exchange, size_t bytes)
+struct http_exchange *server_enlarge_exchange(struct http_exchange *exchange, size_t bytes)
 {
     if (bytes <= exchange->bytes_capacity)
         return exchange;
-    struct exchange *larger = new_exchange(bytes);
+    struct http_exchange *larger = new_exchange(bytes);
     larger->head = exchange->head;
     reset_exchange(larger);
     mem_free(exchange);
     return larger;
 }
 
-void server_give_exchange(struct http_server *server, struct exchange **exchange_address)
+void server_give_exchange(struct http_server *server, struct http_exchange **exchange_address)
 {
-    struct exchange *exchange = TAKE(*exchange_address);
+    struct http_exchange *exchange = TAKE(*exchange_address);
     if (!exchange)
         return;
     answer_cleanup(&exchange->answer);

@@ -27,7 +27,7 @@ union bind_address {
     struct sockaddr_un local;
 };
 
-struct bound {
+struct bound_socket {
     int fd;
     char text[ADDRESS_TEXT_SIZE];
 };
@@ -73,7 +73,7 @@ static int print_bound(int fd, char out[ADDRESS_TEXT_SIZE], struct error *err)
     return 0;
 }
 
-static int open_socket(const union bind_address *address, bool is_dual, struct bound *out,
+static int open_socket(const union bind_address *address, bool is_dual, struct bound_socket *out,
                        struct error *err)
 {
     AUTO_CLOSE int fd =
@@ -123,7 +123,8 @@ static bool has_no_ipv6(const struct error *err)
 }
 
 /* The port the kernel chose for one loopback may be taken on the other: try again. */
-static int bind_localhost(uint16_t port, struct bound bound[2], unsigned *count, struct error *err)
+static int bind_localhost(uint16_t port, struct bound_socket bound[2], unsigned *count,
+                          struct error *err)
 {
     const struct in_addr v4 = {htonl(INADDR_LOOPBACK)};
     int failed = 0;
@@ -146,7 +147,7 @@ static int bind_localhost(uint16_t port, struct bound bound[2], unsigned *count,
     return failed;
 }
 
-static int bind_unix(struct slice path, struct bound *out, struct error *err)
+static int bind_unix(struct slice path, struct bound_socket *out, struct error *err)
 {
     union bind_address address = {.local = {.sun_family = AF_UNIX}};
     struct stat status;
@@ -173,7 +174,7 @@ static int parse_port(struct slice text, uint16_t *out, struct error *err)
     return 0;
 }
 
-static int bind_host(struct slice host, uint16_t port, struct bound *out, struct error *err)
+static int bind_host(struct slice host, uint16_t port, struct bound_socket *out, struct error *err)
 {
     char text[INET6_ADDRSTRLEN] = "";
     union bind_address address;
@@ -196,7 +197,8 @@ static int bind_host(struct slice host, uint16_t port, struct bound *out, struct
                      "an address is IPV4:PORT, [IPV6]:PORT, localhost:PORT or unix:PATH");
 }
 
-static int bind_all(struct slice address, struct bound bound[2], unsigned *count, struct error *err)
+static int bind_all(struct slice address, struct bound_socket bound[2], unsigned *count,
+                    struct error *err)
 {
     uint16_t port = 0;
     *count = 1;
@@ -217,7 +219,7 @@ static int bind_all(struct slice address, struct bound bound[2], unsigned *count
 int listener_bind(struct slice address, int fds[4], char texts[4][ADDRESS_TEXT_SIZE],
                   unsigned *count, struct error *err)
 {
-    struct bound bound[2] = {{.fd = -1}, {.fd = -1}};
+    struct bound_socket bound[2] = {{.fd = -1}, {.fd = -1}};
     unsigned found = 0;
     int failed = bind_all(address, bound, &found, err);
     if (failed)
