@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which request is applied by what; the journal; what is applied by itself now and then. */
+/* Which order is applied by what; the journal; what is applied by itself now and then. */
 #include "apply.h"
 
 #include <string.h>
 
-#include "request.h"
+#include "order.h"
 
 #define JOURNAL_KEPT_MS   (7ull * 24 * 3600 * 1000)
 #define JOURNAL_TRIM_ONCE 1000 /* others wait for the transaction */
 
-void apply_journal(const struct apply *apply, const struct request *request,
+void apply_journal(const struct apply *apply, const struct order *order,
                    const struct change *change)
 {
     struct journal_entry entry = {
@@ -18,41 +18,41 @@ void apply_journal(const struct apply *apply, const struct request *request,
         .origin = change->origin,
         .repository = change->repository,
         .tag = change->tag,
-        .actor = request->message.head.actor,
+        .actor = order->message.head.actor,
     };
     if (change->digest != NULL)
         entry.digest = *change->digest;
     journal_add(apply->txn, &entry);
 }
 
-void apply_housekeeping(const struct apply *apply, struct request *request)
+void apply_housekeeping(const struct apply *apply, struct order *order)
 {
     if (apply->now_ms > JOURNAL_KEPT_MS) {
-        request->is_unfinished = journal_trim(apply->txn, apply->now_ms - JOURNAL_KEPT_MS,
-                                              JOURNAL_TRIM_ONCE) == JOURNAL_TRIM_ONCE;
+        order->is_unfinished = journal_trim(apply->txn, apply->now_ms - JOURNAL_KEPT_MS,
+                                            JOURNAL_TRIM_ONCE) == JOURNAL_TRIM_ONCE;
     }
 }
 
-void apply_request(const struct apply *apply, struct request *request)
+void apply_order(const struct apply *apply, struct order *order)
 {
-    if (request->type == MESSAGE_NONE) {
-        apply_housekeeping(apply, request);
-    } else if (request->type == MESSAGE_BLOB_STORED) {
-        apply_blob_stored(apply, request);
-    } else if (request->type == MESSAGE_LINK) {
-        apply_link(apply, request);
-    } else if (request->type == MESSAGE_PUSH_BEGUN) {
-        apply_push_begun(apply, request);
-    } else if (request->type == MESSAGE_MANIFEST_PUT) {
-        apply_manifest_put(apply, request);
-    } else if (request->type == MESSAGE_MANIFEST_STORED) {
-        apply_manifest_stored(apply, request);
-    } else if (request->type == MESSAGE_TAG_CHECKED) {
-        apply_tag_checked(apply, request);
-    } else if (request->type == MESSAGE_REMOVE) {
-        apply_remove(apply, request);
-    } else if (request->type == MESSAGE_USED) {
-        apply_used(apply, request);
+    if (order->type == MESSAGE_NONE) {
+        apply_housekeeping(apply, order);
+    } else if (order->type == MESSAGE_BLOB_STORED) {
+        apply_blob_stored(apply, order);
+    } else if (order->type == MESSAGE_LINK) {
+        apply_link(apply, order);
+    } else if (order->type == MESSAGE_PUSH_BEGUN) {
+        apply_push_begun(apply, order);
+    } else if (order->type == MESSAGE_MANIFEST_PUT) {
+        apply_manifest_put(apply, order);
+    } else if (order->type == MESSAGE_MANIFEST_STORED) {
+        apply_manifest_stored(apply, order);
+    } else if (order->type == MESSAGE_TAG_CHECKED) {
+        apply_tag_checked(apply, order);
+    } else if (order->type == MESSAGE_REMOVE) {
+        apply_remove(apply, order);
+    } else if (order->type == MESSAGE_USED) {
+        apply_used(apply, order);
     }
     /* A barrier only waits for its turn. */
 }

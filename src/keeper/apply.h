@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What each request means, inside a transaction. Everything that can be refused is refused before
- * the first change, so that one request cannot spoil the others of its transaction; what the ledger
+ * What each order means, inside a transaction. Everything that can be refused is refused before
+ * the first change, so that one order cannot spoil the others of its transaction; what the ledger
  * says is the transaction's sticky error. On a thread of the pool; nothing here touches the loop.
  */
 #ifndef KEEPER_APPLY_H
@@ -13,7 +13,7 @@
 #include "store/ledger.h"
 
 struct config;
-struct request;
+struct order;
 struct store;
 
 struct apply {
@@ -23,17 +23,17 @@ struct apply {
     uint64_t now_ms; /* wall clock */
 };
 
-void apply_request(const struct apply *apply, struct request *request);
+void apply_order(const struct apply *apply, struct order *order);
 
-void apply_blob_stored(const struct apply *apply, struct request *request);
-void apply_link(const struct apply *apply, struct request *request);
-void apply_used(const struct apply *apply, const struct request *request);
-void apply_push_begun(const struct apply *apply, struct request *request);
-void apply_manifest_put(const struct apply *apply, struct request *request);
-void apply_manifest_stored(const struct apply *apply, struct request *request);
-void apply_tag_checked(const struct apply *apply, struct request *request);
-void apply_remove(const struct apply *apply, struct request *request);
-void apply_housekeeping(const struct apply *apply, struct request *request);
+void apply_blob_stored(const struct apply *apply, struct order *order);
+void apply_link(const struct apply *apply, struct order *order);
+void apply_used(const struct apply *apply, const struct order *order);
+void apply_push_begun(const struct apply *apply, struct order *order);
+void apply_manifest_put(const struct apply *apply, struct order *order);
+void apply_manifest_stored(const struct apply *apply, struct order *order);
+void apply_tag_checked(const struct apply *apply, struct order *order);
+void apply_remove(const struct apply *apply, struct order *order);
+void apply_housekeeping(const struct apply *apply, struct order *order);
 
 /* What changed, for the journal; fields that do not apply are empty. */
 struct change {
@@ -43,7 +43,7 @@ struct change {
     struct slice tag;
     const struct digest *digest; /* or NULL */
 };
-void apply_journal(const struct apply *apply, const struct request *request,
+void apply_journal(const struct apply *apply, const struct order *order,
                    const struct change *change);
 
 #endif

@@ -3,8 +3,8 @@
 #include "apply.h"
 #include "base/fd.h"
 #include "holdings.h"
+#include "order.h"
 #include "repeat.h"
-#include "request.h"
 
 #define REPEAT_BLOB                                                                                \
     (REPEAT_KIND(JOURNAL_BLOB) | REPEAT_KIND(JOURNAL_LINK) | REPEAT_KIND(JOURNAL_REMOVE_BLOB))
@@ -36,21 +36,21 @@ static void put_blob(const struct apply *apply, const struct message_blob_stored
     blob_put(apply->txn, &stored->digest, &blob);
 }
 
-void apply_blob_stored(const struct apply *apply, struct request *request)
+void apply_blob_stored(const struct apply *apply, struct order *order)
 {
-    const struct message_blob_stored *stored = &request->message.blob_stored;
+    const struct message_blob_stored *stored = &order->message.blob_stored;
     struct change change = {
         .kind = JOURNAL_BLOB,
         .origin = stored->origin,
         .repository = stored->repository,
         .digest = &stored->digest,
     };
-    if (repeat_is_overtaken(apply, request, REPEAT_BLOB, &change))
+    if (repeat_is_overtaken(apply, order, REPEAT_BLOB, &change))
         return;
-    bool is_lost = request->file_error.kind != ERR_NONE || !request->has_file;
-    if (is_lost && !(request_is_repeated(request) && is_here(apply, stored))) {
-        request_refuse(request, request->has_file ? request->file_error.kind : ERR_INVALID, "%s",
-                       request->has_file ? request->file_error.text : "no file is named");
+    bool is_lost = order->file_error.kind != ERR_NONE || !order->has_file;
+    if (is_lost && !(order_is_repeated(order) && is_here(apply, stored))) {
+        order_refuse(order, order->has_file ? order->file_error.kind : ERR_INVALID, "%s",
+                     order->has_file ? order->file_error.text : "no file is named");
         return;
     }
     put_blob(apply, stored);
@@ -60,7 +60,7 @@ void apply_blob_stored(const struct apply *apply, struct request *request)
         holder_add(apply, &holder, &stored->digest, stored->size, LINK_BLOB);
         holder_put(apply, &holder);
     }
-    apply_journal(apply, request, &change);
+    apply_journal(apply, order, &change);
 }
 
 /* Who was told that a blob is here has `grace` from now on. */
@@ -72,20 +72,20 @@ static void renew(const struct apply *apply, const struct digest *digest, struct
     blob_put(apply->txn, digest, blob);
 }
 
-void apply_link(const struct apply *apply, struct request *request)
+void apply_link(const struct apply *apply, struct order *order)
 {
-    const struct message_link *link = &request->message.link;
+    const struct message_link *link = &order->message.link;
     struct change change = {
         .kind = JOURNAL_LINK,
         .origin = link->origin,
         .repository = link->repository,
         .digest = &link->digest,
     };
-    if (repeat_is_overtaken(apply, request, REPEAT_BLOB, &change))
+    if (repeat_is_overtaken(apply, order, REPEAT_BLOB, &change))
         return;
     struct blob_record blob;
     if (!blob_find(apply->txn, &link->digest, &blob)) {
-        request_refuse(request, ERR_NOT_FOUND, "the blob is not here");
+        order_refuse(order, ERR_NOT_FOUND, "the blob is not here");
         return;
     }
     renew(apply, &link->digest, &blob);
@@ -96,17 +96,17 @@ void apply_link(const struct apply *apply, struct request *request)
     if (link->origin.length > 0)
         (void)holder_add_known_manifest(apply, &holder, &link->digest);
     holder_put(apply, &holder);
-    apply_journal(apply, request, &change);
+    apply_journal(apply, order, &change);
 }
 
-void apply_used(const struct apply *apply, const struct request *request)
+void apply_used(const struct apply *apply, const struct order *order)
 {
-    struct slice digests = request->message.used.digests;
+    struct slice digests = order->message.used.digests;
     struct digest digest;
     struct blob_record blob;
     while (digest_decode(&digests, &digest)) {
         if (blob_find(apply->txn, &digest, &blob) &&
-            use_find(apply->txn, &digest) < request->message.used.when)
-            use_put(apply->txn, &digest, request->message.used.when);
+            use_find(apply->txn, &digest) < order->message.used.when)
+            use_put(apply->txn, &digest, order->message.used.when);
     }
 }

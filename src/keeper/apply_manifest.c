@@ -6,9 +6,9 @@
 #include "config/config.h"
 #include "holdings.h"
 #include "oci/manifest.h"
+#include "order.h"
 #include "pushing.h"
 #include "repeat.h"
-#include "request.h"
 
 static const struct slice hosted = {"", 0};
 
@@ -51,27 +51,27 @@ static void put_records(const struct apply *apply, const struct arrival *arrival
 }
 
 /* A manifest whose bytes did not come along must be here. */
-static bool check_file(const struct apply *apply, struct request *request)
+static bool check_file(const struct apply *apply, struct order *order)
 {
     struct blob_record blob;
-    if (request->has_file && request->file_error.kind == ERR_NONE)
+    if (order->has_file && order->file_error.kind == ERR_NONE)
         return true;
-    if ((!request->has_file || request_is_repeated(request)) &&
-        blob_find(apply->txn, &request->digest, &blob))
+    if ((!order->has_file || order_is_repeated(order)) &&
+        blob_find(apply->txn, &order->digest, &blob))
         return true;
-    if (request->has_file) {
-        request_refuse(request, request->file_error.kind, "%s", request->file_error.text);
+    if (order->has_file) {
+        order_refuse(order, order->file_error.kind, "%s", order->file_error.text);
     } else {
-        request_refuse(request, ERR_NOT_FOUND, "the manifest is not here");
+        order_refuse(order, ERR_NOT_FOUND, "the manifest is not here");
     }
     return false;
 }
 
 /* ---- pushed ---- */
 
-static bool is_told(const struct request *request, const struct digest *digest)
+static bool is_told(const struct order *order, const struct digest *digest)
 {
-    struct slice told = buf_bytes(&request->missing);
+    struct slice told = buf_bytes(&order->missing);
     struct digest other;
     while (digest_decode(&told, &other)) {
         if (digest_equal(&other, digest))
@@ -80,72 +80,72 @@ static bool is_told(const struct request *request, const struct digest *digest)
     return false;
 }
 
-static void tell_missing(struct request *request, const struct digest *digest)
+static void tell_missing(struct order *order, const struct digest *digest)
 {
     uint8_t binary[DIGEST_BINARY_MAX];
     size_t length = digest_encode(digest, binary);
-    if (is_told(request, digest))
+    if (is_told(order, digest))
         return;
-    if (request->missing.length + length <= request->missing.maximum)
-        buf_append(&request->missing, binary, length);
+    if (order->missing.length + length <= order->missing.maximum)
+        buf_append(&order->missing, binary, length);
 }
 
 /* What this repository takes a manifest without. */
-static bool may_be_missing(const struct apply *apply, const struct request *request,
+static bool may_be_missing(const struct apply *apply, const struct order *order,
                            const struct reference *reference)
 {
     return reference->role == DESCRIPTOR_CHILD || reference->is_foreign ||
            config_list_matches(&apply->config->hosted.sparse,
-                               request->message.manifest_put.repository);
+                               order->message.manifest_put.repository);
 }
 
 /* A reference of a pushed manifest: here, and as large as it says, or nothing that must be. */
-static bool check_reference(const struct apply *apply, struct request *request,
+static bool check_reference(const struct apply *apply, struct order *order,
                             const struct repository *repository, const struct reference *reference)
 {
     bool is_child = reference->role == DESCRIPTOR_CHILD;
     unsigned kinds =
         repository == NULL ? 0 : link_find(apply->txn, repository->id, &reference->digest);
     if ((kinds & (is_child ? LINK_MANIFEST : LINK_BLOB)) == 0) {
-        if (!may_be_missing(apply, request, reference))
-            tell_missing(request, &reference->digest);
+        if (!may_be_missing(apply, order, reference))
+            tell_missing(order, &reference->digest);
         return true;
     }
     struct blob_record blob;
     if (!blob_find(apply->txn, &reference->digest, &blob) || blob.size == reference->size)
         return true;
     char text[DIGEST_TEXT_SIZE];
-    request_refuse(request, ERR_INVALID, "%s has %llu bytes, the manifest says %llu",
-                   digest_print(&reference->digest, text), (unsigned long long)blob.size,
-                   (unsigned long long)reference->size);
+    order_refuse(order, ERR_INVALID, "%s has %llu bytes, the manifest says %llu",
+                 digest_print(&reference->digest, text), (unsigned long long)blob.size,
+                 (unsigned long long)reference->size);
     return false;
 }
 
-static bool check_references(const struct apply *apply, struct request *request)
+static bool check_references(const struct apply *apply, struct order *order)
 {
-    const struct message_manifest_put *put = &request->message.manifest_put;
+    const struct message_manifest_put *put = &order->message.manifest_put;
     struct repository repository;
     bool is_there = repository_find(apply->txn, hosted, put->repository, &repository);
     struct slice references = put->references;
     struct reference reference;
     while (reference_list_next(&references, &reference)) {
-        if (!check_reference(apply, request, is_there ? &repository : NULL, &reference))
+        if (!check_reference(apply, order, is_there ? &repository : NULL, &reference))
             return false;
     }
     if (references.length > 0) {
-        request_refuse(request, ERR_INVALID, "bad references of a manifest");
+        order_refuse(order, ERR_INVALID, "bad references of a manifest");
         return false;
     }
-    if (request->missing.length == 0)
+    if (order->missing.length == 0)
         return true;
-    request_refuse(request, ERR_NOT_FOUND, "blobs that the manifest names are not here");
+    order_refuse(order, ERR_NOT_FOUND, "blobs that the manifest names are not here");
     return false;
 }
 
-static void put_tag(const struct apply *apply, const struct request *request,
+static void put_tag(const struct apply *apply, const struct order *order,
                     const struct holder *holder, struct slice name)
 {
-    const struct digest *digest = &request->message.manifest_put.digest;
+    const struct digest *digest = &order->message.manifest_put.digest;
     struct tag tag = {.digest = *digest, .changed_ms = apply->now_ms};
     struct tag old;
     if (tag_find(apply->txn, holder->repository.id, name, &old) &&
@@ -155,37 +155,36 @@ static void put_tag(const struct apply *apply, const struct request *request,
     /* Also when it named this already: a repeat looks for it. */
     struct change change = {
         .kind = JOURNAL_TAG, .repository = holder->name, .tag = name, .digest = digest};
-    apply_journal(apply, request, &change);
+    apply_journal(apply, order, &change);
 }
 
-/* Somebody has set or removed this tag since the request was first sent. */
-static bool is_tag_overtaken(const struct apply *apply, const struct request *request,
-                             struct slice tag)
+/* Somebody has set or removed this tag since the order was first sent. */
+static bool is_tag_overtaken(const struct apply *apply, const struct order *order, struct slice tag)
 {
-    struct change change = {.repository = request->message.manifest_put.repository, .tag = tag};
-    return repeat_is_overtaken(apply, request,
+    struct change change = {.repository = order->message.manifest_put.repository, .tag = tag};
+    return repeat_is_overtaken(apply, order,
                                REPEAT_KIND(JOURNAL_TAG) | REPEAT_KIND(JOURNAL_REMOVE_TAG), &change);
 }
 
-static bool is_all_overtaken(const struct apply *apply, const struct request *request,
+static bool is_all_overtaken(const struct apply *apply, const struct order *order,
                              const struct change *manifest)
 {
     unsigned kinds = REPEAT_KIND(JOURNAL_MANIFEST) | REPEAT_KIND(JOURNAL_REMOVE_MANIFEST);
-    if (!repeat_is_overtaken(apply, request, kinds, manifest))
+    if (!repeat_is_overtaken(apply, order, kinds, manifest))
         return false;
-    struct slice tags = request->message.manifest_put.tags;
+    struct slice tags = order->message.manifest_put.tags;
     struct slice tag;
     while (slice_split(&tags, ' ', &tag)) {
-        if (!is_tag_overtaken(apply, request, tag))
+        if (!is_tag_overtaken(apply, order, tag))
             return false;
     }
     return true;
 }
 
-static void put_pushed(const struct apply *apply, const struct request *request,
+static void put_pushed(const struct apply *apply, const struct order *order,
                        const struct change *change)
 {
-    const struct message_manifest_put *put = &request->message.manifest_put;
+    const struct message_manifest_put *put = &order->message.manifest_put;
     struct arrival arrival = {
         .repository = put->repository,
         .digest = &put->digest,
@@ -204,19 +203,19 @@ static void put_pushed(const struct apply *apply, const struct request *request,
     holder.repository.is_hosted = true;
     holder_add_manifest(apply, &holder, &put->digest, &arrival.record);
     holder_put(apply, &holder);
-    apply_journal(apply, request, change);
+    apply_journal(apply, order, change);
     struct slice tags = put->tags;
     struct slice tag;
     while (slice_split(&tags, ' ', &tag)) {
-        if (!is_tag_overtaken(apply, request, tag))
-            put_tag(apply, request, &holder, tag);
+        if (!is_tag_overtaken(apply, order, tag))
+            put_tag(apply, order, &holder, tag);
     }
 }
 
 /* If-Match and If-None-Match of the push: nobody has set the tag since the worker looked. */
-static bool check_condition(const struct apply *apply, struct request *request)
+static bool check_condition(const struct apply *apply, struct order *order)
 {
-    const struct message_manifest_put *put = &request->message.manifest_put;
+    const struct message_manifest_put *put = &order->message.manifest_put;
     struct repository repository;
     struct tag tag = {.changed_ms = 0};
     if (put->is_conditional == 0)
@@ -226,28 +225,28 @@ static bool check_condition(const struct apply *apply, struct request *request)
     bool is_expected = (unsigned)put->expected.algorithm != 0;
     if (is_there == is_expected && (!is_there || digest_equal(&tag.digest, &put->expected)))
         return true;
-    request_refuse(request, ERR_CONFLICT, "the tag has changed meanwhile");
+    order_refuse(order, ERR_CONFLICT, "the tag has changed meanwhile");
     return false;
 }
 
-void apply_manifest_put(const struct apply *apply, struct request *request)
+void apply_manifest_put(const struct apply *apply, struct order *order)
 {
-    const struct message_manifest_put *put = &request->message.manifest_put;
+    const struct message_manifest_put *put = &order->message.manifest_put;
     struct change change = {
         .kind = JOURNAL_MANIFEST, .repository = put->repository, .digest = &put->digest};
-    if (is_all_overtaken(apply, request, &change))
+    if (is_all_overtaken(apply, order, &change))
         return;
-    if (pushing_is_allowed(apply, request, put->repository) && check_condition(apply, request) &&
-        check_file(apply, request) && check_references(apply, request))
-        put_pushed(apply, request, &change);
+    if (pushing_is_allowed(apply, order, put->repository) && check_condition(apply, order) &&
+        check_file(apply, order) && check_references(apply, order))
+        put_pushed(apply, order, &change);
 }
 
 /* ---- fetched ---- */
 
-static void put_fetched_tag(const struct apply *apply, const struct request *request,
+static void put_fetched_tag(const struct apply *apply, const struct order *order,
                             const struct holder *holder)
 {
-    const struct message_manifest_stored *stored = &request->message.manifest_stored;
+    const struct message_manifest_stored *stored = &order->message.manifest_stored;
     uint32_t id = holder->repository.id;
     struct tag tag = {stored->digest, apply->now_ms, stored->checked};
     struct tag old;
@@ -265,13 +264,13 @@ static void put_fetched_tag(const struct apply *apply, const struct request *req
                             .repository = stored->repository,
                             .tag = stored->tag,
                             .digest = &stored->digest};
-    apply_journal(apply, request, &change);
+    apply_journal(apply, order, &change);
 }
 
-void apply_manifest_stored(const struct apply *apply, struct request *request)
+void apply_manifest_stored(const struct apply *apply, struct order *order)
 {
-    const struct message_manifest_stored *stored = &request->message.manifest_stored;
-    if (!check_file(apply, request))
+    const struct message_manifest_stored *stored = &order->message.manifest_stored;
+    if (!check_file(apply, order))
         return;
     struct arrival arrival = {
         .origin = stored->origin,
@@ -298,8 +297,8 @@ void apply_manifest_stored(const struct apply *apply, struct request *request)
                                 .origin = stored->origin,
                                 .repository = stored->repository,
                                 .digest = &stored->digest};
-        apply_journal(apply, request, &change);
+        apply_journal(apply, order, &change);
     }
     if (stored->tag.length > 0)
-        put_fetched_tag(apply, request, &holder);
+        put_fetched_tag(apply, order, &holder);
 }

@@ -3,36 +3,33 @@
 #include "apply.h"
 #include "base/buf.h"
 #include "holdings.h"
+#include "order.h"
 #include "repeat.h"
-#include "request.h"
 
 #define TAGS_MAX ((size_t)64 * 1024 * 1024) /* names of the tags of one manifest */
 
-static void journal_removal(const struct apply *apply, const struct request *request,
+static void journal_removal(const struct apply *apply, const struct order *order,
                             enum journal_kind kind, struct slice tag, const struct digest *digest)
 {
-    struct change change = {.kind = kind,
-                            .repository = request->message.remove.repository,
-                            .tag = tag,
-                            .digest = digest};
-    apply_journal(apply, request, &change);
+    struct change change = {
+        .kind = kind, .repository = order->message.remove.repository, .tag = tag, .digest = digest};
+    apply_journal(apply, order, &change);
 }
 
-static void remove_tag(const struct apply *apply, struct request *request,
-                       const struct holder *holder)
+static void remove_tag(const struct apply *apply, struct order *order, const struct holder *holder)
 {
-    const struct message_remove *remove = &request->message.remove;
+    const struct message_remove *remove = &order->message.remove;
     struct tag tag;
     if (!tag_find(apply->txn, holder->repository.id, remove->tag, &tag)) {
-        request_refuse(request, ERR_NOT_FOUND, "no such tag");
+        order_refuse(order, ERR_NOT_FOUND, "no such tag");
         return;
     }
     if (remove->is_conditional != 0 && !digest_equal(&tag.digest, &remove->digest)) {
-        request_refuse(request, ERR_CONFLICT, "the tag has changed meanwhile");
+        order_refuse(order, ERR_CONFLICT, "the tag has changed meanwhile");
         return;
     }
     (void)tag_delete(apply->txn, holder->repository.id, remove->tag);
-    journal_removal(apply, request, JOURNAL_REMOVE_TAG, remove->tag, &tag.digest);
+    journal_removal(apply, order, JOURNAL_REMOVE_TAG, remove->tag, &tag.digest);
 }
 
 struct naming { /* the tags of a manifest */
@@ -50,7 +47,7 @@ static bool on_tag(struct slice name, const struct tag *tag, void *arg)
     return !naming->names->is_over;
 }
 
-static void remove_tags(const struct apply *apply, const struct request *request,
+static void remove_tags(const struct apply *apply, const struct order *order,
                         const struct holder *holder, struct slice names)
 {
     struct slice name;
@@ -58,18 +55,17 @@ static void remove_tags(const struct apply *apply, const struct request *request
         if (name.length == 0)
             continue;
         (void)tag_delete(apply->txn, holder->repository.id, name);
-        journal_removal(apply, request, JOURNAL_REMOVE_TAG, name, &request->message.remove.digest);
+        journal_removal(apply, order, JOURNAL_REMOVE_TAG, name, &order->message.remove.digest);
     }
 }
 
-static void remove_manifest(const struct apply *apply, struct request *request,
-                            struct holder *holder)
+static void remove_manifest(const struct apply *apply, struct order *order, struct holder *holder)
 {
-    const struct digest *digest = &request->message.remove.digest;
+    const struct digest *digest = &order->message.remove.digest;
     struct manifest_record manifest;
     if ((link_find(apply->txn, holder->repository.id, digest) & LINK_MANIFEST) == 0 ||
         !manifest_find(apply->txn, digest, &manifest)) {
-        request_refuse(request, ERR_NOT_FOUND, "no such manifest");
+        order_refuse(order, ERR_NOT_FOUND, "no such manifest");
         return;
     }
     AUTO_BUF struct buf names;
@@ -77,30 +73,30 @@ static void remove_manifest(const struct apply *apply, struct request *request,
     struct naming naming = {digest, &names};
     tag_each(apply->txn, holder->repository.id, slice_from(NULL, 0), on_tag, &naming);
     if (names.is_over) {
-        request_refuse(request, ERR_TOO_LARGE, "too many tags name this manifest");
+        order_refuse(order, ERR_TOO_LARGE, "too many tags name this manifest");
         return;
     }
-    remove_tags(apply, request, holder, buf_bytes(&names));
+    remove_tags(apply, order, holder, buf_bytes(&names));
     (void)holder_drop_manifest(apply, holder, digest);
     holder_put(apply, holder);
-    journal_removal(apply, request, JOURNAL_REMOVE_MANIFEST, slice_from(NULL, 0), digest);
+    journal_removal(apply, order, JOURNAL_REMOVE_MANIFEST, slice_from(NULL, 0), digest);
 }
 
-static void remove_blob(const struct apply *apply, struct request *request, struct holder *holder)
+static void remove_blob(const struct apply *apply, struct order *order, struct holder *holder)
 {
-    const struct digest *digest = &request->message.remove.digest;
+    const struct digest *digest = &order->message.remove.digest;
     if ((link_find(apply->txn, holder->repository.id, digest) & LINK_BLOB) == 0) {
-        request_refuse(request, ERR_NOT_FOUND, "no such blob");
+        order_refuse(order, ERR_NOT_FOUND, "no such blob");
         return;
     }
     if (referred_any(apply->txn, holder->repository.id, digest)) {
-        request_refuse(request, ERR_DENIED, "a manifest of this repository names it");
+        order_refuse(order, ERR_DENIED, "a manifest of this repository names it");
         return;
     }
     holder_drop(apply, holder, digest, LINK_BLOB);
     blob_release(apply, digest);
     holder_put(apply, holder);
-    journal_removal(apply, request, JOURNAL_REMOVE_BLOB, slice_from(NULL, 0), digest);
+    journal_removal(apply, order, JOURNAL_REMOVE_BLOB, slice_from(NULL, 0), digest);
 }
 
 static unsigned repeat_kinds(enum remove_kind kind)
@@ -117,9 +113,9 @@ static unsigned repeat_kinds(enum remove_kind kind)
     return 0;
 }
 
-void apply_remove(const struct apply *apply, struct request *request)
+void apply_remove(const struct apply *apply, struct order *order)
 {
-    const struct message_remove *remove = &request->message.remove;
+    const struct message_remove *remove = &order->message.remove;
     enum remove_kind kind = (enum remove_kind)remove->kind;
     struct change change = {.repository = remove->repository};
     if (kind == REMOVE_TAG) {
@@ -127,16 +123,16 @@ void apply_remove(const struct apply *apply, struct request *request)
     } else {
         change.digest = &remove->digest;
     }
-    if (repeat_is_overtaken(apply, request, repeat_kinds(kind), &change))
+    if (repeat_is_overtaken(apply, order, repeat_kinds(kind), &change))
         return;
     struct holder holder;
     if (!holder_find(apply, slice_from("", 0), remove->repository, &holder)) {
-        request_refuse(request, ERR_NOT_FOUND, "no such repository");
+        order_refuse(order, ERR_NOT_FOUND, "no such repository");
     } else if (kind == REMOVE_TAG) {
-        remove_tag(apply, request, &holder);
+        remove_tag(apply, order, &holder);
     } else if (kind == REMOVE_MANIFEST) {
-        remove_manifest(apply, request, &holder);
+        remove_manifest(apply, order, &holder);
     } else {
-        remove_blob(apply, request, &holder);
+        remove_blob(apply, order, &holder);
     }
 }

@@ -5,7 +5,7 @@
  */
 #include "apply.h"
 #include "holdings.h"
-#include "request.h"
+#include "order.h"
 
 static bool is_public(const struct apply *apply, const struct digest *digest)
 {
@@ -13,16 +13,16 @@ static bool is_public(const struct apply *apply, const struct digest *digest)
     return blob_find(apply->txn, digest, &blob) && blob.is_public;
 }
 
-static void journal_tag(const struct apply *apply, const struct request *request,
+static void journal_tag(const struct apply *apply, const struct order *order,
                         enum journal_kind kind, const struct digest *digest)
 {
-    const struct message_tag_checked *checked = &request->message.tag_checked;
+    const struct message_tag_checked *checked = &order->message.tag_checked;
     struct change change = {.kind = kind,
                             .origin = checked->origin,
                             .repository = checked->repository,
                             .tag = checked->tag,
                             .digest = digest};
-    apply_journal(apply, request, &change);
+    apply_journal(apply, order, &change);
 }
 
 static bool may_show(const struct apply *apply, const struct holder *holder,
@@ -32,22 +32,21 @@ static bool may_show(const struct apply *apply, const struct holder *holder,
            is_public(apply, digest);
 }
 
-static void move_tag(const struct apply *apply, const struct request *request,
-                     struct holder *holder)
+static void move_tag(const struct apply *apply, const struct order *order, struct holder *holder)
 {
-    const struct message_tag_checked *checked = &request->message.tag_checked;
+    const struct message_tag_checked *checked = &order->message.tag_checked;
     if (!may_show(apply, holder, &checked->digest) ||
         !holder_add_known_manifest(apply, holder, &checked->digest))
         return;
     holder_put(apply, holder);
     struct tag tag = {checked->digest, apply->now_ms, checked->checked};
     tag_put(apply->txn, holder->repository.id, checked->tag, &tag);
-    journal_tag(apply, request, JOURNAL_TAG, &checked->digest);
+    journal_tag(apply, order, JOURNAL_TAG, &checked->digest);
 }
 
-void apply_tag_checked(const struct apply *apply, struct request *request)
+void apply_tag_checked(const struct apply *apply, struct order *order)
 {
-    const struct message_tag_checked *checked = &request->message.tag_checked;
+    const struct message_tag_checked *checked = &order->message.tag_checked;
     bool is_gone = (unsigned)checked->digest.algorithm == 0;
     struct holder holder;
     if (!holder_find(apply, checked->origin, checked->repository, &holder)) {
@@ -61,11 +60,11 @@ void apply_tag_checked(const struct apply *apply, struct request *request)
         return;
     if (is_gone) {
         if (was_there && tag_delete(apply->txn, holder.repository.id, checked->tag))
-            journal_tag(apply, request, JOURNAL_REMOVE_TAG, &old.digest);
+            journal_tag(apply, order, JOURNAL_REMOVE_TAG, &old.digest);
     } else if (was_there && digest_equal(&old.digest, &checked->digest)) {
         old.checked_ms = checked->checked;
         tag_put(apply->txn, holder.repository.id, checked->tag, &old);
     } else {
-        move_tag(apply, request, &holder);
+        move_tag(apply, order, &holder);
     }
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The pipeline of a batch. What runs in the pool touches the batch and its requests alone. */
+/* The pipeline of a batch. What runs in the pool touches the batch and its orders alone. */
 #include "batch.h"
 
 #include <stdatomic.h>
@@ -9,7 +9,7 @@
 #include "base/alloc.h"
 #include "base/check.h"
 #include "base/pool.h"
-#include "request.h"
+#include "order.h"
 
 #define FOLDERS  512u /* two algorithms, one byte of the digest */
 #define ATTEMPTS 3    /* the map grows between them */
@@ -17,13 +17,13 @@
 struct file_job { /* all files of one folder */
     struct pool_work work;
     struct batch *batch;
-    struct request *first;
-    struct request *last;
+    struct order *first;
+    struct order *last;
 };
 
 struct batch {
     struct batch_options options;
-    struct list requests;
+    struct list orders;
     struct file_job *jobs;
     size_t job_count;
     atomic_size_t jobs_running; /* who takes it to zero runs the transaction */
@@ -38,7 +38,7 @@ struct batch *batch_new(const struct batch_options *options)
 {
     struct batch *batch = NEW(struct batch);
     batch->options = *options;
-    list_init(&batch->requests);
+    list_init(&batch->orders);
     return batch;
 }
 
@@ -57,9 +57,9 @@ bool batch_is_running(const struct batch *batch)
     return batch->is_running;
 }
 
-struct list *batch_requests(struct batch *batch)
+struct list *batch_orders(struct batch *batch)
 {
-    return &batch->requests;
+    return &batch->orders;
 }
 
 unsigned batch_commits(const struct batch *batch, struct error *out_error)
@@ -70,15 +70,15 @@ unsigned batch_commits(const struct batch *batch, struct error *out_error)
 
 /* ---- the transaction ---- */
 
-/* Files are placed before it is known whether their request is refused. */
-static bool is_orphan(struct ledger_txn *txn, const struct request *request)
+/* Files are placed before it is known whether their order is refused. */
+static bool is_orphan(struct ledger_txn *txn, const struct order *order)
 {
     struct blob_record blob;
-    return request->has_file && request->file_error.kind == ERR_NONE &&
-           request->refusal.kind != ERR_NONE && !blob_find(txn, &request->digest, &blob);
+    return order->has_file && order->file_error.kind == ERR_NONE &&
+           order->refusal.kind != ERR_NONE && !blob_find(txn, &order->digest, &blob);
 }
 
-static int commit_list(struct batch *batch, struct request *const *requests, size_t count,
+static int commit_list(struct batch *batch, struct order *const *orders, size_t count,
                        struct error *err)
 {
     struct ledger_txn *txn = NULL;
@@ -87,27 +87,27 @@ static int commit_list(struct batch *batch, struct request *const *requests, siz
         return result;
     struct apply apply = {txn, batch->options.config, batch->options.store, batch->now_ms};
     for (size_t i = 0; i < count && ledger_error(txn) == NULL; i++) {
-        request_reset(requests[i]);
-        apply_request(&apply, requests[i]);
+        order_reset(orders[i]);
+        apply_order(&apply, orders[i]);
     }
     for (size_t i = 0; i < count; i++)
-        requests[i]->is_orphan = is_orphan(txn, requests[i]);
+        orders[i]->is_orphan = is_orphan(txn, orders[i]);
     uint64_t number = ledger_commit_number(txn);
     result = ledger_commit(&txn, err);
     if (result != 0)
         return result;
     batch->commits++;
     for (size_t i = 0; i < count; i++)
-        requests[i]->number = number;
+        orders[i]->number = number;
     return 0;
 }
 
-static int try_list(struct batch *batch, struct request *const *requests, size_t count,
+static int try_list(struct batch *batch, struct order *const *orders, size_t count,
                     struct error *err)
 {
     int result = -1;
     for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
-        result = commit_list(batch, requests, count, err);
+        result = commit_list(batch, orders, count, err);
         if (result != -ERR_NO_SPACE)
             break;
     }
@@ -116,41 +116,41 @@ static int try_list(struct batch *batch, struct request *const *requests, size_t
     return result;
 }
 
-static void try_each(struct batch *batch, struct request *const *requests, size_t count)
+static void try_each(struct batch *batch, struct order *const *orders, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         struct error err;
-        if (try_list(batch, &requests[i], 1, &err) == 0)
+        if (try_list(batch, &orders[i], 1, &err) == 0)
             continue;
-        request_refuse(requests[i], err.kind, "%s", err.text);
-        requests[i]->is_orphan = false; /* unknown: left alone */
+        order_refuse(orders[i], err.kind, "%s", err.text);
+        orders[i]->is_orphan = false; /* unknown: left alone */
     }
 }
 
-/* Nothing else places files while a batch runs. Of two requests with the same bytes the later may
+/* Nothing else places files while a batch runs. Of two orders with the same bytes the later may
  * have been taken; then a record names them. */
-static void remove_orphans(struct batch *batch, struct request *const *requests, size_t count)
+static void remove_orphans(struct batch *batch, struct order *const *orders, size_t count)
 {
     struct error ignored;
     for (size_t i = 0; i < count; i++) {
-        if (requests[i]->is_orphan)
-            (void)store_blob_remove(batch->options.store, &requests[i]->digest, &ignored);
+        if (orders[i]->is_orphan)
+            (void)store_blob_remove(batch->options.store, &orders[i]->digest, &ignored);
     }
 }
 
 static void run_transaction(struct batch *batch)
 {
-    size_t count = list_length(&batch->requests);
-    AUTO_FREE struct request **requests = mem_zalloc(count + 1, sizeof(struct request *));
+    size_t count = list_length(&batch->orders);
+    AUTO_FREE struct order **orders = mem_zalloc(count + 1, sizeof(struct order *));
     size_t at = 0;
-    LIST_EACH (link, &batch->requests)
-        requests[at++] = LIST_ITEM(link, struct request, link);
-    if (try_list(batch, requests, count, &batch->error) == 0) {
+    LIST_EACH (link, &batch->orders)
+        orders[at++] = LIST_ITEM(link, struct order, link);
+    if (try_list(batch, orders, count, &batch->error) == 0) {
         batch->error.kind = ERR_NONE;
     } else {
-        try_each(batch, requests, count);
+        try_each(batch, orders, count);
     }
-    remove_orphans(batch, requests, count);
+    remove_orphans(batch, orders, count);
 }
 
 /* ---- files ---- */
@@ -158,15 +158,15 @@ static void run_transaction(struct batch *batch)
 static void place_files(struct file_job *job)
 {
     struct store *store = job->batch->options.store;
-    for (struct request *request = job->first; request != NULL; request = request->next_in_folder) {
-        (void)store_place(store, &request->file, &request->digest, &request->file_error);
+    for (struct order *order = job->first; order != NULL; order = order->next_in_folder) {
+        (void)store_place(store, &order->file, &order->digest, &order->file_error);
     }
     struct error err = {.kind = ERR_NONE};
     if (job->first == NULL || store_sync_blob_folder(store, &job->first->digest, &err) == 0)
         return;
-    for (struct request *request = job->first; request != NULL; request = request->next_in_folder) {
-        if (request->file_error.kind == ERR_NONE)
-            request->file_error = err;
+    for (struct order *order = job->first; order != NULL; order = order->next_in_folder) {
+        if (order->file_error.kind == ERR_NONE)
+            order->file_error = err;
     }
 }
 
@@ -191,44 +191,44 @@ static void on_done(struct pool_work *work)
     batch->options.on_done(batch, batch->options.arg);
 }
 
-static void add_to_job(struct file_job *job, struct request *request)
+static void add_to_job(struct file_job *job, struct order *order)
 {
-    request->next_in_folder = NULL;
+    order->next_in_folder = NULL;
     if (job->last != NULL) {
-        job->last->next_in_folder = request;
+        job->last->next_in_folder = order;
     } else {
-        job->first = request;
+        job->first = order;
     }
-    job->last = request;
+    job->last = order;
 }
 
-/* At least one job, which has no files when no request has. */
+/* At least one job, which has no files when no order has. */
 static void make_jobs(struct batch *batch)
 {
     uint16_t jobs_of[FOLDERS] = {0}; /* number of the job + 1 */
-    batch->jobs = mem_zalloc(list_length(&batch->requests) + 1, sizeof(struct file_job));
+    batch->jobs = mem_zalloc(list_length(&batch->orders) + 1, sizeof(struct file_job));
     batch->job_count = 0;
-    LIST_EACH (link, &batch->requests) {
-        struct request *request = LIST_ITEM(link, struct request, link);
-        if (!request->has_file)
+    LIST_EACH (link, &batch->orders) {
+        struct order *order = LIST_ITEM(link, struct order, link);
+        if (!order->has_file)
             continue;
-        unsigned folder = request->digest.bytes[0];
-        if (request->digest.algorithm == HASH_SHA512)
+        unsigned folder = order->digest.bytes[0];
+        if (order->digest.algorithm == HASH_SHA512)
             folder += FOLDERS / 2;
         if (jobs_of[folder] == 0)
             jobs_of[folder] = (uint16_t)++batch->job_count;
-        add_to_job(&batch->jobs[jobs_of[folder] - 1], request);
+        add_to_job(&batch->jobs[jobs_of[folder] - 1], order);
     }
     if (batch->job_count == 0)
         batch->job_count = 1;
 }
 
-void batch_start(struct batch *batch, struct list *requests, uint64_t now_ms)
+void batch_start(struct batch *batch, struct list *orders, uint64_t now_ms)
 {
-    CHECK(!batch->is_running && list_is_empty(&batch->requests));
-    LIST_EACH (link, requests) {
+    CHECK(!batch->is_running && list_is_empty(&batch->orders));
+    LIST_EACH (link, orders) {
         list_remove(link);
-        list_append(&batch->requests, link);
+        list_append(&batch->orders, link);
     }
     batch->is_running = true;
     batch->now_ms = now_ms;

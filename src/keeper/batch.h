@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Requests that share a transaction, on their way through the pool:
+ * Orders that share a transaction, on their way through the pool:
  *
  *   files of blobs/ab: renamed, ab synced ─┐
  *   files of blobs/cd: renamed, cd synced ─┼─ who is last: apply all, commit ─► done, on the loop
  *   …                                     ─┘
  *
- * One request is one job: no change of threads between its file and its commit. If the transaction
- * fails, each request is tried in one of its own.
+ * One order is one job: no change of threads between its file and its commit. If the transaction
+ * fails, each order is tried in one of its own.
  */
 #ifndef KEEPER_BATCH_H
 #define KEEPER_BATCH_H
@@ -29,7 +29,7 @@ struct batch_options { /* borrowed */
     struct ledger *ledger;
     struct store *store;
     const struct config *config;
-    /* On the loop: every request has its outcome. */
+    /* On the loop: every order has its outcome. */
     void (*on_done)(struct batch *batch, void *arg);
     void *arg;
 };
@@ -38,10 +38,10 @@ struct batch *batch_new(const struct batch_options *options);
 /* Not while it runs. */
 void batch_free(struct batch **batch);
 bool batch_is_running(const struct batch *batch);
-/* Takes all of the list (struct request). */
-void batch_start(struct batch *batch, struct list *requests, uint64_t now_ms);
-/* Of a batch that is done: its requests, which the caller takes out and frees. */
-struct list *batch_requests(struct batch *batch);
+/* Takes all of the list (struct order). */
+void batch_start(struct batch *batch, struct list *orders, uint64_t now_ms);
+/* Of a batch that is done: its orders, which the caller takes out and frees. */
+struct list *batch_orders(struct batch *batch);
 /* Transactions it took; what was wrong with the common one, if anything. */
 unsigned batch_commits(const struct batch *batch, struct error *out_error);
 

@@ -14,7 +14,7 @@
 #include "apply.h"
 #include "store/ledger.h"
 
-struct holder { /* a repository's record while a request is applied */
+struct holder { /* a repository's record while an order is applied */
     struct slice origin;
     struct slice name;
     struct repository repository;

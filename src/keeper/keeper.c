@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The keeper on its loop: requests queue in the order they come; while a batch runs, the next one
+ * The keeper on its loop: orders queue as they come; while a batch runs, the next one
  * gathers.
  *
  *   channels ──► queue ──► batch (pool) ──► answers
  *                  ▲ at the end of a turn, when no batch runs
  *
  * Uses are not waited for: alone they start a batch only after a second. No credit limits them, so
- * they are nobody's requests, and dropped when there are too many: they do no harm by that but an
+ * they are nobody's orders, and dropped when there are too many: they do no harm by that but an
  * eviction too early.
  */
 #include "keeper/keeper.h"
@@ -23,22 +23,22 @@
 #include "ipc/metrics.h"
 #include "janitor.h"
 #include "net/loop.h"
+#include "order.h"
 #include "peers.h"
 #include "pushing.h"
-#include "request.h"
 #include "store/ledger.h"
 
-#define LINE_REQUESTS_MAX 4096 /* its credits are far fewer: over this it is mad */
-#define USES_MAX          256  /* messages of them in the queue and the batch */
-#define BATCH_MAX         512
-#define HOUSEKEEPING_MS   30000
-#define LAZY_MS           1000
-#define FLUSH_MS          100
+#define LINE_ORDERS_MAX 4096 /* its credits are far fewer: over this it is mad */
+#define USES_MAX        256  /* messages of them in the queue and the batch */
+#define BATCH_MAX       512
+#define HOUSEKEEPING_MS 30000
+#define LAZY_MS         1000
+#define FLUSH_MS        100
 
 struct keeper {
     struct keeper_options options;
     struct peers *peers;
-    struct list queue; /* struct request */
+    struct list queue; /* struct order */
     struct batch *batch;
     unsigned uses; /* USED in both */
     struct janitor *janitor;
@@ -54,46 +54,46 @@ static void start_batch(struct keeper *keeper);
 
 /* ---- answers ---- */
 
-static void answer(struct request *request)
+static void answer(struct order *order)
 {
-    if (request->line == NULL)
+    if (order->line == NULL)
         return;
-    if (request->refusal.kind == ERR_NONE) {
-        struct message_done done = {.request = request_id(request), .number = request->number};
-        line_send(request->line, MESSAGE_DONE, &done);
+    if (order->refusal.kind == ERR_NONE) {
+        struct message_done done = {.request = order_id(order), .number = order->number};
+        peer_line_send(order->line, MESSAGE_DONE, &done);
         return;
     }
     struct message_refused refused = {
-        .request = request_id(request),
-        .kind = (uint64_t)request->refusal.kind,
-        .text = slice_of(request->refusal.text),
-        .digests = buf_bytes(&request->missing),
+        .request = order_id(order),
+        .kind = (uint64_t)order->refusal.kind,
+        .text = slice_of(order->refusal.text),
+        .digests = buf_bytes(&order->missing),
     };
-    line_send(request->line, MESSAGE_REFUSED, &refused);
+    peer_line_send(order->line, MESSAGE_REFUSED, &refused);
 }
 
 /* In the batch that comes next. */
 static void add_housekeeping(struct keeper *keeper)
 {
-    struct request *request = request_new(MESSAGE_NONE, slice_from(NULL, 0));
-    list_append(&keeper->queue, &request->link);
+    struct order *order = order_new(MESSAGE_NONE, slice_from(NULL, 0));
+    list_append(&keeper->queue, &order->link);
 }
 
-static void finish_request(struct request *request)
+static void finish_order(struct order *order)
 {
-    list_remove(&request->link);
-    if (request->line != NULL)
-        line_unref(request->line);
-    request_free(request);
+    list_remove(&order->link);
+    if (order->line != NULL)
+        peer_line_unref(order->line);
+    order_free(order);
 }
 
-static void log_failure(const struct error *err, size_t requests)
+static void log_failure(const struct error *err, size_t orders)
 {
     struct log_line line;
     log_begin(&line, LOG_ERROR);
-    log_u64(&line, "requests", requests);
+    log_u64(&line, "requests", orders);
     log_text(&line, "error", err->text);
-    log_end(&line, "a commit failed; each request was tried by itself");
+    log_end(&line, "a commit failed; each order was tried by itself");
 }
 
 static void tell_drained(struct keeper *keeper)
@@ -110,19 +110,19 @@ static void on_batch_done(struct batch *batch, void *arg)
     struct keeper *keeper = arg;
     struct error err;
     unsigned commits = batch_commits(batch, &err);
-    size_t requests = list_length(batch_requests(batch));
+    size_t orders = list_length(batch_orders(batch));
     metrics_add(METRIC_commits, commits);
-    metrics_add(METRIC_commit_requests, requests);
+    metrics_add(METRIC_commit_requests, orders);
     if (err.kind != ERR_NONE)
-        log_failure(&err, requests);
-    LIST_EACH (link, batch_requests(batch)) {
-        struct request *request = LIST_ITEM(link, struct request, link);
-        if (request->type == MESSAGE_USED)
+        log_failure(&err, orders);
+    LIST_EACH (link, batch_orders(batch)) {
+        struct order *order = LIST_ITEM(link, struct order, link);
+        if (order->type == MESSAGE_USED)
             keeper->uses--;
-        answer(request);
-        if (request->is_unfinished && request->refusal.kind == ERR_NONE && !keeper->is_draining)
+        answer(order);
+        if (order->is_unfinished && order->refusal.kind == ERR_NONE && !keeper->is_draining)
             add_housekeeping(keeper);
-        finish_request(request);
+        finish_order(order);
     }
     start_batch(keeper);
 }
@@ -169,7 +169,7 @@ static void on_lazy(void *arg)
 }
 
 /* All that comes in this turn goes into one batch. */
-static void request_start(struct keeper *keeper, bool is_urgent)
+static void order_start(struct keeper *keeper, bool is_urgent)
 {
     if (!is_urgent) {
         if (!timer_is_running(keeper->lazy))
@@ -182,28 +182,28 @@ static void request_start(struct keeper *keeper, bool is_urgent)
     loop_defer(keeper->options.loop, on_turn_end, keeper);
 }
 
-static void log_bad(const struct request *request, const struct line *line)
+static void log_bad(const struct order *order, const struct peer_line *line)
 {
-    log_say(LOG_WARN, "%s of a %s: %s", message_name(request->type),
-            process_role_name(line_role(line)), request->refusal.text);
+    log_say(LOG_WARN, "%s of a %s: %s", message_name(order->type),
+            process_role_name(peer_line_role(line)), order->refusal.text);
 }
 
-static void on_used(struct keeper *keeper, const struct line *line, struct slice body)
+static void on_used(struct keeper *keeper, const struct peer_line *line, struct slice body)
 {
     if (keeper->uses >= USES_MAX)
         return;
-    struct request *request = request_new(MESSAGE_USED, body);
-    if (request_is_bad(request)) {
-        log_bad(request, line);
-        finish_request(request);
+    struct order *order = order_new(MESSAGE_USED, body);
+    if (order_is_bad(order)) {
+        log_bad(order, line);
+        finish_order(order);
         return;
     }
     keeper->uses++;
-    list_append(&keeper->queue, &request->link);
-    request_start(keeper, false);
+    list_append(&keeper->queue, &order->link);
+    order_start(keeper, false);
 }
 
-static void on_message(struct line *line, enum message_type type, struct slice body, void *arg)
+static void on_message(struct peer_line *line, enum message_type type, struct slice body, void *arg)
 {
     struct keeper *keeper = arg;
     /* What comes now is asked again of the next keeper. */
@@ -213,19 +213,19 @@ static void on_message(struct line *line, enum message_type type, struct slice b
         on_used(keeper, line, body);
         return;
     }
-    struct request *request = request_new(type, body);
-    request->line = line;
-    line_ref(line);
-    if (!request_is_bad(request) && line_requests(line) > LINE_REQUESTS_MAX)
-        request_refuse(request, ERR_BUSY, "too many requests at once");
-    if (request_is_bad(request)) {
-        log_bad(request, line);
-        answer(request);
-        finish_request(request);
+    struct order *order = order_new(type, body);
+    order->line = line;
+    peer_line_ref(line);
+    if (!order_is_bad(order) && peer_line_orders(line) > LINE_ORDERS_MAX)
+        order_refuse(order, ERR_BUSY, "too many orders at once");
+    if (order_is_bad(order)) {
+        log_bad(order, line);
+        answer(order);
+        finish_order(order);
         return;
     }
-    list_append(&keeper->queue, &request->link);
-    request_start(keeper, true);
+    list_append(&keeper->queue, &order->link);
+    order_start(keeper, true);
 }
 
 static void on_housekeeping(void *arg)
@@ -237,7 +237,7 @@ static void on_housekeeping(void *arg)
     ledger_check_readers(keeper->options.ledger);
     janitor_start(keeper->janitor, clock_wall().ms);
     add_housekeeping(keeper);
-    request_start(keeper, true);
+    order_start(keeper, true);
 }
 
 /* ---- life ---- */
@@ -277,7 +277,7 @@ struct keeper *keeper_new(const struct keeper_options *options)
 static void drop_queue(struct keeper *keeper)
 {
     LIST_EACH (link, &keeper->queue)
-        finish_request(LIST_ITEM(link, struct request, link));
+        finish_order(LIST_ITEM(link, struct order, link));
 }
 
 static void wait_for_pool(struct keeper *keeper)

@@ -23,7 +23,7 @@ struct peers {
     struct peer table[ROLES][SLOTS];
 };
 
-struct line {
+struct peer_line {
     struct list link;    /* in its peer's; alone when closed */
     struct peers *peers; /* NULL when closed */
     struct peer *peer;
@@ -31,51 +31,51 @@ struct line {
     int fd;                  /* while waiting */
     struct channel *channel; /* while open */
     struct timer *patience;  /* of a waiting worker's line */
-    size_t requests;
+    size_t orders;
 };
 
 /* ---- lines ---- */
 
-static void line_free(struct line *line)
+static void peer_line_free(struct peer_line *line)
 {
     mem_free(line);
 }
 
-static void line_close(struct line *line)
+static void peer_line_close(struct peer_line *line)
 {
     list_remove(&line->link);
     line->peers = NULL;
     timer_free(&line->patience);
     channel_free(&line->channel);
     fd_close(&line->fd);
-    if (line->requests == 0)
-        line_free(line);
+    if (line->orders == 0)
+        peer_line_free(line);
 }
 
-void line_ref(struct line *line)
+void peer_line_ref(struct peer_line *line)
 {
-    line->requests++;
+    line->orders++;
 }
 
-void line_unref(struct line *line)
+void peer_line_unref(struct peer_line *line)
 {
-    CHECK(line->requests > 0);
-    line->requests--;
-    if (line->requests == 0 && line->peers == NULL)
-        line_free(line);
+    CHECK(line->orders > 0);
+    line->orders--;
+    if (line->orders == 0 && line->peers == NULL)
+        peer_line_free(line);
 }
 
-size_t line_requests(const struct line *line)
+size_t peer_line_orders(const struct peer_line *line)
 {
-    return line->requests;
+    return line->orders;
 }
 
-enum process_role line_role(const struct line *line)
+enum process_role peer_line_role(const struct peer_line *line)
 {
     return line->role;
 }
 
-void line_send(struct line *line, enum message_type type, const void *message)
+void peer_line_send(struct peer_line *line, enum message_type type, const void *message)
 {
     if (line->channel != NULL)
         channel_send(line->channel, type, message, -1);
@@ -83,36 +83,36 @@ void line_send(struct line *line, enum message_type type, const void *message)
 
 /* ---- succession ---- */
 
-static void open_line(struct line *line);
+static void peer_line_open(struct peer_line *line);
 
 static void open_first(struct peer *peer)
 {
     if (list_is_empty(&peer->lines))
         return;
-    struct line *first = LIST_ITEM(peer->lines.next, struct line, link);
+    struct peer_line *first = LIST_ITEM(peer->lines.next, struct peer_line, link);
     if (first->channel == NULL)
-        open_line(first);
+        peer_line_open(first);
 }
 
 static void on_channel_message(struct channel *channel, enum message_type type, struct slice body,
                                int *fd, void *arg)
 {
-    struct line *line = arg;
+    struct peer_line *line = arg;
     (void)channel;
-    fd_close(fd); /* no request has one */
+    fd_close(fd); /* no order has one */
     line->peers->on_message(line, type, body, line->peers->arg);
 }
 
 static void on_closed(struct channel *channel, void *arg)
 {
-    struct line *line = arg;
+    struct peer_line *line = arg;
     struct peer *peer = line->peer;
     (void)channel;
-    line_close(line);
+    peer_line_close(line);
     open_first(peer);
 }
 
-static void open_line(struct line *line)
+static void peer_line_open(struct peer_line *line)
 {
     static const struct channel_handler handler = {on_channel_message, on_closed,
                                                    channel_end_process};
@@ -123,12 +123,12 @@ static void open_line(struct line *line)
 /* The predecessor lives on beside this one. Its predecessor may be waiting itself. */
 static void on_patience(void *arg)
 {
-    struct line *line = arg;
-    struct line *previous = LIST_ITEM(line->link.previous, struct line, link);
+    struct peer_line *line = arg;
+    struct peer_line *previous = LIST_ITEM(line->link.previous, struct peer_line, link);
     if (line->link.previous != &line->peer->lines && previous->channel == NULL) {
         timer_start(line->patience, SUCCESSION_MS);
     } else {
-        open_line(line);
+        peer_line_open(line);
     }
 }
 
@@ -138,7 +138,7 @@ void peers_add(struct peers *peers, enum process_role role, unsigned slot, int *
         fd_close(fd);
         return;
     }
-    struct line *line = NEW(struct line);
+    struct peer_line *line = NEW(struct peer_line);
     line->peers = peers;
     line->peer = &peers->table[role][slot];
     line->role = role;
@@ -146,7 +146,7 @@ void peers_add(struct peers *peers, enum process_role role, unsigned slot, int *
     bool is_first = list_is_empty(&line->peer->lines);
     list_append(&line->peer->lines, &line->link);
     if (is_first) {
-        open_line(line);
+        peer_line_open(line);
     } else if (role == ROLE_WORKER) {
         line->patience = timer_new(peers->loop, on_patience, line);
         timer_start(line->patience, SUCCESSION_MS);
@@ -175,7 +175,7 @@ void peers_free(struct peers **peers)
     for (unsigned role = 0; role < ROLES; role++) {
         for (unsigned slot = 0; slot < SLOTS; slot++) {
             LIST_EACH (link, &(*peers)->table[role][slot].lines)
-                line_close(LIST_ITEM(link, struct line, link));
+                peer_line_close(LIST_ITEM(link, struct peer_line, link));
         }
     }
     mem_free(*peers);
@@ -187,7 +187,7 @@ void peers_flush(struct peers *peers, unsigned wait_ms)
     for (unsigned role = 0; role < ROLES; role++) {
         for (unsigned slot = 0; slot < SLOTS; slot++) {
             LIST_EACH (link, &peers->table[role][slot].lines) {
-                struct line *line = LIST_ITEM(link, struct line, link);
+                struct peer_line *line = LIST_ITEM(link, struct peer_line, link);
                 if (line->channel != NULL)
                     channel_flush(line->channel, wait_ms);
             }

@@ -6,7 +6,7 @@
  *          └── or (workers) a second has passed ─────────►
  *
  * A worker that drains beside its successor keeps its line open: hence the second. A closed line
- * stays until its requests have their outcome.
+ * stays until its orders have their outcome.
  */
 #ifndef KEEPER_PEERS_H
 #define KEEPER_PEERS_H
@@ -17,27 +17,27 @@
 #include "base/slice.h"
 #include "ipc/message.h"
 
-struct line;
+struct peer_line;
 struct loop;
 struct peers;
 
-typedef void peers_message_fn(struct line *line, enum message_type type, struct slice body,
+typedef void peers_message_fn(struct peer_line *line, enum message_type type, struct slice body,
                               void *arg);
 
 struct peers *peers_new(struct loop *loop, peers_message_fn *on_message, void *arg);
-/* Closes all lines; each is freed with its last request (line_unref). */
+/* Closes all lines; each is freed with its last order (peer_line_unref). */
 void peers_free(struct peers **peers);
 void peers_add(struct peers *peers, enum process_role role, unsigned slot, int *fd);
 /* Until what was sent is written, at most wait_ms for each. */
 void peers_flush(struct peers *peers, unsigned wait_ms);
 
-/* A request of the line waits for its outcome. */
-void line_ref(struct line *line);
-void line_unref(struct line *line);
-/* Requests that wait for theirs. */
-size_t line_requests(const struct line *line);
-enum process_role line_role(const struct line *line);
+/* An order of the line waits for its outcome. */
+void peer_line_ref(struct peer_line *line);
+void peer_line_unref(struct peer_line *line);
+/* Orders that wait for theirs. */
+size_t peer_line_orders(const struct peer_line *line);
+enum process_role peer_line_role(const struct peer_line *line);
 /* Dropped when the line is closed. */
-void line_send(struct line *line, enum message_type type, const void *message);
+void peer_line_send(struct peer_line *line, enum message_type type, const void *message);
 
 #endif

@@ -6,7 +6,7 @@
 #include "pushing.h"
 
 #include "config/config.h"
-#include "request.h"
+#include "order.h"
 
 /* A POST renews the mark no more often than this, and than a sixteenth of `grace`. */
 #define MARK_RENEWED_MS 10000
@@ -21,7 +21,7 @@ static bool is_known_upstream(const struct apply *apply, struct slice name)
            repository_find(apply->txn, slice_of(upstream->name), name, &repository);
 }
 
-bool pushing_is_allowed(const struct apply *apply, struct request *request, struct slice name)
+bool pushing_is_allowed(const struct apply *apply, struct order *order, struct slice name)
 {
     struct repository repository;
     const struct config *config = apply->config;
@@ -40,8 +40,8 @@ bool pushing_is_allowed(const struct apply *apply, struct request *request, stru
     }
     if (why == NULL)
         return true;
-    request_refuse(request, ERR_DENIED, "%.*s %s; to push to it, add it to hosted.allow",
-                   name.length > 80 ? 80 : (int)name.length, name.data, why);
+    order_refuse(order, ERR_DENIED, "%.*s %s; to push to it, add it to hosted.allow",
+                 name.length > 80 ? 80 : (int)name.length, name.data, why);
     return false;
 }
 
@@ -65,10 +65,10 @@ int pushing_check_upstreams(const struct config *config, struct ledger *ledger, 
     return result;
 }
 
-void apply_push_begun(const struct apply *apply, struct request *request)
+void apply_push_begun(const struct apply *apply, struct order *order)
 {
-    struct slice name = request->message.push_begun.repository;
-    if (!pushing_is_allowed(apply, request, name))
+    struct slice name = order->message.push_begun.repository;
+    if (!pushing_is_allowed(apply, order, name))
         return;
     struct repository repository;
     repository_get(apply->txn, hosted, name, &repository);
@@ -81,5 +81,5 @@ void apply_push_begun(const struct apply *apply, struct request *request)
     repository.last_post_ms = apply->now_ms;
     repository_put(apply->txn, hosted, name, &repository);
     struct change change = {.kind = JOURNAL_PUSH_BEGUN, .repository = name};
-    apply_journal(apply, request, &change);
+    apply_journal(apply, order, &change);
 }

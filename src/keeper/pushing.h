@@ -7,9 +7,9 @@
 
 #include "apply.h"
 
-/* May a first push take this bare name? If not, the request is refused with the setting to change.
+/* May a first push take this bare name? If not, the order is refused with the setting to change.
  */
-bool pushing_is_allowed(const struct apply *apply, struct request *request, struct slice name);
+bool pushing_is_allowed(const struct apply *apply, struct order *order, struct slice name);
 
 /* ERR_CONFLICT: an upstream is named like the first component of hosted repositories, which nobody
  * could pull any more. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Looking for a request's own effect, or a later one on the same thing, in the journal. */
+/* Looking for an order's own effect, or a later one on the same thing, in the journal. */
 #include "repeat.h"
 
-#include "request.h"
+#include "order.h"
 
 struct query {
     unsigned kinds;
@@ -23,12 +23,12 @@ static bool on_entry(const struct journal_entry *entry, void *arg)
     return !query->is_found;
 }
 
-bool repeat_is_overtaken(const struct apply *apply, const struct request *request, unsigned kinds,
+bool repeat_is_overtaken(const struct apply *apply, const struct order *order, unsigned kinds,
                          const struct change *change)
 {
-    if (!request_is_repeated(request))
+    if (!order_is_repeated(order))
         return false;
     struct query query = {kinds, change, false};
-    journal_each(apply->txn, request->message.head.seen, on_entry, &query);
+    journal_each(apply->txn, order->message.head.seen, on_entry, &query);
     return query.is_found;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Requests that are sent again because a keeper died before it answered. What the journal shows
- * after the number the sender had seen was done, or was overtaken by somebody else's request: doing
+ * Orders that are sent again because a keeper died before it answered. What the journal shows
+ * after the number the sender had seen was done, or was overtaken by somebody else's order: doing
  * it now would undo what that one was told. */
 #ifndef KEEPER_REPEAT_H
 #define KEEPER_REPEAT_H
@@ -11,9 +11,9 @@
 #include "apply.h"
 
 /* Was a change of one of these kinds (bits 1 << JOURNAL_…) to this repository's tag, or digest,
- * committed since the request was first sent? False for a request that is no repeat. An empty tag
+ * committed since the order was first sent? False for an order that is no repeat. An empty tag
  * and a NULL digest match any. */
-bool repeat_is_overtaken(const struct apply *apply, const struct request *request, unsigned kinds,
+bool repeat_is_overtaken(const struct apply *apply, const struct order *order, unsigned kinds,
                          const struct change *change);
 #define REPEAT_KIND(kind) (1u << (unsigned)(kind))
 

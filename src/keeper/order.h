@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One request to the keeper, from its message to its answer. It owns the bytes its message points
+ * One order to the keeper, from its message to its answer. It owns the bytes its message points
  * into. Its outcome is set by what applies it, maybe several times: only the last counts.
  */
-#ifndef KEEPER_REQUEST_H
-#define KEEPER_REQUEST_H
+#ifndef KEEPER_ORDER_H
+#define KEEPER_ORDER_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -16,12 +16,12 @@
 #include "ipc/message.h"
 #include "store/store.h"
 
-struct line;
+struct peer_line;
 
-#define REQUEST_MISSING_MAX 100 /* digests told of a manifest's missing blobs */
+#define ORDER_MISSING_MAX 100 /* digests told of a manifest's missing blobs */
 
-/* The fields that all requests but USED and BARRIER begin with. */
-struct request_head {
+/* The fields that all orders but USED and BARRIER begin with. */
+struct order_head {
     uint8_t message_reserved;
     uint64_t request;
     uint64_t seen;
@@ -29,8 +29,8 @@ struct request_head {
     struct slice actor;
 };
 
-union request_message {
-    struct request_head head;
+union order_message {
+    struct order_head head;
     struct message_blob_stored blob_stored;
     struct message_link link;
     struct message_push_begun push_begun;
@@ -42,19 +42,19 @@ union request_message {
     struct message_barrier barrier;
 };
 
-struct request {
+struct order {
     struct list link;       /* in the queue or the batch */
-    struct line *line;      /* whom to answer; NULL: the keeper itself */
+    struct peer_line *line; /* whom to answer; NULL: the keeper itself */
     enum message_type type; /* MESSAGE_NONE: housekeeping */
     char *body;             /* what the slices of `message` point into */
-    union request_message message;
+    union order_message message;
 
     /* Its file, if it has one. */
     bool has_file;
     struct store_file file;
     char file_name[STORE_NAME_SIZE]; /* file.name */
     struct digest digest;
-    struct request *next_in_folder;
+    struct order *next_in_folder;
     struct error file_error; /* kind NONE: placed and synced */
     bool is_orphan;          /* it was placed, but refused, and no record names it */
 
@@ -65,16 +65,16 @@ struct request {
 };
 
 /* Copies the body. Never NULL: a message that cannot be read, or asks for what cannot be, is a
- * request that is refused already (request_is_bad). */
-struct request *request_new(enum message_type type, struct slice body);
-void request_free(struct request *request);
-bool request_is_bad(const struct request *request);
+ * order that is refused already (order_is_bad). */
+struct order *order_new(enum message_type type, struct slice body);
+void order_free(struct order *order);
+bool order_is_bad(const struct order *order);
 /* As it was before it was applied. */
-void request_reset(struct request *request);
-void request_refuse(struct request *request, enum error_kind kind, const char *fmt, ...)
+void order_reset(struct order *order);
+void order_refuse(struct order *order, enum error_kind kind, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 /* The number its answer carries. */
-uint64_t request_id(const struct request *request);
-bool request_is_repeated(const struct request *request);
+uint64_t order_id(const struct order *order);
+bool order_is_repeated(const struct order *order);
 
 #endif
