@@ -2,6 +2,7 @@
 /* The administrator's pages: each is made anew for every request. */
 #include "admin.h"
 
+#include "answer.h"
 #include "base/buf.h"
 #include "fetch_link.h"
 #include "ipc/metrics.h"

@@ -2,6 +2,7 @@
 /* Lists may be cut into several fields. A digest is taken without its quotes too. */
 #include "condition.h"
 
+#include "answer.h"
 #include "oci/api_error.h"
 #include "oci/digest.h"
 #include "request.h"

@@ -3,6 +3,7 @@
 #include "dispatch.h"
 
 #include "admin.h"
+#include "answer.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "config/config.h"

@@ -2,6 +2,7 @@
 /* One table from the fetcher's failures to what clients act upon. */
 #include "fetch_error.h"
 
+#include "answer.h"
 #include "base/error.h"
 #include "ipc/message.h"
 #include "request.h"

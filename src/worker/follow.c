@@ -7,6 +7,7 @@
 
 #include <unistd.h>
 
+#include "answer.h"
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/check.h"

@@ -5,6 +5,7 @@
  */
 #include "pull_blob.h"
 
+#include "answer.h"
 #include "condition.h"
 #include "config/config.h"
 #include "fetch_error.h"

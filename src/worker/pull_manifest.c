@@ -7,6 +7,7 @@
  */
 #include "pull_manifest.h"
 
+#include "answer.h"
 #include "base/clock.h"
 #include "config/config.h"
 #include "fetch_error.h"

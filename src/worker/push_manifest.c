@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "answer.h"
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/fd.h"

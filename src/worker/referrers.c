@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "answer.h"
 #include "base/buf.h"
 #include "config/config.h"
 #include "fetch_error.h"

@@ -8,6 +8,7 @@
  */
 #include "referrers_page.h"
 
+#include "answer.h"
 #include "answer_body.h"
 #include "base/alloc.h"
 #include "base/buf.h"

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "answer.h"
 #include "base/alloc.h"
 #include "condition.h"
 #include "config/config.h"

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "answer.h"
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"

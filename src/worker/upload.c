@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 
+#include "answer.h"
 #include "base/alloc.h"
 #include "base/check.h"
 #include "base/clock.h"

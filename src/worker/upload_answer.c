@@ -2,6 +2,7 @@
 /* Location is relative and names the repository as the client did. */
 #include "upload_answer.h"
 
+#include "answer.h"
 #include "oci/api_error.h"
 #include "upload_session.h"
 

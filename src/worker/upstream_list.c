@@ -3,6 +3,7 @@
  * `last`, others by tokens under names of their own. */
 #include "upstream_list.h"
 
+#include "answer.h"
 #include "base/buf.h"
 #include "base/text.h"
 #include "config/config.h"

@@ -18,6 +18,7 @@
 #include "connection_limit.h"
 #include "fetch_link.h"
 #include "follow.h"
+#include "front.h"
 #include "ipc/metrics.h"
 #include "keep_link.h"
 #include "manifest_room.h"
@@ -25,53 +26,11 @@
 #include "net/loop.h"
 #include "question.h"
 #include "recency.h"
-#include "request.h"
 #include "store/ledger.h"
 #include "worker_state.h"
 
 #define DRAIN_CHECK_MS 20
 #define GAUGE_MS       1000
-
-/* ---- what the modules share ---- */
-
-struct ledger_txn *worker_read(struct worker *worker)
-{
-    if (worker->reads++ == 0)
-        worker->txn = ledger_read(worker->reader);
-    return worker->txn;
-}
-
-void worker_read_end(struct worker *worker)
-{
-    CHECK(worker->reads > 0);
-    if (--worker->reads > 0)
-        return;
-    worker->txn = NULL;
-    ledger_read_end(worker->reader);
-}
-
-static void run_job(struct pool_work *work)
-{
-    struct worker_job *job = LIST_ITEM(work, struct worker_job, work);
-    job->run(job);
-}
-
-static void end_job(struct pool_work *work)
-{
-    struct worker_job *job = LIST_ITEM(work, struct worker_job, work);
-    job->worker->jobs--;
-    job->done(job);
-}
-
-void worker_submit(struct worker *worker, struct worker_job *job, uint64_t key)
-{
-    job->worker = worker;
-    job->work.run = run_job;
-    job->work.done = end_job;
-    job->work.key = key;
-    worker->jobs++;
-    pool_submit(worker->options.pool, &job->work);
-}
 
 static struct front *front_of(struct worker *worker, enum listener_kind kind)
 {
@@ -204,8 +163,8 @@ struct worker *worker_new(const struct worker_options *options)
         struct front *front = front_of(worker, (enum listener_kind)kind);
         front->worker = worker;
         front->kind = (enum listener_kind)kind;
-        front->server = http_server_new(options->loop, options->pool, &worker->settings,
-                                        &request_handler, front);
+        front->server =
+            http_server_new(options->loop, options->pool, &worker->settings, &front_handler, front);
     }
     return worker;
 }

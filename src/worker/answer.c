@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Every answer goes through request_respond, request_respond_head or request_begin: they check that
+ * it is the only one. */
+#include "answer.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "answer_body.h"
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/check.h"
+#include "oci/api_error.h"
+#include "request.h"
+#include "store/ledger.h"
+#include "worker_state.h"
+
+#define RETRY_AFTER_DEFAULT 5
+#define PIECE_SIZE          ((size_t)64 * 1024)
+
+void request_headers(const struct request *request, struct headers *headers)
+{
+    headers_init(headers);
+    if (request->operation.has_ns) {
+        headers_add(headers, "OCI-Namespace", request->operation.ns);
+    } else if (request->target.upstream) {
+        headers_add(headers, "OCI-Namespace", request->target.origin);
+    }
+}
+
+void request_respond(struct request *request, int status, const struct headers *headers,
+                     struct slice body)
+{
+    struct http_response response = {
+        .status = status,
+        .headers = headers_slice(headers),
+        .content_length = body.length,
+        .is_head = request_is_head(request),
+    };
+    CHECK(request->status == 0);
+    request->status = status;
+    http_conn_respond(request->conn, &response, response.is_head ? slice_of("") : body);
+}
+
+void request_respond_head(struct request *request, int status, const struct headers *headers,
+                          uint64_t length)
+{
+    struct http_response response = {
+        .status = status,
+        .headers = headers_slice(headers),
+        .content_length = length,
+        .is_head = true,
+    };
+    CHECK(request->status == 0);
+    request->status = status;
+    http_conn_respond(request->conn, &response, slice_of(""));
+}
+
+void request_begin(struct request *request, int status, const struct headers *headers,
+                   uint64_t length)
+{
+    struct http_response response = {
+        .status = status,
+        .headers = headers_slice(headers),
+        .content_length = length,
+    };
+    CHECK(request->status == 0);
+    request->status = status;
+    http_conn_begin(request->conn, &response);
+}
+
+/* The body of an answer, and how much of it was queued. */
+struct pieces {
+    struct answer_body *body;
+    size_t sent;
+};
+
+static void send_piece(struct request *request)
+{
+    struct pieces *pieces = request->step;
+    struct slice rest = slice_skip(answer_body_bytes(pieces->body), pieces->sent);
+    if (rest.length == 0) {
+        http_conn_end(request->conn);
+        return;
+    }
+    if (rest.length > PIECE_SIZE)
+        rest.length = PIECE_SIZE;
+    pieces->sent += rest.length;
+    http_conn_send_bytes(request->conn, rest);
+}
+
+static void free_pieces(struct request *request)
+{
+    struct pieces *pieces = request->step;
+    answer_body_unref(&pieces->body);
+    mem_free(pieces);
+}
+
+static const struct request_steps piece_steps = {.on_drained = send_piece, .on_gone = free_pieces};
+
+/* NULL: there was no room for it. */
+static void respond_body(struct request *request, int status, const struct headers *headers,
+                         struct answer_body *body)
+{
+    if (!body) {
+        request_failf(request, API_UNAVAILABLE,
+                      "too many large answers are on their way; ask again, or for pages (n=)");
+        return;
+    }
+    struct pieces *pieces = NEW(struct pieces);
+    pieces->body = body;
+    request_set_step(request, &piece_steps, pieces);
+    request_begin(request, status, headers, answer_body_bytes(body).length);
+    send_piece(request);
+}
+
+void request_respond_buf(struct request *request, int status, const struct headers *headers,
+                         struct buf *body)
+{
+    struct slice bytes = buf_bytes(body);
+    if (bytes.length <= ANSWER_BODY_FREE || request_is_head(request)) {
+        request_respond(request, status, headers, bytes);
+    } else {
+        respond_body(request, status, headers, answer_body_take(request->worker->answers, body));
+    }
+}
+
+void request_respond_shared(struct request *request, int status, const struct headers *headers,
+                            const struct digest *digest, struct slice bytes)
+{
+    if (bytes.length <= ANSWER_BODY_FREE || request_is_head(request)) {
+        request_respond(request, status, headers, bytes);
+    } else {
+        respond_body(request, status, headers,
+                     answer_body_share(request->worker->answers, digest, bytes));
+    }
+}
+
+/* For the Allow header: what is an upstream's can be read alone, and has no uploads; a DELETE that
+ * is not allowed is not in it. */
+static const char *allowed(const struct request *request)
+{
+    enum operation_kind kind = request->operation.kind;
+    if (request->listener != LISTENER_MIRROR && !request->target.upstream) {
+        if (request->operation.method != METHOD_DELETE)
+            return operation_allowed(kind);
+        if (kind == OPERATION_MANIFEST)
+            return "GET, HEAD, PUT";
+        return kind == OPERATION_BLOB ? "GET, HEAD" : operation_allowed(kind);
+    }
+    return kind == OPERATION_UPLOAD_START || kind == OPERATION_UPLOAD ? "" : "GET, HEAD";
+}
+
+static void respond_error(struct request *request, const struct api_error *error, uint64_t retry)
+{
+    AUTO_BUF struct buf body;
+    buf_init(&body, 16384);
+    struct headers headers;
+    headers_init(&headers);
+    headers_add(&headers, "Content-Type", SLICE_LITERAL("application/json"));
+    if (error->status == 405)
+        headers_add(&headers, "Allow", slice_of(allowed(request)));
+    if (retry > 0)
+        headers_addf(&headers, "Retry-After", "%llu", (unsigned long long)retry);
+    api_error_print(&body, error);
+    if (!request->note)
+        request->note = mem_strdup(error->text);
+    request_respond(request, error->status, &headers, buf_bytes(&body));
+}
+
+void request_fail_retry(struct request *request, const struct api_error *error, uint64_t seconds)
+{
+    respond_error(request, error, seconds == 0 ? RETRY_AFTER_DEFAULT : seconds);
+}
+
+void request_fail(struct request *request, const struct api_error *error)
+{
+    bool may_retry = error->status == 429 || error->status == 503;
+    respond_error(request, error, may_retry ? RETRY_AFTER_DEFAULT : 0);
+}
+
+void request_failf(struct request *request, enum api_code code, const char *fmt, ...)
+{
+    struct api_error error;
+    char text[sizeof(error.text)];
+    va_list args;
+    va_start(args, fmt);
+    int length = vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    api_error_set(&error, code, "%s", length < 0 ? "" : text);
+    request_fail(request, &error);
+}
+
+void request_fail_error(struct request *request, const struct error *err, enum api_code not_found)
+{
+    struct api_error error;
+    api_error_from(&error, err, not_found);
+    request_fail(request, &error);
+}
+
+static const char *unknown_text(enum api_code code)
+{
+    if (code == API_BLOB_UNKNOWN)
+        return "this repository has no such blob";
+    if (code == API_MANIFEST_UNKNOWN)
+        return "this repository has no such manifest or tag";
+    if (code == API_NAME_UNKNOWN)
+        return "there is no such repository";
+    return "not found";
+}
+
+void request_fail_unknown(struct request *request, struct ledger_txn *txn, enum api_code code)
+{
+    struct api_error error;
+    const struct error *broken = ledger_error(txn);
+    if (broken) {
+        api_error_set(&error, API_UNAVAILABLE, "the ledger cannot be read: %s", broken->text);
+    } else {
+        api_error_set(&error, code, "%s", unknown_text(code));
+    }
+    request_fail(request, &error);
+}
+
+void request_abort(struct request *request, const char *why)
+{
+    if (!request->note)
+        request->note = mem_strdup(why);
+    http_conn_abort(request->conn);
+}
