@@ -12,6 +12,13 @@
 #define TAG_MAX_LENGTH      128
 #define REGISTRY_MAX_LENGTH 255
 
+/* Docker Hub: its canonical name, the hosts of its API and of its token service, and what a name of
+ * one component there begins with. */
+#define DOCKER_HUB            "docker.io"
+#define DOCKER_HUB_HOST       "registry-1.docker.io"
+#define DOCKER_HUB_TOKEN_HOST "auth.docker.io"
+#define DOCKER_HUB_LIBRARY    "library/"
+
 /* [a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(\/…)*, at most 255 bytes. */
 bool name_is_valid(struct slice name);
 /* [a-zA-Z0-9_][a-zA-Z0-9._-]{0,127} */

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "ipc/message.h"
+#include "rules/authorize.h"
 
 struct config;
 struct ledger;
@@ -24,6 +25,7 @@ struct worker_options { /* all borrowed until worker_free */
     struct store *store;
     struct ledger *ledger;
     struct upload_table *uploads;
+    struct authorizer authorizer; /* zeroed: everybody may do everything */
     unsigned slot;
     unsigned workers;              /* how many there are, for the fair share of connections */
     void (*on_drained)(void *arg); /* worker_drain is finished */

@@ -171,8 +171,8 @@ bool registry_is_valid(struct slice registry)
 
 struct slice registry_canonical(struct slice registry)
 {
-    if (slice_is(registry, "index.docker.io") || slice_is(registry, "registry-1.docker.io")) {
-        return SLICE_LITERAL("docker.io");
+    if (slice_is(registry, "index.docker.io") || slice_is(registry, DOCKER_HUB_HOST)) {
+        return SLICE_LITERAL(DOCKER_HUB);
     }
     return registry;
 }

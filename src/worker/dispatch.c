@@ -19,20 +19,33 @@
 #include "upload.h"
 #include "worker_state.h"
 
-/* Everybody is anonymous. */
-static int authenticate(const struct request *request, struct api_error *error)
+/* There are no users yet. */
+static int authenticate(struct request *request, struct api_error *error)
 {
-    (void)request;
     (void)error;
+    request->principal = principal_anonymous();
     return 0;
 }
 
-/* Of the resolved repository, never of the name as the client wrote it. */
-static int authorize(const struct request *request, struct api_error *error)
+static enum action action_of(const struct operation *operation)
 {
-    (void)request;
-    (void)error;
-    return 0;
+    switch (operation->kind) {
+    case OPERATION_UPLOAD_START:
+    case OPERATION_UPLOAD:
+        return ACTION_PUSH;
+    case OPERATION_MANIFEST:
+    case OPERATION_BLOB:
+        if (operation->method == METHOD_DELETE)
+            return ACTION_DELETE;
+        return operation->method == METHOD_PUT ? ACTION_PUSH : ACTION_PULL;
+    case OPERATION_TAGS:
+    case OPERATION_REFERRERS:
+        return ACTION_LIST;
+    case OPERATION_BASE:
+    case OPERATION_CATALOG:
+        break;
+    }
+    UNREACHABLE();
 }
 
 static void answer_base(struct request *request)
@@ -97,14 +110,17 @@ static void resolve_and_handle(struct request *request, struct ledger_txn *txn)
     struct resolve_question question = {
         .config = request->worker->options.config,
         .operation = &request->operation,
-        .listener = request->listener,
+        .action = action_of(&request->operation),
+        .is_mirror = request->listener == LISTENER_MIRROR,
         .now_ms = clock_wall().ms,
     };
     if (ledger_error(txn)) {
         request_fail_unknown(request, txn, API_UNKNOWN);
         return;
     }
-    if (resolve(&question, txn, &request->target, &error) != 0 || authorize(request, &error) != 0) {
+    if (resolve(&question, txn, &request->target, &error) != 0 ||
+        authorize(&request->worker->options.authorizer, &request->principal, &request->target,
+                  question.action, &request->permit, &error) != 0) {
         request_fail(request, &error);
         return;
     }

@@ -115,10 +115,10 @@ void pull_blob(struct request *request, struct ledger_txn *txn)
         miss(request, txn);
         return;
     }
-    struct resolved twin = {.is_bare = true};
+    struct resolved namesake = {.is_bare = true};
     if (target->is_bare && !request_is_head(request) &&
-        resolve_cached_twin(request->worker->options.config, txn, target->name, &twin) &&
-        serve_visible(request, txn, &twin))
+        resolve_cached_namesake(request->worker->options.config, txn, target->name, &namesake) &&
+        serve_visible(request, txn, &namesake))
         return;
     request_fail_unknown(request, txn, API_BLOB_UNKNOWN);
 }

@@ -230,10 +230,10 @@ static void pull_by_digest(struct request *request, struct ledger_txn *txn)
         ask(request, JOIN_MANIFEST, digest, false);
         return;
     }
-    struct resolved twin = {.is_bare = true};
+    struct resolved namesake = {.is_bare = true};
     if (target->is_bare && !request_is_head(request) &&
-        resolve_cached_twin(request->worker->options.config, txn, target->name, &twin) &&
-        serve_digest(request, txn, &twin, digest, NULL))
+        resolve_cached_namesake(request->worker->options.config, txn, target->name, &namesake) &&
+        serve_digest(request, txn, &namesake, digest, NULL))
         return;
     request_fail_unknown(request, txn, API_MANIFEST_UNKNOWN);
 }

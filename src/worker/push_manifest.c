@@ -21,6 +21,7 @@
 #include "oci/api_error.h"
 #include "oci/manifest.h"
 #include "request.h"
+#include "rules/may_push.h"
 #include "store/ledger.h"
 #include "store/store.h"
 #include "worker_state.h"
@@ -413,9 +414,9 @@ static bool has_one_type(const struct http_head *head)
 void push_manifest(struct request *request, struct ledger_txn *txn)
 {
     const struct config *config = request->worker->options.config;
-    struct api_error error;
-    if (resolve_may_push(config, txn, &request->target, &error) != 0) {
-        request_fail(request, &error);
+    struct error err;
+    if (may_push(config, txn, &request->target, &err) != 0) {
+        request_fail_error(request, &err, API_NAME_UNKNOWN);
         return;
     }
     if (request->head->body == HTTP_BODY_LENGTH &&

@@ -16,7 +16,9 @@
 #include "ipc/message.h"
 #include "net/http_conn.h"
 #include "oci/operation.h"
-#include "resolve.h"
+#include "rules/authorize.h"
+#include "rules/principal.h"
+#include "rules/resolve.h"
 
 struct request;
 struct worker;
@@ -41,7 +43,9 @@ struct request {
     const struct http_head *head;
     enum listener_kind listener;
     struct operation operation;
+    struct principal principal;
     struct resolved target;
+    struct permit permit; /* for the target */
     uint64_t id;
     uint64_t began_us;
     const struct request_steps *steps;

@@ -11,6 +11,7 @@
 #include "base/fd.h"
 #include "config/config.h"
 #include "oci/api_error.h"
+#include "rules/may_push.h"
 #include "serve.h"
 #include "upload.h"
 #include "upload_answer.h"
@@ -134,17 +135,6 @@ static void mark(struct upload *upload)
     keep_link_ask(upload->worker->keeper, &upload->ask);
 }
 
-static bool needs_mark(const struct request *request)
-{
-    const struct repository *repository = &request->target.repository;
-    if (!request->target.is_known)
-        return true;
-    if (repository->is_hosted)
-        return false;
-    uint64_t grace = request->worker->options.config->storage.grace_ms;
-    return clock_wall().ms >= repository->last_post_ms + grace / 4;
-}
-
 /* The slot first: who is refused leaves no mark. */
 static void begin(struct upload *upload)
 {
@@ -154,7 +144,8 @@ static void begin(struct upload *upload)
                       "too many uploads are open; finish or end some of them");
         upload->is_answered = true;
         request_fail(upload->request, &error);
-    } else if (needs_mark(upload->request)) {
+    } else if (push_mark_is_due(upload->worker->options.config, &upload->request->target,
+                                clock_wall().ms)) {
         mark(upload);
     } else {
         upload_create(upload, on_created);
@@ -201,7 +192,8 @@ static bool may_mount(const struct request *request, struct ledger_txn *txn)
     struct resolve_question question = {
         .config = request->worker->options.config,
         .operation = &read,
-        .listener = request->listener,
+        .action = ACTION_PULL,
+        .is_mirror = request->listener == LISTENER_MIRROR,
         .now_ms = clock_wall().ms,
     };
     struct resolved from = {.is_bare = false};
@@ -238,8 +230,9 @@ static bool check_start(struct request *request, struct ledger_txn *txn)
     const struct operation *operation = &request->operation;
     const struct config *config = request->worker->options.config;
     struct api_error error;
-    if (resolve_may_push(config, txn, &request->target, &error) != 0) {
-        request_fail(request, &error);
+    struct error err;
+    if (may_push(config, txn, &request->target, &err) != 0) {
+        request_fail_error(request, &err, API_NAME_UNKNOWN);
         return false;
     }
     if (has_body(request->head) && !operation->has_digest) {

@@ -15,12 +15,13 @@ MAY_USE = {  # part -> the parts it may include; everybody may include itself
     "store": {"base", "oci"},
     "net": {"base"},
     "ipc": {"base", "oci", "net"},
+    "rules": {"base", "oci", "config", "store"},  # no loop, no messages
     "master": SERVICES - {"store"},
-    "worker": SERVICES,
-    "fetcher": SERVICES,
-    "keeper": SERVICES,
+    "worker": SERVICES | {"rules"},
+    "fetcher": SERVICES | {"rules"},
+    "keeper": SERVICES | {"rules"},
     "cli": SERVICES,
-    "main": SERVICES | {"master", "worker", "fetcher", "keeper", "cli"},
+    "main": SERVICES | {"rules", "master", "worker", "fetcher", "keeper", "cli"},
 }
 DOOR = {  # library header -> the only files that may include it
     r"lmdb\.h": ["src/store/ledger*.c", "src/store/ledger*.h"],

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The three ways of addressing, and when a bare name is hosted (docs/architecture.md, "Names"). */
-#include "resolve.h"
+#include "rules/resolve.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -77,71 +77,79 @@ struct row {
     const char *origin; /* NULL: an error of this status */
     const char *name;
     int status;
-    enum listener_kind listener;
+    bool is_mirror;
 };
 
 #define DIGEST "sha256:0000000000000000000000000000000000000000000000000000000000000000"
 
 static const struct row rows[] = {
     /* ns */
-    {"GET", "/v2/nginx/manifests/1?ns=docker.io", "docker.io", "library/nginx", 0, LISTENER_FULL},
-    {"GET", "/v2/a/b/manifests/1?ns=index.docker.io", "docker.io", "a/b", 0, LISTENER_FULL},
-    {"GET", "/v2/a/b/manifests/1?ns=ghcr.io", "ghcr.io", "a/b", 0, LISTENER_FULL},
-    {"GET", "/v2/ghcr.io/a/b/manifests/1?ns=ghcr.io", "ghcr.io", "a/b", 0, LISTENER_FULL},
+    {"GET", "/v2/nginx/manifests/1?ns=docker.io", "docker.io", "library/nginx", 0, false},
+    {"GET", "/v2/a/b/manifests/1?ns=index.docker.io", "docker.io", "a/b", 0, false},
+    {"GET", "/v2/a/b/manifests/1?ns=ghcr.io", "ghcr.io", "a/b", 0, false},
+    {"GET", "/v2/ghcr.io/a/b/manifests/1?ns=ghcr.io", "ghcr.io", "a/b", 0, false},
     {"GET", "/v2/docker.io/a/manifests/1?ns=registry-1.docker.io", "docker.io", "library/a", 0,
-     LISTENER_FULL},
-    {"GET", "/v2/docker.io/a/manifests/1?ns=ghcr.io", "ghcr.io", "docker.io/a", 0, LISTENER_FULL},
-    {"GET", "/v2/app/manifests/1?ns=ghcr.io", "ghcr.io", "app", 0, LISTENER_FULL},
-    {"GET", "/v2/a/b/manifests/1?ns=registry.lab.example", "", "a/b", 0, LISTENER_FULL},
-    {"GET", "/v2/a/b/manifests/1?ns=127.0.0.1", NULL, NULL, 404, LISTENER_FULL},
-    {"GET", "/v2/a/b/manifests/1?ns=unknown.example", NULL, NULL, 404, LISTENER_FULL},
-    {"PUT", "/v2/a/b/manifests/1?ns=ghcr.io", NULL, NULL, 405, LISTENER_FULL},
+     false},
+    {"GET", "/v2/docker.io/a/manifests/1?ns=ghcr.io", "ghcr.io", "docker.io/a", 0, false},
+    {"GET", "/v2/app/manifests/1?ns=ghcr.io", "ghcr.io", "app", 0, false},
+    {"GET", "/v2/a/b/manifests/1?ns=registry.lab.example", "", "a/b", 0, false},
+    {"GET", "/v2/a/b/manifests/1?ns=127.0.0.1", NULL, NULL, 404, false},
+    {"GET", "/v2/a/b/manifests/1?ns=unknown.example", NULL, NULL, 404, false},
+    {"PUT", "/v2/a/b/manifests/1?ns=ghcr.io", NULL, NULL, 405, false},
     /* our own name, and then an upstream's: nobody could pull it without ns */
-    {"PUT", "/v2/a/b/manifests/1?ns=registry.lab.example", "", "a/b", 0, LISTENER_FULL},
-    {"PUT", "/v2/ghcr.io/a/manifests/1?ns=registry.lab.example", NULL, NULL, 400, LISTENER_FULL},
+    {"PUT", "/v2/a/b/manifests/1?ns=registry.lab.example", "", "a/b", 0, false},
+    {"PUT", "/v2/ghcr.io/a/manifests/1?ns=registry.lab.example", NULL, NULL, 400, false},
     {"POST", "/v2/index.docker.io/a/blobs/uploads/?ns=registry.lab.example", NULL, NULL, 400,
-     LISTENER_FULL},
-    {"POST", "/v2/ghcr.io/blobs/uploads/", NULL, NULL, 400, LISTENER_FULL},
-    {"PUT", "/v2/quay.io/a/manifests/1?ns=registry.lab.example", "", "quay.io/a", 0, LISTENER_FULL},
-    {"PUT", "/v2/a/ghcr.io/manifests/1?ns=registry.lab.example", "", "a/ghcr.io", 0, LISTENER_FULL},
-    {"GET", "/v2/ghcr.io/a/manifests/1?ns=registry.lab.example", "", "ghcr.io/a", 0, LISTENER_FULL},
+     false},
+    {"POST", "/v2/ghcr.io/blobs/uploads/", NULL, NULL, 400, false},
+    {"PUT", "/v2/quay.io/a/manifests/1?ns=registry.lab.example", "", "quay.io/a", 0, false},
+    {"PUT", "/v2/a/ghcr.io/manifests/1?ns=registry.lab.example", "", "a/ghcr.io", 0, false},
+    {"GET", "/v2/ghcr.io/a/manifests/1?ns=registry.lab.example", "", "ghcr.io/a", 0, false},
     /* prefix */
-    {"GET", "/v2/ghcr.io/a/b/manifests/1", "ghcr.io", "a/b", 0, LISTENER_FULL},
-    {"GET", "/v2/docker.io/nginx/manifests/1", "docker.io", "library/nginx", 0, LISTENER_FULL},
-    {"HEAD", "/v2/ghcr.io/a/blobs/" DIGEST, "ghcr.io", "a", 0, LISTENER_FULL},
-    {"POST", "/v2/ghcr.io/a/b/blobs/uploads/", NULL, NULL, 405, LISTENER_FULL},
-    {"DELETE", "/v2/ghcr.io/a/manifests/1", NULL, NULL, 405, LISTENER_FULL},
+    {"GET", "/v2/ghcr.io/a/b/manifests/1", "ghcr.io", "a/b", 0, false},
+    {"GET", "/v2/docker.io/nginx/manifests/1", "docker.io", "library/nginx", 0, false},
+    {"HEAD", "/v2/ghcr.io/a/blobs/" DIGEST, "ghcr.io", "a", 0, false},
+    {"POST", "/v2/ghcr.io/a/b/blobs/uploads/", NULL, NULL, 405, false},
+    {"DELETE", "/v2/ghcr.io/a/manifests/1", NULL, NULL, 405, false},
     /* bare: upstream */
-    {"GET", "/v2/nginx/manifests/1", "docker.io", "library/nginx", 0, LISTENER_FULL},
-    {"GET", "/v2/a/b/manifests/1", "docker.io", "a/b", 0, LISTENER_FULL},
-    {"GET", "/v2/a/b/blobs/" DIGEST, "docker.io", "a/b", 0, LISTENER_FULL},
-    {"GET", "/v2/quay.io/b/manifests/1", "docker.io", "quay.io/b", 0, LISTENER_FULL},
-    {"GET", "/v2/a/b/tags/list", "docker.io", "a/b", 0, LISTENER_FULL},
+    {"GET", "/v2/nginx/manifests/1", "docker.io", "library/nginx", 0, false},
+    {"GET", "/v2/a/b/manifests/1", "docker.io", "a/b", 0, false},
+    {"GET", "/v2/a/b/blobs/" DIGEST, "docker.io", "a/b", 0, false},
+    {"GET", "/v2/quay.io/b/manifests/1", "docker.io", "quay.io/b", 0, false},
+    {"GET", "/v2/a/b/tags/list", "docker.io", "a/b", 0, false},
     /* bare: hosted, reserved */
-    {"GET", "/v2/team/app/manifests/1", "", "team/app", 0, LISTENER_FULL},
-    {"GET", "/v2/team/app/blobs/" DIGEST, "", "team/app", 0, LISTENER_FULL},
-    {"GET", "/v2/acme/any/manifests/1", "", "acme/any", 0, LISTENER_FULL},
-    {"GET", "/v2/acme/any/blobs/" DIGEST, "", "acme/any", 0, LISTENER_FULL},
+    {"GET", "/v2/team/app/manifests/1", "", "team/app", 0, false},
+    {"GET", "/v2/team/app/blobs/" DIGEST, "", "team/app", 0, false},
+    {"GET", "/v2/acme/any/manifests/1", "", "acme/any", 0, false},
+    {"GET", "/v2/acme/any/blobs/" DIGEST, "", "acme/any", 0, false},
     /* pushers */
-    {"HEAD", "/v2/nginx/blobs/" DIGEST, "", "nginx", 0, LISTENER_FULL},
-    {"HEAD", "/v2/team/new/manifests/1", "", "team/new", 0, LISTENER_FULL},
-    {"HEAD", "/v2/nginx/manifests/" DIGEST, "", "nginx", 0, LISTENER_FULL},
-    {"HEAD", "/v2/nginx/manifests/1", "docker.io", "library/nginx", 0, LISTENER_FULL},
-    {"HEAD", "/v2/a/b/manifests/" DIGEST, "docker.io", "a/b", 0, LISTENER_FULL},
-    {"GET", "/v2/team/new/manifests/1", "docker.io", "team/new", 0, LISTENER_FULL},
-    {"HEAD", "/v2/team/old/manifests/1", "docker.io", "team/old", 0, LISTENER_FULL},
-    {"POST", "/v2/nginx/blobs/uploads/", "", "nginx", 0, LISTENER_FULL},
-    {"PUT", "/v2/nginx/manifests/1", "", "nginx", 0, LISTENER_FULL},
-    {"DELETE", "/v2/team/app/manifests/1", "", "team/app", 0, LISTENER_FULL},
-    {"DELETE", "/v2/nginx/manifests/1", NULL, NULL, 405, LISTENER_FULL},
+    {"HEAD", "/v2/nginx/blobs/" DIGEST, "", "nginx", 0, false},
+    {"HEAD", "/v2/team/new/manifests/1", "", "team/new", 0, false},
+    {"HEAD", "/v2/nginx/manifests/" DIGEST, "", "nginx", 0, false},
+    {"HEAD", "/v2/nginx/manifests/1", "docker.io", "library/nginx", 0, false},
+    {"HEAD", "/v2/a/b/manifests/" DIGEST, "docker.io", "a/b", 0, false},
+    {"GET", "/v2/team/new/manifests/1", "docker.io", "team/new", 0, false},
+    {"HEAD", "/v2/team/old/manifests/1", "docker.io", "team/old", 0, false},
+    {"POST", "/v2/nginx/blobs/uploads/", "", "nginx", 0, false},
+    {"PUT", "/v2/nginx/manifests/1", "", "nginx", 0, false},
+    {"DELETE", "/v2/team/app/manifests/1", "", "team/app", 0, false},
+    {"DELETE", "/v2/nginx/manifests/1", NULL, NULL, 405, false},
     /* a mirror */
-    {"GET", "/v2/team/app/manifests/1", "docker.io", "team/app", 0, LISTENER_MIRROR},
-    {"HEAD", "/v2/nginx/blobs/" DIGEST, "docker.io", "library/nginx", 0, LISTENER_MIRROR},
-    {"HEAD", "/v2/nginx/manifests/" DIGEST, "docker.io", "library/nginx", 0, LISTENER_MIRROR},
-    {"GET", "/v2/a/manifests/1?ns=registry.lab.example", "", "a", 0, LISTENER_MIRROR},
-    {"POST", "/v2/nginx/blobs/uploads/", NULL, NULL, 405, LISTENER_MIRROR},
-    {"DELETE", "/v2/team/app/manifests/1", NULL, NULL, 405, LISTENER_MIRROR},
+    {"GET", "/v2/team/app/manifests/1", "docker.io", "team/app", 0, true},
+    {"HEAD", "/v2/nginx/blobs/" DIGEST, "docker.io", "library/nginx", 0, true},
+    {"HEAD", "/v2/nginx/manifests/" DIGEST, "docker.io", "library/nginx", 0, true},
+    {"GET", "/v2/a/manifests/1?ns=registry.lab.example", "", "a", 0, true},
+    {"POST", "/v2/nginx/blobs/uploads/", NULL, NULL, 405, true},
+    {"DELETE", "/v2/team/app/manifests/1", NULL, NULL, 405, true},
 };
+
+static enum action action_of(const struct operation *operation)
+{
+    if (operation->method == METHOD_DELETE)
+        return ACTION_DELETE;
+    return operation->method == METHOD_GET || operation->method == METHOD_HEAD ? ACTION_PULL
+                                                                               : ACTION_PUSH;
+}
 
 static void check_row(const struct row *row)
 {
@@ -151,8 +159,11 @@ static void check_row(const struct row *row)
     assert_int_equal(
         operation_parse(&operation, slice_of(row->method), slice_of(row->target), &limits, &error),
         0);
-    struct resolve_question question = {
-        .config = config, .operation = &operation, .listener = row->listener, .now_ms = NOW};
+    struct resolve_question question = {.config = config,
+                                        .operation = &operation,
+                                        .action = action_of(&operation),
+                                        .is_mirror = row->is_mirror,
+                                        .now_ms = NOW};
     int rc = resolve(&question, ledger_read(reader), &resolved, &error);
     ledger_read_end(reader);
     if (!row->origin) {
@@ -175,35 +186,6 @@ static void resolve_follows_the_table(void **state)
         check_row(&rows[i]);
 }
 
-static int may_push(const char *name)
-{
-    struct ledger_txn *txn = ledger_read(reader);
-    struct api_error error;
-    struct resolved target = {.is_bare = true, .name = slice_of(name)};
-    target.is_known = repository_find(txn, slice_of(""), target.name, &target.repository);
-    int rc = resolve_may_push(config, txn, &target, &error);
-    ledger_read_end(reader);
-    return rc == 0 ? 0 : error.status;
-}
-
-static void push_is_denied_where_it_would_shadow(void **state)
-{
-    (void)state;
-    assert_int_equal(may_push("bitnami/redis"), 403);
-    assert_int_equal(may_push("library/nginx"), 403);
-    assert_int_equal(may_push("library/other"), 403);
-}
-
-static void push_is_allowed_where_it_shadows_nobody(void **state)
-{
-    (void)state;
-    assert_int_equal(may_push("nginx"), 0);
-    assert_int_equal(may_push("team/app"), 0);
-    assert_int_equal(may_push("team/other"), 0);
-    assert_int_equal(may_push("library/ours"), 0);
-    assert_int_equal(may_push("acme/any"), 0);
-}
-
 static int resolve_without_upstreams(const char *target, struct resolved *out,
                                      struct api_error *error)
 {
@@ -214,8 +196,7 @@ static int resolve_without_upstreams(const char *target, struct resolved *out,
     assert_int_equal(config_parse(slice_of("upstreams: {}\n"), &lone, &err), 0);
     assert_int_equal(operation_parse(&operation, slice_of("GET"), slice_of(target), &limits, error),
                      0);
-    struct resolve_question question = {
-        .config = lone, .operation = &operation, .listener = LISTENER_FULL, .now_ms = NOW};
+    struct resolve_question question = {.config = lone, .operation = &operation, .now_ms = NOW};
     int rc = resolve(&question, ledger_read(reader), out, error);
     ledger_read_end(reader);
     operation_cleanup(&operation);
@@ -248,8 +229,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(resolve_follows_the_table),
-        cmocka_unit_test(push_is_denied_where_it_would_shadow),
-        cmocka_unit_test(push_is_allowed_where_it_shadows_nobody),
         cmocka_unit_test(bare_name_without_an_upstream_is_unknown),
         cmocka_unit_test(referrers_below_a_name_without_content_can_be_listed),
     };

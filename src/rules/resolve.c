@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
+ * See rules/resolve.h.
+ *
  *   ?ns=REGISTRY        → that upstream, or hosted when it is one of our own names, else 404
  *   UPSTREAM/name       → that upstream
  *   name                → hosted, when the name is hosted, reserved, or being pushed to;
  *                         else the default upstream
  */
-#include "resolve.h"
+#include "rules/resolve.h"
 
 #include <string.h>
 
@@ -13,49 +15,41 @@
 #include "config/config.h"
 #include "oci/api_error.h"
 #include "oci/operation.h"
+#include "rules/may_push.h"
 
-#define DOCKER_HUB "docker.io"
-
-static bool is_write(const struct operation *operation)
+static bool is_write(const struct resolve_question *question)
 {
-    switch (operation->kind) {
-    case OPERATION_UPLOAD_START:
-    case OPERATION_UPLOAD:
-        return true;
-    case OPERATION_MANIFEST:
-    case OPERATION_BLOB:
-        return operation->method != METHOD_GET && operation->method != METHOD_HEAD;
-    case OPERATION_BASE:
-    case OPERATION_CATALOG:
-    case OPERATION_TAGS:
-    case OPERATION_REFERRERS:
-        return false;
-    }
-    UNREACHABLE();
+    return question->action == ACTION_PUSH || question->action == ACTION_DELETE;
 }
 
-static void set_hosted(struct resolved *out, struct ledger_txn *txn, struct slice name)
+static void set(struct resolved *out, struct ledger_txn *txn,
+                const struct config_upstream *upstream, struct slice name)
 {
-    out->origin = slice_of("");
-    out->upstream = NULL;
+    out->origin = slice_of(upstream ? upstream->name : "");
+    out->upstream = upstream;
     out->name = name;
     out->is_known = repository_find(txn, out->origin, name, &out->repository);
 }
 
+void resolve_hosted(struct ledger_txn *txn, struct slice name, struct resolved *out)
+{
+    out->is_bare = false;
+    set(out, txn, NULL, name);
+}
+
+/* `name` is as a client wrote it. */
 static void set_upstream(struct resolved *out, struct ledger_txn *txn,
                          const struct config_upstream *upstream, struct slice name)
 {
-    out->origin = slice_of(upstream->name);
-    out->upstream = upstream;
-    out->name = name;
-    if (slice_is(out->origin, DOCKER_HUB) && slice_find(name, '/') < 0) {
-        const struct slice library = SLICE_LITERAL("library/");
+    const struct slice library = SLICE_LITERAL(DOCKER_HUB_LIBRARY);
+
+    if (slice_is(slice_of(upstream->name), DOCKER_HUB) && slice_find(name, '/') < 0) {
         CHECK(library.length + name.length <= sizeof(out->text));
         memcpy(out->text, library.data, library.length);
         memcpy(out->text + library.length, name.data, name.length);
-        out->name = slice_from(out->text, library.length + name.length);
+        name = slice_from(out->text, library.length + name.length);
     }
-    out->is_known = repository_find(txn, out->origin, out->name, &out->repository);
+    set(out, txn, upstream, name);
 }
 
 static int name_unknown(struct api_error *error, const char *why)
@@ -87,7 +81,7 @@ static int by_namespace(const struct resolve_question *question, struct ledger_t
 {
     const struct operation *operation = question->operation;
     if (resolve_is_own_name(question->config, operation->ns)) {
-        set_hosted(out, txn, operation->name);
+        set(out, txn, NULL, operation->name);
         return 0;
     }
     struct slice registry = registry_canonical(operation->ns);
@@ -109,22 +103,10 @@ static int by_namespace(const struct resolve_question *question, struct ledger_t
 /* A mark of the first upload keeps a pusher's HEAD of a tag from being asked upstream. */
 static bool is_being_pushed(const struct resolve_question *question, const struct resolved *out)
 {
-    const struct repository *repository = &out->repository;
     if (!out->is_known)
         return false;
-    if (repository->links > 0)
-        return true;
-    return repository->last_post_ms != 0 &&
-           question->now_ms < repository->last_post_ms + question->config->storage.grace_ms;
-}
-
-/* A push to this bare name is taken, whatever the default upstream has. One component: mirror
- * clients always send two or more. */
-static bool shadows_nobody(const struct config *config, struct slice name)
-{
-    if (config_list_matches(&config->hosted.allow, name))
-        return true;
-    return slice_find(name, '/') < 0 && !config_list_matches(&config->hosted.protect, name);
+    return out->repository.links > 0 ||
+           push_mark_is_fresh(question->config, &out->repository, question->now_ms);
 }
 
 /* `out` has been looked up as hosted. */
@@ -138,7 +120,7 @@ static bool is_hosted_here(const struct resolve_question *question, struct ledge
         return true;
     if (operation->kind == OPERATION_MANIFEST && operation->method == METHOD_HEAD) {
         return is_being_pushed(question, out) ||
-               (operation->by_digest && shadows_nobody(question->config, operation->name));
+               (operation->by_digest && push_shadows_nobody(question->config, operation->name));
     }
     if (operation->kind == OPERATION_BLOB && operation->method == METHOD_HEAD)
         return true; /* a pusher's question */
@@ -166,17 +148,16 @@ static int bare(const struct resolve_question *question, struct ledger_txn *txn,
 {
     const struct operation *operation = question->operation;
     out->is_bare = true;
-    if (question->listener != LISTENER_MIRROR) {
-        set_hosted(out, txn, operation->name);
-        if (is_write(operation))
+    if (!question->is_mirror) {
+        set(out, txn, NULL, operation->name);
+        if (is_write(question))
             return bare_write(question, txn, out);
         if (is_hosted_here(question, txn, out))
             return 0;
     }
     const struct config_upstream *upstream = config_upstream_default(question->config);
     /* What names nothing has no referrers: an empty list, where other reads are 404. */
-    if (!upstream && operation->kind == OPERATION_REFERRERS &&
-        question->listener != LISTENER_MIRROR)
+    if (!upstream && operation->kind == OPERATION_REFERRERS && !question->is_mirror)
         return 0;
     if (!upstream) {
         return name_unknown(error, "no image was pushed to this name, and there is no default "
@@ -186,7 +167,7 @@ static int bare(const struct resolve_question *question, struct ledger_txn *txn,
     return 0;
 }
 
-/* Whoever asks for the name without ns= would get the upstream's. NULL: there is none. */
+/* A GET of the name without ns= would mean this upstream's. NULL: there is none. */
 static const struct config_upstream *shadowing_upstream(const struct config *config,
                                                         struct slice name)
 {
@@ -198,8 +179,8 @@ int resolve(const struct resolve_question *question, struct ledger_txn *txn, str
             struct api_error *error)
 {
     const struct operation *operation = question->operation;
-    bool writes = is_write(operation);
-    if (writes && question->listener == LISTENER_MIRROR) {
+    bool writes = is_write(question);
+    if (writes && question->is_mirror) {
         return api_error_set(error, API_UNSUPPORTED,
                              "this address is a mirror: nothing can be pushed or deleted here");
     }
@@ -232,37 +213,14 @@ void resolve_refresh(struct resolved *target, struct ledger_txn *txn)
     target->is_known = repository_find(txn, target->origin, target->name, &target->repository);
 }
 
-bool resolve_cached_twin(const struct config *config, struct ledger_txn *txn, struct slice name,
-                         struct resolved *out)
+bool resolve_cached_namesake(const struct config *config, struct ledger_txn *txn, struct slice name,
+                             struct resolved *out)
 {
     const struct config_upstream *upstream = config_upstream_default(config);
+
     if (!upstream)
         return false;
     out->is_bare = true;
     set_upstream(out, txn, upstream, name);
     return out->is_known;
-}
-
-int resolve_may_push(const struct config *config, struct ledger_txn *txn,
-                     const struct resolved *target, struct api_error *error)
-{
-    if (target->is_known && target->repository.is_hosted)
-        return 0;
-    if (shadows_nobody(config, target->name))
-        return 0;
-    if (config_list_matches(&config->hosted.protect, target->name)) {
-        return api_error_set(error, API_DENIED,
-                             "%.*s is protected from being shadowed by a push "
-                             "(`hosted.protect`); to allow it, add it to `hosted.allow`",
-                             SLICE_PRINT(target->name));
-    }
-    if (config_list_matches(&config->hosted.reserved, target->name))
-        return 0;
-    struct resolved twin = {.is_bare = true};
-    if (!resolve_cached_twin(config, txn, target->name, &twin))
-        return 0;
-    return api_error_set(error, API_DENIED,
-                         "%.*s is an image of %s that was pulled through here; a push would take "
-                         "its place for everybody. To allow it, add it to `hosted.allow`",
-                         SLICE_PRINT(target->name), twin.upstream->name);
 }

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a request's name means: which repository of which origin (three ways of addressing). The
- * one place where that is decided; handlers never look at the name a client wrote. */
-#ifndef WORKER_RESOLVE_H
-#define WORKER_RESOLVE_H
+ * one place where that is decided; handlers never look at the name that a client wrote. Pure but
+ * for the ledger, which is only read. */
+#ifndef RULES_RESOLVE_H
+#define RULES_RESOLVE_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "base/slice.h"
-#include "ipc/message.h"
 #include "oci/name.h"
+#include "rules/action.h"
 #include "store/ledger.h"
 
 struct api_error;
@@ -17,9 +18,9 @@ struct config;
 struct config_upstream;
 struct operation;
 
-#define RESOLVED_TEXT_SIZE (NAME_MAX_LENGTH + sizeof("library/"))
+#define RESOLVED_TEXT_SIZE (NAME_MAX_LENGTH + sizeof(DOCKER_HUB_LIBRARY))
 
-/* Not to be moved: `name` may point into `text`. The rest is borrowed from the operation and the
+/* Must not be moved: `name` may point into `text`. The rest is borrowed from the operation and the
  * configuration. */
 struct resolved {
     struct slice origin;                    /* empty: hosted */
@@ -31,26 +32,27 @@ struct resolved {
     char text[RESOLVED_TEXT_SIZE];
 };
 
+/* The name, and what is wanted of it: a bare name means another repository to a pusher. */
 struct resolve_question {
     const struct config *config;
     const struct operation *operation;
-    enum listener_kind listener;
+    enum action action;
+    bool is_mirror;  /* it came in by a mirror listener */
     uint64_t now_ms; /* wall clock */
 };
 
 /* 0, or -1 with *error: 404 NAME_UNKNOWN, 405 UNSUPPORTED for what cannot be written. */
 int resolve(const struct resolve_question *question, struct ledger_txn *txn, struct resolved *out,
             struct api_error *error);
+/* The hosted repository of this name. */
+void resolve_hosted(struct ledger_txn *txn, struct slice name, struct resolved *out);
 /* ?ns= names this server itself (`names:`). */
 bool resolve_is_own_name(const struct config *config, struct slice registry);
 /* Look the repository's record up again, in a newer snapshot. */
 void resolve_refresh(struct resolved *target, struct ledger_txn *txn);
-/* The default upstream's repository of the same bare name: what a hosted name may be answered from
- * by digest, from disk alone. False when there is none here. */
-bool resolve_cached_twin(const struct config *config, struct ledger_txn *txn, struct slice name,
-                         struct resolved *out);
-/* May an upload to this bare name begin? 0, or -1 with *error: 403 DENIED. */
-int resolve_may_push(const struct config *config, struct ledger_txn *txn,
-                     const struct resolved *target, struct api_error *error);
+/* The default upstream's repository of the same bare name: a hosted name may be answered from it by
+ * digest, from disk alone. False when the ledger has none. */
+bool resolve_cached_namesake(const struct config *config, struct ledger_txn *txn, struct slice name,
+                             struct resolved *out);
 
 #endif

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who makes a request, as authentication found out. */
+#ifndef RULES_PRINCIPAL_H
+#define RULES_PRINCIPAL_H
+
+#include "base/slice.h"
+
+struct principal {
+    struct slice name; /* as logs and the journal print it; lives as long as the request */
+};
+
+static inline struct principal principal_anonymous(void)
+{
+    return (struct principal){.name = SLICE_LITERAL("anonymous")};
+}
+
+#endif
