@@ -12,7 +12,6 @@
 
 struct buf;
 struct error;
-struct manifest;
 
 /* One for each message of messages.def; the number is on the wire. */
 enum message_type {
@@ -107,16 +106,5 @@ int message_decode(enum message_type type, struct slice body, void *out_message,
 
 /* Whether message_decode would take it. */
 bool message_is_valid(enum message_type type, struct slice body);
-
-/* The descriptors of a manifest in binary, for the `references` fields. */
-void reference_list_encode(const struct manifest *manifest, struct buf *out);
-struct reference {
-    uint8_t role; /* enum descriptor_role */
-    bool is_foreign;
-    uint64_t size;
-    struct digest digest;
-};
-/* Cuts the next off *list; false at its end or when it is malformed. */
-bool reference_list_next(struct slice *list, struct reference *out);
 
 #endif

@@ -108,7 +108,7 @@ struct manifest_record {
     struct slice media_type;
     struct slice artifact_type; /* empty: none */
     struct digest subject;      /* algorithm 0: none */
-    struct slice references;    /* reference_list of ipc/message.h; opaque here */
+    struct slice references;    /* oci/reference_list.h; opaque here */
     bool is_typed; /* media_type is the document's own word; else each repository has one of its own
                     */
     struct slice bytes; /* in the map when size ≤ LEDGER_INLINE_MAX, else empty: read the file */

@@ -11,6 +11,7 @@
 #include "ipc/message.h"
 #include "keeper_link.h"
 #include "oci/manifest.h"
+#include "oci/reference_list.h"
 #include "role.h"
 #include "store/ledger.h"
 

@@ -28,9 +28,9 @@
 #include "base/fd.h"
 #include "base/list.h"
 #include "base/log.h"
+#include "base/varint.h"
 #include "frame.h"
 #include "net/loop.h"
-#include "varint.h"
 
 #define MESSAGES_PER_TURN 64
 #define RETRY_MS          10

@@ -19,7 +19,7 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/error.h"
-#include "varint.h"
+#include "base/varint.h"
 
 enum field_kind {
     FIELD_END,

@@ -6,6 +6,7 @@
 #include "config/config.h"
 #include "holdings.h"
 #include "oci/manifest.h"
+#include "oci/reference_list.h"
 #include "order.h"
 #include "pushing.h"
 #include "repeat.h"

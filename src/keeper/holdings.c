@@ -3,7 +3,7 @@
 #include "holdings.h"
 
 #include "base/buf.h"
-#include "ipc/message.h"
+#include "oci/reference_list.h"
 
 void holder_get(const struct apply *apply, struct slice origin, struct slice name,
                 struct holder *out)

@@ -11,6 +11,7 @@
 #include "fetch_error.h"
 #include "follow.h"
 #include "oci/api_error.h"
+#include "oci/reference_list.h"
 #include "question.h"
 #include "request.h"
 #include "serve.h"

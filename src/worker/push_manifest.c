@@ -20,6 +20,7 @@
 #include "manifest_room.h"
 #include "oci/api_error.h"
 #include "oci/manifest.h"
+#include "oci/reference_list.h"
 #include "request.h"
 #include "rules/may_push.h"
 #include "store/ledger.h"

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "fuzz/fuzz.h"
 #include "ipc/message.h"
+#include "oci/reference_list.h"
 
 union any_message {
 #define MESSAGE_BEGIN(type, name, from, to) struct message_##name name;

@@ -19,6 +19,7 @@
 #include "keeper/keeper.h"
 #include "net/loop.h"
 #include "oci/manifest.h"
+#include "oci/reference_list.h"
 #include "support/scratch.h"
 
 #define ANSWERS   4096

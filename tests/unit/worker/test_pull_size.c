@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "oci/manifest.h"
+#include "oci/reference_list.h"
 #include "scene.h"
 
 #define DIGEST "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a manifest refers to, in the `references` fields: one entry behind the other.
+ * One entry after the other:
  *
  *   role (7 bits) + foreign (highest bit) | size (varint) | digest (33 or 65 bytes)
+ *
+ * This is a format on disk (docs/storage.md): the manifest records of the ledger keep it.
  */
+#include "oci/reference_list.h"
+
 #include "base/buf.h"
-#include "ipc/message.h"
+#include "base/varint.h"
 #include "oci/manifest.h"
-#include "varint.h"
 
 #define FOREIGN 0x80u
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* LEB128. Most numbers between roles are small: one or two bytes instead of eight. */
-#include "varint.h"
+#include "base/varint.h"
 
 #include "base/buf.h"
 

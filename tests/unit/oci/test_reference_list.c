@@ -8,8 +8,8 @@
 #include <cmocka.h>
 
 #include "base/buf.h"
-#include "ipc/message.h"
 #include "oci/manifest.h"
+#include "oci/reference_list.h"
 
 static void fill(struct descriptor *out)
 {

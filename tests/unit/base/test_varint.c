@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Numbers on the wire. */
+/* Numbers of variable length. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "base/buf.h"
-#include "varint.h"
+#include "base/varint.h"
 
 static void varint_cut_reads_back_every_length(void **state)
 {

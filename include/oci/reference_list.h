@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The descriptors of a manifest in binary. Manifest records in the ledger keep such a list, and
+ * messages to the keeper carry it, so that neither has to parse the manifest again. Pure functions;
+ * slices point into what was given.
+ */
+#ifndef OCI_REFERENCE_LIST_H
+#define OCI_REFERENCE_LIST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/slice.h"
+#include "oci/digest.h"
+
+struct buf;
+struct manifest;
+
+/* One descriptor of the manifest. */
+struct reference {
+    uint8_t role; /* enum descriptor_role */
+    bool is_foreign;
+    uint64_t size;
+    struct digest digest;
+};
+
+/* Appends all descriptors of the manifest. */
+void reference_list_encode(const struct manifest *manifest, struct buf *out);
+/* Cuts the next entry off *list. False: the list has ended, or is malformed and then not empty. */
+bool reference_list_next(struct slice *list, struct reference *out);
+
+#endif
