@@ -10,9 +10,12 @@
 #include "base/check.h"
 #include "base/pool.h"
 #include "order.h"
+#include "orphans.h"
+#include "store/ledger.h"
 
-#define FOLDERS  512u /* two algorithms, one byte of the digest */
-#define ATTEMPTS 3    /* the map grows between them */
+#define FOLDERS     512u /* two algorithms, one byte of the digest */
+#define ORPHANS_MAX 512  /* a batch has no more files */
+#define ATTEMPTS    3    /* the map grows between them */
 
 struct file_job { /* all files of one folder */
     struct pool_work work;
@@ -24,6 +27,8 @@ struct file_job { /* all files of one folder */
 struct batch {
     struct batch_options options;
     struct list orders;
+    struct ledger_reader *reader; /* of `orphans` */
+    struct orphans orphans;
     struct file_job *jobs;
     size_t job_count;
     atomic_size_t jobs_running; /* who takes it to zero runs the transaction */
@@ -39,6 +44,8 @@ struct batch *batch_new(const struct batch_options *options)
     struct batch *batch = NEW(struct batch);
     batch->options = *options;
     list_init(&batch->orders);
+    batch->reader = ledger_reader_new(options->ledger);
+    orphans_init(&batch->orphans, ORPHANS_MAX);
     return batch;
 }
 
@@ -47,6 +54,8 @@ void batch_free(struct batch **batch)
     if (*batch == NULL)
         return;
     CHECK(!(*batch)->is_running);
+    ledger_reader_free(&(*batch)->reader);
+    orphans_cleanup(&(*batch)->orphans);
     mem_free((*batch)->jobs);
     mem_free(*batch);
     *batch = NULL;
@@ -71,11 +80,22 @@ unsigned batch_commits(const struct batch *batch, struct error *out_error)
 /* ---- the transaction ---- */
 
 /* Files are placed before it is known whether their order is refused. */
-static bool is_orphan(struct ledger_txn *txn, const struct order *order)
+static bool may_be_orphan(const struct order *order)
 {
-    struct blob_record blob;
-    return order->has_file && order->file_error.kind == ERR_NONE &&
-           order->refusal.kind != ERR_NONE && !blob_find(txn, &order->digest, &blob);
+    return order->has_file && order->file_error.kind == ERR_NONE && order->refusal.kind != ERR_NONE;
+}
+
+/* They have their outcome. An order whose transaction failed never comes here: whether a record
+ * names its file is not known, and the file stays. */
+static void set_committed(struct batch *batch, struct order *const *orders, size_t count,
+                          uint64_t number)
+{
+    batch->commits++;
+    for (size_t i = 0; i < count; i++) {
+        orders[i]->number = number;
+        if (may_be_orphan(orders[i]))
+            orphans_add(&batch->orphans, &orders[i]->digest);
+    }
 }
 
 static int commit_list(struct batch *batch, struct order *const *orders, size_t count,
@@ -90,16 +110,11 @@ static int commit_list(struct batch *batch, struct order *const *orders, size_t 
         order_reset(orders[i]);
         apply_order(&apply, orders[i]);
     }
-    for (size_t i = 0; i < count; i++)
-        orders[i]->is_orphan = is_orphan(txn, orders[i]);
     uint64_t number = ledger_commit_number(txn);
     result = ledger_commit(&txn, err);
-    if (result != 0)
-        return result;
-    batch->commits++;
-    for (size_t i = 0; i < count; i++)
-        orders[i]->number = number;
-    return 0;
+    if (result == 0)
+        set_committed(batch, orders, count, number);
+    return result;
 }
 
 static int try_list(struct batch *batch, struct order *const *orders, size_t count,
@@ -120,21 +135,8 @@ static void try_each(struct batch *batch, struct order *const *orders, size_t co
 {
     for (size_t i = 0; i < count; i++) {
         struct error err;
-        if (try_list(batch, &orders[i], 1, &err) == 0)
-            continue;
-        order_refuse(orders[i], err.kind, "%s", err.text);
-        orders[i]->is_orphan = false; /* unknown: left alone */
-    }
-}
-
-/* Nothing else places files while a batch runs. Of two orders with the same bytes the later may
- * have been taken; then a record names them. */
-static void remove_orphans(struct batch *batch, struct order *const *orders, size_t count)
-{
-    struct error ignored;
-    for (size_t i = 0; i < count; i++) {
-        if (orders[i]->is_orphan)
-            (void)store_blob_remove(batch->options.store, &orders[i]->digest, &ignored);
+        if (try_list(batch, &orders[i], 1, &err) != 0)
+            order_refuse(orders[i], err.kind, "%s", err.text);
     }
 }
 
@@ -150,7 +152,7 @@ static void run_transaction(struct batch *batch)
     } else {
         try_each(batch, orders, count);
     }
-    remove_orphans(batch, orders, count);
+    orphans_remove(&batch->orphans, batch->reader, batch->options.store);
 }
 
 /* ---- files ---- */

@@ -7,7 +7,8 @@
  *   …                                     ─┘
  *
  * One order is one job: no change of threads between its file and its commit. If the transaction
- * fails, each order is tried in one of its own.
+ * fails, each order is tried in one of its own. The files of refused orders are judged after the
+ * last commit (orphans.h).
  */
 #ifndef KEEPER_BATCH_H
 #define KEEPER_BATCH_H

@@ -56,7 +56,6 @@ struct order {
     struct digest digest;
     struct order *next_in_folder;
     struct error file_error; /* kind NONE: placed and synced */
-    bool is_orphan;          /* it was placed, but refused, and no record names it */
 
     struct error refusal; /* kind NONE: done */
     struct buf missing;   /* digests in binary */

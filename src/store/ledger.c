@@ -19,6 +19,7 @@
 
 #include "base/alloc.h"
 #include "base/check.h"
+#include "base/failpoint.h"
 #include "ledger_table.h"
 #include "records.h"
 
@@ -308,6 +309,10 @@ struct ledger_txn *ledger_read(struct ledger_reader *reader)
         code = begin_read(reader);
     }
     reader->txn.error.kind = ERR_NONE;
+    if (code == 0 && FAILPOINT("ledger.read")) {
+        mdb_txn_reset(reader->kept);
+        code = EIO;
+    }
     reader->txn.txn = code == 0 ? reader->kept : NULL;
     if (code != 0)
         fail(&reader->txn, code, "read");
@@ -380,6 +385,8 @@ static void put_number(struct ledger_txn *txn)
 int ledger_commit(struct ledger_txn **txn, struct error *err)
 {
     put_number(*txn);
+    if (FAILPOINT("ledger.commit"))
+        fail(*txn, EIO, "commit");
     if ((*txn)->error.kind == ERR_NONE) {
         int code = mdb_txn_commit((*txn)->txn);
         (*txn)->txn = NULL; /* gone either way */

@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/failpoint.h"
 #include "fakes/loop.h"
 #include "keeper/keeper.h"
 #include "ledger_table.h"
@@ -110,6 +111,44 @@ static void a_transaction_that_fails_is_tried_one_by_one(void **state)
     assert_int_equal(c.number, a.number + 1);
     assert_int_equal(world_link("", "team/app", &bad.digest), 0);
     assert_int_equal(world_link("", "team/app", &good.digest), LINK_MANIFEST);
+}
+
+/* The same manifest to two repositories, of which one lacks its layers. Each is tried in a
+ * transaction of its own; the first is refused before the second makes the record. */
+static void
+the_bytes_of_an_accepted_manifest_stay_when_another_push_of_them_is_refused(void **state)
+{
+    (void)state;
+    (void)world_push_blob("team/app", "config");
+    (void)world_push_blob("team/app", "layer");
+    struct message_manifest_put refused = world_manifest("team/other", "v1", "same", image);
+    struct message_manifest_put accepted = world_manifest("team/app", "v1", "same", image);
+    failpoint_arm("ledger.commit", 0, 1);
+    uint64_t first = world_post(WORKER_0, MESSAGE_MANIFEST_PUT, &refused);
+    uint64_t second = world_post(WORKER_1, MESSAGE_MANIFEST_PUT, &accepted);
+    assert_int_equal(world_await(first).kind, ERR_NOT_FOUND);
+    assert_int_equal(world_await(second).type, MESSAGE_DONE);
+    failpoint_clear();
+    assert_true(world_has_file(&accepted.digest));
+}
+
+static void the_bytes_of_a_refused_manifest_are_removed(void **state)
+{
+    (void)state;
+    struct message_manifest_put refused = world_manifest("team/app", "v1", "one", image);
+    assert_int_equal(world_ask(WORKER_0, MESSAGE_MANIFEST_PUT, &refused).kind, ERR_NOT_FOUND);
+    assert_false(world_has_file(&refused.digest));
+}
+
+/* What the ledger cannot tell is left alone. */
+static void nothing_is_removed_when_the_ledger_cannot_be_read(void **state)
+{
+    (void)state;
+    struct message_manifest_put refused = world_manifest("team/app", "v1", "one", image);
+    failpoint_arm("ledger.read", 0, 0);
+    assert_int_equal(world_ask(WORKER_0, MESSAGE_MANIFEST_PUT, &refused).kind, ERR_NOT_FOUND);
+    failpoint_clear();
+    assert_true(world_has_file(&refused.digest));
 }
 
 static void all_that_was_answered_is_there_after_a_crash(void **state)
@@ -239,6 +278,9 @@ int main(void)
         TEST(a_push_in_one_batch_finds_its_own_blobs),
         TEST(one_refused_request_spoils_no_other),
         TEST(a_transaction_that_fails_is_tried_one_by_one),
+        TEST(the_bytes_of_an_accepted_manifest_stay_when_another_push_of_them_is_refused),
+        TEST(the_bytes_of_a_refused_manifest_are_removed),
+        TEST(nothing_is_removed_when_the_ledger_cannot_be_read),
         TEST(all_that_was_answered_is_there_after_a_crash),
         TEST(bad_messages_are_refused),
         TEST(the_journal_is_trimmed_after_a_week),

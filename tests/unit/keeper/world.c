@@ -415,3 +415,10 @@ struct blob_record world_blob_record(const struct digest *digest)
     world_read_end();
     return blob;
 }
+
+bool world_has_file(const struct digest *digest)
+{
+    AUTO_CLOSE int fd = -1;
+
+    return store_blob_open(world_store, digest, UINT64_MAX, &fd, NULL, &err) == 0;
+}

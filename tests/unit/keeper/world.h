@@ -90,5 +90,7 @@ struct digest world_tag(const char *origin, const char *repository, const char *
 unsigned world_link(const char *origin, const char *repository, const struct digest *digest);
 /* where 0: no record. */
 struct blob_record world_blob_record(const struct digest *digest);
+/* Whether a file lies under its final name. */
+bool world_has_file(const struct digest *digest);
 
 #endif
