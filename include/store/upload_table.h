@@ -2,7 +2,7 @@
 /*
  * Upload sessions in shared memory: how far each is, and its hash so far, so that the next request
  * can come to any worker without reading the data again. A slot is written by the holder of the
- * session's lock alone (an OFD lock on its file under uploads/). The table dies with the server;
+ * session's lock alone (store/upload_lock.h). The table dies with the server;
  * after that the keeper gives sessions slots again, and they are hashed from their files.
  */
 #ifndef STORE_UPLOAD_TABLE_H
@@ -15,11 +15,10 @@
 #include "oci/upload_id.h"
 
 struct error;
-struct store;
 struct upload_table;
 
 /* How far an upload has come. */
-struct upload_state {
+struct upload_progress {
     uint64_t offset; /* bytes that `hash` has seen; the file may have more */
     struct hash hash;
     uint64_t repository_key; /* which repository it belongs to: upload_repository_key */
@@ -36,14 +35,14 @@ int upload_table_new(unsigned slots, struct upload_table **out, struct error *er
 /* A new session. ERR_BUSY when all slots are taken (nothing is thrown out here; the caller may free
  * the idlest). */
 int upload_table_add(struct upload_table *table, const struct upload_id *id,
-                     const struct upload_state *state, struct error *err);
+                     const struct upload_progress *state, struct error *err);
 /* A consistent copy (seqlock). False: no slot, or its writer died while writing: hash from the
  * file. */
 bool upload_table_get(struct upload_table *table, const struct upload_id *id,
-                      struct upload_state *out);
+                      struct upload_progress *out);
 /* The lock's holder only. Adds the session when it has no slot. */
 int upload_table_set(struct upload_table *table, const struct upload_id *id,
-                     const struct upload_state *state, struct error *err);
+                     const struct upload_progress *state, struct error *err);
 void upload_table_remove(struct upload_table *table, const struct upload_id *id);
 unsigned upload_table_count(const struct upload_table *table);
 unsigned upload_table_count_of(const struct upload_table *table, uint64_t repository_key);
@@ -51,19 +50,13 @@ unsigned upload_table_count_of(const struct upload_table *table, uint64_t reposi
  * `repository_key` is not NULL. */
 bool upload_table_idlest(const struct upload_table *table, const uint64_t *repository_key,
                          uint64_t before_ms, struct upload_id *out_id,
-                         struct upload_state *out_state);
+                         struct upload_progress *out_state);
 /* Every session that has a slot; `each` may remove it. */
-typedef void upload_table_each_fn(const struct upload_id *id, const struct upload_state *state,
+typedef void upload_table_each_fn(const struct upload_id *id, const struct upload_progress *state,
                                   void *arg);
 void upload_table_each(const struct upload_table *table, upload_table_each_fn *each, void *arg);
 /* Of the repository's name. */
 struct slice;
 uint64_t upload_repository_key(const struct slice *name);
-
-/* The session's lock: an OFD write lock on the open file, without waiting. ERR_BUSY: another
- * request has it. Closing the descriptor gives it back. */
-int upload_lock(int fd, struct error *err);
-/* The same of an open session's file. ERR_NOT_FOUND: the holder before has ended the session. */
-int upload_claim(struct store *store, const char *name, int fd, struct error *err);
 
 #endif

@@ -11,6 +11,7 @@
 #include "base/pool.h"
 #include "config/config.h"
 #include "store/store.h"
+#include "store/upload_lock.h"
 #include "store/upload_table.h"
 
 /* A manifest's file has no lock: nobody waits that long for the keeper. */
@@ -75,14 +76,14 @@ static void find_session(const char *name, uint64_t size, uint64_t modified_ms, 
 {
     (void)size;
     struct janitor *janitor = arg;
-    struct upload_state state = {.offset = 0};
+    struct upload_progress state = {.offset = 0};
     struct upload_id id;
     AUTO_CLOSE int fd = -1;
     struct error ignored;
     if (janitor->room == 0 || !store_upload_parse(name, &id, &state.repository_key) ||
         !take_file(janitor, name, &fd))
         return;
-    struct upload_state known;
+    struct upload_progress known;
     if (upload_table_get(janitor->options.uploads, &id, &known))
         return;
     hash_init(&state.hash, HASH_SHA256);
@@ -135,7 +136,7 @@ static void remove_old_file(const char *name, uint64_t size, uint64_t modified_m
     struct upload_table *uploads = janitor->options.uploads;
     uint64_t expiry = janitor->options.config->limits.upload_expiry;
     struct upload_id id;
-    struct upload_state state;
+    struct upload_progress state;
     uint64_t key;
     AUTO_CLOSE int fd = -1;
     if (!is_older(janitor, modified_ms, expiry))
@@ -153,7 +154,7 @@ static void remove_old_file(const char *name, uint64_t size, uint64_t modified_m
 }
 
 /* Of a worker that died before it had made the file, or after it had given it another name. */
-static void remove_empty_slot(const struct upload_id *id, const struct upload_state *state,
+static void remove_empty_slot(const struct upload_id *id, const struct upload_progress *state,
                               void *arg)
 {
     struct janitor *janitor = arg;

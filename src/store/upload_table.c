@@ -26,7 +26,6 @@
 #include "base/fd.h"
 #include "base/slice.h"
 #include "oci/digest.h"
-#include "store/store.h"
 
 #define TABLE_MAGIC   0x656e747265706f31ULL
 #define SLOTS_MAX     65536u
@@ -35,7 +34,7 @@
 struct session {
     struct upload_id id;
     uint32_t reserved;
-    struct upload_state state;
+    struct upload_progress state;
 };
 #define SESSION_WORDS (sizeof(struct session) / sizeof(uint64_t))
 _Static_assert(sizeof(struct session) % sizeof(uint64_t) == 0, "copied by words");
@@ -138,7 +137,7 @@ static uint64_t key_of(const struct upload_id *id)
 
 /* The lock's holder, or who has just claimed the slot. */
 static void write_slot(struct slot *slot, const struct upload_id *id,
-                       const struct upload_state *state)
+                       const struct upload_progress *state)
 {
     struct session session;
     uint64_t words[SESSION_WORDS];
@@ -200,7 +199,7 @@ static struct slot *claim_slot(struct upload_table *table, uint64_t key)
 }
 
 int upload_table_set(struct upload_table *table, const struct upload_id *id,
-                     const struct upload_state *state, struct error *err)
+                     const struct upload_progress *state, struct error *err)
 {
     unsigned index;
     struct slot *slot = find_slot(table, key_of(id), &index);
@@ -213,13 +212,13 @@ int upload_table_set(struct upload_table *table, const struct upload_id *id,
 }
 
 int upload_table_add(struct upload_table *table, const struct upload_id *id,
-                     const struct upload_state *state, struct error *err)
+                     const struct upload_progress *state, struct error *err)
 {
     return upload_table_set(table, id, state, err);
 }
 
 bool upload_table_get(struct upload_table *table, const struct upload_id *id,
-                      struct upload_state *out)
+                      struct upload_progress *out)
 {
     unsigned index;
     struct session session;
@@ -270,7 +269,7 @@ unsigned upload_table_count_of(const struct upload_table *table, uint64_t reposi
 
 bool upload_table_idlest(const struct upload_table *table, const uint64_t *repository_key,
                          uint64_t before_ms, struct upload_id *out_id,
-                         struct upload_state *out_state)
+                         struct upload_progress *out_state)
 {
     bool is_found = false;
     struct session session;
@@ -302,22 +301,4 @@ uint64_t upload_repository_key(const struct slice *name)
     uint64_t key;
     memcpy(&key, digest.bytes, sizeof(key));
     return key;
-}
-
-int upload_lock(int fd, struct error *err)
-{
-    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    if (fcntl(fd, F_OFD_SETLK, &lock) != 0) {
-        if (errno == EAGAIN || errno == EACCES)
-            return error_set(err, ERR_BUSY, "the upload is in use by another request");
-        return error_set_errno(err, errno, "cannot lock an upload");
-    }
-    return 0;
-}
-
-/* The name last: under the lock nobody else takes it away. */
-int upload_claim(struct store *store, const char *name, int fd, struct error *err)
-{
-    int rc = upload_lock(fd, err);
-    return rc != 0 ? rc : store_file_check(store, PLACE_UPLOADS, name, fd, err);
 }

@@ -35,7 +35,7 @@ void upload_answer_progress(struct upload *upload, int status)
 
 void upload_answer_busy(struct upload *upload)
 {
-    struct upload_state saved;
+    struct upload_progress saved;
     struct headers headers;
     uint64_t offset = 0;
     if (upload_table_get(upload->worker->options.uploads, &upload->id, &saved))

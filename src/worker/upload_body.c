@@ -45,7 +45,7 @@ void upload_block_release(struct upload_block *block)
 
 static int write_block(struct upload *upload, const struct upload_block *block, struct error *err)
 {
-    struct upload_state *state = &upload->running;
+    struct upload_progress *state = &upload->running;
     int rc = fd_pwrite_all(upload->fd, block->data, block->length, state->offset, err);
     if (rc != 0)
         return rc;

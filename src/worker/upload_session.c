@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "store/upload_lock.h"
 #include "upload_body.h"
 
 static void on_gone(struct request *request)
@@ -142,7 +143,7 @@ static int catch_up(struct upload *upload, struct error *err)
 static void run_open(struct worker_job *job)
 {
     struct upload *upload = LIST_ITEM(job, struct upload, job);
-    struct upload_state saved;
+    struct upload_progress saved;
     if (store_file_open(upload->worker->options.store, PLACE_UPLOADS, upload->name, &upload->fd,
                         &upload->err) != 0 ||
         upload_claim(upload->worker->options.store, upload->name, upload->fd, &upload->err) != 0)

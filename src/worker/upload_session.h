@@ -32,7 +32,7 @@ struct upload_block {
     size_t length;
     bool is_busy; /* being filled, or with the pool */
     bool is_last; /* of a PUT: the digest is compared and the file synced behind it */
-    struct upload_state after;
+    struct upload_progress after;
     struct error err; /* kind ERR_NONE: went well */
 };
 
@@ -45,8 +45,8 @@ struct upload {
     char repository[NAME_MAX_LENGTH + 1]; /* hosted */
     uint64_t key;                         /* the pool's */
     int fd;                               /* locked */
-    struct upload_state progress;         /* after the last job that is done */
-    struct upload_state running;          /* the jobs' */
+    struct upload_progress progress;         /* after the last job that is done */
+    struct upload_progress running;          /* the jobs' */
     uint64_t synced;                      /* the jobs': so far was asked to be written back */
     uint64_t inode;                       /* after the close */
 

@@ -13,6 +13,7 @@
 #include "oci/api_error.h"
 #include "rules/may_push.h"
 #include "serve.h"
+#include "store/upload_lock.h"
 #include "upload.h"
 #include "upload_answer.h"
 #include "upload_body.h"
@@ -45,7 +46,7 @@ static void end_eviction(struct worker_job *job)
 static bool evict_idlest(struct worker *worker, const uint64_t *repository_key)
 {
     struct upload_id id;
-    struct upload_state state;
+    struct upload_progress state;
     uint64_t now = clock_wall().ms;
     uint64_t idle = worker->options.config->limits.upload_idle;
     if (now < idle ||

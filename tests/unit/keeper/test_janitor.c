@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "fakes/loop.h"
+#include "store/upload_lock.h"
 #include "world.h"
 
 #define HOUR_MS 3600000ull
@@ -67,14 +68,14 @@ static bool is_there(const char *name)
 static bool has_slot(uint8_t number)
 {
     struct upload_id session = id(number);
-    struct upload_state state;
+    struct upload_progress state;
     return upload_table_get(world_uploads, &session, &state);
 }
 
 static void set_slot(uint8_t number, uint64_t age_ms, uint64_t offset)
 {
     struct upload_id session = id(number);
-    struct upload_state state = {
+    struct upload_progress state = {
         .offset = offset, .repository_key = KEY, .used_ms = clock_wall().ms - age_ms};
     hash_init(&state.hash, HASH_SHA256);
     assert_int_equal(upload_table_set(world_uploads, &session, &state, &err), 0);
@@ -90,7 +91,7 @@ static void sessions_of_before_have_slots_again(void **state)
 {
     (void)state;
     struct upload_id session = id(1);
-    struct upload_state found;
+    struct upload_progress found;
     make_session(1, 5000);
     make_session(2, 0);
     set_slot(2, 0, 3);

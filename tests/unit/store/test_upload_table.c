@@ -14,9 +14,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/slice.h"
-#include "store/store.h"
 #include "store/upload_table.h"
-#include "support/scratch.h"
 
 static struct error err;
 
@@ -28,9 +26,9 @@ static struct upload_id id(uint8_t number)
     return out;
 }
 
-static struct upload_state session(uint64_t offset, uint64_t repository, uint64_t used)
+static struct upload_progress session(uint64_t offset, uint64_t repository, uint64_t used)
 {
-    struct upload_state out;
+    struct upload_progress out;
     memset(&out, 0, sizeof(out));
     hash_init(&out.hash, HASH_SHA256);
     out.offset = offset;
@@ -46,8 +44,8 @@ static void what_is_set_is_got_by_another_mapping(void **state)
     struct upload_table *one = NULL;
     struct upload_table *two = NULL;
     struct upload_id a = id(1);
-    struct upload_state in = session(0, 5, 6);
-    struct upload_state out;
+    struct upload_progress in = session(0, 5, 6);
+    struct upload_progress out;
     assert_int_equal(upload_table_create(8, &fd, &err), 0);
     assert_int_equal(upload_table_attach(fd, &one, &err), 0);
     assert_int_equal(upload_table_attach(fd, &two, &err), 0);
@@ -72,7 +70,7 @@ static void a_full_table_is_busy_until_one_leaves(void **state)
 {
     (void)state;
     struct upload_table *table = NULL;
-    struct upload_state in = session(1, 2, 3);
+    struct upload_progress in = session(1, 2, 3);
     assert_int_equal(upload_table_new(3, &table, &err), 0);
     for (uint8_t i = 1; i <= 3; i++) {
         struct upload_id one = id(i);
@@ -80,7 +78,7 @@ static void a_full_table_is_busy_until_one_leaves(void **state)
     }
     struct upload_id four = id(4);
     struct upload_id two = id(2);
-    struct upload_state out;
+    struct upload_progress out;
     assert_int_equal(upload_table_add(table, &four, &in, &err), -ERR_BUSY);
     assert_int_equal(upload_table_count(table), 3);
     upload_table_remove(table, &two);
@@ -96,10 +94,10 @@ static void an_id_with_the_same_first_half_is_another(void **state)
 {
     (void)state;
     struct upload_table *table = NULL;
-    struct upload_state in = session(1, 2, 3);
+    struct upload_progress in = session(1, 2, 3);
     struct upload_id a = id(1);
     struct upload_id b = id(1);
-    struct upload_state out;
+    struct upload_progress out;
     b.random[15] = 99;
     assert_int_equal(upload_table_new(3, &table, &err), 0);
     assert_int_equal(upload_table_add(table, &a, &in, &err), 0);
@@ -112,12 +110,12 @@ static void counts_and_the_idlest(void **state)
     (void)state;
     struct upload_table *table = NULL;
     struct upload_id found;
-    struct upload_state state_found;
+    struct upload_progress state_found;
     assert_int_equal(upload_table_new(8, &table, &err), 0);
     assert_false(upload_table_idlest(table, NULL, UINT64_MAX, &found, &state_found));
     for (uint8_t i = 1; i <= 4; i++) {
         struct upload_id one = id(i);
-        struct upload_state in = session(0, i % 2, 100u - i);
+        struct upload_progress in = session(0, i % 2, 100u - i);
         assert_int_equal(upload_table_add(table, &one, &in, &err), 0);
     }
     assert_int_equal(upload_table_count_of(table, 1), 2);
@@ -145,7 +143,7 @@ static void a_copy_is_never_half_old_and_half_new(void **state)
     int fd = -1;
     struct upload_table *table = NULL;
     struct upload_id a = id(1);
-    struct upload_state in = session(0, 0, 0);
+    struct upload_progress in = session(0, 0, 0);
     assert_int_equal(upload_table_create(4, &fd, &err), 0);
     assert_int_equal(upload_table_attach(fd, &table, &err), 0);
     fd_close(&fd);
@@ -162,7 +160,7 @@ static void a_copy_is_never_half_old_and_half_new(void **state)
     }
     uint64_t last = 0;
     while (last < 200000) {
-        struct upload_state out;
+        struct upload_progress out;
         if (!upload_table_get(table, &a, &out))
             continue;
         assert_true(out.offset == out.repository_key && out.offset == out.used_ms);
@@ -186,26 +184,6 @@ static void a_foreign_table_is_refused(void **state)
     fd_close(&fd);
 }
 
-static void the_lock_is_for_one(void **state)
-{
-    (void)state;
-    struct store *store = NULL;
-    const char *root = scratch_make();
-    int one = -1;
-    int two = -1;
-    assert_int_equal(store_prepare(root, &err), 0);
-    assert_int_equal(store_open(root, &store, &err), 0);
-    assert_int_equal(store_file_create(store, PLACE_UPLOADS, "u", &one, &err), 0);
-    assert_int_equal(store_file_open(store, PLACE_UPLOADS, "u", &two, &err), 0);
-    assert_int_equal(upload_lock(one, &err), 0);
-    assert_int_equal(upload_lock(two, &err), -ERR_BUSY);
-    fd_close(&one);
-    assert_int_equal(upload_lock(two, &err), 0);
-    fd_close(&two);
-    store_close(&store);
-    scratch_remove();
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -215,7 +193,6 @@ int main(void)
         cmocka_unit_test(counts_and_the_idlest),
         cmocka_unit_test(a_copy_is_never_half_old_and_half_new),
         cmocka_unit_test(a_foreign_table_is_refused),
-        cmocka_unit_test(the_lock_is_for_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
