@@ -7,13 +7,27 @@
 #ifndef STORE_UPLOAD_LOCK_H
 #define STORE_UPLOAD_LOCK_H
 
+#include <stdint.h>
+
 struct error;
 struct store;
+struct upload_id;
+struct upload_table;
 
 /* Lock an open file. ERR_BUSY: another request holds the lock. */
 int upload_lock(int fd, struct error *err);
 /* Lock the open file `name` of a session. ERR_NOT_FOUND: the session ended before the lock was
  * taken, so that the name is no longer this file's. */
 int upload_claim(struct store *store, const char *name, int fd, struct error *err);
+
+/* The lock's holder ends the session: removes the file `name`, then the slot. If the file cannot be
+ * removed, the session stays as it was; a file that is gone already is no error. */
+int upload_end(struct store *store, struct upload_table *table, const struct upload_id *id,
+               const char *name, struct error *err);
+/* End one idle session, used before `before_ms`, the one used longest ago first; of one repository
+ * alone when `repository_key` is not NULL. Sessions in use are left alone. ERR_BUSY: there was none
+ * to end. */
+int upload_end_idlest(struct store *store, struct upload_table *table,
+                      const uint64_t *repository_key, uint64_t before_ms, struct error *err);
 
 #endif

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Locks of upload sessions. */
+/* Locks of upload sessions, and the ends that need them. */
 #include "store/upload_lock.h"
 
 #include <errno.h>
 #include <fcntl.h>
 
 #include "base/error.h"
+#include "base/fd.h"
 #include "store/store.h"
+#include "store/upload_table.h"
+
+#define IDLE_TRIES 16 /* idle sessions that may turn out to be in use */
 
 int upload_lock(int fd, struct error *err)
 {
@@ -25,4 +29,48 @@ int upload_claim(struct store *store, const char *name, int fd, struct error *er
     int rc = upload_lock(fd, err);
 
     return rc != 0 ? rc : store_file_check(store, PLACE_UPLOADS, name, fd, err);
+}
+
+int upload_end(struct store *store, struct upload_table *table, const struct upload_id *id,
+               const char *name, struct error *err)
+{
+    struct error failed;
+    int rc = store_file_remove(store, PLACE_UPLOADS, name, &failed);
+
+    if (rc != 0 && rc != -ERR_NOT_FOUND) {
+        *err = failed;
+        return rc;
+    }
+    upload_table_remove(table, id);
+    return 0;
+}
+
+/* A slot without a file is left alone: its maker may be about to make the file. The slot is read
+ * again under the lock: a request may have used the session meanwhile. */
+static bool end_if_idle(struct store *store, struct upload_table *table,
+                        const struct upload_idle *idle, uint64_t before_ms)
+{
+    AUTO_CLOSE int fd = -1;
+    char name[STORE_NAME_SIZE];
+    struct upload_progress progress;
+    struct error ignored; /* the next one is tried */
+
+    store_upload_name(&idle->id, idle->repository_key, name);
+    return store_file_open(store, PLACE_UPLOADS, name, &fd, &ignored) == 0 &&
+           upload_claim(store, name, fd, &ignored) == 0 &&
+           upload_table_get(table, &idle->id, &progress) && progress.used_ms < before_ms &&
+           upload_end(store, table, &idle->id, name, &ignored) == 0;
+}
+
+int upload_end_idlest(struct store *store, struct upload_table *table,
+                      const uint64_t *repository_key, uint64_t before_ms, struct error *err)
+{
+    struct upload_idle idle[IDLE_TRIES];
+    unsigned count = upload_table_idlest(table, repository_key, before_ms, idle, IDLE_TRIES);
+
+    for (unsigned i = 0; i < count; i++) {
+        if (end_if_idle(store, table, &idle[i], before_ms))
+            return 0;
+    }
+    return error_set(err, ERR_BUSY, "too many uploads are open; finish or end some of them");
 }

@@ -267,22 +267,39 @@ unsigned upload_table_count_of(const struct upload_table *table, uint64_t reposi
     return count;
 }
 
-bool upload_table_idlest(const struct upload_table *table, const uint64_t *repository_key,
-                         uint64_t before_ms, struct upload_id *out_id,
-                         struct upload_progress *out_state)
+/* Keeps `out` in order; the last one falls off when there are more than `max`. */
+static unsigned insert_idle(struct upload_idle *out, unsigned count, unsigned max,
+                            const struct session *session)
 {
-    bool is_found = false;
+    unsigned at = count;
+
+    while (at > 0 && out[at - 1].used_ms > session->state.used_ms)
+        at--;
+    if (at == max)
+        return count;
+    if (count < max)
+        count++;
+    memmove(&out[at + 1], &out[at], (count - at - 1) * sizeof(*out));
+    out[at] = (struct upload_idle){
+        .id = session->id,
+        .repository_key = session->state.repository_key,
+        .used_ms = session->state.used_ms,
+    };
+    return count;
+}
+
+unsigned upload_table_idlest(const struct upload_table *table, const uint64_t *repository_key,
+                             uint64_t before_ms, struct upload_idle *out, unsigned max)
+{
+    unsigned count = 0;
     struct session session;
+
     for (unsigned i = 0; i < table->slot_count; i++) {
-        if (!read_taken(table, i, &session) || session.state.used_ms >= before_ms ||
-            (repository_key && session.state.repository_key != *repository_key))
-            continue;
-        before_ms = session.state.used_ms;
-        *out_id = session.id;
-        *out_state = session.state;
-        is_found = true;
+        if (read_taken(table, i, &session) && session.state.used_ms < before_ms &&
+            (!repository_key || session.state.repository_key == *repository_key))
+            count = insert_idle(out, count, max, &session);
     }
-    return is_found;
+    return count;
 }
 
 void upload_table_each(const struct upload_table *table, upload_table_each_fn *each, void *arg)

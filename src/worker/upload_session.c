@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "config/config.h"
 #include "store/upload_lock.h"
 #include "upload_body.h"
 
@@ -109,6 +110,31 @@ static void run_create(struct worker_job *job)
 void upload_create(struct upload *upload, void (*then)(struct upload *upload))
 {
     submit(upload, run_create, then);
+}
+
+static void evict(struct upload *upload, const uint64_t *repository_key)
+{
+    const struct worker_options *options = &upload->worker->options;
+    uint64_t now = clock_wall().ms;
+    uint64_t idle = options->config->limits.upload_idle;
+    upload_end_idlest(options->store, options->uploads, repository_key, now > idle ? now - idle : 0,
+                      &upload->err);
+}
+
+static void run_evict_own(struct worker_job *job)
+{
+    struct upload *upload = LIST_ITEM(job, struct upload, job);
+    evict(upload, &upload->progress.repository_key);
+}
+
+static void run_evict_any(struct worker_job *job)
+{
+    evict(LIST_ITEM(job, struct upload, job), NULL);
+}
+
+void upload_evict(struct upload *upload, bool is_any, void (*then)(struct upload *upload))
+{
+    submit(upload, is_any ? run_evict_any : run_evict_own, then);
 }
 
 static int hash_file(int fd, struct hash *hash, uint64_t from, uint64_t to, struct error *err)

@@ -45,8 +45,8 @@ struct upload {
     char repository[NAME_MAX_LENGTH + 1]; /* hosted */
     uint64_t key;                         /* the pool's */
     int fd;                               /* locked */
-    struct upload_progress progress;         /* after the last job that is done */
-    struct upload_progress running;          /* the jobs' */
+    struct upload_progress progress;      /* after the last job that is done */
+    struct upload_progress running;       /* the jobs' */
     uint64_t synced;                      /* the jobs': so far was asked to be written back */
     uint64_t inode;                       /* after the close */
 
@@ -83,6 +83,8 @@ void upload_let_go(struct upload *upload);
 void upload_create(struct upload *upload, void (*then)(struct upload *upload));
 /* Opens and locks the file; what the saved hash has not seen is hashed. */
 void upload_open(struct upload *upload, void (*then)(struct upload *upload));
+/* Make room: end an idle session, of this repository or of any. ERR_BUSY: there is none. */
+void upload_evict(struct upload *upload, bool is_any, void (*then)(struct upload *upload));
 /* How long the file is, without the lock: another request may be writing to it. */
 void upload_look(struct upload *upload, void (*then)(struct upload *upload));
 /* File and slot go. */

@@ -13,72 +13,10 @@
 #include "oci/api_error.h"
 #include "rules/may_push.h"
 #include "serve.h"
-#include "store/upload_lock.h"
 #include "upload.h"
 #include "upload_answer.h"
 #include "upload_body.h"
 #include "upload_session.h"
-
-/* ---- room for one more ---- */
-
-struct eviction { /* of an idle session's file */
-    struct worker_job job;
-    struct store *store;
-    char name[STORE_NAME_SIZE];
-};
-
-static void run_eviction(struct worker_job *job)
-{
-    struct eviction *eviction = LIST_ITEM(job, struct eviction, job);
-    AUTO_CLOSE int fd = -1;
-    struct error err;
-    if (store_file_open(eviction->store, PLACE_UPLOADS, eviction->name, &fd, &err) == 0 &&
-        upload_claim(eviction->store, eviction->name, fd, &err) == 0)
-        store_file_remove(eviction->store, PLACE_UPLOADS, eviction->name, &err);
-}
-
-static void end_eviction(struct worker_job *job)
-{
-    mem_free(LIST_ITEM(job, struct eviction, job));
-}
-
-/* Of one repository, or (NULL) of all. */
-static bool evict_idlest(struct worker *worker, const uint64_t *repository_key)
-{
-    struct upload_id id;
-    struct upload_progress state;
-    uint64_t now = clock_wall().ms;
-    uint64_t idle = worker->options.config->limits.upload_idle;
-    if (now < idle ||
-        !upload_table_idlest(worker->options.uploads, repository_key, now - idle, &id, &state))
-        return false;
-    struct eviction *eviction = NEW(struct eviction);
-    eviction->job.run = run_eviction;
-    eviction->job.done = end_eviction;
-    eviction->store = worker->options.store;
-    store_upload_name(&id, state.repository_key, eviction->name);
-    upload_table_remove(worker->options.uploads, &id);
-    worker_submit(worker, &eviction->job, 0);
-    return true;
-}
-
-static bool take_slot(struct upload *upload)
-{
-    struct worker *worker = upload->worker;
-    struct error err;
-    const struct config *config = worker->options.config;
-    const uint64_t *key = &upload->progress.repository_key;
-    if (upload_table_count_of(worker->options.uploads, *key) >=
-            config->limits.uploads_per_repository &&
-        !evict_idlest(worker, key))
-        return false;
-    upload->progress.used_ms = clock_wall().ms;
-    if (upload_table_count(worker->options.uploads) < config->limits.uploads &&
-        upload_table_add(worker->options.uploads, &upload->id, &upload->progress, &err) == 0)
-        return true;
-    return evict_idlest(worker, NULL) &&
-           upload_table_add(worker->options.uploads, &upload->id, &upload->progress, &err) == 0;
-}
 
 /* ---- the session ---- */
 
@@ -136,20 +74,52 @@ static void mark(struct upload *upload)
     keep_link_ask(upload->worker->keeper, &upload->ask);
 }
 
-/* The slot first: who is refused leaves no mark. */
-static void begin(struct upload *upload)
+/* ---- the slot: before the mark, so that a refused push leaves none ---- */
+
+static void refuse_slot(struct upload *upload)
 {
-    if (!take_slot(upload)) {
-        struct api_error error;
-        api_error_set(&error, API_TOOMANYREQUESTS,
+    upload->is_answered = true;
+    if (upload->request)
+        request_failf(upload->request, API_TOOMANYREQUESTS,
                       "too many uploads are open; finish or end some of them");
-        upload->is_answered = true;
-        request_fail(upload->request, &error);
+    upload_let_go(upload);
+}
+
+static void add_slot(struct upload *upload)
+{
+    struct error err;
+    upload->progress.used_ms = clock_wall().ms;
+    if (upload_table_add(upload->worker->options.uploads, &upload->id, &upload->progress, &err) !=
+        0) {
+        refuse_slot(upload);
     } else if (push_mark_is_due(upload->worker->options.config, &upload->request->target,
                                 clock_wall().ms)) {
         mark(upload);
     } else {
         upload_create(upload, on_created);
+    }
+}
+
+static void on_evicted(struct upload *upload)
+{
+    if (upload->err.kind != ERR_NONE || !upload->request) {
+        refuse_slot(upload);
+    } else {
+        add_slot(upload);
+    }
+}
+
+static void begin(struct upload *upload)
+{
+    const struct config *config = upload->worker->options.config;
+    struct upload_table *uploads = upload->worker->options.uploads;
+    if (upload_table_count_of(uploads, upload->progress.repository_key) >=
+        config->limits.uploads_per_repository) {
+        upload_evict(upload, false, on_evicted);
+    } else if (upload_table_count(uploads) >= config->limits.uploads) {
+        upload_evict(upload, true, on_evicted);
+    } else {
+        add_slot(upload);
     }
 }
 

@@ -11,21 +11,25 @@
 #include "base/fd.h"
 #include "store/store.h"
 #include "store/upload_lock.h"
+#include "store/upload_table.h"
 #include "support/scratch.h"
 
 static struct error err;
 static struct store *store;
+static struct upload_table *table;
 
 static int set_up(void **state)
 {
     (void)state;
     const char *root = scratch_make();
-    return store_prepare(root, &err) != 0 || store_open(root, &store, &err) != 0;
+    return store_prepare(root, &err) != 0 || store_open(root, &store, &err) != 0 ||
+           upload_table_new(8, &table, &err) != 0;
 }
 
 static int tear_down(void **state)
 {
     (void)state;
+    upload_table_detach(&table);
     store_close(&store);
     scratch_remove();
     return 0;
@@ -55,6 +59,124 @@ static void claim_of_a_removed_file_is_refused(void **state)
     fd_close(&fd);
 }
 
+/* ---- the end of idle sessions ---- */
+
+#define NOW_MS ((uint64_t)1000)
+#define TEAM   7 /* key of a repository */
+#define OTHER  8
+
+static struct upload_id id(uint8_t number)
+{
+    struct upload_id out = {.version = 1};
+    out.random[0] = number;
+    return out;
+}
+
+static void add_slot(uint8_t number, uint64_t repository_key, uint64_t used_ms)
+{
+    struct upload_id one = id(number);
+    struct upload_progress progress = {.repository_key = repository_key, .used_ms = used_ms};
+    hash_init(&progress.hash, HASH_SHA256);
+    assert_int_equal(upload_table_set(table, &one, &progress, &err), 0);
+}
+
+static int open_session(uint8_t number, uint64_t repository_key)
+{
+    struct upload_id one = id(number);
+    char name[STORE_NAME_SIZE];
+    int fd = -1;
+    store_upload_name(&one, repository_key, name);
+    return store_file_open(store, PLACE_UPLOADS, name, &fd, &err) == 0 ? fd : -1;
+}
+
+static void add_session(uint8_t number, uint64_t repository_key, uint64_t used_ms)
+{
+    struct upload_id one = id(number);
+    char name[STORE_NAME_SIZE];
+    int fd = -1;
+    store_upload_name(&one, repository_key, name);
+    assert_int_equal(store_file_create(store, PLACE_UPLOADS, name, &fd, &err), 0);
+    fd_close(&fd);
+    add_slot(number, repository_key, used_ms);
+}
+
+static bool has_slot(uint8_t number)
+{
+    struct upload_id one = id(number);
+    struct upload_progress progress;
+    return upload_table_get(table, &one, &progress);
+}
+
+static bool has_file(uint8_t number, uint64_t repository_key)
+{
+    AUTO_CLOSE int fd = open_session(number, repository_key);
+    return fd >= 0;
+}
+
+static void assert_whole(uint8_t number, uint64_t repository_key)
+{
+    assert_true(has_slot(number));
+    assert_true(has_file(number, repository_key));
+}
+
+static void assert_ended(uint8_t number, uint64_t repository_key)
+{
+    assert_false(has_slot(number));
+    assert_false(has_file(number, repository_key));
+}
+
+static void idlest_is_ended(void **state)
+{
+    (void)state;
+    const uint64_t team = TEAM;
+    add_session(1, TEAM, 20);
+    add_session(2, TEAM, 10);
+    add_session(3, OTHER, 5);
+    assert_int_equal(upload_end_idlest(store, table, &team, NOW_MS, &err), 0);
+    assert_ended(2, TEAM);
+    assert_int_equal(upload_end_idlest(store, table, NULL, NOW_MS, &err), 0);
+    assert_ended(3, OTHER);
+    assert_whole(1, TEAM);
+    assert_int_equal(upload_end_idlest(store, table, NULL, 20, &err), -ERR_BUSY);
+    assert_whole(1, TEAM);
+}
+
+static void session_in_use_is_passed_over(void **state)
+{
+    (void)state;
+    add_session(1, TEAM, 10);
+    add_session(2, TEAM, 20);
+    int fd = open_session(1, TEAM);
+    assert_int_equal(upload_lock(fd, &err), 0);
+    assert_int_equal(upload_end_idlest(store, table, NULL, NOW_MS, &err), 0);
+    assert_whole(1, TEAM);
+    assert_ended(2, TEAM);
+    assert_int_equal(upload_end_idlest(store, table, NULL, NOW_MS, &err), -ERR_BUSY);
+    assert_whole(1, TEAM);
+    fd_close(&fd);
+}
+
+static void slot_without_a_file_is_passed_over(void **state)
+{
+    (void)state;
+    add_slot(1, TEAM, 10);
+    add_session(2, TEAM, 20);
+    assert_int_equal(upload_end_idlest(store, table, NULL, NOW_MS, &err), 0);
+    assert_true(has_slot(1));
+    assert_ended(2, TEAM);
+}
+
+static void session_whose_file_stays_keeps_its_slot(void **state)
+{
+    (void)state;
+    struct upload_id one = id(1);
+    add_slot(1, TEAM, 10);
+    assert_int_equal(upload_end(store, table, &one, "../u", &err), -ERR_INVALID);
+    assert_true(has_slot(1));
+    assert_int_equal(upload_end(store, table, &one, "gone", &err), 0);
+    assert_false(has_slot(1));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -62,6 +184,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(lock_is_for_one),
         TEST(claim_of_a_removed_file_is_refused),
+        TEST(idlest_is_ended),
+        TEST(session_in_use_is_passed_over),
+        TEST(slot_without_a_file_is_passed_over),
+        TEST(session_whose_file_stays_keeps_its_slot),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

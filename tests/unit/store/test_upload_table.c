@@ -105,14 +105,11 @@ static void an_id_with_the_same_first_half_is_another(void **state)
     upload_table_detach(&table);
 }
 
-static void counts_and_the_idlest(void **state)
+static void sessions_are_counted_by_repository(void **state)
 {
     (void)state;
     struct upload_table *table = NULL;
-    struct upload_id found;
-    struct upload_progress state_found;
     assert_int_equal(upload_table_new(8, &table, &err), 0);
-    assert_false(upload_table_idlest(table, NULL, UINT64_MAX, &found, &state_found));
     for (uint8_t i = 1; i <= 4; i++) {
         struct upload_id one = id(i);
         struct upload_progress in = session(0, i % 2, 100u - i);
@@ -120,19 +117,44 @@ static void counts_and_the_idlest(void **state)
     }
     assert_int_equal(upload_table_count_of(table, 1), 2);
     assert_int_equal(upload_table_count_of(table, 7), 0);
-    assert_true(upload_table_idlest(table, NULL, UINT64_MAX, &found, &state_found));
-    struct upload_id four = id(4);
-    assert_true(upload_id_equal(&found, &four));
-    assert_false(upload_table_idlest(table, NULL, 96, &found, &state_found));
-    uint64_t odd = 1;
-    struct upload_id three = id(3);
-    assert_true(upload_table_idlest(table, &odd, UINT64_MAX, &found, &state_found));
-    assert_true(upload_id_equal(&found, &three));
-    assert_int_equal(state_found.repository_key, odd);
-    assert_int_equal(state_found.used_ms, 97);
     struct slice name = SLICE_LITERAL("team/app");
     struct slice other = SLICE_LITERAL("team/apq");
     assert_true(upload_repository_key(&name) != upload_repository_key(&other));
+    upload_table_detach(&table);
+}
+
+static void assert_idlest(const struct upload_table *table, const uint64_t *repository_key,
+                          uint64_t before_ms, unsigned max, const char *numbers)
+{
+    struct upload_idle idle[8];
+    unsigned count = upload_table_idlest(table, repository_key, before_ms, idle, max);
+    assert_int_equal(count, strlen(numbers));
+    for (unsigned i = 0; i < count; i++) {
+        struct upload_id expected = id((uint8_t)(numbers[i] - '0'));
+        assert_true(upload_id_equal(&idle[i].id, &expected));
+        assert_int_equal(idle[i].repository_key, (numbers[i] - '0') % 2);
+    }
+}
+
+static void idlest_come_in_the_order_of_their_last_use(void **state)
+{
+    (void)state;
+    struct upload_table *table = NULL;
+    const uint64_t used_ms[] = {30, 10, 50, 20, 40};
+    const uint64_t odd = 1;
+    assert_int_equal(upload_table_new(8, &table, &err), 0);
+    assert_idlest(table, NULL, UINT64_MAX, 8, "");
+    for (uint8_t i = 1; i <= 5; i++) {
+        struct upload_id one = id(i);
+        struct upload_progress in = session(0, i % 2, used_ms[i - 1]);
+        assert_int_equal(upload_table_add(table, &one, &in, &err), 0);
+    }
+    assert_idlest(table, NULL, UINT64_MAX, 8, "24153");
+    assert_idlest(table, NULL, UINT64_MAX, 3, "241");
+    assert_idlest(table, NULL, UINT64_MAX, 1, "2");
+    assert_idlest(table, NULL, 30, 8, "24");
+    assert_idlest(table, &odd, UINT64_MAX, 8, "153");
+    assert_idlest(table, &odd, UINT64_MAX, 2, "15");
     upload_table_detach(&table);
 }
 
@@ -190,7 +212,8 @@ int main(void)
         cmocka_unit_test(what_is_set_is_got_by_another_mapping),
         cmocka_unit_test(a_full_table_is_busy_until_one_leaves),
         cmocka_unit_test(an_id_with_the_same_first_half_is_another),
-        cmocka_unit_test(counts_and_the_idlest),
+        cmocka_unit_test(sessions_are_counted_by_repository),
+        cmocka_unit_test(idlest_come_in_the_order_of_their_last_use),
         cmocka_unit_test(a_copy_is_never_half_old_and_half_new),
         cmocka_unit_test(a_foreign_table_is_refused),
     };

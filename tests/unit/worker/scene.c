@@ -23,7 +23,6 @@
 #include "ipc/channel.h"
 #include "net/loop.h"
 #include "store/store.h"
-#include "store/upload_table.h"
 #include "support/scratch.h"
 #include "worker/worker.h"
 
@@ -211,6 +210,13 @@ int scene_open_upload(struct scene *scene, const char *repository, const char *i
     store_upload_name(&parsed, upload_repository_key(&name), file);
     assert_int_equal(store_file_open(scene->store, PLACE_UPLOADS, file, &fd, &err), 0);
     return fd;
+}
+
+bool scene_find_upload(struct scene *scene, const char *id, struct upload_progress *out)
+{
+    struct upload_id parsed;
+    assert_true(upload_id_parse(slice_of(id), &parsed));
+    return upload_table_get(scene->uploads, &parsed, out);
 }
 
 static void count_file(const char *name, uint64_t size, uint64_t modified_ms, void *arg)

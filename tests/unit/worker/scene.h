@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "ipc/message.h"
 #include "store/ledger.h"
+#include "store/upload_table.h"
 
 struct scene;
 
@@ -45,6 +46,9 @@ void scene_put_manifest(struct ledger_txn *txn, const char *origin, const char *
 
 /* The file of an upload session, opened anew: a lock on it meets the worker's. */
 int scene_open_upload(struct scene *scene, const char *repository, const char *id);
+
+/* What its slot says. False: it has none. */
+bool scene_find_upload(struct scene *scene, const char *id, struct upload_progress *out);
 
 /* Adds the number of files under uploads/. */
 void scene_each_upload(struct scene *scene, size_t *count);

@@ -21,6 +21,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "scene.h"
+#include "store/upload_lock.h"
 
 #define HELLO "sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
 
@@ -32,6 +33,7 @@ enum found {
     FOUND_LOCKED,
 };
 
+static struct error err;
 static struct scene *scene;
 static struct guest guest;
 static char location[200];
@@ -239,6 +241,32 @@ static void one_upload_too_many_ends_one_that_is_idle(void **state)
     assert_int_equal(guest_status(scene, &guest), 404);
 }
 
+/* Somebody may be writing to it: neither its slot nor its file is another's. */
+static void upload_in_use_is_not_ended_for_another(void **state)
+{
+    (void)state;
+    struct upload_progress progress;
+    assert_int_equal(upload_lock(file, &err), 0);
+    begin_another_after(IDLE_MS + 1);
+    assert_int_equal(guest_status(scene, &guest), 429);
+    assert_true(file_is_there());
+    assert_true(scene_find_upload(scene, strrchr(location, '/') + 1, &progress));
+}
+
+static void upload_that_is_used_again_is_not_ended_for_another(void **state)
+{
+    (void)state;
+    guest_leave(scene, &guest);
+    scene_pass(scene, IDLE_MS + 1);
+    guest_come(scene, &guest, LISTENER_FULL);
+    guest_send(scene, &guest, "PATCH %s HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nhel",
+               location);
+    assert_int_equal(guest_status(scene, &guest), 202);
+    begin_another_after(0);
+    assert_int_equal(guest_status(scene, &guest), 429);
+    assert_true(file_is_there());
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -255,6 +283,8 @@ int main(void)
         TEST(blob_on_its_way_to_the_keeper_has_no_session),
         TEST(one_upload_too_many_is_429),
         TEST(one_upload_too_many_ends_one_that_is_idle),
+        TEST(upload_in_use_is_not_ended_for_another),
+        TEST(upload_that_is_used_again_is_not_ended_for_another),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
