@@ -14,7 +14,8 @@
 #include "store/upload_lock.h"
 #include "store/upload_table.h"
 
-/* A manifest's file has no lock: nobody waits that long for the keeper. */
+/* A manifest's file and a slot that has no file yet have no lock: nobody waits that long for the
+ * keeper. */
 #define TEMPORARY_KEPT_MS (3600ull * 1000)
 
 struct janitor {
@@ -161,7 +162,8 @@ static void remove_empty_slot(const struct upload_id *id, const struct upload_pr
     char name[STORE_NAME_SIZE];
     AUTO_CLOSE int fd = -1;
     struct error ignored;
-    if (!is_older(janitor, state->used_ms, janitor->options.config->limits.upload_expiry))
+    if (!is_older(janitor, state->used_ms, janitor->options.config->limits.upload_expiry) ||
+        !is_older(janitor, state->used_ms, TEMPORARY_KEPT_MS))
         return;
     store_upload_name(id, state->repository_key, name);
     if (store_file_open(janitor->options.store, PLACE_UPLOADS, name, &fd, &ignored) ==

@@ -178,6 +178,18 @@ static void a_file_the_keeper_may_be_asked_about_stays(void **state)
     assert_false(is_there(blob));
 }
 
+/* A POST takes a slot, asks the keeper, and makes the file after that. */
+static void slot_whose_file_may_be_about_to_be_made_stays(void **state)
+{
+    (void)state;
+    world_config.limits.upload_expiry = 1000;
+    set_slot(1, HOUR_MS / 2, 0);
+    set_slot(2, 2 * HOUR_MS, 0);
+    keep_house();
+    assert_true(has_slot(1));
+    assert_false(has_slot(2));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
 
 int main(void)
@@ -188,6 +200,7 @@ int main(void)
         TEST(a_session_in_use_is_left_to_its_user),
         TEST(what_got_nothing_for_a_day_is_removed),
         TEST(a_file_the_keeper_may_be_asked_about_stays),
+        TEST(slot_whose_file_may_be_about_to_be_made_stays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
