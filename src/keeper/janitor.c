@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/check.h"
 #include "base/error.h"
+#include "base/failpoint.h"
 #include "base/fd.h"
 #include "base/list.h"
 #include "base/log.h"
@@ -64,6 +65,8 @@ static bool take_file(const struct janitor *janitor, const char *name, int *out_
     struct store *store = janitor->options.store;
     AUTO_CLOSE int fd = -1;
     struct error ignored;
+    if (FAILPOINT("janitor.take"))
+        return false;
     if (store_file_open(store, PLACE_UPLOADS, name, &fd, &ignored) != 0 ||
         upload_claim(store, name, fd, &ignored) != 0)
         return false;
@@ -73,6 +76,13 @@ static bool take_file(const struct janitor *janitor, const char *name, int *out_
 
 /* ---- sessions of before ---- */
 
+static bool has_slot(const struct janitor *janitor, const struct upload_id *id)
+{
+    struct upload_progress known;
+
+    return upload_table_get(janitor->options.uploads, id, &known);
+}
+
 static void find_session(const char *name, uint64_t size, uint64_t modified_ms, void *arg)
 {
     (void)size;
@@ -81,11 +91,10 @@ static void find_session(const char *name, uint64_t size, uint64_t modified_ms, 
     struct upload_id id;
     AUTO_CLOSE int fd = -1;
     struct error ignored;
-    if (janitor->room == 0 || !store_upload_parse(name, &id, &state.repository_key) ||
-        !take_file(janitor, name, &fd))
+    if (janitor->room == 0 || !store_upload_parse(name, &id, &state.repository_key))
         return;
-    struct upload_progress known;
-    if (upload_table_get(janitor->options.uploads, &id, &known))
+    /* Once before the lock, which a client's request may need now, and once under it. */
+    if (has_slot(janitor, &id) || !take_file(janitor, name, &fd) || has_slot(janitor, &id))
         return;
     hash_init(&state.hash, HASH_SHA256);
     state.used_ms = modified_ms < janitor->now_ms ? modified_ms : janitor->now_ms;
@@ -130,27 +139,32 @@ static void remove_temporary(struct janitor *janitor, const char *name, uint64_t
         remove_file(janitor, name);
 }
 
+static bool was_used_lately(const struct janitor *janitor, const struct upload_id *id)
+{
+    struct upload_progress state;
+
+    return upload_table_get(janitor->options.uploads, id, &state) &&
+           !is_older(janitor, state.used_ms, janitor->options.config->limits.upload_expiry);
+}
+
 static void remove_old_file(const char *name, uint64_t size, uint64_t modified_ms, void *arg)
 {
     (void)size;
     struct janitor *janitor = arg;
-    struct upload_table *uploads = janitor->options.uploads;
-    uint64_t expiry = janitor->options.config->limits.upload_expiry;
     struct upload_id id;
-    struct upload_progress state;
     uint64_t key;
     AUTO_CLOSE int fd = -1;
-    if (!is_older(janitor, modified_ms, expiry))
+    if (!is_older(janitor, modified_ms, janitor->options.config->limits.upload_expiry))
         return;
     if (store_name_is_temporary(name)) {
         remove_temporary(janitor, name, modified_ms);
         return;
     }
-    /* Under the lock: the holder before may have gone on with it. */
-    if (!store_upload_parse(name, &id, &key) || !take_file(janitor, name, &fd) ||
-        (upload_table_get(uploads, &id, &state) && !is_older(janitor, state.used_ms, expiry)))
+    /* Once before the lock, and once under it: the last holder may have continued the session. */
+    if (!store_upload_parse(name, &id, &key) || was_used_lately(janitor, &id) ||
+        !take_file(janitor, name, &fd) || was_used_lately(janitor, &id))
         return;
-    upload_table_remove(uploads, &id);
+    upload_table_remove(janitor->options.uploads, &id);
     remove_file(janitor, name);
 }
 

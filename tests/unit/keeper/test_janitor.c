@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/failpoint.h"
 #include "base/fd.h"
 #include "fakes/loop.h"
 #include "store/upload_lock.h"
@@ -108,6 +109,22 @@ static void sessions_of_before_have_slots_again(void **state)
     assert_int_equal(found.offset, 3);
 }
 
+/* Their clients may be sending: whoever finds the file locked is answered 409. */
+static void sessions_that_have_slots_are_not_locked(void **state)
+{
+    (void)state;
+    make_session(1, 0);
+    set_slot(1, 0, 3);
+    make_session(2, 48 * HOUR_MS);
+    set_slot(2, HOUR_MS, 3);
+    failpoint_arm("janitor.take", 1000, 0);
+    world_restart();
+    assert_int_equal(failpoint_hits("janitor.take"), 0);
+    keep_house();
+    assert_int_equal(failpoint_hits("janitor.take"), 0);
+    failpoint_clear();
+}
+
 static void as_many_sessions_as_may_be_are_found(void **state)
 {
     (void)state;
@@ -196,6 +213,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(sessions_of_before_have_slots_again),
+        TEST(sessions_that_have_slots_are_not_locked),
         TEST(as_many_sessions_as_may_be_are_found),
         TEST(a_session_in_use_is_left_to_its_user),
         TEST(what_got_nothing_for_a_day_is_removed),
