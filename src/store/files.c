@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/failpoint.h"
 #include "base/fd.h"
 #include "base/random.h"
 #include "base/text.h"
@@ -29,6 +30,8 @@ int store_file_create(struct store *store, enum store_place place, const char *n
     int result = layout_check_name(name, err);
     if (result != 0)
         return result;
+    if (FAILPOINT("store.create"))
+        return error_set(err, ERR_IO, "cannot make a file (failpoint)");
     int fd = openat(layout_place(store, place), name,
                     O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, LAYOUT_FILE_MODE);
     if (fd < 0 && errno == EEXIST)
@@ -45,6 +48,8 @@ int store_file_open(struct store *store, enum store_place place, const char *nam
     int result = layout_check_name(name, err);
     if (result != 0)
         return result;
+    if (FAILPOINT("store.open"))
+        return error_set(err, ERR_IO, "cannot open a file (failpoint)");
     int fd = openat(layout_place(store, place), name, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
         return error_set_errno(err, errno, "cannot open file %s", name);
@@ -69,6 +74,8 @@ int store_file_remove(struct store *store, enum store_place place, const char *n
     int result = layout_check_name(name, err);
     if (result != 0)
         return result;
+    if (FAILPOINT("store.remove"))
+        return error_set(err, ERR_IO, "cannot remove a file (failpoint)");
     if (unlinkat(layout_place(store, place), name, 0) != 0)
         return error_set_errno(err, errno, "cannot remove file %s", name);
     return 0;
@@ -77,6 +84,8 @@ int store_file_remove(struct store *store, enum store_place place, const char *n
 int store_file_sync(struct store *store, enum store_place place, int fd, bool is_new,
                     struct error *err)
 {
+    if (FAILPOINT("store.sync"))
+        return error_set(err, ERR_IO, "cannot sync a file (failpoint)");
     if (fdatasync(fd) != 0)
         return error_set_errno(err, errno, "cannot sync a file");
     return is_new ? layout_sync(layout_place(store, place), "its folder", err) : 0;
@@ -89,6 +98,8 @@ int store_file_rename(struct store *store, enum store_place place, const char *f
     int result = layout_check_name(from, err);
     if (result == 0)
         result = layout_check_name(to, err);
+    if (result == 0 && FAILPOINT("store.rename"))
+        result = error_set(err, ERR_IO, "cannot rename a file (failpoint)");
     if (result == 0 && renameat(at, from, at, to) != 0)
         result = error_set_errno(err, errno, "cannot rename file %s", from);
     return result;
