@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "base/fd.h"
 #include "base/jsonio.h"
+#include "base/log.h"
 #include "condition.h"
 #include "config/config.h"
 #include "ipc/metrics.h"
@@ -140,13 +141,21 @@ static void answer_done(struct push *push)
 static void run_remove(struct worker_job *job)
 {
     struct push *push = LIST_ITEM(job, struct push, job);
-    struct error ignored; /* the keeper may have placed it */
-    store_file_remove(push->worker->options.store, PLACE_UPLOADS, push->file, &ignored);
+    store_file_remove(push->worker->options.store, PLACE_UPLOADS, push->file, &push->err);
 }
 
+/* The file is gone when the keeper has placed it. */
 static void on_removed(struct worker_job *job)
 {
     struct push *push = LIST_ITEM(job, struct push, job);
+    if (push->err.kind != ERR_NONE && push->err.kind != ERR_NOT_FOUND) {
+        struct log_line line;
+        log_begin(&line, LOG_WARN);
+        log_text(&line, "repo", push->repository);
+        log_text(&line, "file", push->file);
+        log_end(&line, "a manifest that the keeper refused stays until it is old: %s",
+                push->err.text);
+    }
     push->is_working = false;
     if (!push->request)
         push_free(push);

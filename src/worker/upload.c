@@ -51,9 +51,27 @@ static void refuse_error(struct upload *upload, const struct error *err)
     refuse(upload, &error);
 }
 
+static void log_lost(const struct upload *upload)
+{
+    struct log_line line;
+    log_begin(&line, LOG_WARN);
+    if (upload->request)
+        log_u64(&line, "req", upload->request->id);
+    log_text(&line, "repo", upload->repository);
+    log_text(&line, "file", upload->name);
+    log_end(&line, "an upload that the keeper refused is lost: %s", upload->err.text);
+}
+
+/* The name is gone when the keeper had placed the file, and only its answer was lost. */
 static void on_restored(struct upload *upload)
 {
-    give_back(upload);
+    if (upload->err.kind == ERR_NONE) {
+        give_back(upload);
+    } else {
+        log_lost(upload);
+        upload_table_remove(upload->worker->options.uploads, &upload->id);
+        fd_close(&upload->fd);
+    }
     refuse_error(upload, &upload->refusal);
     upload_let_go(upload);
 }
@@ -102,12 +120,6 @@ static void on_ended(struct upload *upload)
 static void on_receive_failed(struct upload *upload)
 {
     struct error err = upload->err;
-    if (err.kind == ERR_DIGEST_MISMATCH || err.kind == ERR_TOO_LARGE) {
-        upload->refusal = err;
-        upload->is_answered = true; /* as good as */
-        upload_remove(upload, on_ended);
-        return;
-    }
     if (upload->jobs == 0) {
         give_back(upload);
     } else {
@@ -115,6 +127,13 @@ static void on_receive_failed(struct upload *upload)
     }
     refuse_error(upload, &err);
     upload_let_go(upload);
+}
+
+void upload_on_lost(struct upload *upload)
+{
+    upload->refusal = upload->err;
+    upload->is_answered = true; /* as good as */
+    upload_remove(upload, on_ended);
 }
 
 void upload_on_received(struct upload *upload)
@@ -237,18 +256,22 @@ static void on_look(struct upload *upload)
     upload_let_go(upload);
 }
 
-static void cancelled(struct upload *upload)
+static void on_cancelled(struct upload *upload)
 {
+    struct error err = upload->err;
     upload->is_answered = true;
-    if (upload->request)
+    if (upload->request && err.kind == ERR_NONE) {
         upload_answer_cancelled(upload);
+    } else if (upload->request) {
+        refuse_error(upload, &err);
+    }
     upload_let_go(upload);
 }
 
 static void on_open_to_remove(struct upload *upload)
 {
     if (open_went_well(upload))
-        upload_remove(upload, cancelled);
+        upload_remove(upload, on_cancelled);
 }
 
 void upload_continue(struct request *request)

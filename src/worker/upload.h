@@ -14,5 +14,7 @@ void upload_continue(struct request *request);
 /* The body of this session's request is written (a PUT's compared and synced), or upload->err says
  * why not. Comes once, or again after an error for what was already under way. */
 void upload_on_received(struct upload *upload);
+/* The same, but upload->err ends the session. */
+void upload_on_lost(struct upload *upload);
 
 #endif

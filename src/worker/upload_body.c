@@ -68,8 +68,10 @@ static void run_block(struct worker_job *job)
     block->err.kind = ERR_NONE;
     if (!upload->is_broken && block->length > 0)
         rc = write_block(upload, block, &block->err);
-    if (!upload->is_broken && rc == 0 && block->is_last)
+    if (!upload->is_broken && rc == 0 && block->is_last) {
         rc = upload_close_file(upload, &block->err);
+        block->is_lost = rc != 0;
+    }
     if (rc != 0)
         upload->is_broken = true;
     block->after = upload->running;
@@ -116,7 +118,11 @@ static void end_block(struct worker_job *job)
     }
     if (block->err.kind != ERR_NONE) {
         upload->err = block->err;
-        upload_on_received(upload);
+        if (block->is_lost) {
+            upload_on_lost(upload);
+        } else {
+            upload_on_received(upload);
+        }
         return;
     }
     if (!block->is_last)
@@ -155,7 +161,7 @@ void upload_on_body(struct request *request, size_t length, bool is_end)
     if (upload->base + upload->received > upload->worker->options.config->storage.blob_max) {
         block->is_busy = false;
         error_set(&upload->err, ERR_TOO_LARGE, "a blob may not be larger than `storage.blob_max`");
-        upload_on_received(upload);
+        upload_on_lost(upload);
         return;
     }
     block->length = length;

@@ -207,7 +207,8 @@ void upload_look(struct upload *upload, void (*then)(struct upload *upload))
 static void run_remove(struct worker_job *job)
 {
     struct upload *upload = LIST_ITEM(job, struct upload, job);
-    store_file_remove(upload->worker->options.store, PLACE_UPLOADS, upload->name, &upload->err);
+    const struct worker_options *options = &upload->worker->options;
+    upload_end(options->store, options->uploads, &upload->id, upload->name, &upload->err);
     /* The last close of a removed file frees its pages, which takes the longer the larger it is. */
     fd_close(&upload->fd);
 }
@@ -215,7 +216,6 @@ static void run_remove(struct worker_job *job)
 void upload_remove(struct upload *upload, void (*then)(struct upload *upload))
 {
     upload->is_left = false;
-    upload_table_remove(upload->worker->options.uploads, &upload->id);
     submit(upload, run_remove, then);
 }
 
@@ -252,7 +252,6 @@ static int compare_digest(struct upload *upload, struct error *err)
 int upload_close_file(struct upload *upload, struct error *err)
 {
     struct store *store = upload->worker->options.store;
-    struct error ignored;
     int rc = compare_digest(upload, err);
     if (rc == 0)
         rc = store_file_sync(store, PLACE_UPLOADS, upload->fd, false, err);
@@ -263,7 +262,5 @@ int upload_close_file(struct upload *upload, struct error *err)
     /* From here on no other request can write to it, whatever becomes of this process. */
     if (rc == 0)
         rc = store_file_rename(store, PLACE_UPLOADS, upload->name, upload->final_name, err);
-    if (rc == -ERR_DIGEST_MISMATCH)
-        store_file_remove(store, PLACE_UPLOADS, upload->name, &ignored);
     return rc;
 }

@@ -33,6 +33,7 @@ struct upload_block {
     bool is_busy; /* being filled, or with the pool */
     bool is_last; /* of a PUT: the digest is compared and the file synced behind it */
     struct upload_progress after;
+    bool is_lost;     /* the session, by that error */
     struct error err; /* kind ERR_NONE: went well */
 };
 
@@ -92,7 +93,8 @@ void upload_remove(struct upload *upload, void (*then)(struct upload *upload));
 /* A whole file that was not taken is the session's again. */
 void upload_restore(struct upload *upload, void (*then)(struct upload *upload));
 
-/* In the pool: compare the digest, sync, take the name away. A mismatch removes the file. */
+/* In the pool: compare the digest, sync, take the name away. An error: the session is lost, for a
+ * sync that failed may not be repeated. */
 int upload_close_file(struct upload *upload, struct error *err);
 void upload_save(struct upload *upload);
 

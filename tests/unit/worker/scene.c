@@ -200,6 +200,11 @@ void scene_put_manifest(struct ledger_txn *txn, const char *origin, const char *
     tag_put(txn, repository.id, slice_of(tag), &tagged);
 }
 
+struct store *scene_store(struct scene *scene)
+{
+    return scene->store;
+}
+
 int scene_open_upload(struct scene *scene, const char *repository, const char *id)
 {
     struct upload_id parsed;

@@ -15,6 +15,7 @@
 #include "store/upload_table.h"
 
 struct scene;
+struct store;
 
 union any_message {
     struct message_join join;
@@ -44,6 +45,7 @@ void scene_put_blob(struct scene *scene, struct ledger_txn *txn, struct slice by
 void scene_put_manifest(struct ledger_txn *txn, const char *origin, const char *name,
                         const char *tag, struct slice bytes, uint64_t checked_ms);
 
+struct store *scene_store(struct scene *scene);
 /* The file of an upload session, opened anew: a lock on it meets the worker's. */
 int scene_open_upload(struct scene *scene, const char *repository, const char *id);
 

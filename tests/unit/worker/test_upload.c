@@ -19,8 +19,10 @@
 #include <cmocka.h>
 
 #include "base/error.h"
+#include "base/failpoint.h"
 #include "base/fd.h"
 #include "scene.h"
+#include "store/store.h"
 #include "store/upload_lock.h"
 
 #define HELLO "sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
@@ -94,6 +96,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     (void)state;
+    failpoint_clear();
     guest_leave(scene, &guest);
     fd_close(&file);
     scene_free(scene);
@@ -267,6 +270,84 @@ static void upload_that_is_used_again_is_not_ended_for_another(void **state)
     assert_true(file_is_there());
 }
 
+/* ---- what fails ---- */
+
+static const struct message_blob_stored *put_hello(void)
+{
+    guest_send(scene, &guest,
+               "PUT %s?digest=" HELLO " HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello",
+               location);
+    return &scene_heard(scene, ROLE_KEEPER, MESSAGE_BLOB_STORED)->blob_stored;
+}
+
+static void refuse_blob(uint64_t request)
+{
+    struct message_refused refused = {
+        .request = request, .kind = ERR_DENIED, .text = SLICE_LITERAL("protected")};
+    scene_say(scene, ROLE_KEEPER, MESSAGE_REFUSED, &refused, -1);
+}
+
+static bool has_slot(void)
+{
+    struct upload_progress progress;
+    return scene_find_upload(scene, strrchr(location, '/') + 1, &progress);
+}
+
+static void assert_session(int status)
+{
+    guest_forget(&guest);
+    guest_send(scene, &guest, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", location);
+    assert_int_equal(guest_status(scene, &guest), status);
+    assert_int_equal(has_slot(), status == 204);
+}
+
+/* Its answer was lost, and the repeat came too late. */
+static void refused_blob_that_was_placed_leaves_no_session(void **state)
+{
+    (void)state;
+    const struct message_blob_stored *stored = put_hello();
+    char name[STORE_NAME_SIZE];
+    assert_true(stored->file.length < sizeof(name));
+    memcpy(name, stored->file.data, stored->file.length);
+    name[stored->file.length] = '\0';
+    assert_int_equal(store_file_remove(scene_store(scene), PLACE_UPLOADS, name, &err), 0);
+    refuse_blob(stored->request);
+    assert_free(403);
+    assert_session(404);
+}
+
+static void refused_blob_that_cannot_be_named_back_leaves_no_session(void **state)
+{
+    (void)state;
+    failpoint_arm("store.rename", 1, 0);
+    refuse_blob(put_hello()->request);
+    assert_free(403);
+    assert_session(404);
+}
+
+static void session_that_cannot_be_removed_stays(void **state)
+{
+    (void)state;
+    failpoint_arm("store.remove", 0, 1);
+    guest_send(scene, &guest, "DELETE %s HTTP/1.1\r\nHost: x\r\n\r\n", location);
+    assert_free(500);
+    assert_session(204);
+}
+
+/* After a sync that failed, the next one says that all is well. */
+static void session_whose_sync_failed_is_lost(void **state)
+{
+    (void)state;
+    failpoint_arm("store.sync", 0, 1);
+    guest_send(scene, &guest,
+               "PUT %s?digest=" HELLO " HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello",
+               location);
+    scene_heard_nothing(scene, ROLE_KEEPER);
+    assert_free(500);
+    assert_session(404);
+    assert_false(file_is_there());
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -285,6 +366,10 @@ int main(void)
         TEST(one_upload_too_many_ends_one_that_is_idle),
         TEST(upload_in_use_is_not_ended_for_another),
         TEST(upload_that_is_used_again_is_not_ended_for_another),
+        TEST(refused_blob_that_was_placed_leaves_no_session),
+        TEST(refused_blob_that_cannot_be_named_back_leaves_no_session),
+        TEST(session_that_cannot_be_removed_stays),
+        TEST(session_whose_sync_failed_is_lost),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
