@@ -194,6 +194,17 @@ static int on_hello(struct slice body, struct error *err)
     return rc;
 }
 
+/* The role that is there already takes the new one. */
+static void give_config(struct child_frame *frame)
+{
+    if (frame->worker)
+        worker_set_config(frame->worker, frame->config);
+    if (frame->fetcher)
+        fetcher_set_config(frame->fetcher, frame->config);
+    if (frame->keeper)
+        keeper_set_config(frame->keeper, frame->config);
+}
+
 static int on_config(struct child_frame *frame, int fd, struct error *err)
 {
     uint64_t size = 0;
@@ -208,8 +219,10 @@ static int on_config(struct child_frame *frame, int fd, struct error *err)
     if (rc == 0)
         rc = config_parse(slice_from(text, (size_t)size), &config, err);
     if (rc == 0) {
-        config_free(&frame->config);
+        struct config *old = frame->config;
         frame->config = config;
+        give_config(frame);
+        config_unref(&old);
         log_close();
         log_open(process_role_name(frame->role), (int)frame->slot, config->log.level,
                  config->log.format);
@@ -381,7 +394,7 @@ static void close_all(struct child_frame *frame)
     upload_table_detach(&frame->uploads);
     ledger_close(&frame->ledger);
     store_close(&frame->store);
-    config_free(&frame->config);
+    config_unref(&frame->config);
     loop_free(&frame->loop);
 }
 

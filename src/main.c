@@ -66,7 +66,7 @@ static int check(const struct cli_arguments *arguments)
         (void)fprintf(stderr, "%s", buf_text(&warnings));
     (void)printf("configuration is right%s%s\n", arguments->config_file != NULL ? ": " : "",
                  arguments->config_file != NULL ? arguments->config_file : "");
-    config_free(&config);
+    config_unref(&config);
     return 0;
 }
 
@@ -171,7 +171,7 @@ static int serve(const struct cli_arguments *arguments)
         status = master_run(&options);
     }
     log_close();
-    config_free(&config);
+    config_unref(&config);
     return status;
 }
 

@@ -3,6 +3,10 @@
  * The configuration: read from YAML, environment and flags through one table of settings
  * (settings.def), checked whole, then constant. The same text form carries it from the master to
  * the roles. (door: libyaml)
+ *
+ * A running process may get a new one at any time. So a configuration is counted: whoever keeps a
+ * pointer to it, or to anything inside it, from one turn of the loop to the next holds a reference.
+ * References are taken and dropped on the loop's thread only; threads of the pool may read.
  */
 #ifndef CONFIG_CONFIG_H
 #define CONFIG_CONFIG_H
@@ -56,6 +60,7 @@ struct config_upstream {
 };
 
 struct config {
+    unsigned references;
     struct config_listen *listens;
     size_t listen_count;
     char *admin; /* NULL: none */
@@ -119,7 +124,10 @@ int config_load(const struct config_sources *sources, struct config **out, struc
                 struct buf *warnings, struct error *err);
 /* From the text that config_print made. */
 int config_parse(struct slice text, struct config **out, struct error *err);
-void config_free(struct config **config);
+/* Another reference to the same configuration. Returns its argument. */
+struct config *config_ref(struct config *config);
+/* Drops a reference and sets the pointer to NULL, which may be NULL already; the last one frees. */
+void config_unref(struct config **config);
 /* As YAML that config_parse reads back to an equal configuration; secrets only if asked for. */
 void config_print(const struct config *config, bool with_secrets, struct buf *out);
 /* The manual page of settings, Markdown. */
@@ -131,6 +139,10 @@ void config_print_example(struct buf *out);
 const struct config_upstream *config_upstream_find(const struct config *config, struct slice name);
 const struct config_upstream *
 config_upstream_default(const struct config *config); /* may be NULL */
+/* Do both say the same of where the upstream is and how we log in there? Rules for tags, `default`
+ * and `verify` may differ. */
+bool config_upstream_is_reached_alike(const struct config_upstream *a,
+                                      const struct config_upstream *b);
 /* The rule for a tag; never NULL. */
 const struct config_tag_rule *config_tag_rule(const struct config_upstream *upstream,
                                               struct slice tag);

@@ -14,10 +14,11 @@ struct loop;
 struct pool;
 struct store;
 
-struct fetcher_options { /* all borrowed until fetcher_free */
+struct fetcher_options { /* all borrowed until fetcher_free, but the configuration */
     struct loop *loop;
     struct pool *pool;
-    const struct config *config; /* with secrets */
+    struct config
+        *config; /* with secrets, to begin with; the fetcher takes a reference of its own */
     struct store *store;
     struct ledger *ledger;
     void (*on_drained)(void *arg);
@@ -26,6 +27,10 @@ struct fetcher_options { /* all borrowed until fetcher_free */
 
 /* Borrows what the options point to; talks to nobody before it has channels. */
 struct fetcher *fetcher_new(const struct fetcher_options *options);
+/* From now on this configuration, of which the fetcher takes a reference, is used. What runs goes
+ * on with the addresses and credentials it began with; what is known of an upstream (down, busy,
+ * tokens) stays known. */
+void fetcher_set_config(struct fetcher *fetcher, struct config *config);
 /* Spools stay. */
 void fetcher_free(struct fetcher **fetcher);
 /* A new channel to the worker of that slot; replaces the one before (its followers are gone). */

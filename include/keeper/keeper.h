@@ -21,10 +21,10 @@ struct pool;
 struct store;
 struct upload_table;
 
-struct keeper_options { /* all borrowed until keeper_free */
+struct keeper_options { /* all borrowed until keeper_free, but the configuration */
     struct loop *loop;
-    struct pool *pool; /* many threads: files. The writer's order is kept by one key of it */
-    const struct config *config;
+    struct pool *pool;     /* many threads: files. The writer's order is kept by one key of it */
+    struct config *config; /* to begin with; the keeper takes a reference of its own */
     struct store *store;
     struct ledger *ledger; /* opened for writing */
     struct upload_table *uploads;
@@ -36,6 +36,8 @@ struct keeper_options { /* all borrowed until keeper_free */
 int keeper_check(const struct keeper_options *options, struct error *err);
 /* Borrows what the options point to; finds the upload sessions of before again. */
 struct keeper *keeper_new(const struct keeper_options *options);
+/* From the next batch on this configuration, of which the keeper takes a reference, is used. */
+void keeper_set_config(struct keeper *keeper, struct config *config);
 /* The running transaction is finished first. */
 void keeper_free(struct keeper **keeper);
 /* A new channel to that process; what its predecessor sent is applied before anything on the new

@@ -18,10 +18,10 @@ struct store;
 struct upload_table;
 struct worker;
 
-struct worker_options { /* all borrowed until worker_free */
+struct worker_options { /* all borrowed until worker_free, but the configuration */
     struct loop *loop;
     struct pool *pool;
-    const struct config *config;
+    struct config *config; /* to begin with; the worker takes a reference of its own */
     struct store *store;
     struct ledger *ledger;
     struct upload_table *uploads;
@@ -34,6 +34,9 @@ struct worker_options { /* all borrowed until worker_free */
 
 /* Borrows what the options point to; serves nobody before it has listeners. */
 struct worker *worker_new(const struct worker_options *options);
+/* From now on new requests use this configuration, of which the worker takes a reference; those
+ * that run end with the one they began with. Timeouts and rates of connections change at once. */
+void worker_set_config(struct worker *worker, struct config *config);
 /* Closes its connections; what was asked of others is forgotten. */
 void worker_free(struct worker **worker);
 /* A new channel to the fetcher or the keeper; replaces the one before, and what was asked there and

@@ -1,20 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The finished configuration: looked up in, and freed. */
+/* The finished configuration: its references, and what is looked up in it. */
 #include "config/config.h"
 
+#include <string.h>
+
 #include "base/alloc.h"
+#include "base/check.h"
 #include "base/text.h"
 #include "oci/name.h"
 #include "reader.h"
 
-void config_free(struct config **config)
+struct config *config_ref(struct config *config)
 {
-    if (*config == NULL)
+    CHECK(config->references > 0);
+    config->references++;
+    return config;
+}
+
+void config_unref(struct config **config)
+{
+    if (!*config)
         return;
-    upstreams_clear(*config);
-    settings_free(&settings_of_config, *config);
-    mem_free(*config);
-    *config = NULL;
+    struct config *old = TAKE(*config);
+    CHECK(old->references > 0);
+    if (--old->references > 0)
+        return;
+    upstreams_clear(old);
+    settings_free(&settings_of_config, old);
+    mem_free(old);
 }
 
 const struct config_upstream *config_upstream_find(const struct config *config, struct slice name)
@@ -34,6 +47,31 @@ const struct config_upstream *config_upstream_default(const struct config *confi
             return &config->upstreams[i];
     }
     return NULL;
+}
+
+static bool text_is_equal(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+static bool list_is_equal(const struct config_list *a, const struct config_list *b)
+{
+    if (a->count != b->count)
+        return false;
+    for (size_t i = 0; i < a->count; i++) {
+        if (strcmp(a->items[i], b->items[i]) != 0)
+            return false;
+    }
+    return true;
+}
+
+bool config_upstream_is_reached_alike(const struct config_upstream *a,
+                                      const struct config_upstream *b)
+{
+    return list_is_equal(&a->urls, &b->urls) && list_is_equal(&a->redirects, &b->redirects) &&
+           text_is_equal(a->username, b->username) && text_is_equal(a->password, b->password) &&
+           text_is_equal(a->ca_file, b->ca_file) && text_is_equal(a->proxy, b->proxy) &&
+           a->expose == b->expose;
 }
 
 const struct config_tag_rule *config_tag_rule(const struct config_upstream *upstream,

@@ -132,6 +132,7 @@ static void check(struct reader *reader)
 static struct config *config_new(void)
 {
     struct config *config = NEW(struct config);
+    config->references = 1;
     settings_set_initial(&settings_of_config, config);
     return config;
 }
@@ -167,7 +168,7 @@ int config_load(const struct config_sources *sources, struct config **out, struc
         *out = reader.config;
         return 0;
     }
-    config_free(&reader.config);
+    config_unref(&reader.config);
     return error_set(err, ERR_INVALID, "the configuration has %u problem%s", reader.problem_count,
                      reader.problem_count == 1 ? "" : "s");
 }
@@ -186,6 +187,6 @@ int config_parse(struct slice text, struct config **out, struct error *err)
         *out = reader.config;
         return 0;
     }
-    config_free(&reader.config);
+    config_unref(&reader.config);
     return error_set(err, ERR_INVALID, "%.200s", buf_text(&problems));
 }

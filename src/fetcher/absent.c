@@ -29,7 +29,7 @@ void absent_free_all(struct fetcher *fetcher)
 
 void absent_add(struct fetcher *fetcher, struct slice key)
 {
-    uint64_t ttl_ms = fetcher->options.config->fetch.negative_ttl;
+    uint64_t ttl_ms = fetcher->config->fetch.negative_ttl;
 
     if (map_count(fetcher->absent) >= ABSENT_MAX) {
         /* Who asks for so many is made to ask the upstream again. */

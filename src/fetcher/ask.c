@@ -58,6 +58,7 @@ static void ask_free(void *arg)
     buf_cleanup(&ask->key);
     mem_free(ask->repository);
     mem_free(ask->reference);
+    upstream_unref(&ask->upstream);
     mem_free(ask);
 }
 
@@ -143,7 +144,7 @@ static struct ask *ask_new(struct fetcher *fetcher, const struct message_join *j
     struct ask *ask = NEW(struct ask);
 
     ask->fetcher = fetcher;
-    ask->upstream = upstream;
+    ask->upstream = upstream_ref(upstream);
     ask->origin = slice_of(upstream->config->name);
     ask->kind = (enum join_kind)join->kind;
     ask->repository = slice_dup(join->repository);

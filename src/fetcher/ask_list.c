@@ -84,7 +84,7 @@ static void ask_blob(struct ask *ask)
         .method = TRANSFER_HEAD,
         .path = path,
         .body_max = 1,
-        .retries = ask->fetcher->options.config->fetch.retries,
+        .retries = ask->fetcher->config->fetch.retries,
     };
     ask_fetch(ask, &request, on_blob_head);
 }
@@ -149,7 +149,7 @@ static void ask_list(struct ask *ask)
         .method = TRANSFER_GET,
         .path = buf_text(&path),
         .body_max = LIST_MAX,
-        .retries = ask->fetcher->options.config->fetch.retries,
+        .retries = ask->fetcher->config->fetch.retries,
     };
     ask_fetch(ask, &request, on_list);
 }

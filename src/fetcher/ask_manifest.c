@@ -131,7 +131,7 @@ void ask_get_manifest(struct ask *ask, const char *reference, ask_failed_fn *fai
         .path = buf_text(&path),
         .accept = MEDIA_TYPE_ACCEPT_ALL,
         .body_max = MANIFEST_MAX_SIZE,
-        .retries = ask->fetcher->options.config->fetch.retries,
+        .retries = ask->fetcher->config->fetch.retries,
     };
     ask_fetch(ask, &request, on_manifest);
 }

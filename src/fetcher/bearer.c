@@ -174,6 +174,7 @@ static void fetch_free(struct token_fetch *fetch)
     buf_cleanup(&fetch->body);
     mem_free(fetch->repository);
     mem_free(fetch->url);
+    upstream_unref(&fetch->upstream);
     mem_free(fetch);
 }
 
@@ -332,7 +333,7 @@ static int start_transfer(struct token_fetch *fetch, const struct challenge *cha
         print_basic(upstream->config, &basic);
         headers[1] = buf_text(&basic);
     }
-    const struct config *config = upstream->fetcher->options.config;
+    const struct config *config = upstream->fetcher->config;
     struct transfer_request request = {
         .method = TRANSFER_GET,
         .url = fetch->url,
@@ -378,7 +379,7 @@ struct token_wait *bearer_get(struct upstream *upstream, struct slice repository
 
     if (!fetch) {
         fetch = NEW(struct token_fetch);
-        fetch->upstream = upstream;
+        fetch->upstream = upstream_ref(upstream);
         fetch->repository = slice_dup(repository);
         buf_init(&fetch->body, TOKEN_JSON_MAX);
         list_init(&fetch->waits);

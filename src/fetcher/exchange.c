@@ -94,11 +94,12 @@ static struct loop *loop_of(const struct exchange *exchange)
 static bool may_run(const struct exchange *exchange)
 {
     const struct upstream *upstream = exchange->upstream;
-    size_t limit = upstream->fetcher->options.config->fetch.connections;
+    size_t limit = upstream->fetcher->config->fetch.connections;
     size_t kept = limit < 4 ? limit / 2 : limit / 4;
+    size_t downloads = 0;
 
-    return upstream->running < limit &&
-           (exchange->kind != EXCHANGE_DOWNLOAD || upstream->downloads < limit - kept);
+    return upstream_running(upstream, &downloads) < limit &&
+           (exchange->kind != EXCHANGE_DOWNLOAD || downloads < limit - kept);
 }
 
 static void occupy(struct exchange *exchange)
@@ -107,6 +108,20 @@ static void occupy(struct exchange *exchange)
     exchange->upstream->running++;
     if (exchange->kind == EXCHANGE_DOWNLOAD)
         exchange->upstream->downloads++;
+}
+
+static bool start_first(struct upstream *upstream)
+{
+    LIST_EACH (link, &upstream->queue) {
+        struct exchange *next = LIST_ITEM(link, struct exchange, link);
+        if (!may_run(next))
+            continue;
+        list_remove(&next->link);
+        occupy(next);
+        loop_defer(loop_of(next), run, next);
+        return true;
+    }
+    return false;
 }
 
 /* The connection is free for the first in the queue that may have it. */
@@ -118,15 +133,9 @@ static void release(struct exchange *exchange)
     upstream->running--;
     if (exchange->kind == EXCHANGE_DOWNLOAD)
         upstream->downloads--;
-    LIST_EACH (link, &upstream->queue) {
-        struct exchange *next = LIST_ITEM(link, struct exchange, link);
-        if (!may_run(next))
-            continue;
-        list_remove(&next->link);
-        occupy(next);
-        loop_defer(loop_of(next), run, next);
-        return;
-    }
+    struct upstream *current = upstream_current(upstream);
+    if (!start_first(upstream) && current && current != upstream)
+        (void)start_first(current);
 }
 
 static void exchange_free(struct exchange *exchange)
@@ -143,6 +152,7 @@ static void exchange_free(struct exchange *exchange)
     mem_free(exchange->path);
     mem_free(exchange->accept);
     mem_free(exchange->url);
+    upstream_unref(&exchange->upstream);
     mem_free(exchange);
 }
 
@@ -567,7 +577,7 @@ static void print_authorization(struct exchange *exchange, struct buf *out)
  * for as long as ever, unless another address may be faster. */
 static void hurry(const struct exchange *exchange, struct transfer_request *request)
 {
-    uint64_t share = exchange->upstream->fetcher->options.config->fetch.deadline / 3;
+    uint64_t share = exchange->upstream->fetcher->config->fetch.deadline / 3;
     if (request->stall_timeout_ms > share)
         request->stall_timeout_ms = share;
     if (exchange->upstream->url_count > 1 && request->head_timeout_ms > share)
@@ -576,7 +586,7 @@ static void hurry(const struct exchange *exchange, struct transfer_request *requ
 
 static int start_transfer(struct exchange *exchange, struct error *err)
 {
-    const struct config *config = exchange->upstream->fetcher->options.config;
+    const struct config *config = exchange->upstream->fetcher->config;
     const struct config_upstream *own = exchange->upstream->config;
     AUTO_BUF struct buf authorization;
     AUTO_BUF struct buf accept;
@@ -690,8 +700,7 @@ static bool waits_for_breaker(struct exchange *exchange)
         return false;
     if (!exchange->patience) {
         exchange->patience = timer_new(fetcher->options.loop, run, exchange);
-        exchange->patient_until =
-            monotime_add(clock_mono(), fetcher->options.config->fetch.stall_timeout);
+        exchange->patient_until = monotime_add(clock_mono(), fetcher->config->fetch.stall_timeout);
     }
     if (clock_mono().ms >= exchange->patient_until.ms)
         return false;
@@ -703,7 +712,7 @@ static bool waits_for_breaker(struct exchange *exchange)
 static void run(void *arg)
 {
     struct exchange *exchange = arg;
-    const struct config *config = exchange->upstream->fetcher->options.config;
+    const struct config *config = exchange->upstream->fetcher->config;
 
     /* Bodies here are small: as long again as the head may take, tokens and redirects included. A
      * byte now and then, which is no stall, may not hold a connection for ever. */
@@ -721,7 +730,7 @@ struct exchange *exchange_start(const struct exchange_request *request,
     struct exchange *exchange = NEW(struct exchange);
     struct upstream *upstream = request->upstream;
 
-    exchange->upstream = upstream;
+    exchange->upstream = upstream_ref(upstream);
     exchange->handler = handler;
     exchange->arg = arg;
     exchange->method = request->method;

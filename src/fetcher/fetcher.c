@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "base/pool.h"
+#include "config/config.h"
 #include "flight.h"
 #include "follower.h"
 #include "gate.h"
@@ -300,12 +301,15 @@ struct fetcher *fetcher_new(const struct fetcher_options *options)
     struct fetcher *fetcher = NEW(struct fetcher);
 
     fetcher->options = *options;
+    fetcher->options.config = NULL; /* fetcher->config is the newest */
+    fetcher->config = config_ref(options->config);
     fetcher->reader = ledger_reader_new(options->ledger);
     fetcher->large_key = pool_new_key();
     fetcher->upstreams = map_new();
     fetcher->flights = map_new();
     fetcher->asks = map_new();
     fetcher->absent = map_new();
+    list_init(&fetcher->retired_upstreams);
     list_init(&fetcher->waiting);
     list_init(&fetcher->all_asks);
     list_init(&fetcher->dead_flights);
@@ -315,6 +319,15 @@ struct fetcher *fetcher_new(const struct fetcher_options *options)
     fetcher->drain = timer_new(options->loop, drained, fetcher);
     timer_start(fetcher->gate, GATE_WAIT_MS);
     return fetcher;
+}
+
+void fetcher_set_config(struct fetcher *fetcher, struct config *config)
+{
+    struct config *old = fetcher->config;
+
+    fetcher->config = config_ref(config);
+    upstream_reconfigure_all(fetcher);
+    config_unref(&old);
 }
 
 /* What runs in the pool points to us. */
@@ -349,5 +362,6 @@ void fetcher_free(struct fetcher **fetcher)
     timer_free(&gone->drain);
     loop_cancel_deferred(gone->options.loop, gone);
     ledger_reader_free(&gone->reader);
+    config_unref(&gone->config);
     mem_free(gone);
 }

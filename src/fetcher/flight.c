@@ -110,6 +110,7 @@ static void free_dead(void *arg)
         timer_free(&flight->timer);
         timer_free(&flight->told.timer);
         timer_free(&flight->pace.timer);
+        upstream_unref(&flight->owner);
         mem_free(flight);
     }
 }
@@ -284,7 +285,7 @@ static struct flight *flight_new(struct fetcher *fetcher, const struct digest *d
     flight->fetcher = fetcher;
     flight->id = ++fetcher->flights_made;
     flight->digest = *digest;
-    flight->owner = owner;
+    flight->owner = owner ? upstream_ref(owner) : NULL;
     flight->is_apart = owner != NULL;
     flight->size = UINT64_MAX;
     flight->other_size = UINT64_MAX;
@@ -376,7 +377,7 @@ void flight_seclude(struct flight *flight, struct upstream *owner)
 {
     if (flight->owner)
         return;
-    flight->owner = owner;
+    flight->owner = upstream_ref(owner);
     LIST_EACH (link, &flight->sources) {
         struct source *source = LIST_ITEM(link, struct source, link);
         if (source->upstream != owner)

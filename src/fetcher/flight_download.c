@@ -143,7 +143,7 @@ static bool on_head(const struct exchange_answer *answer, void *arg)
         return false;
     if (!accept_total(flight, total))
         return false;
-    if (total != UINT64_MAX && total > flight->fetcher->options.config->storage.blob_max)
+    if (total != UINT64_MAX && total > flight->fetcher->config->storage.blob_max)
         return refuse(flight, true, ERR_TOO_LARGE, "the blob is over storage.blob_max");
     if (!flight->take) {
         struct error err;
@@ -176,7 +176,7 @@ static enum transfer_want on_data(struct slice bytes, void *arg)
         limit = UINT64_MAX;
     }
     if (limit == UINT64_MAX)
-        limit = flight->fetcher->options.config->storage.blob_max;
+        limit = flight->fetcher->config->storage.blob_max;
     if (take->queued + bytes.length > limit) {
         refuse(flight, false, ERR_UPSTREAM, "the upstream's blob is longer than it may be");
         return TRANSFER_ABORT;
@@ -283,7 +283,7 @@ void flight_request(struct flight *flight)
         flight->mismatches = 0;
         flight->is_mixed = flight->take && flight->take->queued > 0;
         flight->url = 0;
-        retry_init(&flight->retry, flight->fetcher->options.config->fetch.retries,
+        retry_init(&flight->retry, flight->fetcher->config->fetch.retries,
                    next->upstream->url_count);
     }
     flight->requested_at = flight->take ? flight->take->queued : 0;

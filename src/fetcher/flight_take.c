@@ -69,7 +69,7 @@ static int reserve_memory(struct flight *flight, uint64_t *out_memory, struct er
         return -(int)err->kind;
     if (available >= RESERVE_BYTES && available - RESERVE_BYTES >= size)
         return 0;
-    uint64_t limit = fetcher->options.config->storage.memory_limit;
+    uint64_t limit = fetcher->config->storage.memory_limit;
     if (flight->size == UINT64_MAX || size + 1 > limit - fetcher->memory_used)
         return error_set(err, ERR_NO_SPACE, "the disk is full, and memory for pass-through too");
     *out_memory = size + 1;

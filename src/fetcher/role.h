@@ -12,6 +12,7 @@
 #include "fetcher/fetcher.h"
 #include "ipc/metrics.h"
 
+struct config;
 struct keeper_link;
 struct map;
 struct spool_index;
@@ -20,14 +21,16 @@ struct worker_link;
 
 struct fetcher {
     struct fetcher_options options;
+    struct config *config; /* the newest; a reference */
     struct ledger_reader *reader;
     struct keeper_link *keeper;
-    struct map *upstreams;    /* name → struct upstream, made when first asked */
-    struct map *flights;      /* binary digest → struct flight */
-    struct map *asks;         /* key → struct ask */
-    struct list all_asks;     /* those too that nobody can join any more */
-    struct list dead_flights; /* freed after this turn */
-    struct map *absent;       /* tags an upstream lacks: key → struct absence */
+    struct map *upstreams;         /* name → struct upstream, made when first asked */
+    struct list retired_upstreams; /* replaced or removed, but still in use */
+    struct map *flights;           /* binary digest → struct flight */
+    struct map *asks;              /* key → struct ask */
+    struct list all_asks;          /* those too that nobody can join any more */
+    struct list dead_flights;      /* freed after this turn */
+    struct map *absent;            /* tags an upstream lacks: key → struct absence */
     struct spool_index *spools;
     struct worker_link *workers[METRICS_WORKERS_MAX];
     struct list waiting; /* joins that came before the gate opened */

@@ -28,7 +28,7 @@ struct source *source_get(struct flight *flight, struct upstream *upstream, stru
     }
     struct source *source = NEW(struct source);
     source->flight = flight;
-    source->upstream = upstream;
+    source->upstream = upstream_ref(upstream);
     source->repository = slice_dup(repository);
     list_append(&flight->sources, &source->link);
     return source;
@@ -88,6 +88,7 @@ void source_free(struct source *source)
         source->flight->source = NULL;
     fetch_cancel(&source->proof);
     list_remove(&source->link);
+    upstream_unref(&source->upstream);
     mem_free(source->repository);
     mem_free(source);
 }

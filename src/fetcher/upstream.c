@@ -6,6 +6,7 @@
 
 #include "address.h"
 #include "base/alloc.h"
+#include "base/check.h"
 #include "base/error.h"
 #include "base/map.h"
 #include "base/text.h"
@@ -40,24 +41,41 @@ static bool add_url(struct upstream *upstream, const char *text)
 static void upstream_free(struct upstream *upstream)
 {
     bearer_free_all(upstream);
+    list_remove(&upstream->link);
     transfer_set_free(&upstream->transfers);
     for (size_t i = 0; i < upstream->url_count; i++)
         mem_free(upstream->urls[i].text);
     mem_free(upstream->urls);
+    config_unref(&upstream->whole);
     mem_free(upstream);
 }
 
-struct upstream *upstream_find(struct fetcher *fetcher, struct slice name)
+struct upstream *upstream_ref(struct upstream *upstream)
 {
-    const struct config_upstream *config = config_upstream_find(fetcher->options.config, name);
-    if (!config || config->urls.count == 0)
-        return NULL;
-    struct upstream *upstream = map_find(fetcher->upstreams, slice_of(config->name));
-    if (upstream)
-        return upstream;
+    CHECK(upstream->references > 0);
+    upstream->references++;
+    return upstream;
+}
 
-    upstream = NEW(struct upstream);
+void upstream_unref(struct upstream **upstream)
+{
+    if (!*upstream)
+        return;
+    struct upstream *old = TAKE(*upstream);
+    CHECK(old->references > 0);
+    if (--old->references == 0)
+        upstream_free(old);
+}
+
+/* NULL: none of its addresses is one. */
+static struct upstream *upstream_new(struct fetcher *fetcher, const struct config_upstream *config)
+{
+    struct upstream *upstream = NEW(struct upstream);
+
+    list_init(&upstream->link);
+    upstream->references = 1;
     upstream->fetcher = fetcher;
+    upstream->whole = config_ref(fetcher->config);
     upstream->config = config;
     upstream->pulls_left = UINT64_MAX;
     upstream->urls = mem_zalloc(config->urls.count, sizeof(*upstream->urls));
@@ -67,24 +85,135 @@ struct upstream *upstream_find(struct fetcher *fetcher, struct slice name)
     list_init(&upstream->queue);
     for (size_t i = 0; i < config->urls.count; i++)
         add_url(upstream, config->urls.items[i]);
-    if (upstream->url_count == 0) {
-        upstream_free(upstream);
-        return NULL;
-    }
-    map_set(fetcher->upstreams, slice_of(config->name), upstream);
+    if (upstream->url_count == 0)
+        upstream_unref(&upstream);
     return upstream;
 }
 
-static void free_one(struct slice key, void *value, void *arg)
+struct upstream *upstream_find(struct fetcher *fetcher, struct slice name)
 {
-    (void)key;
-    (void)arg;
-    upstream_free(value);
+    const struct config_upstream *config = config_upstream_find(fetcher->config, name);
+    if (!config || config->urls.count == 0)
+        return NULL;
+    struct upstream *upstream = map_find(fetcher->upstreams, slice_of(config->name));
+    if (upstream)
+        return upstream;
+    upstream = upstream_new(fetcher, config);
+    if (upstream)
+        map_set(fetcher->upstreams, slice_of(config->name), upstream);
+    return upstream;
+}
+
+struct upstream *upstream_current(const struct upstream *upstream)
+{
+    return map_find(upstream->fetcher->upstreams, slice_of(upstream->config->name));
+}
+
+size_t upstream_running(const struct upstream *upstream, size_t *out_downloads)
+{
+    const struct fetcher *fetcher = upstream->fetcher;
+    const struct upstream *current = upstream_current(upstream);
+    size_t running = current ? current->running : 0;
+    size_t downloads = current ? current->downloads : 0;
+
+    LIST_EACH (link, &fetcher->retired_upstreams) {
+        const struct upstream *retired = LIST_ITEM(link, const struct upstream, link);
+        if (!slice_is(slice_of(retired->config->name), upstream->config->name))
+            continue;
+        running += retired->running;
+        downloads += retired->downloads;
+    }
+    *out_downloads = downloads;
+    return running;
+}
+
+/* ---- another configuration ---- */
+
+/* Addresses that stay keep what is known of them. */
+static void inherit_urls(struct upstream *heir, const struct upstream *old)
+{
+    for (size_t i = 0; i < heir->url_count; i++) {
+        for (size_t k = 0; k < old->url_count; k++) {
+            if (!slice_is(slice_of(heir->urls[i].text), old->urls[k].text))
+                continue;
+            heir->urls[i].breaker = old->urls[k].breaker;
+            heir->urls[i].busy_until = old->urls[k].busy_until;
+        }
+    }
+    heir->pulls_left = old->pulls_left;
+}
+
+static void retire(struct upstream *upstream)
+{
+    struct upstream *old = upstream;
+
+    map_remove(old->fetcher->upstreams, slice_of(old->config->name));
+    list_append(&old->fetcher->retired_upstreams, &old->link);
+    upstream_unref(&old); /* the table's reference; what runs has its own */
+}
+
+static void reconfigure(struct fetcher *fetcher, struct upstream *upstream)
+{
+    const struct config_upstream *config =
+        config_upstream_find(fetcher->config, slice_of(upstream->config->name));
+
+    if (config && config_upstream_is_reached_alike(config, upstream->config)) {
+        struct config *old = upstream->whole;
+        upstream->whole = config_ref(fetcher->config);
+        upstream->config = config;
+        config_unref(&old);
+        return;
+    }
+    struct upstream *heir = config ? upstream_new(fetcher, config) : NULL;
+    if (heir)
+        inherit_urls(heir, upstream);
+    retire(upstream);
+    if (heir)
+        map_set(fetcher->upstreams, slice_of(config->name), heir);
+}
+
+/* map_each allows no changes meanwhile. */
+struct upstream_array {
+    struct upstream **items;
+    size_t count;
+};
+
+static void collect(struct slice name, void *value, void *arg)
+{
+    struct upstream_array *all = arg;
+    (void)name;
+    all->items[all->count++] = value;
+}
+
+static size_t collect_all(struct fetcher *fetcher, struct upstream ***out)
+{
+    struct upstream_array all = {
+        .items = mem_zalloc(map_count(fetcher->upstreams) + 1, sizeof(*all.items))};
+    map_each(fetcher->upstreams, collect, &all);
+    *out = all.items;
+    return all.count;
+}
+
+void upstream_reconfigure_all(struct fetcher *fetcher)
+{
+    AUTO_FREE struct upstream **all = NULL;
+    size_t count = collect_all(fetcher, &all);
+
+    for (size_t i = 0; i < count; i++)
+        reconfigure(fetcher, all[i]);
 }
 
 void upstream_free_all(struct fetcher *fetcher)
 {
-    map_each(fetcher->upstreams, free_one, NULL);
+    AUTO_FREE struct upstream **all = NULL;
+    size_t count = collect_all(fetcher, &all);
+
+    for (size_t i = 0; i < count; i++) {
+        bearer_free_all(all[i]); /* its fetches hold references */
+        upstream_unref(&all[i]);
+    }
+    while (!list_is_empty(&fetcher->retired_upstreams))
+        bearer_free_all(LIST_ITEM(fetcher->retired_upstreams.next, struct upstream, link));
     map_free(&fetcher->upstreams);
 }
 

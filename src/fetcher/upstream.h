@@ -1,6 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One configured upstream while we run: its connections, addresses known to be down, tokens, and
- * what it told us about its limits. Made when it is first asked, lives as long as the fetcher. */
+/*
+ * One configured upstream while we run: its connections, addresses known to be down, tokens, and
+ * what it told us about its limits. Made when it is first asked.
+ *
+ * It is counted. The fetcher's table holds a reference while the upstream is configured; sources,
+ * asks and exchanges hold one each. When the configuration changes how it is reached (addresses,
+ * credentials, proxy, certificates, redirects), what runs keeps the old object, which is retired,
+ * and what comes next gets a new one. All objects of one name share the limit of connections.
+ */
 #ifndef UPSTREAM_H
 #define UPSTREAM_H
 
@@ -13,6 +20,7 @@
 #include "breaker.h"
 #include "net/transfer.h"
 
+struct config;
 struct config_upstream;
 struct error;
 struct fetcher;
@@ -26,7 +34,10 @@ struct upstream_url {
 };
 
 struct upstream {
+    struct list link; /* of the fetcher's retired upstreams, or of none */
+    unsigned references;
     struct fetcher *fetcher;
+    struct config *whole; /* the configuration that `config` is in; a reference */
     const struct config_upstream *config;
     struct transfer_set *transfers; /* its own: a connection is reused only for this upstream */
     struct upstream_url *urls;
@@ -41,9 +52,20 @@ struct upstream {
     uint64_t pulls_left;               /* ratelimit-remaining; UINT64_MAX: never said */
 };
 
-/* NULL when no such upstream is configured, or none of its addresses is one. */
+/* NULL when no such upstream is configured, or none of its addresses is one. Take a reference to
+ * keep it longer than this turn. */
 struct upstream *upstream_find(struct fetcher *fetcher, struct slice name);
+struct upstream *upstream_ref(struct upstream *upstream);
+void upstream_unref(struct upstream **upstream);
+/* fetcher->config has changed: the table follows it. */
+void upstream_reconfigure_all(struct fetcher *fetcher);
+/* The table's references. */
 void upstream_free_all(struct fetcher *fetcher);
+/* What runs now over all objects of this upstream's name; out_downloads: how many of them are
+ * downloads. */
+size_t upstream_running(const struct upstream *upstream, size_t *out_downloads);
+/* The one that new requests use, or NULL when the name is not configured any more. */
+struct upstream *upstream_current(const struct upstream *upstream);
 /* Credentials are used only where the configuration says that what they bring may be shown. */
 bool upstream_has_credentials(const struct upstream *upstream);
 /* Of the `count` addresses at and behind `first`, the first that is not known to be down, and not

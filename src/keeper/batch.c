@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "base/check.h"
 #include "base/pool.h"
+#include "config/config.h"
 #include "order.h"
 #include "orphans.h"
 #include "store/ledger.h"
@@ -34,6 +35,7 @@ struct batch {
     atomic_size_t jobs_running; /* who takes it to zero runs the transaction */
     size_t jobs_not_done;       /* on the loop */
     bool is_running;
+    struct config *config; /* while it runs; a reference */
     uint64_t now_ms;
     unsigned commits;
     struct error error;
@@ -105,7 +107,7 @@ static int commit_list(struct batch *batch, struct order *const *orders, size_t 
     int result = ledger_write(batch->options.ledger, &txn, err);
     if (result != 0)
         return result;
-    struct apply apply = {txn, batch->options.config, batch->options.store, batch->now_ms};
+    struct apply apply = {txn, batch->config, batch->options.store, batch->now_ms};
     for (size_t i = 0; i < count && ledger_error(txn) == NULL; i++) {
         order_reset(orders[i]);
         apply_order(&apply, orders[i]);
@@ -188,6 +190,7 @@ static void on_done(struct pool_work *work)
     if (--batch->jobs_not_done > 0)
         return;
     batch->is_running = false;
+    config_unref(&batch->config);
     mem_free(batch->jobs);
     batch->jobs = NULL;
     batch->options.on_done(batch, batch->options.arg);
@@ -225,7 +228,7 @@ static void make_jobs(struct batch *batch)
         batch->job_count = 1;
 }
 
-void batch_start(struct batch *batch, struct list *orders, uint64_t now_ms)
+void batch_start(struct batch *batch, struct list *orders, struct config *config, uint64_t now_ms)
 {
     CHECK(!batch->is_running && list_is_empty(&batch->orders));
     LIST_EACH (link, orders) {
@@ -233,6 +236,7 @@ void batch_start(struct batch *batch, struct list *orders, uint64_t now_ms)
         list_append(&batch->orders, link);
     }
     batch->is_running = true;
+    batch->config = config_ref(config);
     batch->now_ms = now_ms;
     batch->commits = 0;
     batch->error.kind = ERR_NONE;

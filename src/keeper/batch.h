@@ -29,7 +29,6 @@ struct batch_options { /* borrowed */
     struct pool *pool;
     struct ledger *ledger;
     struct store *store;
-    const struct config *config;
     /* On the loop: every order has its outcome. */
     void (*on_done)(struct batch *batch, void *arg);
     void *arg;
@@ -39,8 +38,8 @@ struct batch *batch_new(const struct batch_options *options);
 /* Not while it runs. */
 void batch_free(struct batch **batch);
 bool batch_is_running(const struct batch *batch);
-/* Takes all of the list (struct order). */
-void batch_start(struct batch *batch, struct list *orders, uint64_t now_ms);
+/* Takes all of the list (struct order), and a reference of the configuration until it is done. */
+void batch_start(struct batch *batch, struct list *orders, struct config *config, uint64_t now_ms);
 /* Of a batch that is done: its orders, which the caller takes out and frees. */
 struct list *batch_orders(struct batch *batch);
 /* Transactions it took; what was wrong with the common one, if anything. */

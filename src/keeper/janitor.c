@@ -24,8 +24,9 @@ struct janitor {
     struct pool_work work;
     bool is_running;
     uint64_t now_ms;
-    uint64_t room;  /* for sessions that are found */
-    uint64_t count; /* found, or removed */
+    uint64_t expiry_ms; /* limits.upload_expiry of this run */
+    uint64_t room;      /* for sessions that are found */
+    uint64_t count;     /* found, or removed */
 };
 
 struct janitor *janitor_new(const struct janitor_options *options)
@@ -104,9 +105,9 @@ static void find_session(const char *name, uint64_t size, uint64_t modified_ms, 
     janitor->count++;
 }
 
-void janitor_find_sessions(struct janitor *janitor, uint64_t now_ms)
+void janitor_find_sessions(struct janitor *janitor, const struct config *config, uint64_t now_ms)
 {
-    uint64_t limit = janitor->options.config->limits.uploads;
+    uint64_t limit = config->limits.uploads;
     uint64_t open = upload_table_count(janitor->options.uploads);
     struct error err;
     janitor->now_ms = now_ms;
@@ -144,7 +145,7 @@ static bool was_used_lately(const struct janitor *janitor, const struct upload_i
     struct upload_progress state;
 
     return upload_table_get(janitor->options.uploads, id, &state) &&
-           !is_older(janitor, state.used_ms, janitor->options.config->limits.upload_expiry);
+           !is_older(janitor, state.used_ms, janitor->expiry_ms);
 }
 
 static void remove_old_file(const char *name, uint64_t size, uint64_t modified_ms, void *arg)
@@ -154,7 +155,7 @@ static void remove_old_file(const char *name, uint64_t size, uint64_t modified_m
     struct upload_id id;
     uint64_t key;
     AUTO_CLOSE int fd = -1;
-    if (!is_older(janitor, modified_ms, janitor->options.config->limits.upload_expiry))
+    if (!is_older(janitor, modified_ms, janitor->expiry_ms))
         return;
     if (store_name_is_temporary(name)) {
         remove_temporary(janitor, name, modified_ms);
@@ -176,7 +177,7 @@ static void remove_empty_slot(const struct upload_id *id, const struct upload_pr
     char name[STORE_NAME_SIZE];
     AUTO_CLOSE int fd = -1;
     struct error ignored;
-    if (!is_older(janitor, state->used_ms, janitor->options.config->limits.upload_expiry) ||
+    if (!is_older(janitor, state->used_ms, janitor->expiry_ms) ||
         !is_older(janitor, state->used_ms, TEMPORARY_KEPT_MS))
         return;
     store_upload_name(id, state->repository_key, name);
@@ -201,12 +202,13 @@ static void on_done(struct pool_work *work)
     tell(janitor, "old uploads removed");
 }
 
-void janitor_start(struct janitor *janitor, uint64_t now_ms)
+void janitor_start(struct janitor *janitor, const struct config *config, uint64_t now_ms)
 {
     if (janitor->is_running)
         return;
     janitor->is_running = true;
     janitor->now_ms = now_ms;
+    janitor->expiry_ms = config->limits.upload_expiry;
     janitor->count = 0;
     janitor->work.run = on_run;
     janitor->work.done = on_done;

@@ -20,7 +20,6 @@ struct janitor_options { /* borrowed */
     struct pool *pool;
     struct store *store;
     struct upload_table *uploads;
-    const struct config *config;
 };
 
 struct janitor *janitor_new(const struct janitor_options *options);
@@ -28,9 +27,9 @@ struct janitor *janitor_new(const struct janitor_options *options);
 void janitor_free(struct janitor **janitor);
 /* A slot for every session that has only a file, as long as there is room. Before anybody needs the
  * loop: blocks. */
-void janitor_find_sessions(struct janitor *janitor, uint64_t now_ms);
+void janitor_find_sessions(struct janitor *janitor, const struct config *config, uint64_t now_ms);
 /* Remove in the pool what got nothing for limits.upload_expiry; nothing happens while it runs. */
-void janitor_start(struct janitor *janitor, uint64_t now_ms);
+void janitor_start(struct janitor *janitor, const struct config *config, uint64_t now_ms);
 bool janitor_is_running(const struct janitor *janitor);
 
 #endif

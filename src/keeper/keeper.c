@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "base/pool.h"
 #include "batch.h"
+#include "config/config.h"
 #include "ipc/metrics.h"
 #include "janitor.h"
 #include "net/loop.h"
@@ -37,6 +38,7 @@
 
 struct keeper {
     struct keeper_options options;
+    struct config *config; /* the newest; a reference */
     struct peers *peers;
     struct list queue; /* struct order */
     struct batch *batch;
@@ -153,7 +155,7 @@ static void start_batch(struct keeper *keeper)
     list_init(&taken);
     take_queue(keeper, &taken);
     timer_stop(keeper->lazy);
-    batch_start(keeper->batch, &taken, clock_wall().ms);
+    batch_start(keeper->batch, &taken, keeper->config, clock_wall().ms);
 }
 
 static void on_turn_end(void *arg)
@@ -235,7 +237,7 @@ static void on_housekeeping(void *arg)
     if (keeper->is_draining)
         return;
     ledger_check_readers(keeper->options.ledger);
-    janitor_start(keeper->janitor, clock_wall().ms);
+    janitor_start(keeper->janitor, keeper->config, clock_wall().ms);
     add_housekeeping(keeper);
     order_start(keeper, true);
 }
@@ -251,13 +253,14 @@ struct keeper *keeper_new(const struct keeper_options *options)
 {
     struct keeper *keeper = NEW(struct keeper);
     keeper->options = *options;
+    keeper->options.config = NULL; /* keeper->config is the newest */
+    keeper->config = config_ref(options->config);
     list_init(&keeper->queue);
     keeper->peers = peers_new(options->loop, on_message, keeper);
     keeper->batch = batch_new(&(struct batch_options){
         .pool = options->pool,
         .ledger = options->ledger,
         .store = options->store,
-        .config = options->config,
         .on_done = on_batch_done,
         .arg = keeper,
     });
@@ -265,13 +268,19 @@ struct keeper *keeper_new(const struct keeper_options *options)
         .pool = options->pool,
         .store = options->store,
         .uploads = options->uploads,
-        .config = options->config,
     });
-    janitor_find_sessions(keeper->janitor, clock_wall().ms);
+    janitor_find_sessions(keeper->janitor, keeper->config, clock_wall().ms);
     keeper->housekeeping = timer_new(options->loop, on_housekeeping, keeper);
     keeper->lazy = timer_new(options->loop, on_lazy, keeper);
     timer_start(keeper->housekeeping, HOUSEKEEPING_MS);
     return keeper;
+}
+
+void keeper_set_config(struct keeper *keeper, struct config *config)
+{
+    struct config *old = keeper->config;
+    keeper->config = config_ref(config);
+    config_unref(&old);
 }
 
 static void drop_queue(struct keeper *keeper)
@@ -304,6 +313,7 @@ void keeper_free(struct keeper **keeper)
     timer_free(&(*keeper)->housekeeping);
     timer_free(&(*keeper)->lazy);
     timer_free(&(*keeper)->drain);
+    config_unref(&(*keeper)->config);
     mem_free(*keeper);
     *keeper = NULL;
 }

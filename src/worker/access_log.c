@@ -78,7 +78,7 @@ static const char *outcome_of(const struct request *request, enum http_end end)
 
 static void print_line(const struct request *request, enum http_end end, uint64_t sent)
 {
-    if (!request->worker->options.config->log.access || !log_is_on(LOG_INFO))
+    if (!request->config->log.access || !log_is_on(LOG_INFO))
         return;
     struct log_line line;
     log_begin(&line, LOG_INFO);
@@ -117,7 +117,7 @@ void access_log_refused(const struct worker *worker, const struct http_refusal *
                         const char *peer)
 {
     metrics_add(METRIC_requests_refused, 1);
-    if (!worker->options.config->log.access)
+    if (!worker->config->log.access)
         return;
     struct log_line line;
     log_begin(&line, LOG_INFO);

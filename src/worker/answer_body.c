@@ -30,6 +30,11 @@ struct answer_bodies *answer_bodies_new(size_t limit)
     return bodies;
 }
 
+void answer_bodies_set_limit(struct answer_bodies *bodies, size_t limit)
+{
+    bodies->limit = limit;
+}
+
 void answer_bodies_free(struct answer_bodies **bodies)
 {
     if (!*bodies)

@@ -20,6 +20,8 @@ struct digest;
 #define ANSWER_BODY_FREE ((size_t)64 * 1024)
 
 struct answer_bodies *answer_bodies_new(size_t limit);
+/* What is held stays held when it becomes smaller. */
+void answer_bodies_set_limit(struct answer_bodies *bodies, size_t limit);
 /* All bodies were given back before. */
 void answer_bodies_free(struct answer_bodies **bodies);
 

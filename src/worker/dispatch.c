@@ -108,7 +108,7 @@ static void resolve_and_handle(struct request *request, struct ledger_txn *txn)
 {
     struct api_error error;
     struct resolve_question question = {
-        .config = request->worker->options.config,
+        .config = request->config,
         .operation = &request->operation,
         .action = action_of(&request->operation),
         .is_mirror = request->listener == LISTENER_MIRROR,
@@ -147,7 +147,7 @@ void dispatch(struct request *request)
         answer_options(request);
         return;
     }
-    const struct config *config = request->worker->options.config;
+    const struct config *config = request->config;
     struct operation_limits limits = {
         .parameters = (unsigned)config->limits.query_parameters,
         .tags = (unsigned)config->limits.tags_per_push,

@@ -121,6 +121,11 @@ struct fetch_link *fetch_link_new(struct loop *loop, uint64_t maximum)
     return link;
 }
 
+void fetch_link_set_maximum(struct fetch_link *link, uint64_t maximum)
+{
+    link->maximum = maximum;
+}
+
 void fetch_link_free(struct fetch_link **link)
 {
     if (!*link)

@@ -32,8 +32,9 @@ struct fetch_ask {            /* embedded in its owner, zeroed before */
     struct list link;
 };
 
-/* At most `maximum` questions that are not settled. */
+/* At most `maximum` questions that are not settled. What is open stays when it becomes smaller. */
 struct fetch_link *fetch_link_new(struct loop *loop, uint64_t maximum);
+void fetch_link_set_maximum(struct fetch_link *link, uint64_t maximum);
 void fetch_link_free(struct fetch_link **link);
 void fetch_link_set_channel(struct fetch_link *link, int *fd);
 bool fetch_link_is_up(const struct fetch_link *link);

@@ -263,7 +263,7 @@ static void on_hold_over(void *arg)
 /* In this time a fetcher that lives has gone on with a download, or given it up. */
 static uint64_t patience_ms(const struct follow *follow)
 {
-    const struct config *config = follow->table->worker->options.config;
+    const struct config *config = follow->table->worker->config;
     return config->fetch.stall_timeout * (config->fetch.retries + 1) + config->fetch.deadline;
 }
 
@@ -350,7 +350,7 @@ static void start_hold(struct follow *follow)
 {
     if (follow->level.is_held_long || timer_is_running(follow->hold))
         return;
-    timer_start(follow->hold, follow->table->worker->options.config->fetch.hold_time);
+    timer_start(follow->hold, follow->table->worker->config->fetch.hold_time);
 }
 
 static void on_open(struct follow *follow, const struct message_open *open, int *fd)
@@ -474,7 +474,7 @@ static struct follow *start(struct follow_table *table, const struct request *re
     follow->hold = timer_new(worker->options.loop, on_hold_over, follow);
     follow->lost = timer_new(worker->options.loop, on_lost_long, follow);
     follow->level.size = FOLLOW_SIZE_UNKNOWN;
-    follow->level.hold_max = worker->options.config->fetch.hold_max;
+    follow->level.hold_max = worker->config->fetch.hold_max;
     list_init(&follow->followers);
     buf_init(&follow->key, KEY_MAX);
     fill_key(&follow->key, request);
@@ -518,7 +518,7 @@ void follow_join(struct follow_table *table, struct request *request, uint64_t s
     follower->follow = follow;
     follower->request = request;
     follower->deadline = timer_new(worker->options.loop, on_deadline, follower);
-    timer_start(follower->deadline, worker->options.config->fetch.deadline);
+    timer_start(follower->deadline, worker->config->fetch.deadline);
     list_init(&follower->link);
     list_append(&follow->followers, &follower->link);
     request_set_step(request, &follower_steps, follower);

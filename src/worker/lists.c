@@ -51,7 +51,7 @@ static void list_ledger(struct request *request, struct ledger_txn *txn,
     struct page page;
     struct headers headers;
     AUTO_BUF struct buf body;
-    page_init(&page, operation, request->worker->options.config->limits.page);
+    page_init(&page, operation, request->config->limits.page);
     if (request->target.is_known)
         tag_each(txn, request->target.repository.id, operation->last, add_tag, &page);
     buf_init(&body, PAGE_BYTES_MAX + 1024);
@@ -148,7 +148,7 @@ static bool add_repository(struct slice name, const struct repository *repositor
 void list_catalog(struct request *request, struct ledger_txn *txn)
 {
     const struct operation *operation = &request->operation;
-    const struct config *config = request->worker->options.config;
+    const struct config *config = request->config;
     const struct config_upstream *upstream = NULL;
     struct catalog catalog = {.is_hosted = true};
     struct headers headers;

@@ -104,6 +104,12 @@ struct manifest_room *manifest_room_new(struct loop *loop, size_t total)
     return room;
 }
 
+void manifest_room_set_total(struct manifest_room *room, size_t total)
+{
+    room->total = total;
+    admit(room);
+}
+
 void manifest_room_free(struct manifest_room **room)
 {
     if (!*room)

@@ -38,6 +38,8 @@ struct manifest_claim {
 
 /* `total` bytes for all together. */
 struct manifest_room *manifest_room_new(struct loop *loop, size_t total);
+/* What is held stays held when it becomes smaller. */
+void manifest_room_set_total(struct manifest_room *room, size_t total);
 /* All claims were released before. */
 void manifest_room_free(struct manifest_room **room);
 /* on_held comes now, from inside, or later. */

@@ -45,7 +45,7 @@ static void ask_size(struct request *request)
         .repository = request->target.name,
         .digest = request->operation.digest,
     };
-    wait_for_answer(request, &subject, request->worker->options.config->fetch.deadline, on_size);
+    wait_for_answer(request, &subject, request->config->fetch.deadline, on_size);
 }
 
 /* ---- */
@@ -118,7 +118,7 @@ void pull_blob(struct request *request, struct ledger_txn *txn)
     }
     struct resolved namesake = {.is_bare = true};
     if (target->is_bare && !request_is_head(request) &&
-        resolve_cached_namesake(request->worker->options.config, txn, target->name, &namesake) &&
+        resolve_cached_namesake(request->config, txn, target->name, &namesake) &&
         serve_visible(request, txn, &namesake))
         return;
     request_fail_unknown(request, txn, API_BLOB_UNKNOWN);

@@ -198,7 +198,7 @@ static void on_check(struct request *request, enum message_type type, const void
 static void ask(struct request *request, enum join_kind kind, const struct digest *digest,
                 bool may_be_stale)
 {
-    const struct config *config = request->worker->options.config;
+    const struct config *config = request->config;
     struct question_subject subject = {
         .kind = kind,
         .origin = request->target.origin,
@@ -232,7 +232,7 @@ static void pull_by_digest(struct request *request, struct ledger_txn *txn)
     }
     struct resolved namesake = {.is_bare = true};
     if (target->is_bare && !request_is_head(request) &&
-        resolve_cached_namesake(request->worker->options.config, txn, target->name, &namesake) &&
+        resolve_cached_namesake(request->config, txn, target->name, &namesake) &&
         serve_digest(request, txn, &namesake, digest, NULL))
         return;
     request_fail_unknown(request, txn, API_MANIFEST_UNKNOWN);

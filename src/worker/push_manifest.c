@@ -36,6 +36,7 @@
 struct push {
     struct worker *worker;
     struct request *request;     /* NULL: the client is gone */
+    struct config *config;       /* the request's; a reference, which outlives the request */
     struct manifest_claim claim; /* for the body */
     bool is_claimed;
     struct buf body;
@@ -66,6 +67,7 @@ static void push_free(struct push *push)
     buf_cleanup(&push->tags);
     buf_cleanup(&push->references);
     manifest_free(&push->manifest);
+    config_unref(&push->config);
     mem_free(push);
 }
 
@@ -190,7 +192,7 @@ static void on_stored(struct keep_ask *ask, const struct keep_answer *answer)
 static int check_entries(const struct push *push, struct error *err)
 {
     const struct manifest *manifest = push->manifest;
-    uint64_t most = push->worker->options.config->limits.manifest_entries;
+    uint64_t most = push->config->limits.manifest_entries;
     bool is_index = manifest->kind == MEDIA_INDEX;
     if (manifest->descriptor_count <= most + (is_index ? 0 : 1)) /* the configuration */
         return 0;
@@ -293,7 +295,7 @@ static void refuse_size(struct request *request)
     struct api_error error;
     api_error_set_status(&error, API_MANIFEST_INVALID, 413,
                          "a manifest may not be larger than %llu bytes (`limits.manifest_size`)",
-                         (unsigned long long)request->worker->options.config->limits.manifest_size);
+                         (unsigned long long)request->config->limits.manifest_size);
     request_fail(request, &error);
 }
 
@@ -306,7 +308,7 @@ static void claim(struct push *push, size_t size)
 static void read_more(struct push *push)
 {
     const struct http_head *head = push->request->head;
-    uint64_t max = push->worker->options.config->limits.manifest_size;
+    uint64_t max = push->config->limits.manifest_size;
     size_t have = buf_bytes(&push->body).length;
     size_t step = READ_STEP;
     if (head->body == HTTP_BODY_LENGTH) {
@@ -338,7 +340,7 @@ static void on_body(struct request *request, size_t length, bool is_end)
         read_more(push);
         return;
     }
-    if (buf_bytes(&push->body).length > push->worker->options.config->limits.manifest_size) {
+    if (buf_bytes(&push->body).length > push->config->limits.manifest_size) {
         refuse_size(request);
         return;
     }
@@ -371,10 +373,11 @@ static struct push *push_new(struct request *request)
     struct push *push = NEW(struct push);
     push->worker = request->worker;
     push->request = request;
+    push->config = config_ref(request->config);
     memcpy(push->repository, name.data, name.length);
     if (type)
         memcpy(push->content_type, type->data, type->length);
-    buf_init(&push->body, request->worker->options.config->limits.manifest_size + READ_STEP + 1);
+    buf_init(&push->body, request->config->limits.manifest_size + READ_STEP + 1);
     collect_tags(push, operation);
     push->has_expected = operation->by_digest;
     push->expected = operation->digest;
@@ -423,7 +426,7 @@ static bool has_one_type(const struct http_head *head)
 
 void push_manifest(struct request *request, struct ledger_txn *txn)
 {
-    const struct config *config = request->worker->options.config;
+    const struct config *config = request->config;
     struct error err;
     if (may_push(config, txn, &request->target, &err) != 0) {
         request_fail_error(request, &err, API_NAME_UNKNOWN);

@@ -118,7 +118,7 @@ static void ask_for_tag(struct request *request)
         .repository = request->target.name,
         .reference = slice_of(tag),
     };
-    wait_for_answer(request, &subject, request->worker->options.config->fetch.deadline, on_tag);
+    wait_for_answer(request, &subject, request->config->fetch.deadline, on_tag);
 }
 
 /* ---- an upstream's ---- */

@@ -276,7 +276,7 @@ void referrers_page_answer(struct request *request, struct ledger_txn *txn,
     struct referrers_page *page = NEW(struct referrers_page);
     page->request = request;
     page->store = request->worker->options.store;
-    uint64_t most = request->worker->options.config->limits.page;
+    uint64_t most = request->config->limits.page;
     page->limit = page_limit(&request->operation, most);
     if (page->limit == PAGE_UNLIMITED)
         page->limit = most;

@@ -106,7 +106,7 @@ static void ask(struct request *request, struct ledger_txn *txn, enum remove_kin
 
 static bool may_remove(struct request *request, struct ledger_txn *txn)
 {
-    if (!request->worker->options.config->hosted.may_delete) {
+    if (!request->config->hosted.may_delete) {
         request_failf(request, API_UNSUPPORTED, "deleting is turned off (`hosted.delete`)");
         return false;
     }

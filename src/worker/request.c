@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/fd.h"
+#include "config/config.h"
 #include "ipc/metrics.h"
 #include "worker_state.h"
 
@@ -16,6 +17,7 @@ struct request *request_new(struct worker *worker, struct http_conn *conn,
 {
     struct request *request = NEW(struct request);
     request->worker = worker;
+    request->config = config_ref(worker->config);
     request->conn = conn;
     request->head = head;
     request->listener = listener;
@@ -34,6 +36,7 @@ void request_free(struct request **request)
     operation_cleanup(&old->operation);
     fd_close(&old->fd);
     mem_free(old->note);
+    config_unref(&old->config);
     mem_free(old);
 }
 

@@ -20,6 +20,7 @@
 #include "rules/principal.h"
 #include "rules/resolve.h"
 
+struct config;
 struct request;
 struct worker;
 
@@ -39,6 +40,7 @@ enum request_source { /* where the bytes of the answer came from */
 
 struct request {
     struct worker *worker;
+    struct config *config; /* the worker's when the request began; a reference */
     struct http_conn *conn;
     const struct http_head *head;
     enum listener_kind listener;

@@ -78,7 +78,7 @@ void serve_plan_blob(const struct request *request, const struct digest *digest,
 {
     struct byte_range ranges[BYTE_RANGES_MAX];
     struct slice header;
-    unsigned most = (unsigned)request->worker->options.config->limits.ranges;
+    unsigned most = (unsigned)request->config->limits.ranges;
     unsigned count;
     out->status = 200;
     blob_parts_whole(&out->parts, size);

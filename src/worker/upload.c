@@ -226,7 +226,7 @@ static bool check_content_range(struct upload *upload)
 static bool check_size(struct upload *upload)
 {
     const struct http_head *head = upload->request->head;
-    uint64_t max = upload->worker->options.config->storage.blob_max;
+    uint64_t max = upload->request->config->storage.blob_max;
     if (head->body != HTTP_BODY_LENGTH ||
         (upload->progress.offset <= max && head->content_length <= max - upload->progress.offset))
         return true;

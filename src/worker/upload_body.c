@@ -158,7 +158,7 @@ void upload_on_body(struct request *request, size_t length, bool is_end)
     metrics_add(METRIC_client_bytes_received, length);
     upload->received += length;
     upload->is_end = is_end;
-    if (upload->base + upload->received > upload->worker->options.config->storage.blob_max) {
+    if (upload->base + upload->received > request->config->storage.blob_max) {
         block->is_busy = false;
         error_set(&upload->err, ERR_TOO_LARGE, "a blob may not be larger than `storage.blob_max`");
         upload_on_lost(upload);

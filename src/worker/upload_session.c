@@ -116,7 +116,7 @@ static void evict(struct upload *upload, const uint64_t *repository_key)
 {
     const struct worker_options *options = &upload->worker->options;
     uint64_t now = clock_wall().ms;
-    uint64_t idle = options->config->limits.upload_idle;
+    uint64_t idle = upload->job.config->limits.upload_idle;
     upload_end_idlest(options->store, options->uploads, repository_key, now > idle ? now - idle : 0,
                       &upload->err);
 }

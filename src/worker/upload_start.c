@@ -92,7 +92,7 @@ static void add_slot(struct upload *upload)
     if (upload_table_add(upload->worker->options.uploads, &upload->id, &upload->progress, &err) !=
         0) {
         refuse_slot(upload);
-    } else if (push_mark_is_due(upload->worker->options.config, &upload->request->target,
+    } else if (push_mark_is_due(upload->request->config, &upload->request->target,
                                 clock_wall().ms)) {
         mark(upload);
     } else {
@@ -111,7 +111,7 @@ static void on_evicted(struct upload *upload)
 
 static void begin(struct upload *upload)
 {
-    const struct config *config = upload->worker->options.config;
+    const struct config *config = upload->request->config;
     struct upload_table *uploads = upload->worker->options.uploads;
     if (upload_table_count_of(uploads, upload->progress.repository_key) >=
         config->limits.uploads_per_repository) {
@@ -161,7 +161,7 @@ static bool may_mount(const struct request *request, struct ledger_txn *txn)
         .digest = operation->mount,
     };
     struct resolve_question question = {
-        .config = request->worker->options.config,
+        .config = request->config,
         .operation = &read,
         .action = ACTION_PULL,
         .is_mirror = request->listener == LISTENER_MIRROR,
@@ -199,7 +199,7 @@ static bool has_body(const struct http_head *head)
 static bool check_start(struct request *request, struct ledger_txn *txn)
 {
     const struct operation *operation = &request->operation;
-    const struct config *config = request->worker->options.config;
+    const struct config *config = request->config;
     struct api_error error;
     struct error err;
     if (may_push(config, txn, &request->target, &err) != 0) {

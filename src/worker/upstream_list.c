@@ -19,7 +19,7 @@ void upstream_list_ask(struct request *request, enum join_kind kind, wait_answer
     const struct operation *operation = &request->operation;
     AUTO_BUF struct buf query;
     buf_init(&query, LIST_QUERY_MAX + 1);
-    uint64_t most = request->worker->options.config->limits.page;
+    uint64_t most = request->config->limits.page;
     if (operation->has_n)
         buf_printf(&query, "&n=%llu", (unsigned long long)page_limit(operation, most));
     if (operation->has_last) {
@@ -41,7 +41,7 @@ void upstream_list_ask(struct request *request, enum join_kind kind, wait_answer
     };
     if (kind == JOIN_REFERRERS)
         subject.digest = operation->digest;
-    wait_for_answer(request, &subject, request->worker->options.config->fetch.deadline, on_answer);
+    wait_for_answer(request, &subject, request->config->fetch.deadline, on_answer);
 }
 
 void upstream_list_add_link(const struct request *request, struct slice next,

@@ -63,7 +63,7 @@ static void on_gauge_timer(void *arg)
  * may still count. Who administers has a share of its own. */
 static bool is_full(const struct front *front)
 {
-    uint64_t limit = front->worker->options.config->limits.connections;
+    uint64_t limit = front->worker->config->limits.connections;
     unsigned own_limit = front->worker->settings.connections_max;
     if (front->kind == LISTENER_ADMIN)
         return http_server_connections(front->server) >= own_limit;
@@ -111,9 +111,10 @@ void worker_adopt(struct worker *worker, int *fd, enum listener_kind kind, const
 
 /* ---- life ---- */
 
-static unsigned find_connection_limit(const struct worker_options *options)
+static void warn_of_connection_limit(const struct worker *worker)
 {
-    uint64_t setting = options->config->limits.connections;
+    const struct worker_options *options = &worker->options;
+    uint64_t setting = worker->config->limits.connections;
     uint64_t descriptors = fd_limit();
     uint64_t limit = connection_limit(setting, descriptors);
     if (options->slot == 0 && limit * options->workers < setting) {
@@ -123,12 +124,11 @@ static unsigned find_connection_limit(const struct worker_options *options)
                 (unsigned long long)setting, (unsigned long long)descriptors,
                 (unsigned long long)limit);
     }
-    return (unsigned)limit;
 }
 
 static void fill_settings(struct worker *worker)
 {
-    const struct config *config = worker->options.config;
+    const struct config *config = worker->config;
     worker->settings = (struct http_settings){
         .limits = {.line_max = config->limits.request_line,
                    .head_max = config->limits.request_head,
@@ -140,7 +140,7 @@ static void fill_settings(struct worker *worker)
         .body_rate = config->limits.body_rate,
         .keep_alive_timeout_ms = config->limits.keep_alive_timeout,
         .send_timeout_ms = config->limits.send_timeout,
-        .connections_max = find_connection_limit(&worker->options),
+        .connections_max = (unsigned)connection_limit(config->limits.connections, fd_limit()),
     };
 }
 
@@ -148,7 +148,10 @@ struct worker *worker_new(const struct worker_options *options)
 {
     struct worker *worker = NEW(struct worker);
     worker->options = *options;
+    worker->options.config = NULL; /* worker->config is the newest */
+    worker->config = config_ref(options->config);
     fill_settings(worker);
+    warn_of_connection_limit(worker);
     worker->reader = ledger_reader_new(options->ledger);
     worker->fetcher = fetch_link_new(options->loop, options->config->fetch.questions);
     worker->keeper = keep_link_new(worker);
@@ -167,6 +170,19 @@ struct worker *worker_new(const struct worker_options *options)
             http_server_new(options->loop, options->pool, &worker->settings, &front_handler, front);
     }
     return worker;
+}
+
+void worker_set_config(struct worker *worker, struct config *config)
+{
+    struct config *old = worker->config;
+    worker->config = config_ref(config);
+    fill_settings(worker);
+    if (config->limits.connections != old->limits.connections)
+        warn_of_connection_limit(worker);
+    config_unref(&old);
+    fetch_link_set_maximum(worker->fetcher, config->fetch.questions);
+    manifest_room_set_total(worker->room, config->limits.manifest_memory);
+    answer_bodies_set_limit(worker->answers, config->limits.answer_memory);
 }
 
 /* Jobs in the pool and questions to the keeper have owners that live until they are answered. */
@@ -200,6 +216,7 @@ void worker_free(struct worker **worker)
     keep_link_free(&old->keeper);
     fetch_link_free(&old->fetcher);
     ledger_reader_free(&old->reader);
+    config_unref(&old->config);
     timer_free(&old->drain_timer);
     timer_free(&old->gauge_timer);
     while (old->block_count > 0)

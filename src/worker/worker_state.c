@@ -4,6 +4,7 @@
 #include "worker_state.h"
 
 #include "base/check.h"
+#include "config/config.h"
 #include "store/ledger.h"
 
 struct ledger_txn *worker_read(struct worker *worker)
@@ -31,6 +32,7 @@ static void run_worker_job(struct pool_work *work)
 static void end_worker_job(struct pool_work *work)
 {
     struct worker_job *job = LIST_ITEM(work, struct worker_job, work);
+    config_unref(&job->config);
     job->worker->jobs--;
     job->done(job);
 }
@@ -38,6 +40,7 @@ static void end_worker_job(struct pool_work *work)
 void worker_submit(struct worker *worker, struct worker_job *job, uint64_t key)
 {
     job->worker = worker;
+    job->config = config_ref(worker->config);
     job->work.run = run_worker_job;
     job->work.done = end_worker_job;
     job->work.key = key;

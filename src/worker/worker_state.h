@@ -13,6 +13,7 @@
 #include "worker/worker.h"
 
 struct question_table;
+struct config;
 struct fetch_link;
 struct follow_table;
 struct keep_link;
@@ -35,6 +36,7 @@ struct front { /* an HTTP server per kind of listener; the server's arg */
 
 struct worker {
     struct worker_options options;
+    struct config *config; /* the newest; a reference */
     struct http_settings settings;
     struct front fronts[LISTENER_ADMIN]; /* by kind - 1 */
     struct listener *listeners[WORKER_LISTENERS_MAX];
@@ -74,6 +76,8 @@ void worker_read_end(struct worker *worker);
 struct worker_job {
     struct pool_work work;
     struct worker *worker;
+    struct config
+        *config; /* the worker's when it was submitted; a reference until `done` is called */
     void (*run)(struct worker_job *job);
     void (*done)(struct worker_job *job);
 };

@@ -86,15 +86,24 @@ static void turn(struct house *house)
     loop_turn(house->loop, 0);
 }
 
-static void open_disk(struct house *house, const char *settings)
+static struct config *parse_settings(const struct house *house, const char *settings)
 {
+    struct config *config = NULL;
     struct buf text;
     struct error err = {0};
 
     buf_init(&text, 1 << 20);
     buf_printf(&text, "storage: { path: %s }\n%s", house->folder, settings);
-    must(config_parse(buf_bytes(&text), &house->config, &err), &err);
+    must(config_parse(buf_bytes(&text), &config, &err), &err);
     buf_cleanup(&text);
+    return config;
+}
+
+static void open_disk(struct house *house, const char *settings)
+{
+    struct error err = {0};
+
+    house->config = parse_settings(house, settings);
     must(store_prepare(house->folder, &err), &err);
     must(store_open(house->folder, &house->store, &err), &err);
     must(ledger_open(store_ledger_folder(house->store), true, &house->ledger, &err), &err);
@@ -203,6 +212,21 @@ void house_start(struct house *house, enum process_role role, unsigned slot)
         start_worker(house, slot);
 }
 
+/* Our own reference of the old one is dropped: what still uses it must have one. */
+void house_configure(struct house *house, const char *settings)
+{
+    config_unref(&house->config);
+    house->config = parse_settings(house, settings);
+    for (unsigned slot = 0; slot < HOUSE_WORKERS; slot++) {
+        if (house->workers[slot])
+            worker_set_config(house->workers[slot], house->config);
+    }
+    if (house->fetcher)
+        fetcher_set_config(house->fetcher, house->config);
+    if (house->keeper)
+        keeper_set_config(house->keeper, house->config);
+}
+
 void house_kill(struct house *house, enum process_role role, unsigned slot)
 {
     if (role == ROLE_KEEPER)
@@ -251,7 +275,7 @@ void house_free(struct house **house)
     upload_table_detach(&h->uploads);
     ledger_close(&h->ledger);
     store_close(&h->store);
-    config_free(&h->config);
+    config_unref(&h->config);
     scratch_remove();
     clock_thaw();
     mem_free(h);

@@ -24,6 +24,8 @@ struct loop *house_loop(struct house *house);
 /* The role dies: its channels close. It is back after house_start. Workers by slot. */
 void house_kill(struct house *house, enum process_role role, unsigned slot);
 void house_start(struct house *house, enum process_role role, unsigned slot);
+/* All roles get another configuration; `settings` as in house_new. */
+void house_configure(struct house *house, const char *settings);
 /* Let this much (virtual) time pass, running what becomes ready. */
 void house_pass(struct house *house, uint64_t ms);
 

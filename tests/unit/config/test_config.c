@@ -43,7 +43,7 @@ static int load(const char *yaml, const char *const *settings, struct result *re
 
 static void result_free(struct result *result)
 {
-    config_free(&result->config);
+    config_unref(&result->config);
     buf_cleanup(&result->problems);
     buf_cleanup(&result->warnings);
 }
@@ -150,7 +150,7 @@ static void what_is_printed_is_read_back_the_same(void **state)
         assert_int_equal(rc, 0);
         config_print(again, true, &twice);
         assert_string_equal(buf_text(&once), buf_text(&twice));
-        config_free(&again);
+        config_unref(&again);
         result_free(&result);
     }
 }
@@ -183,7 +183,7 @@ static void passwords_are_printed_only_when_asked_for(void **state)
     struct error err;
     assert_int_equal(config_parse(buf_bytes(&with), &parsed, &err), 0);
     assert_string_equal(parsed->upstreams[0].password, "s3cr3t");
-    config_free(&parsed);
+    config_unref(&parsed);
     result_free(&result);
     assert_int_equal(close(fd), 0);
     assert_int_equal(unlink(secret), 0);

@@ -40,7 +40,7 @@ static int load(const char *yaml, const char *const *environment, const char *co
 
 static void result_free(struct result *result)
 {
-    config_free(&result->config);
+    config_unref(&result->config);
     buf_cleanup(&result->problems);
     buf_cleanup(&result->warnings);
 }

@@ -563,7 +563,7 @@ void stage_close(void)
     pool_free(&stage.pool);
     ledger_close(&stage.ledger);
     store_close(&stage.store);
-    config_free(&stage.config);
+    config_unref(&stage.config);
     for (unsigned i = 0; i < REQUESTS_MAX; i++)
         fd_close(&stage.seen[i].fd);
     for (unsigned i = 0; i < stage.content_count; i++)

@@ -141,6 +141,7 @@ int world_setup(void **state)
     answers = mem_zalloc(ANSWERS, sizeof(struct answer));
     last_request = 0;
     memset(&world_config, 0, sizeof(world_config));
+    world_config.references = 1;
     world_config.upstreams = &upstream;
     world_config.upstream_count = 1;
     world_config.hosted.protect = (struct config_list){protect, 1};

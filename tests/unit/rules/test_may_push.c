@@ -64,7 +64,7 @@ static int tear_down(void **state)
     (void)state;
     ledger_reader_free(&reader);
     ledger_close(&ledger);
-    config_free(&config);
+    config_unref(&config);
     scratch_remove();
     return 0;
 }

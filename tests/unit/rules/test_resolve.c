@@ -66,7 +66,7 @@ static int tear_down(void **state)
     (void)state;
     ledger_reader_free(&reader);
     ledger_close(&ledger);
-    config_free(&config);
+    config_unref(&config);
     scratch_remove();
     return 0;
 }
@@ -200,7 +200,7 @@ static int resolve_without_upstreams(const char *target, struct resolved *out,
     int rc = resolve(&question, ledger_read(reader), out, error);
     ledger_read_end(reader);
     operation_cleanup(&operation);
-    config_free(&lone);
+    config_unref(&lone);
     return rc;
 }
 

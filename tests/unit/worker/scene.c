@@ -119,7 +119,7 @@ void scene_free(struct scene *scene)
     upload_table_detach(&scene->uploads);
     ledger_close(&scene->ledger);
     store_close(&scene->store);
-    config_free(&scene->config);
+    config_unref(&scene->config);
     mem_free(scene);
     clock_thaw();
     scratch_remove();
