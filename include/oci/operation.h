@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which API operation on what a request means: method and target in, one struct out. Pure. Names,
- * tags and digests are checked here; nothing behind this sees one that is not valid. The name is
- * parsed from the right end, so that components called "blobs" or "manifests" are names like
- * others.
+ * What an address under /v2/ is about: a target in, one struct out. Pure. It is parsed in two
+ * steps, so that the caller can refuse a method between them: first which kind of address it is,
+ * then its parts and its query. Names, tags and digests are checked in the second; no code after
+ * it sees one that is not valid. The name is parsed from the right end, so that components called
+ * "blobs" or "manifests" are names like others. Which methods an address has, and what they do, is
+ * in the worker's table of endpoints.
  */
 #ifndef OCI_OPERATION_H
 #define OCI_OPERATION_H
@@ -45,7 +47,8 @@ enum operation_kind {
 struct operation {
     enum operation_kind kind;
     enum http_method method;
-    struct slice name;      /* as the client wrote it, valid; empty for BASE and CATALOG */
+    struct slice name;      /* as the client wrote it; empty for BASE and CATALOG */
+    struct slice reference; /* the last component, as the client wrote it */
     bool by_digest;         /* MANIFEST: the reference is a digest */
     struct slice tag;       /* MANIFEST by tag */
     struct digest digest;   /* BLOB, REFERRERS, MANIFEST by digest */
@@ -77,20 +80,19 @@ struct operation_limits {
 bool http_method_is_known(struct slice method);
 /* Those that the API has. */
 enum http_method http_method_parse(struct slice method);
-/* `target` is in origin form, with its query. 0, or -1 with *error: 404 for a path that is none of
- * ours, 405 UNSUPPORTED for a method it does not have (operation_allowed gives the Allow header),
- * 400 NAME_INVALID, DIGEST_INVALID, PAGINATION_NUMBER_INVALID. The caller calls operation_cleanup
- * in both cases. */
-int operation_parse(struct operation *out, struct slice method, struct slice target,
-                    const struct operation_limits *limits, struct api_error *error);
-/* Frees what operation_parse took; safe on a zeroed struct. */
+/* First step: kind, method, raw query. `target` is in origin form, with its query. 0, or -1 with
+ * *error: 404 for a path that is none of ours, 400 NAME_INVALID. The caller calls
+ * operation_cleanup in both cases. */
+int operation_parse_address(struct operation *out, enum http_method method, struct slice target,
+                            struct api_error *error);
+/* Second step: the name, the reference and the query. 0, or -1 with *error: 400 NAME_INVALID,
+ * DIGEST_INVALID, PAGINATION_NUMBER_INVALID and others. `target` must still be alive. */
+int operation_parse_rest(struct operation *operation, const struct operation_limits *limits,
+                         struct api_error *error);
+/* Frees what operation_parse_address took; safe on a zeroed struct. */
 void operation_cleanup(struct operation *operation);
 /* Append what of the raw query is no parameter of the API, each with a '&' before it: pages of some
  * upstreams have names of their own (next_page=…). */
 void operation_print_others(const struct operation *operation, struct buf *out);
-/* "GET, HEAD" */
-const char *operation_allowed(enum operation_kind kind);
-/* "pull_blob", "push_manifest": for the access log and metrics. */
-const char *operation_label(const struct operation *operation);
 
 #endif

@@ -5,12 +5,14 @@
 #define WORKER_WORKER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "ipc/message.h"
 #include "rules/authorize.h"
 
 struct config;
+struct endpoint;
 struct ledger;
 struct loop;
 struct pool;
@@ -25,7 +27,9 @@ struct worker_options { /* all borrowed until worker_free, but the configuration
     struct store *store;
     struct ledger *ledger;
     struct upload_table *uploads;
-    struct authorizer authorizer; /* zeroed: everybody may do everything */
+    struct authorizer authorizer;     /* zeroed: everybody may do everything */
+    const struct endpoint *endpoints; /* more than the program's own: for tests */
+    size_t endpoint_count;
     unsigned slot;
     unsigned workers;              /* how many there are, for the fair share of connections */
     void (*on_drained)(void *arg); /* worker_drain is finished */

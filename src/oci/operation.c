@@ -24,25 +24,6 @@
  * the words between */
 #define PATH_MAX_LENGTH 2048
 
-static const struct {
-    unsigned methods; /* bits by enum http_method */
-    const char *allowed;
-} kinds[] = {
-    [OPERATION_BASE] = {1u << METHOD_GET | 1u << METHOD_HEAD, "GET, HEAD"},
-    [OPERATION_CATALOG] = {1u << METHOD_GET | 1u << METHOD_HEAD, "GET, HEAD"},
-    [OPERATION_TAGS] = {1u << METHOD_GET | 1u << METHOD_HEAD, "GET, HEAD"},
-    [OPERATION_MANIFEST] = {1u << METHOD_GET | 1u << METHOD_HEAD | 1u << METHOD_PUT |
-                                1u << METHOD_DELETE,
-                            "GET, HEAD, PUT, DELETE"},
-    [OPERATION_BLOB] = {1u << METHOD_GET | 1u << METHOD_HEAD | 1u << METHOD_DELETE,
-                        "GET, HEAD, DELETE"},
-    [OPERATION_UPLOAD_START] = {1u << METHOD_POST, "POST"},
-    [OPERATION_UPLOAD] = {1u << METHOD_GET | 1u << METHOD_HEAD | 1u << METHOD_PATCH |
-                              1u << METHOD_PUT | 1u << METHOD_DELETE,
-                          "GET, HEAD, PATCH, PUT, DELETE"},
-    [OPERATION_REFERRERS] = {1u << METHOD_GET | 1u << METHOD_HEAD, "GET, HEAD"},
-};
-
 enum http_method http_method_parse(struct slice method)
 {
     static const struct {
@@ -139,27 +120,22 @@ static bool cut_last(struct slice *path, struct slice *out)
     return true;
 }
 
-struct route {
-    enum operation_kind kind;
-    struct slice name;
-    struct slice last; /* reference, digest or upload id */
-};
-
 /* False when the path is none of ours. */
-static bool find_route(struct slice path, struct route *out)
+static bool find_kind(struct slice path, struct operation *out)
 {
     struct slice rest = path;
     struct slice last;
     struct slice word;
 
     if (slice_is(path, "_catalog")) {
-        *out = (struct route){.kind = OPERATION_CATALOG};
+        out->kind = OPERATION_CATALOG;
         return true;
     }
     if (!cut_last(&rest, &last) || !cut_last(&rest, &word)) {
         return false;
     }
-    *out = (struct route){.name = rest, .last = last};
+    out->name = rest;
+    out->reference = last;
     if (slice_is(word, "manifests")) {
         out->kind = OPERATION_MANIFEST;
         return true;
@@ -214,147 +190,74 @@ static int parse_reference(struct operation *out, struct slice reference, struct
                          TAG_MAX_LENGTH);
 }
 
-static int check_method(struct operation *out, struct api_error *error)
+int operation_parse_address(struct operation *out, enum http_method method, struct slice target,
+                            struct api_error *error)
 {
-    if ((kinds[out->kind].methods & 1u << out->method) == 0) {
-        return api_error_set(error, API_UNSUPPORTED, "this address has %s only",
-                             kinds[out->kind].allowed);
-    }
-    return 0;
-}
-
-static int apply_route(struct operation *out, const struct route *route, struct api_error *error)
-{
-    out->kind = route->kind;
-    if (check_method(out, error) != 0) {
-        return -1;
-    }
-    if (route->kind == OPERATION_CATALOG) {
-        return 0;
-    }
-    if (!name_is_valid(route->name)) {
-        return api_error_set(error, API_NAME_INVALID,
-                             "not a repository name: lower-case letters, digits and separators, at "
-                             "most %d bytes",
-                             NAME_MAX_LENGTH);
-    }
-    out->name = route->name;
-    if (route->kind == OPERATION_MANIFEST) {
-        return parse_reference(out, route->last, error);
-    }
-    if (route->kind == OPERATION_BLOB || route->kind == OPERATION_REFERRERS) {
-        return parse_digest(route->last, &out->digest, error);
-    }
-    if (route->kind == OPERATION_UPLOAD) {
-        out->upload_id = route->last;
-    }
-    return 0;
-}
-
-static int parse_path(struct operation *out, struct slice path, struct api_error *error)
-{
+    ptrdiff_t mark = slice_find(target, '?');
+    struct slice path = mark < 0 ? target : slice_from(target.data, (size_t)mark);
     struct slice decoded = {NULL, 0};
-    struct route route = {.kind = OPERATION_BASE};
 
+    *out = (struct operation){.kind = OPERATION_BASE, .method = method};
+    out->query = mark < 0 ? slice_of("") : slice_skip(target, (size_t)mark + 1);
+    buf_init(&out->text, target.length + 1);
+    if (!buf_reserve(&out->text, target.length + 1))
+        return api_error_set_status(error, API_UNAVAILABLE, 503, "no memory");
     /* "/" is where probes written for the reference registry look */
-    if (slice_is(path, "/v2/") || slice_is(path, "/v2") || slice_is(path, "/")) {
-        out->kind = OPERATION_BASE;
-        return check_method(out, error);
-    }
+    if (slice_is(path, "/v2/") || slice_is(path, "/v2") || slice_is(path, "/"))
+        return 0;
     if (slice_starts_with(path, "/v2/")) {
-        if (decode_path(out, slice_skip(path, 4), &decoded, error) != 0) {
+        if (decode_path(out, slice_skip(path, 4), &decoded, error) != 0)
             return -1;
-        }
-        if (find_route(decoded, &route)) {
-            return apply_route(out, &route, error);
-        }
+        if (find_kind(decoded, out))
+            return 0;
     }
     return api_error_set_status(error, API_UNSUPPORTED, 404, "nothing of the API has this address");
 }
 
-int operation_parse(struct operation *out, struct slice method, struct slice target,
-                    const struct operation_limits *limits, struct api_error *error)
+static int parse_name(const struct operation *operation, struct api_error *error)
 {
-    ptrdiff_t mark = slice_find(target, '?');
-    struct slice path = mark < 0 ? target : slice_from(target.data, (size_t)mark);
-
-    *out = (struct operation){.method = http_method_parse(method)};
-    buf_init(&out->text, target.length + 1);
-    if (!http_method_is_known(method)) {
-        return api_error_set_status(error, API_UNSUPPORTED, 501, "unknown method");
-    }
-    if (buf_reserve(&out->text, target.length + 1) == NULL) {
-        return api_error_set_status(error, API_UNAVAILABLE, 503, "no memory");
-    }
-    if (parse_path(out, path, error) != 0) {
-        return -1;
-    }
-    if (mark < 0) {
+    if (name_is_valid(operation->name))
         return 0;
+    return api_error_set(error, API_NAME_INVALID,
+                         "not a repository name: lower-case letters, digits and separators, at "
+                         "most %d bytes",
+                         NAME_MAX_LENGTH);
+}
+
+static int parse_parts(struct operation *operation, struct api_error *error)
+{
+    switch (operation->kind) {
+    case OPERATION_BASE:
+    case OPERATION_CATALOG:
+        return 0;
+    case OPERATION_TAGS:
+    case OPERATION_UPLOAD_START:
+        return parse_name(operation, error);
+    case OPERATION_UPLOAD:
+        operation->upload_id = operation->reference;
+        return parse_name(operation, error);
+    case OPERATION_MANIFEST:
+        if (parse_name(operation, error) != 0)
+            return -1;
+        return parse_reference(operation, operation->reference, error);
+    case OPERATION_BLOB:
+    case OPERATION_REFERRERS:
+        if (parse_name(operation, error) != 0)
+            return -1;
+        return parse_digest(operation->reference, &operation->digest, error);
     }
-    out->query = slice_skip(target, (size_t)mark + 1);
-    return operation_parse_query(out, limits, error);
+    UNREACHABLE();
+}
+
+int operation_parse_rest(struct operation *operation, const struct operation_limits *limits,
+                         struct api_error *error)
+{
+    if (parse_parts(operation, error) != 0)
+        return -1;
+    return operation_parse_query(operation, limits, error);
 }
 
 void operation_cleanup(struct operation *operation)
 {
     buf_cleanup(&operation->text);
-}
-
-const char *operation_allowed(enum operation_kind kind)
-{
-    return kinds[kind].allowed;
-}
-
-static const char *manifest_label(enum http_method method)
-{
-    if (method == METHOD_PUT) {
-        return "push_manifest";
-    }
-    if (method == METHOD_DELETE) {
-        return "delete_manifest";
-    }
-    return method == METHOD_HEAD ? "head_manifest" : "pull_manifest";
-}
-
-static const char *blob_label(enum http_method method)
-{
-    if (method == METHOD_DELETE) {
-        return "delete_blob";
-    }
-    return method == METHOD_HEAD ? "head_blob" : "pull_blob";
-}
-
-static const char *upload_label(enum http_method method)
-{
-    if (method == METHOD_PATCH) {
-        return "push_chunk";
-    }
-    if (method == METHOD_PUT) {
-        return "push_blob";
-    }
-    return method == METHOD_DELETE ? "cancel_upload" : "upload_status";
-}
-
-const char *operation_label(const struct operation *operation)
-{
-    switch (operation->kind) {
-    case OPERATION_BASE:
-        return "base";
-    case OPERATION_CATALOG:
-        return "catalog";
-    case OPERATION_TAGS:
-        return "list_tags";
-    case OPERATION_MANIFEST:
-        return manifest_label(operation->method);
-    case OPERATION_BLOB:
-        return blob_label(operation->method);
-    case OPERATION_UPLOAD_START:
-        return "start_upload";
-    case OPERATION_UPLOAD:
-        return upload_label(operation->method);
-    case OPERATION_REFERRERS:
-        return "list_referrers";
-    }
-    UNREACHABLE();
 }

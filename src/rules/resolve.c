@@ -17,11 +17,6 @@
 #include "oci/operation.h"
 #include "rules/may_push.h"
 
-static bool is_write(const struct resolve_question *question)
-{
-    return question->action == ACTION_PUSH || question->action == ACTION_DELETE;
-}
-
 static void set(struct resolved *out, struct ledger_txn *txn,
                 const struct config_upstream *upstream, struct slice name)
 {
@@ -150,7 +145,7 @@ static int bare(const struct resolve_question *question, struct ledger_txn *txn,
     out->is_bare = true;
     if (!question->is_mirror) {
         set(out, txn, NULL, operation->name);
-        if (is_write(question))
+        if (action_is_write(question->action))
             return bare_write(question, txn, out);
         if (is_hosted_here(question, txn, out))
             return 0;
@@ -179,7 +174,7 @@ int resolve(const struct resolve_question *question, struct ledger_txn *txn, str
             struct api_error *error)
 {
     const struct operation *operation = question->operation;
-    bool writes = is_write(question);
+    bool writes = action_is_write(question->action);
     if (writes && question->is_mirror) {
         return api_error_set(error, API_UNSUPPORTED,
                              "this address is a mirror: nothing can be pushed or deleted here");

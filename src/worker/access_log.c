@@ -10,20 +10,12 @@
 #include "request.h"
 #include "worker_state.h"
 
-static bool is_pull(const struct request *request)
-{
-    const struct operation *operation = &request->operation;
-    return request->listener != LISTENER_ADMIN &&
-           (operation->kind == OPERATION_MANIFEST || operation->kind == OPERATION_BLOB) &&
-           (operation->method == METHOD_GET || operation->method == METHOD_HEAD);
-}
-
 static void count_request(const struct request *request, uint64_t sent)
 {
     metrics_add(METRIC_requests, 1);
     if (request->status >= 500)
         metrics_add(METRIC_requests_failed, 1);
-    if (!is_pull(request))
+    if (!request->endpoint || !endpoint_is_pull(request->endpoint))
         return;
     if (request->is_asked) {
         metrics_add(METRIC_misses, 1);
@@ -87,8 +79,8 @@ static void print_line(const struct request *request, enum http_end end, uint64_
     log_u64(&line, "req", request->id);
     log_text(&line, "client", http_conn_peer(request->conn));
     log_slice(&line, "method", request->head->method);
-    if (request->is_parsed) {
-        log_text(&line, "op", operation_label(&request->operation));
+    if (request->endpoint) {
+        log_text(&line, "op", request->endpoint->label);
         if (request->target.name.length > 0) {
             log_slice(&line, "origin", request->target.origin);
             log_slice(&line, "repo", request->target.name);

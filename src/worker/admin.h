@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The administrator's listener: /healthz, /readyz, /metrics. */
+/* The pages of the admin listener: they are made again for every request, and never cached. */
 #ifndef WORKER_ADMIN_H
 #define WORKER_ADMIN_H
 
+struct ledger_txn;
 struct request;
 
-void admin_answer(struct request *request);
+/* GET /healthz: this process runs its loop. */
+void admin_answer_health(struct request *request, struct ledger_txn *txn);
+/* GET /readyz: 200 while keeper and fetcher are up, else 503. */
+void admin_answer_ready(struct request *request, struct ledger_txn *txn);
+/* GET /metrics, in Prometheus' text format. */
+void admin_answer_metrics(struct request *request, struct ledger_txn *txn);
 
 #endif

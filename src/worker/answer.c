@@ -10,6 +10,7 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/check.h"
+#include "endpoint.h"
 #include "oci/api_error.h"
 #include "request.h"
 #include "store/ledger.h"
@@ -136,19 +137,36 @@ void request_respond_shared(struct request *request, int status, const struct he
     }
 }
 
-/* For the Allow header: what is an upstream's can be read alone, and has no uploads; a DELETE that
- * is not allowed is not in it. */
-static const char *allowed(const struct request *request)
+/* What is an upstream's can be read alone, and a method that was just refused is not allowed. */
+static void add_allow(const struct request *request, struct headers *headers)
 {
-    enum operation_kind kind = request->operation.kind;
-    if (request->listener != LISTENER_MIRROR && !request->target.upstream) {
-        if (request->operation.method != METHOD_DELETE)
-            return operation_allowed(kind);
-        if (kind == OPERATION_MANIFEST)
-            return "GET, HEAD, PUT";
-        return kind == OPERATION_BLOB ? "GET, HEAD" : operation_allowed(kind);
+    bool is_read_only = request->listener == LISTENER_MIRROR || request->target.upstream;
+    AUTO_BUF struct buf methods;
+
+    buf_init(&methods, ALLOW_MAX);
+    endpoint_print_methods(&request->worker->endpoints, &request->address, is_read_only,
+                           request->operation.method, &methods);
+    headers_add(headers, "Allow", buf_bytes(&methods));
+}
+
+/* Without an endpoint nothing of the target was understood. */
+static bool is_text(const struct request *request)
+{
+    if (request->endpoint)
+        return (request->endpoint->needs & NEEDS_TEXT) != 0;
+    return request->listener == LISTENER_ADMIN;
+}
+
+static void print_error(const struct request *request, const struct api_error *error,
+                        struct headers *headers, struct buf *body)
+{
+    if (is_text(request)) {
+        headers_add(headers, "Content-Type", SLICE_LITERAL("text/plain; charset=utf-8"));
+        buf_printf(body, "%s\n", error->text);
+    } else {
+        headers_add(headers, "Content-Type", SLICE_LITERAL("application/json"));
+        api_error_print(body, error);
     }
-    return kind == OPERATION_UPLOAD_START || kind == OPERATION_UPLOAD ? "" : "GET, HEAD";
 }
 
 static void respond_error(struct request *request, const struct api_error *error, uint64_t retry)
@@ -157,12 +175,11 @@ static void respond_error(struct request *request, const struct api_error *error
     buf_init(&body, 16384);
     struct headers headers;
     headers_init(&headers);
-    headers_add(&headers, "Content-Type", SLICE_LITERAL("application/json"));
+    print_error(request, error, &headers, &body);
     if (error->status == 405)
-        headers_add(&headers, "Allow", slice_of(allowed(request)));
+        add_allow(request, &headers);
     if (retry > 0)
         headers_addf(&headers, "Retry-After", "%llu", (unsigned long long)retry);
-    api_error_print(&body, error);
     if (!request->note)
         request->note = mem_strdup(error->text);
     request_respond(request, error->status, &headers, buf_bytes(&body));

@@ -1,23 +1,94 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The steps every request of the API takes before its handler, in one order. */
+/* The steps that every request takes before its handler, in one order; what each endpoint needs of
+ * them is in its row of the table. */
 #include "dispatch.h"
 
-#include "admin.h"
 #include "answer.h"
-#include "base/check.h"
 #include "base/clock.h"
 #include "config/config.h"
-#include "lists.h"
+#include "endpoint.h"
 #include "oci/api_error.h"
-#include "pull_blob.h"
-#include "pull_manifest.h"
-#include "push_manifest.h"
-#include "referrers.h"
-#include "remove.h"
 #include "request.h"
 #include "store/ledger.h"
-#include "upload.h"
 #include "worker_state.h"
+
+#define PATHS_MAX 1024 /* bytes of a list of paths */
+
+/* ---- which endpoint ---- */
+
+static int fail_path(const struct request *request, struct api_error *error)
+{
+    AUTO_BUF struct buf paths;
+
+    buf_init(&paths, PATHS_MAX);
+    endpoint_print_paths(&request->worker->endpoints, request->listener, &paths);
+    return api_error_set_status(error, API_UNSUPPORTED, 404, "there are %s", buf_text(&paths));
+}
+
+static int fail_method(const struct request *request, struct api_error *error)
+{
+    AUTO_BUF struct buf methods;
+
+    buf_init(&methods, ALLOW_MAX);
+    endpoint_print_methods(&request->worker->endpoints, &request->address,
+                           request->listener == LISTENER_MIRROR, METHOD_OTHER, &methods);
+    return api_error_set(error, API_UNSUPPORTED, "this address has %s only", buf_text(&methods));
+}
+
+/* A path of its own, or else an address of the API, which the admin listener does not have. */
+static int find_address(struct request *request, struct api_error *error)
+{
+    struct slice target = request->head->target;
+    ptrdiff_t query = slice_find(target, '?');
+    struct endpoint_address *address = &request->address;
+
+    address->listener = request->listener;
+    address->path = query < 0 ? target : slice_from(target.data, (size_t)query);
+    if (endpoint_has_path(&request->worker->endpoints, address))
+        return 0;
+    if (request->listener == LISTENER_ADMIN)
+        return fail_path(request, error);
+    address->path = (struct slice){NULL, 0};
+    if (operation_parse_address(&request->operation, request->operation.method, target, error) != 0)
+        return -1;
+    address->kind = request->operation.kind;
+    return 0;
+}
+
+static int parse_rest(struct request *request, struct api_error *error)
+{
+    const struct config *config = request->config;
+    struct operation_limits limits = {
+        .parameters = (unsigned)config->limits.query_parameters,
+        .tags = (unsigned)config->limits.tags_per_push,
+    };
+
+    if (request->address.path.data)
+        return 0;
+    return operation_parse_rest(&request->operation, &limits, error);
+}
+
+/* request->endpoint is set only when all of the target was understood. */
+static int find_endpoint(struct request *request, struct api_error *error)
+{
+    const struct endpoint *endpoint;
+
+    request->operation.method = http_method_parse(request->head->method);
+    if (!http_method_is_known(request->head->method))
+        return api_error_set_status(error, API_UNSUPPORTED, 501, "unknown method");
+    if (find_address(request, error) != 0)
+        return -1;
+    endpoint =
+        endpoint_find(&request->worker->endpoints, &request->address, request->operation.method);
+    if (!endpoint)
+        return fail_method(request, error);
+    if (parse_rest(request, error) != 0)
+        return -1;
+    request->endpoint = endpoint;
+    return 0;
+}
+
+/* ---- the steps ---- */
 
 /* There are no users yet. */
 static int authenticate(struct request *request, struct api_error *error)
@@ -27,148 +98,49 @@ static int authenticate(struct request *request, struct api_error *error)
     return 0;
 }
 
-static enum action action_of(const struct operation *operation)
+/* Rights are asked for the resolved repository, never for the name as the client wrote it. */
+static int resolve_and_authorize(struct request *request, struct ledger_txn *txn,
+                                 struct api_error *error)
 {
-    switch (operation->kind) {
-    case OPERATION_UPLOAD_START:
-    case OPERATION_UPLOAD:
-        return ACTION_PUSH;
-    case OPERATION_MANIFEST:
-    case OPERATION_BLOB:
-        if (operation->method == METHOD_DELETE)
-            return ACTION_DELETE;
-        return operation->method == METHOD_PUT ? ACTION_PUSH : ACTION_PULL;
-    case OPERATION_TAGS:
-    case OPERATION_REFERRERS:
-        return ACTION_LIST;
-    case OPERATION_BASE:
-    case OPERATION_CATALOG:
-        break;
-    }
-    UNREACHABLE();
-}
-
-static void answer_base(struct request *request)
-{
-    struct headers headers;
-    headers_init(&headers);
-    headers_add(&headers, "Content-Type", SLICE_LITERAL("application/json"));
-    request->outcome = "registry API";
-    request_respond(request, 200, &headers, SLICE_LITERAL("{}"));
-}
-
-static void handle_manifest(struct request *request, struct ledger_txn *txn)
-{
-    if (request->operation.method == METHOD_PUT) {
-        push_manifest(request, txn);
-    } else if (request->operation.method == METHOD_DELETE) {
-        remove_manifest(request, txn);
-    } else {
-        pull_manifest(request, txn);
-    }
-}
-
-static void handle_blob(struct request *request, struct ledger_txn *txn)
-{
-    if (request->operation.method == METHOD_DELETE) {
-        remove_blob(request, txn);
-    } else {
-        pull_blob(request, txn);
-    }
-}
-
-static void handle(struct request *request, struct ledger_txn *txn)
-{
-    switch (request->operation.kind) {
-    case OPERATION_BASE:
-    case OPERATION_CATALOG:
-        UNREACHABLE();
-    case OPERATION_TAGS:
-        list_tags(request, txn);
-        return;
-    case OPERATION_MANIFEST:
-        handle_manifest(request, txn);
-        return;
-    case OPERATION_BLOB:
-        handle_blob(request, txn);
-        return;
-    case OPERATION_UPLOAD_START:
-        upload_start(request, txn);
-        return;
-    case OPERATION_UPLOAD:
-        upload_continue(request);
-        return;
-    case OPERATION_REFERRERS:
-        list_referrers(request, txn);
-        return;
-    }
-}
-
-static void resolve_and_handle(struct request *request, struct ledger_txn *txn)
-{
-    struct api_error error;
     struct resolve_question question = {
         .config = request->config,
         .operation = &request->operation,
-        .action = action_of(&request->operation),
+        .action = request->endpoint->action,
         .is_mirror = request->listener == LISTENER_MIRROR,
         .now_ms = clock_wall().ms,
     };
-    if (ledger_error(txn)) {
-        request_fail_unknown(request, txn, API_UNKNOWN);
-        return;
-    }
-    if (resolve(&question, txn, &request->target, &error) != 0 ||
-        authorize(&request->worker->options.authorizer, &request->principal, &request->target,
-                  question.action, &request->permit, &error) != 0) {
-        request_fail(request, &error);
-        return;
-    }
-    handle(request, txn);
+
+    if (resolve(&question, txn, &request->target, error) != 0)
+        return -1;
+    return authorize(&request->worker->options.authorizer, &request->principal, &request->target,
+                     question.action, &request->permit, error);
 }
 
-/* OPTIONS of the server as a whole (RFC 9110 9.3.7). */
-static void answer_options(struct request *request)
+static void handle_with_ledger(struct request *request)
 {
-    struct headers headers;
-    headers_init(&headers);
-    headers_add(&headers, "Allow", SLICE_LITERAL("GET, HEAD, POST, PATCH, PUT, DELETE, OPTIONS"));
-    request->outcome = "told which methods there are";
-    request_respond(request, 204, &headers, slice_of(""));
+    bool needs_repository = (request->endpoint->needs & NEEDS_REPOSITORY) != 0;
+    struct ledger_txn *txn = worker_read(request->worker);
+    struct api_error error;
+
+    if (needs_repository && ledger_error(txn))
+        request_fail_unknown(request, txn, API_UNKNOWN);
+    else if (needs_repository && resolve_and_authorize(request, txn, &error) != 0)
+        request_fail(request, &error);
+    else
+        request->endpoint->handle(request, txn);
+    worker_read_end(request->worker);
 }
 
 void dispatch(struct request *request)
 {
-    if (request->listener == LISTENER_ADMIN) {
-        admin_answer(request);
-        return;
-    }
-    if (slice_is(request->head->target, "*")) {
-        answer_options(request);
-        return;
-    }
-    const struct config *config = request->config;
-    struct operation_limits limits = {
-        .parameters = (unsigned)config->limits.query_parameters,
-        .tags = (unsigned)config->limits.tags_per_push,
-    };
     struct api_error error;
-    if (operation_parse(&request->operation, request->head->method, request->head->target, &limits,
-                        &error) != 0 ||
-        authenticate(request, &error) != 0) {
+
+    if (find_endpoint(request, &error) != 0 || authenticate(request, &error) != 0) {
         request_fail(request, &error);
         return;
     }
-    request->is_parsed = true;
-    if (request->operation.kind == OPERATION_BASE) {
-        answer_base(request);
-        return;
-    }
-    struct ledger_txn *txn = worker_read(request->worker);
-    if (request->operation.kind == OPERATION_CATALOG) {
-        list_catalog(request, txn);
-    } else {
-        resolve_and_handle(request, txn);
-    }
-    worker_read_end(request->worker);
+    if ((request->endpoint->needs & (NEEDS_REPOSITORY | NEEDS_LEDGER)) != 0)
+        handle_with_ledger(request);
+    else
+        request->endpoint->handle(request, NULL);
 }

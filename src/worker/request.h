@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "endpoint.h"
 #include "headers.h"
 #include "ipc/message.h"
 #include "net/http_conn.h"
@@ -44,7 +45,9 @@ struct request {
     struct http_conn *conn;
     const struct http_head *head;
     enum listener_kind listener;
-    struct operation operation;
+    struct endpoint_address address;
+    const struct endpoint *endpoint; /* NULL: the target was not understood */
+    struct operation operation;      /* of an address under /v2/; else only its method is set */
     struct principal principal;
     struct resolved target;
     struct permit permit; /* for the target */
@@ -56,7 +59,6 @@ struct request {
     int status;     /* 0: not answered yet */
     unsigned tries; /* how often the fetcher said that it is here by now */
     enum request_source source;
-    bool is_parsed;      /* `operation` says what is asked */
     bool is_joined;      /* shared what another client had started */
     bool is_asked;       /* the fetcher had to be asked */
     const char *outcome; /* a constant sentence */

@@ -274,8 +274,9 @@ static void on_open_to_remove(struct upload *upload)
         upload_remove(upload, on_cancelled);
 }
 
-void upload_continue(struct request *request)
+void upload_continue(struct request *request, struct ledger_txn *txn)
 {
+    (void)txn;
     const struct operation *operation = &request->operation;
     struct upload_id id;
     if (!upload_id_parse(operation->upload_id, &id)) {

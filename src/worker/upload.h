@@ -10,7 +10,7 @@ struct upload;
 
 void upload_start(struct request *request, struct ledger_txn *txn);
 /* GET, PATCH, PUT and DELETE of a session. */
-void upload_continue(struct request *request);
+void upload_continue(struct request *request, struct ledger_txn *txn);
 /* The body of this session's request is written (a PUT's compared and synced), or upload->err says
  * why not. Comes once, or again after an error for what was already under way. */
 void upload_on_received(struct upload *upload);

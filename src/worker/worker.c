@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "config/config.h"
 #include "connection_limit.h"
+#include "endpoints.h"
 #include "fetch_link.h"
 #include "follow.h"
 #include "front.h"
@@ -150,6 +151,7 @@ struct worker *worker_new(const struct worker_options *options)
     worker->options = *options;
     worker->options.config = NULL; /* worker->config is the newest */
     worker->config = config_ref(options->config);
+    worker->endpoints = endpoints_all(options);
     fill_settings(worker);
     warn_of_connection_limit(worker);
     worker->reader = ledger_reader_new(options->ledger);

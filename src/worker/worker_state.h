@@ -9,6 +9,7 @@
 
 #include "base/list.h"
 #include "base/pool.h"
+#include "endpoint.h"
 #include "net/http_conn.h"
 #include "worker/worker.h"
 
@@ -41,6 +42,7 @@ struct worker {
     struct front fronts[LISTENER_ADMIN]; /* by kind - 1 */
     struct listener *listeners[WORKER_LISTENERS_MAX];
     unsigned listener_count;
+    struct endpoint_set endpoints;
 
     struct ledger_reader *reader;
     struct ledger_txn *txn; /* the open read transaction, while reads > 0 */

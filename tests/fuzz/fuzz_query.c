@@ -26,6 +26,14 @@ static const struct {
     {"PUT", "/v2/a/blobs/uploads/1?"},
 };
 
+static int parse(struct operation *operation, const char *method, struct slice target,
+                 struct api_error *error)
+{
+    if (operation_parse_address(operation, http_method_parse(slice_of(method)), target, error) != 0)
+        return -1;
+    return operation_parse_rest(operation, &limits, error);
+}
+
 static void check_values(const struct operation *operation)
 {
     CHECK(!operation->has_from || name_is_valid(operation->from));
@@ -58,7 +66,7 @@ static void check_others(const struct operation *operation, const char *path, st
     buf_clear(target);
     buf_append_text(target, path);
     buf_append_slice(target, buf_bytes(&others));
-    CHECK(operation_parse(&again, slice_of("GET"), buf_bytes(target), &limits, &error) == 0);
+    CHECK(parse(&again, "GET", buf_bytes(target), &error) == 0);
     CHECK(!again.has_ns && !again.has_n && !again.has_last && again.tag_count == 0);
     CHECK(again.artifact_type.length == 0);
     operation_print_others(&again, &same);
@@ -80,8 +88,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t which = data[0] % (sizeof(requests) / sizeof(requests[0]));
     buf_append_text(&target, requests[which].path);
     buf_append(&target, data + 1, size - 1);
-    if (operation_parse(&operation, slice_of(requests[which].method), buf_bytes(&target), &limits,
-                        &error) == 0) {
+    if (parse(&operation, requests[which].method, buf_bytes(&target), &error) == 0) {
         AUTO_BUF struct buf second;
         buf_init(&second, size + 512);
         check_values(&operation);

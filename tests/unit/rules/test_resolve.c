@@ -143,6 +143,15 @@ static const struct row rows[] = {
     {"DELETE", "/v2/team/app/manifests/1", NULL, NULL, 405, true},
 };
 
+static int parse(struct operation *operation, const char *method, const char *target,
+                 struct api_error *error)
+{
+    if (operation_parse_address(operation, http_method_parse(slice_of(method)), slice_of(target),
+                                error) != 0)
+        return -1;
+    return operation_parse_rest(operation, &limits, error);
+}
+
 static enum action action_of(const struct operation *operation)
 {
     if (operation->method == METHOD_DELETE)
@@ -156,9 +165,7 @@ static void check_row(const struct row *row)
     struct operation operation;
     struct api_error error = {.status = 0};
     struct resolved resolved = {.is_bare = false};
-    assert_int_equal(
-        operation_parse(&operation, slice_of(row->method), slice_of(row->target), &limits, &error),
-        0);
+    assert_int_equal(parse(&operation, row->method, row->target, &error), 0);
     struct resolve_question question = {.config = config,
                                         .operation = &operation,
                                         .action = action_of(&operation),
@@ -194,8 +201,7 @@ static int resolve_without_upstreams(const char *target, struct resolved *out,
     struct operation operation;
     *out = (struct resolved){.is_bare = false};
     assert_int_equal(config_parse(slice_of("upstreams: {}\n"), &lone, &err), 0);
-    assert_int_equal(operation_parse(&operation, slice_of("GET"), slice_of(target), &limits, error),
-                     0);
+    assert_int_equal(parse(&operation, "GET", target, error), 0);
     struct resolve_question question = {.config = lone, .operation = &operation, .now_ms = NOW};
     int rc = resolve(&question, ledger_read(reader), out, error);
     ledger_read_end(reader);
