@@ -7,6 +7,7 @@
 #ifndef BASE_HASH_H
 #define BASE_HASH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -29,6 +30,9 @@ void hash_init(struct hash *hash, enum hash_algorithm algorithm);
 void hash_update(struct hash *hash, const void *data, size_t length);
 /* 32 or 64 bytes; the hash is used up. */
 void hash_final(struct hash *hash, uint8_t out[HASH_SIZE_MAX]);
+/* A hash from shared memory may be anything, and its state says where in it the next byte goes:
+ * true when it is one of `algorithm` that has seen `length` bytes, so that it may be used. */
+bool hash_has_seen(const struct hash *hash, enum hash_algorithm algorithm, uint64_t length);
 /* Bytes of a digest. */
 size_t hash_size(enum hash_algorithm algorithm);
 

@@ -36,8 +36,8 @@ int upload_table_new(unsigned slots, struct upload_table **out, struct error *er
  * the idlest). */
 int upload_table_add(struct upload_table *table, const struct upload_id *id,
                      const struct upload_progress *state, struct error *err);
-/* A consistent copy (seqlock). False: no slot, or its writer died while writing: hash from the
- * file. */
+/* A consistent copy (seqlock), whose hash has seen `offset` bytes. False: there is no slot, its
+ * writer died while writing, or its memory was damaged; the file has to be hashed. */
 bool upload_table_get(struct upload_table *table, const struct upload_id *id,
                       struct upload_progress *out);
 /* The lock's holder only. Adds the session when it has no slot. */

@@ -8,6 +8,7 @@
 #include "base/hash.h"
 
 #include <openssl/sha.h>
+#include <string.h>
 
 #include "base/check.h"
 
@@ -54,6 +55,24 @@ void hash_final(struct hash *hash, uint8_t out[HASH_SIZE_MAX])
     } else {
         CHECK(SHA512_Final(out, sha512_of(hash)) == 1);
     }
+}
+
+/* Both contexts count bits, in two words: the high one of SHA-512 is 0 for any length we know. */
+bool hash_has_seen(const struct hash *hash, enum hash_algorithm algorithm, uint64_t length)
+{
+    SHA256_CTX sha256;
+    SHA512_CTX sha512;
+
+    if (hash->algorithm != algorithm || length > UINT64_MAX / 8)
+        return false;
+    if (algorithm == HASH_SHA256) {
+        memcpy(&sha256, hash->state, sizeof(sha256));
+        return ((uint64_t)sha256.Nh << 32 | sha256.Nl) == length * 8 &&
+               sha256.num == length % SHA256_CBLOCK && sha256.md_len == SHA256_DIGEST_LENGTH;
+    }
+    memcpy(&sha512, hash->state, sizeof(sha512));
+    return algorithm == HASH_SHA512 && sha512.Nh == 0 && sha512.Nl == length * 8 &&
+           sha512.num == length % SHA512_CBLOCK && sha512.md_len == SHA512_DIGEST_LENGTH;
 }
 
 size_t hash_size(enum hash_algorithm algorithm)

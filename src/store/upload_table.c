@@ -95,7 +95,7 @@ int upload_table_attach(int fd, struct upload_table **out, struct error *err)
         return error_set_errno(err, errno, "cannot map the table of uploads");
     struct head *head = memory;
     if (head->magic != TABLE_MAGIC || head->session_size != sizeof(struct session) ||
-        head->slots > SLOTS_MAX || table_size((unsigned)head->slots) != size) {
+        head->slots == 0 || head->slots > SLOTS_MAX || table_size((unsigned)head->slots) != size) {
         (void)munmap(memory, (size_t)size);
         return error_set(err, ERR_CORRUPT, "the table of uploads is another program's");
     }
@@ -223,7 +223,8 @@ bool upload_table_get(struct upload_table *table, const struct upload_id *id,
     unsigned index;
     struct session session;
     const struct slot *slot = find_slot(table, key_of(id), &index);
-    if (slot == NULL || !read_slot(slot, &session) || !upload_id_equal(&session.id, id))
+    if (slot == NULL || !read_slot(slot, &session) || !upload_id_equal(&session.id, id) ||
+        !hash_has_seen(&session.state.hash, HASH_SHA256, session.state.offset))
         return false;
     *out = session.state;
     return true;

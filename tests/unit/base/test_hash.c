@@ -57,11 +57,30 @@ static void copied_state_carries_on_where_it_was(void **state)
     }
 }
 
+static void length_of_what_was_hashed_is_known(void **state)
+{
+    (void)state;
+    const enum hash_algorithm algorithms[] = {HASH_SHA256, HASH_SHA512};
+    for (unsigned i = 0; i < 2; i++) {
+        struct hash hash;
+        hash_init(&hash, algorithms[i]);
+        for (uint64_t length = 0; length <= 300; length++) {
+            assert_true(hash_has_seen(&hash, algorithms[i], length));
+            assert_false(hash_has_seen(&hash, algorithms[i], length + 1));
+            assert_false(hash_has_seen(&hash, algorithms[i], length + 128));
+            assert_false(hash_has_seen(&hash, algorithms[1 - i], length));
+            hash_update(&hash, "", 1);
+        }
+        assert_false(hash_has_seen(&hash, algorithms[i], UINT64_MAX));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hashes_match_the_published_vectors),
         cmocka_unit_test(copied_state_carries_on_where_it_was),
+        cmocka_unit_test(length_of_what_was_hashed_is_known),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -79,6 +79,7 @@ static void set_slot(uint8_t number, uint64_t age_ms, uint64_t offset)
     struct upload_progress state = {
         .offset = offset, .repository_key = KEY, .used_ms = clock_wall().ms - age_ms};
     hash_init(&state.hash, HASH_SHA256);
+    hash_update(&state.hash, "hello", offset);
     assert_int_equal(upload_table_set(world_uploads, &session, &state, &err), 0);
 }
 
