@@ -15,7 +15,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/eventfd.h>
@@ -25,6 +24,7 @@
 #include "base/alloc.h"
 #include "base/check.h"
 #include "base/fd.h"
+#include "thread.h"
 
 #define LINE_BUCKETS 256
 #define STACK_SIZE   ((size_t)512 * 1024)
@@ -189,21 +189,10 @@ static void *thread_main(void *arg)
     return NULL;
 }
 
-/* Signals are the loop's affair: threads are born with all of them blocked. */
 static void start_thread(struct pool *pool)
 {
-    pthread_attr_t attributes;
-    sigset_t all;
-    sigset_t before;
-    int failed;
+    int failed = thread_start(thread_main, pool, STACK_SIZE, &pool->threads[pool->thread_count]);
 
-    sigfillset(&all);
-    CHECK(pthread_attr_init(&attributes) == 0);
-    CHECK(pthread_attr_setstacksize(&attributes, STACK_SIZE) == 0);
-    CHECK(pthread_sigmask(SIG_SETMASK, &all, &before) == 0);
-    failed = pthread_create(&pool->threads[pool->thread_count], &attributes, thread_main, pool);
-    CHECK(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
-    CHECK(pthread_attr_destroy(&attributes) == 0);
     if (!failed)
         pool->thread_count++;
     CHECK(pool->thread_count > 0); /* fewer threads than asked for will do, none will not */
