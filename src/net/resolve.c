@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * See resolve.h. A host is a name that was asked for; it is settled while it needs no new answer.
+ *
+ *              ask                   answer or failure
+ *   settled ---------> queried ------------------------> settled for 30 s or 5 s
+ *      |                  |
+ *      |                  +-- 1.8 s --> late: waits get the last answer, the query goes on
+ *      +--> waits get what is known, after this turn
+ *
+ * Invariant: a host with waits has a query under way, or a deferred call to on_host_settled.
+ */
+#include "net/resolve.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/detached.h"
+#include "base/error.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "base/map.h"
+#include "net/loop.h"
+#include "resolve_query.h"
+
+#define THREADS_MAX     8
+#define HOSTS_MAX       1024
+#define NAME_LENGTH_MAX 255
+#define FRESH_MS        30000    /* an answer */
+#define FAILED_MS       5000     /* a failure, also that there is no such name */
+#define USABLE_MS       86400000 /* an answer that cannot be had again */
+#define PATIENCE_MS     1800     /* with a new answer, while an old one is usable (RFC 8767 5) */
+#define SLOW_MS         2000     /* worth a line in the log */
+
+struct host {
+    struct list link; /* of the resolver, the least recently asked first */
+    struct resolver *resolver;
+    char *name; /* in lower case */
+    struct list waits;
+    struct name_query *query; /* under way; NULL: none */
+    struct monotime asked_at;
+    struct timer *patience; /* runs while waits are kept from a usable answer */
+    bool is_late;           /* the query under way is out of patience */
+    struct resolved_name *answer;
+    struct monotime answered_at;
+    struct error err; /* of the newest query; ERR_NONE: it succeeded */
+    struct monotime settled_until;
+};
+
+struct name_wait {
+    struct list link; /* of the host, or of the resolver's refused */
+    struct resolver *resolver;
+    name_fn *fn;
+    void *arg;
+    struct error err; /* of a refused one */
+};
+
+struct resolver {
+    struct loop *loop;
+    struct detached *threads;
+    struct watch *watch;
+    struct map *by_name;
+    struct list hosts;
+    struct list refused; /* waits that have no host; told after the turn */
+};
+
+/* ---- hosts ---- */
+
+static void host_free(struct host *host)
+{
+    struct resolver *resolver = host->resolver;
+
+    CHECK(list_is_empty(&host->waits));
+    loop_cancel_deferred(resolver->loop, host);
+    map_remove(resolver->by_name, slice_of(host->name));
+    list_remove(&host->link);
+    timer_free(&host->patience);
+    mem_free(host->answer);
+    mem_free(host->name);
+    mem_free(host);
+}
+
+static bool has_usable_answer(const struct host *host)
+{
+    return host->answer && monotime_since(clock_mono(), host->answered_at) < USABLE_MS;
+}
+
+static bool is_settled(const struct host *host)
+{
+    return !host->query && clock_mono().ms < host->settled_until.ms;
+}
+
+/* Callbacks may cancel each other, ask again, and so make room at the expense of this host: the
+ * waits are moved out first, and what they are told is copied. */
+static void tell_waits(struct host *host)
+{
+    bool is_known = has_usable_answer(host);
+    struct resolved_name answer;
+    struct error err = host->err;
+    struct list waits;
+
+    if (!is_known && host->query) /* nothing to tell yet */
+        return;
+    if (is_known)
+        answer = *host->answer;
+    list_init(&waits);
+    LIST_EACH (link, &host->waits) {
+        list_remove(link);
+        list_append(&waits, link);
+    }
+    while (!list_is_empty(&waits)) {
+        struct name_wait *wait = LIST_ITEM(waits.next, struct name_wait, link);
+        name_fn *fn = wait->fn;
+        void *arg = wait->arg;
+        list_remove(&wait->link);
+        mem_free(wait);
+        fn(is_known ? &answer : NULL, is_known ? NULL : &err, arg);
+    }
+}
+
+static void on_host_settled(void *arg)
+{
+    tell_waits(arg);
+}
+
+static void on_host_late(void *arg)
+{
+    struct host *host = arg;
+
+    host->is_late = true;
+    tell_waits(host);
+}
+
+/* ---- queries ---- */
+
+static void log_query(const struct host *host, uint64_t took_ms)
+{
+    struct log_line line;
+
+    log_begin(&line, LOG_WARN);
+    log_text(&line, "host", host->name);
+    log_u64(&line, "took_ms", took_ms);
+    if (host->err.kind == ERR_NONE) {
+        log_end(&line, "the name server is slow");
+    } else if (has_usable_answer(host)) {
+        log_u64(&line, "age_ms", monotime_since(clock_mono(), host->answered_at));
+        log_end(&line, "%s; using the last known addresses", host->err.text);
+    } else {
+        log_end(&line, "%s", host->err.text);
+    }
+}
+
+static void host_set_answer(struct host *host, const struct resolved_name *answer)
+{
+    if (!host->answer)
+        host->answer = NEW(struct resolved_name);
+    *host->answer = *answer;
+    host->answered_at = clock_mono();
+    host->err.kind = ERR_NONE;
+}
+
+static void on_query_done(struct detached_call *call)
+{
+    struct name_query *query = (struct name_query *)(void *)call;
+    struct host *host = query->owner;
+    uint64_t took_ms = monotime_since(clock_mono(), host->asked_at);
+    int rc = name_query_judge(query, &host->err);
+
+    host->query = NULL;
+    host->is_late = false;
+    timer_stop(host->patience);
+    if (rc == 0) {
+        host_set_answer(host, &query->result);
+    } else if (rc == -ERR_NOT_FOUND) { /* the name server's word, not its silence */
+        mem_free(TAKE(host->answer));
+    }
+    host->settled_until = monotime_add(clock_mono(), rc == 0 ? FRESH_MS : FAILED_MS);
+    if (rc != 0 || took_ms >= SLOW_MS)
+        log_query(host, took_ms);
+    name_query_free(&query);
+    tell_waits(host);
+}
+
+static void host_start_query(struct host *host)
+{
+    struct name_query *query = name_query_new(slice_of(host->name), on_query_done, host);
+
+    host->asked_at = clock_mono();
+    if (detached_submit(host->resolver->threads, &query->call, &host->err) != 0) {
+        host->settled_until = monotime_add(clock_mono(), FAILED_MS);
+        log_query(host, 0);
+        name_query_free(&query);
+        return;
+    }
+    host->query = query;
+    if (has_usable_answer(host))
+        timer_start(host->patience, PATIENCE_MS);
+}
+
+static void on_threads_ready(unsigned ready, void *arg)
+{
+    struct resolver *resolver = arg;
+
+    (void)ready;
+    detached_run_done(resolver->threads);
+}
+
+/* ---- asking ---- */
+
+static bool is_below_localhost(struct slice host)
+{
+    static const char localhost[] = ".localhost";
+    size_t length = sizeof(localhost) - 1;
+
+    return host.length > length &&
+           slice_is_nocase(slice_skip(host, host.length - length), localhost);
+}
+
+bool resolve_is_needed(struct slice host)
+{
+    char text[64];
+    struct in_addr v4;
+    struct in6_addr v6;
+
+    if (slice_is_nocase(host, "localhost") || is_below_localhost(host))
+        return false;
+    if (host.length >= sizeof(text))
+        return true;
+    memcpy(text, host.data, host.length);
+    text[host.length] = '\0';
+    return inet_aton(text, &v4) == 0 && inet_pton(AF_INET6, text, &v6) != 1;
+}
+
+/* Makes room for one more; false when every host is being looked up. */
+static bool evict_host(struct resolver *resolver)
+{
+    if (map_count(resolver->by_name) < HOSTS_MAX)
+        return true;
+    LIST_EACH (link, &resolver->hosts) {
+        struct host *host = LIST_ITEM(link, struct host, link);
+        if (!host->query && list_is_empty(&host->waits)) {
+            host_free(host);
+            return true;
+        }
+    }
+    return false;
+}
+
+static struct host *host_new(struct resolver *resolver, const char *name)
+{
+    struct host *host = NEW(struct host);
+
+    host->resolver = resolver;
+    host->name = mem_strdup(name);
+    host->patience = timer_new(resolver->loop, on_host_late, host);
+    list_init(&host->waits);
+    list_append(&resolver->hosts, &host->link);
+    map_set(resolver->by_name, slice_of(name), host);
+    return host;
+}
+
+static struct host *find_host(struct resolver *resolver, struct slice text, struct error *err)
+{
+    char name[NAME_LENGTH_MAX + 1];
+
+    if (text.length == 0 || text.length > NAME_LENGTH_MAX || memchr(text.data, '\0', text.length)) {
+        error_set(err, ERR_NOT_FOUND, "a host name has 1 to %d bytes", NAME_LENGTH_MAX);
+        return NULL;
+    }
+    for (size_t i = 0; i < text.length; i++) {
+        char byte = text.data[i];
+        name[i] = byte >= 'A' && byte <= 'Z' ? (char)(byte - 'A' + 'a') : byte;
+    }
+    name[text.length] = '\0';
+    struct host *host = map_find(resolver->by_name, slice_of(name));
+    if (!host && !evict_host(resolver)) {
+        error_set(err, ERR_BUSY, "%d names are being looked up", HOSTS_MAX);
+        return NULL;
+    }
+    return host ? host : host_new(resolver, name);
+}
+
+static void on_refused(void *arg)
+{
+    struct name_wait *wait = arg;
+    struct error err = wait->err;
+    name_fn *fn = wait->fn;
+    void *fn_arg = wait->arg;
+
+    list_remove(&wait->link);
+    mem_free(wait);
+    fn(NULL, &err, fn_arg);
+}
+
+struct name_wait *resolver_ask(struct resolver *resolver, struct slice text, name_fn *fn, void *arg)
+{
+    struct name_wait *wait = NEW(struct name_wait);
+    struct host *host = find_host(resolver, text, &wait->err);
+
+    wait->resolver = resolver;
+    wait->fn = fn;
+    wait->arg = arg;
+    list_init(&wait->link);
+    if (!host) {
+        list_append(&resolver->refused, &wait->link);
+        loop_defer(resolver->loop, on_refused, wait);
+        return wait;
+    }
+    list_append(&host->waits, &wait->link);
+    list_remove(&host->link);
+    list_append(&resolver->hosts, &host->link);
+    if (!host->query && !is_settled(host))
+        host_start_query(host);
+    if (!host->query || host->is_late)
+        loop_defer(resolver->loop, on_host_settled, host);
+    return wait;
+}
+
+void resolver_cancel(struct name_wait **wait)
+{
+    struct name_wait *gone = TAKE(*wait);
+
+    if (!gone)
+        return;
+    loop_cancel_deferred(gone->resolver->loop, gone);
+    list_remove(&gone->link);
+    mem_free(gone);
+}
+
+/* ---- life ---- */
+
+struct resolver *resolver_new(struct loop *loop)
+{
+    struct resolver *resolver = NEW(struct resolver);
+
+    resolver->loop = loop;
+    resolver->threads = detached_new(THREADS_MAX);
+    resolver->watch =
+        watch_new(loop, detached_descriptor(resolver->threads), on_threads_ready, resolver);
+    watch_set(resolver->watch, WATCH_READ);
+    resolver->by_name = map_new();
+    list_init(&resolver->hosts);
+    list_init(&resolver->refused);
+    return resolver;
+}
+
+static void cancel_all(struct list *waits)
+{
+    while (!list_is_empty(waits)) {
+        struct name_wait *wait = LIST_ITEM(waits->next, struct name_wait, link);
+        resolver_cancel(&wait);
+    }
+}
+
+void resolver_free(struct resolver **resolver)
+{
+    struct resolver *gone = TAKE(*resolver);
+
+    if (!gone)
+        return;
+    watch_free(&gone->watch);
+    detached_free(&gone->threads);
+    cancel_all(&gone->refused);
+    LIST_EACH (link, &gone->hosts) {
+        struct host *host = LIST_ITEM(link, struct host, link);
+        cancel_all(&host->waits);
+        host_free(host);
+    }
+    map_free(&gone->by_name);
+    mem_free(gone);
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A name server: getaddrinfo() of the program, libraries included, answers what the test says. Any
+ * other name is EAI_NONAME. */
+#ifndef FAKES_NAMES_H
+#define FAKES_NAMES_H
+
+/* "127.0.0.1 ::1", or NULL with an EAI_ code. Replaces what was said of the name. */
+void fake_name_set(const char *name, const char *addresses, int failure);
+/* How often getaddrinfo() was called for it; NULL: for any name. */
+unsigned fake_name_asked(const char *name);
+/* Forget all names and counts. */
+void fake_names_clear(void);
+
+#endif
