@@ -180,7 +180,7 @@ static void the_first_post_leaves_a_dated_mark(void **state)
     struct repository repository = world_repository("", "team/app");
     assert_int_equal(repository.last_post_ms, clock_wall().ms);
     assert_false(repository.is_hosted);
-    clock_advance(20000);
+    clock_advance(world_config.storage.grace_ms / 4);
     assert_int_equal(begin_push("team/app").type, MESSAGE_DONE);
     assert_int_equal(world_repository("", "team/app").last_post_ms, clock_wall().ms);
 }
@@ -190,7 +190,7 @@ static void a_mark_of_just_now_costs_no_commit(void **state)
     (void)state;
     (void)begin_push("team/app");
     uint64_t number = world_number();
-    clock_advance(100);
+    clock_advance(world_config.storage.grace_ms / 4 - 1);
     assert_int_equal(begin_push("team/app").number, number);
     assert_int_equal(world_number(), number);
 }
@@ -207,6 +207,16 @@ static void a_protected_name_is_denied_with_the_setting(void **state)
     world_config.hosted.allow = (struct config_list){allow, 1};
     assert_int_equal(begin_push("library/mine").type, MESSAGE_DONE);
     assert_int_equal(begin_push("library/nginx").kind, ERR_DENIED);
+}
+
+static void one_component_may_be_protected_too(void **state)
+{
+    (void)state;
+    static char pattern[] = "nginx";
+    static char *protect[] = {pattern};
+    world_config.hosted.protect = (struct config_list){protect, 1};
+    assert_int_equal(begin_push("nginx").kind, ERR_DENIED);
+    assert_int_equal(begin_push("redis").type, MESSAGE_DONE);
 }
 
 static void a_name_of_the_default_upstream_is_not_taken_over(void **state)
@@ -264,6 +274,7 @@ int main(void)
         TEST(the_first_post_leaves_a_dated_mark),
         TEST(a_mark_of_just_now_costs_no_commit),
         TEST(a_protected_name_is_denied_with_the_setting),
+        TEST(one_component_may_be_protected_too),
         TEST(a_name_of_the_default_upstream_is_not_taken_over),
         TEST(one_component_shadows_nobody),
         TEST(a_hosted_name_stays_pushable_whatever_the_upstream_has),
