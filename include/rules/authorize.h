@@ -35,11 +35,25 @@ struct permit {
     const struct authorizer *authorizer;
     const struct principal *principal;
     const struct resolved *target;
+    bool is_own_only; /* what other repositories brought is not used, even if it is public */
 };
 
 /* 0 with *out, or -1 with *error and *out untouched. */
 int authorize(const struct authorizer *authorizer, const struct principal *principal,
               const struct resolved *target, enum action action, struct permit *out,
               struct api_error *error);
+/* The same principal, and another repository than the permit is for. */
+int authorize_other(const struct permit *permit, const struct resolved *other, enum action action,
+                    struct permit *out, struct api_error *error);
+/* For the fetcher: a worker asked for the target, and has authorized it. The fetcher does not know
+ * for whom, so that the worker says whether public content of other repositories may be used. */
+void permit_for_worker(const struct resolved *target, bool is_own_only, struct permit *out);
+/* What the worker says then: with rights, no public content of unknown repositories. */
+bool permit_is_own_only(const struct permit *permit);
+
+static inline bool authorizer_allows_all(const struct authorizer *authorizer)
+{
+    return !authorizer->authorize;
+}
 
 #endif

@@ -18,14 +18,27 @@ struct config;
 struct config_upstream;
 struct operation;
 
+/* Whose word counts for what a repository has. */
+enum truth {
+    TRUTH_HOSTED,   /* ours: what was pushed here */
+    TRUTH_UPSTREAM, /* the upstream's: what is here is a copy */
+};
+
+/* Who can be asked for bytes of a repository that are not here. Peers and S3 will be others, for
+ * hosted repositories as well. */
+enum byte_source {
+    BYTES_OF_UPSTREAM = 1,
+};
+
 #define RESOLVED_TEXT_SIZE (NAME_MAX_LENGTH + sizeof(DOCKER_HUB_LIBRARY))
 
 /* Must not be moved: `name` may point into `text`. The rest is borrowed from the operation and the
  * configuration. */
 struct resolved {
-    struct slice origin;                    /* empty: hosted */
+    enum truth truth;
+    struct slice origin;                    /* the upstream's name; empty: hosted */
     struct slice name;                      /* as the ledger and the upstream know it */
-    const struct config_upstream *upstream; /* NULL: hosted */
+    const struct config_upstream *upstream; /* its settings; NULL: hosted, or found by its id */
     bool is_bare;                           /* neither ns nor prefix said whose it is */
     bool is_known;                          /* the ledger has a record: */
     struct repository repository;
@@ -46,6 +59,16 @@ int resolve(const struct resolve_question *question, struct ledger_txn *txn, str
             struct api_error *error);
 /* The hosted repository of this name. */
 void resolve_hosted(struct ledger_txn *txn, struct slice name, struct resolved *out);
+/* The upstream's; `name` is as the upstream knows it. */
+void resolve_cached(const struct config_upstream *upstream, struct ledger_txn *txn,
+                    struct slice name, struct resolved *out);
+/* The one that has this id; origin and name point into the map. False: there is none. */
+bool resolve_by_id(struct ledger_txn *txn, uint32_t id, struct resolved *out);
+/* The one that has this record in the ledger. */
+void resolved_from_record(struct slice origin, struct slice name,
+                          const struct repository *repository, struct resolved *out);
+/* A set of enum byte_source. */
+unsigned resolved_sources(const struct resolved *target);
 /* ?ns= names this server itself (`names:`). */
 bool resolve_is_own_name(const struct config *config, struct slice registry);
 /* Look the repository's record up again, in a newer snapshot. */

@@ -101,6 +101,16 @@ void ask_fail(struct ask *ask, const struct error *err, uint64_t retry_after)
     ask_end(ask);
 }
 
+struct lookup ask_lookup(const struct ask *ask)
+{
+    return (struct lookup){
+        .fetcher = ask->fetcher,
+        .upstream = ask->upstream->config,
+        .repository = slice_of(ask->repository),
+        .is_own_only = ask->kind == JOIN_MANIFEST && ask->is_check,
+    };
+}
+
 void ask_fetch(struct ask *ask, struct fetch_request *request,
                void (*fn)(const struct fetch_result *result, void *arg))
 {

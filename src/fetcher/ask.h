@@ -19,8 +19,8 @@
 #include "base/clock.h"
 #include "base/list.h"
 #include "ipc/message.h"
+#include "lookup.h"
 #include "oci/digest.h"
-#include "visible.h"
 
 struct error;
 struct fetch;
@@ -44,7 +44,7 @@ struct ask_tag { /* what the ledger knows of the tag */
     bool is_here; /* its manifest, visible in the repository */
     struct digest digest;
     uint64_t checked_ms;
-    struct visible_manifest manifest;
+    struct lookup_manifest manifest;
 };
 
 struct ask {
@@ -82,6 +82,8 @@ void ask_answer(struct ask *ask, struct message_answer *answer);
 void ask_answer_payload(struct ask *ask, struct message_answer *answer, int payload_fd);
 void ask_fail(struct ask *ask, const struct error *err, uint64_t retry_after);
 void ask_end(struct ask *ask);
+/* In the ask's repository. */
+struct lookup ask_lookup(const struct ask *ask);
 void ask_set_state(struct ask *ask, enum ask_state next);
 /* An exchange in the ask's repository: sets upstream and repository of the request and starts it.
  */

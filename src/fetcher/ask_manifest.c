@@ -145,12 +145,11 @@ static void fail_manifest(struct ask *ask, const struct error *err, bool is_fina
 
 void ask_begin_manifest(struct ask *ask)
 {
-    struct visible_manifest manifest;
+    const struct lookup lookup = ask_lookup(ask);
+    struct lookup_manifest manifest;
     char text[DIGEST_TEXT_SIZE];
 
-    enum visible visible = visible_manifest(ask->fetcher, ask->origin, slice_of(ask->repository),
-                                            &ask->digest, &manifest);
-    if (visible == VISIBLE_HERE && (manifest.is_linked || !ask->is_check)) {
+    if (lookup_manifest(&lookup, &ask->digest, &manifest)) {
         while (!list_is_empty(&ask->followers)) {
             struct follower *follower = LIST_ITEM(ask->followers.next, struct follower, link);
             follower_here(&follower);

@@ -32,7 +32,7 @@ static void tell_checked(struct ask *ask, const struct digest *digest, uint64_t 
 
 /* The manifest is here: the worker reads it from the ledger. */
 static void answer_here(struct ask *ask, const struct digest *digest,
-                        const struct visible_manifest *manifest)
+                        const struct lookup_manifest *manifest)
 {
     struct message_answer answer = {
         .state = ANSWER_FRESH,
@@ -135,7 +135,8 @@ static void on_checked(const struct fetch_result *result, void *arg)
 {
     struct ask *ask = arg;
     const struct exchange_end *end = result->end;
-    struct visible_manifest manifest;
+    const struct lookup lookup = ask_lookup(ask);
+    struct lookup_manifest manifest;
     struct digest digest;
 
     ask->fetch = NULL;
@@ -146,8 +147,7 @@ static void on_checked(const struct fetch_result *result, void *arg)
     /* Some upstreams, and what stands before them, know or allow no HEAD: their refusal says
      * nothing, the GET decides. */
     if (end->err.kind == ERR_NONE && read_digest(result->headers, &digest) &&
-        visible_manifest(ask->fetcher, ask->origin, slice_of(ask->repository), &digest,
-                         &manifest) == VISIBLE_HERE) {
+        lookup_manifest(&lookup, &digest, &manifest)) {
         answer_here(ask, &digest, &manifest);
         return;
     }
@@ -172,13 +172,16 @@ static void check(struct ask *ask)
 
 static void read_ledger(struct ask *ask)
 {
+    const struct lookup lookup = ask_lookup(ask);
     struct ask_tag *tag = &ask->tag;
-    struct slice repository = slice_of(ask->repository);
+    struct tag record;
 
-    tag->is_known = visible_tag(ask->fetcher, ask->origin, repository, slice_of(ask->reference),
-                                &tag->digest, &tag->checked_ms);
-    tag->is_here = tag->is_known && visible_manifest(ask->fetcher, ask->origin, repository,
-                                                     &tag->digest, &tag->manifest) == VISIBLE_HERE;
+    tag->is_known = lookup_tag(&lookup, slice_of(ask->reference), &record);
+    if (!tag->is_known)
+        return;
+    tag->digest = record.digest;
+    tag->checked_ms = record.checked_ms;
+    tag->is_here = lookup_manifest(&lookup, &tag->digest, &tag->manifest);
 }
 
 void ask_begin_tag(struct ask *ask)

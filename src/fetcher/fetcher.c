@@ -25,13 +25,13 @@
 #include "ipc/message.h"
 #include "ipc/metrics.h"
 #include "keeper_link.h"
+#include "lookup.h"
 #include "net/loop.h"
 #include "oci/name.h"
 #include "role.h"
 #include "spool_index.h"
 #include "store/ledger.h"
 #include "upstream.h"
-#include "visible.h"
 
 #define GATE_WAIT_MS 5000
 #define JOIN_MAX     (64ul * 1024)
@@ -69,7 +69,14 @@ static int check_join(const struct message_join *join, struct error *err)
 static void join_blob(struct fetcher *fetcher, struct follower *follower,
                       const struct message_join *join, struct upstream *upstream)
 {
-    switch (visible_blob(fetcher, join->origin, join->repository, &join->digest)) {
+    struct lookup lookup = {
+        .fetcher = fetcher,
+        .upstream = upstream->config,
+        .repository = join->repository,
+        .is_own_only = join->is_check != 0,
+    };
+
+    switch (lookup_blob(&lookup, &join->digest)) {
     case VISIBLE_HERE:
         follower_here(&follower);
         break;

@@ -20,6 +20,7 @@
 static void set(struct resolved *out, struct ledger_txn *txn,
                 const struct config_upstream *upstream, struct slice name)
 {
+    out->truth = upstream ? TRUTH_UPSTREAM : TRUTH_HOSTED;
     out->origin = slice_of(upstream ? upstream->name : "");
     out->upstream = upstream;
     out->name = name;
@@ -30,6 +31,43 @@ void resolve_hosted(struct ledger_txn *txn, struct slice name, struct resolved *
 {
     out->is_bare = false;
     set(out, txn, NULL, name);
+}
+
+void resolve_cached(const struct config_upstream *upstream, struct ledger_txn *txn,
+                    struct slice name, struct resolved *out)
+{
+    out->is_bare = false;
+    set(out, txn, upstream, name);
+}
+
+bool resolve_by_id(struct ledger_txn *txn, uint32_t id, struct resolved *out)
+{
+    struct repository repository;
+    struct slice origin;
+    struct slice name;
+
+    if (!repository_name(txn, id, &origin, &name) ||
+        !repository_find(txn, origin, name, &repository))
+        return false;
+    resolved_from_record(origin, name, &repository, out);
+    return true;
+}
+
+void resolved_from_record(struct slice origin, struct slice name,
+                          const struct repository *repository, struct resolved *out)
+{
+    out->truth = origin.length > 0 ? TRUTH_UPSTREAM : TRUTH_HOSTED;
+    out->origin = origin;
+    out->name = name;
+    out->upstream = NULL;
+    out->is_bare = false;
+    out->is_known = true;
+    out->repository = *repository;
+}
+
+unsigned resolved_sources(const struct resolved *target)
+{
+    return target->truth == TRUTH_UPSTREAM ? BYTES_OF_UPSTREAM : 0;
 }
 
 /* `name` is as a client wrote it. */
@@ -189,7 +227,7 @@ int resolve(const struct resolve_question *question, struct ledger_txn *txn, str
     } else {
         rc = bare(question, txn, out, error);
     }
-    if (rc == 0 && writes && out->upstream) {
+    if (rc == 0 && writes && out->truth == TRUTH_UPSTREAM) {
         return api_error_set(error, API_UNSUPPORTED,
                              "this name belongs to the upstream %s: its images are copies, they "
                              "cannot be pushed or deleted",

@@ -24,7 +24,7 @@ void request_headers(const struct request *request, struct headers *headers)
     headers_init(headers);
     if (request->operation.has_ns) {
         headers_add(headers, "OCI-Namespace", request->operation.ns);
-    } else if (request->target.upstream) {
+    } else if (request->target.truth == TRUTH_UPSTREAM) {
         headers_add(headers, "OCI-Namespace", request->target.origin);
     }
 }
@@ -140,7 +140,8 @@ void request_respond_shared(struct request *request, int status, const struct he
 /* What is an upstream's can be read alone, and a method that was just refused is not allowed. */
 static void add_allow(const struct request *request, struct headers *headers)
 {
-    bool is_read_only = request->listener == LISTENER_MIRROR || request->target.upstream;
+    bool is_read_only =
+        request->listener == LISTENER_MIRROR || request->target.truth == TRUTH_UPSTREAM;
     AUTO_BUF struct buf methods;
 
     buf_init(&methods, ALLOW_MAX);

@@ -6,7 +6,7 @@
 #include "oci/api_error.h"
 #include "oci/digest.h"
 #include "request.h"
-#include "store/ledger.h"
+#include "rules/visible.h"
 
 /* `is_weak`: W/"…" counts as well. */
 static bool names_digest(struct slice value, const char *text, bool is_weak)
@@ -87,17 +87,14 @@ bool condition_find_current(const struct request *request, struct ledger_txn *tx
                             struct digest *out)
 {
     const struct operation *operation = &request->operation;
-    uint32_t id = request->target.repository.id;
     struct tag tag;
-    if (!request->target.is_known)
-        return false;
     if (operation->tag.length > 0) {
-        bool is_there = tag_find(txn, id, operation->tag, &tag);
+        bool is_there = visible_tag(&request->permit, txn, operation->tag, &tag);
         if (is_there)
             *out = tag.digest;
         return is_there;
     }
     *out = operation->digest;
     unsigned wanted = operation->kind == OPERATION_BLOB ? LINK_BLOB : LINK_MANIFEST;
-    return (link_find(txn, id, &operation->digest) & wanted) != 0;
+    return (visible_links(&request->permit, txn, &operation->digest) & wanted) != 0;
 }

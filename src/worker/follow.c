@@ -487,6 +487,7 @@ static struct follow *start(struct follow_table *table, const struct request *re
     join->repository = slice_from(key.data + join->origin.length + 1, request->target.name.length);
     join->digest = follow->digest;
     join->size = size;
+    join->is_check = permit_is_own_only(&request->permit);
     follow->fetch.on_message = on_message;
     follow->fetch.on_lost = on_lost;
     fetch_link_ask(worker->fetcher, &follow->fetch);

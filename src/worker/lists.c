@@ -12,8 +12,8 @@
 #include "oci/api_error.h"
 #include "page.h"
 #include "request.h"
+#include "rules/visible.h"
 #include "serve.h"
-#include "store/ledger.h"
 #include "upstream_list.h"
 #include "worker_state.h"
 
@@ -52,8 +52,7 @@ static void list_ledger(struct request *request, struct ledger_txn *txn,
     struct headers headers;
     AUTO_BUF struct buf body;
     page_init(&page, operation, request->config->limits.page);
-    if (request->target.is_known)
-        tag_each(txn, request->target.repository.id, operation->last, add_tag, &page);
+    visible_tag_each(&request->permit, txn, operation->last, add_tag, &page);
     buf_init(&body, PAGE_BYTES_MAX + 1024);
     buf_printf(&body, "{\"name\":\"%.*s\",\"tags\":[", SLICE_PRINT(operation->name));
     buf_append_slice(&body, buf_bytes(&page.names));
@@ -120,7 +119,7 @@ static void on_tags(struct request *request, enum message_type type, const void 
 
 void list_tags(struct request *request, struct ledger_txn *txn)
 {
-    if (request->target.upstream) {
+    if (request->target.truth == TRUTH_UPSTREAM) {
         upstream_list_ask(request, JOIN_TAGS_LIST, on_tags);
         return;
     }
@@ -133,44 +132,41 @@ void list_tags(struct request *request, struct ledger_txn *txn)
 
 /* ---- catalog ---- */
 
-struct catalog {
-    struct page page;
-    bool is_hosted;
-};
-
 static bool add_repository(struct slice name, const struct repository *repository, void *arg)
 {
-    struct catalog *catalog = arg;
-    bool is_shown = catalog->is_hosted ? repository->is_hosted : repository->links > 0;
-    return !is_shown || page_add(&catalog->page, name);
+    (void)repository;
+    return page_add(arg, name);
 }
 
 void list_catalog(struct request *request, struct ledger_txn *txn)
 {
     const struct operation *operation = &request->operation;
     const struct config *config = request->config;
-    const struct config_upstream *upstream = NULL;
-    struct catalog catalog = {.is_hosted = true};
+    struct visible_catalog catalog = {
+        .authorizer = &request->worker->options.authorizer,
+        .principal = &request->principal,
+        .origin = slice_of(""),
+    };
+    struct page page;
     struct headers headers;
     char more[PAGE_NAMESPACE_SIZE];
     if (operation->has_ns && !resolve_is_own_name(config, operation->ns)) {
-        upstream = config_upstream_find(config, operation->ns);
+        const struct config_upstream *upstream = config_upstream_find(config, operation->ns);
         if (!upstream) {
             request_failf(request, API_NAME_UNKNOWN, "that registry is no upstream of this server");
             return;
         }
-        catalog.is_hosted = false;
+        catalog.origin = slice_of(upstream->name);
     }
     page_print_namespace(operation, more);
-    page_init(&catalog.page, operation, config->limits.page);
-    repository_each(txn, slice_of(upstream ? upstream->name : ""), operation->last, add_repository,
-                    &catalog);
+    page_init(&page, operation, config->limits.page);
+    visible_repository_each(&catalog, txn, operation->last, add_repository, &page);
     AUTO_BUF struct buf body;
     buf_init(&body, PAGE_BYTES_MAX + 1024);
     buf_append_text(&body, "{\"repositories\":[");
-    buf_append_slice(&body, buf_bytes(&catalog.page.names));
+    buf_append_slice(&body, buf_bytes(&page.names));
     buf_append_text(&body, "]}");
     headers_init(&headers);
-    respond_page(request, &catalog.page, &headers, "/v2/_catalog", more, &body);
-    page_cleanup(&catalog.page);
+    respond_page(request, &page, &headers, "/v2/_catalog", more, &body);
+    page_cleanup(&page);
 }

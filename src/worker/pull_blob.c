@@ -14,6 +14,7 @@
 #include "oci/reference_list.h"
 #include "question.h"
 #include "request.h"
+#include "rules/visible.h"
 #include "serve.h"
 #include "wait.h"
 #include "worker_state.h"
@@ -51,6 +52,7 @@ static void ask_size(struct request *request)
 /* ---- */
 
 struct said_size {
+    const struct permit *permit;
     struct ledger_txn *txn;
     const struct digest *digest;
     uint64_t size; /* UINT64_MAX: unknown */
@@ -64,7 +66,7 @@ static bool on_parent(const struct digest *parent, unsigned kinds, void *arg)
     struct manifest_record record;
     struct reference reference;
     (void)kinds;
-    if (!manifest_find(said->txn, parent, &record))
+    if (!visible_own_manifest(said->permit, said->txn, parent, &record))
         return true;
     while (reference_list_next(&record.references, &reference)) {
         if (!digest_equal(&reference.digest, said->digest))
@@ -79,9 +81,13 @@ static bool on_parent(const struct digest *parent, unsigned kinds, void *arg)
 /* UINT64_MAX: no manifest of the repository says it, or two say different ones. */
 static uint64_t size_in_manifest(struct ledger_txn *txn, const struct request *request)
 {
-    struct said_size said = {.txn = txn, .digest = &request->operation.digest, .size = UINT64_MAX};
-    if (request->target.is_known)
-        referred_each(txn, request->target.repository.id, said.digest, on_parent, &said);
+    struct said_size said = {
+        .permit = &request->permit,
+        .txn = txn,
+        .digest = &request->operation.digest,
+        .size = UINT64_MAX,
+    };
+    visible_parent_each(&request->permit, txn, said.digest, on_parent, &said);
     return said.is_disputed ? UINT64_MAX : said.size;
 }
 
@@ -99,27 +105,26 @@ static void miss(struct request *request, struct ledger_txn *txn)
 }
 
 static bool serve_visible(struct request *request, struct ledger_txn *txn,
-                          const struct resolved *target)
+                          const struct permit *permit)
 {
     struct blob_record record;
     const struct digest *digest = &request->operation.digest;
-    return serve_find_blob(txn, target, digest, &record) &&
+    return visible_blob(permit, txn, digest, &record) == VISIBLE_HERE &&
            (!condition_may_read(request, digest) || serve_blob(request, digest, record.size));
 }
 
 void pull_blob(struct request *request, struct ledger_txn *txn)
 {
-    const struct resolved *target = &request->target;
-    if (serve_visible(request, txn, target))
+    struct resolved namesake;
+    struct permit permit;
+    if (serve_visible(request, txn, &request->permit))
         return;
-    if (target->upstream) {
+    if (resolved_sources(&request->target) != 0) {
         miss(request, txn);
         return;
     }
-    struct resolved namesake = {.is_bare = true};
-    if (target->is_bare && !request_is_head(request) &&
-        resolve_cached_namesake(request->config, txn, target->name, &namesake) &&
-        serve_visible(request, txn, &namesake))
+    if (serve_may_ask_namesake(request, txn, &namesake, &permit) &&
+        serve_visible(request, txn, &permit))
         return;
     request_fail_unknown(request, txn, API_BLOB_UNKNOWN);
 }
@@ -129,7 +134,7 @@ void pull_blob_again(struct request *request)
     struct ledger_txn *txn = worker_read(request->worker);
     request->tries++;
     resolve_refresh(&request->target, txn);
-    if (serve_visible(request, txn, &request->target)) {
+    if (serve_visible(request, txn, &request->permit)) {
         worker_read_end(request->worker);
         return;
     }

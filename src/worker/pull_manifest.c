@@ -14,6 +14,7 @@
 #include "oci/api_error.h"
 #include "question.h"
 #include "request.h"
+#include "rules/visible.h"
 #include "serve.h"
 #include "wait.h"
 #include "worker_state.h"
@@ -23,11 +24,11 @@
 /* ---- from the ledger ---- */
 
 static bool serve_digest(struct request *request, struct ledger_txn *txn,
-                         const struct resolved *target, const struct digest *digest,
+                         const struct permit *permit, const struct digest *digest,
                          const struct serve_age *age)
 {
     struct manifest_record record;
-    return serve_find_manifest(txn, target, digest, &record) &&
+    return visible_manifest(permit, txn, digest, &record) &&
            serve_manifest_record(request, digest, &record, age);
 }
 
@@ -36,14 +37,13 @@ static bool serve_tag(struct request *request, struct ledger_txn *txn, const str
                       const struct serve_age *age)
 {
     struct manifest_record record;
-    return manifest_find_in(txn, request->target.repository.id, &tag->digest, &record) &&
+    return visible_own_manifest(&request->permit, txn, &tag->digest, &record) &&
            serve_manifest_record(request, &tag->digest, &record, age);
 }
 
 static bool find_tag(const struct request *request, struct ledger_txn *txn, struct tag *out)
 {
-    return request->target.is_known &&
-           tag_find(txn, request->target.repository.id, request->operation.tag, out);
+    return visible_tag(&request->permit, txn, request->operation.tag, out);
 }
 
 static bool serve_stale(struct request *request, struct slice warning, uint64_t checked_ms)
@@ -79,7 +79,8 @@ static bool is_pushers_question(const struct request *request)
  * and it is not enough that its bytes are public. */
 static bool needs_proof(const struct request *request)
 {
-    return is_pushers_question(request) && request->operation.by_digest && request->target.upstream;
+    return is_pushers_question(request) && request->operation.by_digest &&
+           request->target.truth == TRUTH_UPSTREAM;
 }
 
 static void failed(struct request *request, bool may_be_stale, const struct message_failed *failure)
@@ -130,7 +131,7 @@ static bool serve_named(struct request *request, const struct message_answer *an
     };
     struct ledger_txn *txn = worker_read(request->worker);
     resolve_refresh(&request->target, txn);
-    bool is_served = serve_digest(request, txn, &request->target, &answer->digest, &age);
+    bool is_served = serve_digest(request, txn, &request->permit, &answer->digest, &age);
     worker_read_end(request->worker);
     if (is_served)
         return true;
@@ -157,7 +158,7 @@ static void here(struct request *request, bool may_be_stale)
     bool is_served;
     resolve_refresh(&request->target, txn);
     if (request->operation.by_digest) {
-        is_served = serve_digest(request, txn, &request->target, &request->operation.digest, NULL);
+        is_served = serve_digest(request, txn, &request->permit, &request->operation.digest, NULL);
     } else {
         is_served = find_tag(request, txn, &tag) && serve_tag(request, txn, &tag, NULL);
     }
@@ -203,7 +204,8 @@ static void ask(struct request *request, enum join_kind kind, const struct diges
         .kind = kind,
         .origin = request->target.origin,
         .repository = request->target.name,
-        .is_check = kind == JOIN_TAG ? may_be_stale : needs_proof(request),
+        .is_check = kind == JOIN_TAG ? may_be_stale
+                                     : needs_proof(request) || permit_is_own_only(&request->permit),
     };
     if (kind == JOIN_TAG) {
         subject.reference = request->operation.tag;
@@ -221,19 +223,20 @@ static void ask(struct request *request, enum join_kind kind, const struct diges
 
 static void pull_by_digest(struct request *request, struct ledger_txn *txn)
 {
-    const struct resolved *target = &request->target;
     const struct digest *digest = &request->operation.digest;
-    bool may_be_served = !needs_proof(request) || serve_has_link(txn, target, digest);
-    if (may_be_served && serve_digest(request, txn, target, digest, NULL))
+    struct manifest_record record;
+    struct resolved namesake;
+    struct permit permit;
+    bool may_be_served =
+        !needs_proof(request) || visible_own_manifest(&request->permit, txn, digest, &record);
+    if (may_be_served && serve_digest(request, txn, &request->permit, digest, NULL))
         return;
-    if (target->upstream) {
+    if (resolved_sources(&request->target) != 0) {
         ask(request, JOIN_MANIFEST, digest, false);
         return;
     }
-    struct resolved namesake = {.is_bare = true};
-    if (target->is_bare && !request_is_head(request) &&
-        resolve_cached_namesake(request->config, txn, target->name, &namesake) &&
-        serve_digest(request, txn, &namesake, digest, NULL))
+    if (serve_may_ask_namesake(request, txn, &namesake, &permit) &&
+        serve_digest(request, txn, &permit, digest, NULL))
         return;
     request_fail_unknown(request, txn, API_MANIFEST_UNKNOWN);
 }
@@ -258,7 +261,7 @@ static void pull_cached_tag(struct request *request, struct ledger_txn *txn)
         if (is_fresh && serve_tag(request, txn, &tag, NULL))
             return;
         struct manifest_record record;
-        may_be_stale = manifest_find(txn, &tag.digest, &record) &&
+        may_be_stale = visible_own_manifest(&request->permit, txn, &tag.digest, &record) &&
                        is_within(now, tag.checked_ms, rule->stale_if_error_ms);
     }
     if (rule->is_offline) {
@@ -273,7 +276,7 @@ void pull_manifest(struct request *request, struct ledger_txn *txn)
     struct tag tag;
     if (request->operation.by_digest) {
         pull_by_digest(request, txn);
-    } else if (request->target.upstream) {
+    } else if (request->target.truth == TRUTH_UPSTREAM) {
         pull_cached_tag(request, txn);
     } else if (!find_tag(request, txn, &tag) || !serve_tag(request, txn, &tag, NULL)) {
         request_fail_unknown(request, txn, API_MANIFEST_UNKNOWN);

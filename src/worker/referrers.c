@@ -15,8 +15,8 @@
 #include "question.h"
 #include "referrers_page.h"
 #include "request.h"
+#include "rules/visible.h"
 #include "serve.h"
-#include "store/ledger.h"
 #include "upstream_list.h"
 #include "wait.h"
 #include "worker_state.h"
@@ -28,7 +28,7 @@ static bool list_what_is_here(struct request *request, struct slice warning)
     struct ledger_txn *txn = worker_read(request->worker);
     resolve_refresh(&request->target, txn);
     /* `last` may be the upstream's own. */
-    bool is_here = serve_has_link(txn, &request->target, &request->operation.digest) &&
+    bool is_here = visible_links(&request->permit, txn, &request->operation.digest) != 0 &&
                    referrers_page_is_valid(request);
     if (is_here)
         referrers_page_answer(request, txn, &age);
@@ -79,8 +79,7 @@ static bool respond_stored(struct request *request, const struct digest *digest)
     struct manifest_record record;
     struct ledger_txn *txn = worker_read(request->worker);
     resolve_refresh(&request->target, txn);
-    bool is_index = request->target.is_known &&
-                    manifest_find_in(txn, request->target.repository.id, digest, &record) &&
+    bool is_index = visible_own_manifest(&request->permit, txn, digest, &record) &&
                     media_kind_of(record.media_type) == MEDIA_INDEX;
     bool is_sent = is_index && record.bytes.length > 0;
     if (is_sent) {
@@ -140,7 +139,7 @@ static void on_referrers(struct request *request, enum message_type type, const 
 
 void list_referrers(struct request *request, struct ledger_txn *txn)
 {
-    if (request->target.upstream) {
+    if (request->target.truth == TRUTH_UPSTREAM) {
         upstream_list_ask(request, JOIN_REFERRERS, on_referrers);
     } else if (!referrers_page_is_valid(request)) {
         request_failf(request, API_PAGINATION_NUMBER_INVALID,

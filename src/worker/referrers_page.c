@@ -21,8 +21,8 @@
 #include "oci/media_type.h"
 #include "page.h"
 #include "request.h"
+#include "rules/visible.h"
 #include "serve.h"
-#include "store/ledger.h"
 #include "store/store.h"
 #include "worker_state.h"
 
@@ -100,7 +100,7 @@ static bool on_referrer(const struct digest *digest, unsigned kinds, void *arg)
     }
     page->looked++;
     page->last = *digest;
-    if (manifest_find_in(page->txn, page->request->target.repository.id, digest, &record) &&
+    if (visible_own_manifest(&page->request->permit, page->txn, digest, &record) &&
         (wanted.length == 0 || slice_equal(wanted, record.artifact_type)))
         add_entry(page, digest, &record);
     return true;
@@ -116,12 +116,10 @@ static void collect(struct referrers_page *page, struct ledger_txn *txn)
 {
     const struct request *request = page->request;
     struct digest after;
-    if (!request->target.is_known)
-        return;
     page->txn = txn;
-    referrer_each(txn, request->target.repository.id, &request->operation.digest,
-                  request->operation.has_last && read_last(request, &after) ? &after : NULL,
-                  on_referrer, page);
+    visible_referrer_each(&request->permit, txn, &request->operation.digest,
+                          request->operation.has_last && read_last(request, &after) ? &after : NULL,
+                          on_referrer, page);
     page->txn = NULL;
 }
 

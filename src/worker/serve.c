@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Invariant: nothing is served that is not visible in the resolved repository. */
+/* See serve.h. */
 #include "serve.h"
 
 #include <stdio.h>
@@ -20,37 +20,15 @@
 
 #define WARNING_TEXT_MAX 200
 
-static unsigned links_of(struct ledger_txn *txn, const struct resolved *target,
-                         const struct digest *digest)
+bool serve_may_ask_namesake(const struct request *request, struct ledger_txn *txn,
+                            struct resolved *namesake, struct permit *out)
 {
-    return target->is_known ? link_find(txn, target->repository.id, digest) : 0;
-}
+    const struct resolved *target = &request->target;
+    struct api_error ignored;
 
-bool serve_has_link(struct ledger_txn *txn, const struct resolved *target,
-                    const struct digest *digest)
-{
-    return links_of(txn, target, digest) != 0;
-}
-
-bool serve_find_blob(struct ledger_txn *txn, const struct resolved *target,
-                     const struct digest *digest, struct blob_record *out)
-{
-    if (!blob_find(txn, digest, out) || out->where != BLOB_HERE)
-        return false;
-    if (!target->upstream)
-        return (links_of(txn, target, digest) & LINK_BLOB) != 0;
-    return out->is_public || links_of(txn, target, digest) != 0;
-}
-
-bool serve_find_manifest(struct ledger_txn *txn, const struct resolved *target,
-                         const struct digest *digest, struct manifest_record *out)
-{
-    struct blob_record blob;
-    if (target->is_known && manifest_find_in(txn, target->repository.id, digest, out))
-        return true;
-    /* Somebody else's bytes say what they are, or only their own repository knows. */
-    return target->upstream && manifest_find(txn, digest, out) && out->is_typed &&
-           blob_find(txn, digest, &blob) && blob.is_public;
+    return target->is_bare && !request_is_head(request) &&
+           resolve_cached_namesake(request->config, txn, target->name, namesake) &&
+           authorize_other(&request->permit, namesake, ACTION_PULL, out, &ignored) == 0;
 }
 
 /* ---- blobs ---- */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Answers from the ledger and the disk: what is visible in the resolved repository, and the heads
- * of blob answers wherever their bytes come from. */
+/* Answers from the ledger and the disk, and the heads of blob answers wherever their bytes come
+ * from. What may be answered was found with rules/visible.h. */
 #ifndef WORKER_SERVE_H
 #define WORKER_SERVE_H
 
@@ -12,17 +12,14 @@
 #include "store/ledger.h"
 
 struct headers;
+struct permit;
 struct request;
 struct resolved;
 
-/* Hosted: linked in the repository. Cached: public, or linked. */
-bool serve_find_blob(struct ledger_txn *txn, const struct resolved *target,
-                     const struct digest *digest, struct blob_record *out);
-/* The repository is known to have it. */
-bool serve_has_link(struct ledger_txn *txn, const struct resolved *target,
-                    const struct digest *digest);
-bool serve_find_manifest(struct ledger_txn *txn, const struct resolved *target,
-                         const struct digest *digest, struct manifest_record *out);
+/* A GET by digest of a bare hosted name may be answered from the cached repository of the same
+ * name: *namesake and a permit for it. */
+bool serve_may_ask_namesake(const struct request *request, struct ledger_txn *txn,
+                            struct resolved *namesake, struct permit *out);
 
 /* Which bytes of a blob the request is for. */
 struct serve_plan {

@@ -12,6 +12,7 @@
 #include "config/config.h"
 #include "oci/api_error.h"
 #include "rules/may_push.h"
+#include "rules/visible.h"
 #include "serve.h"
 #include "upload.h"
 #include "upload_answer.h"
@@ -168,10 +169,12 @@ static bool may_mount(const struct request *request, struct ledger_txn *txn)
         .now_ms = clock_wall().ms,
     };
     struct resolved from = {.is_bare = false};
+    struct permit permit;
     struct api_error error;
     struct blob_record record;
     return resolve(&question, txn, &from, &error) == 0 &&
-           serve_find_blob(txn, &from, &operation->mount, &record) &&
+           authorize_other(&request->permit, &from, ACTION_PULL, &permit, &error) == 0 &&
+           visible_blob(&permit, txn, &operation->mount, &record) == VISIBLE_HERE &&
            has_file(request, &operation->mount, record.size);
 }
 

@@ -34,6 +34,11 @@ DOOR = {  # library header -> the only files that may include it
     # threads, and the ledger's lock around a map that grows
     r"pthread\.h": ["src/base/pool.c", "src/base/detached.c", "src/base/thread.*", "src/store/ledger.c"],
 }
+# Worker and fetcher read what repositories have through rules/visible, which wants a permit.
+LEDGER_READS = re.compile(
+    r"\b(blob_find|link_each\w*|link_find\w*|manifest_find\w*|referred_\w+|referrer_each|repository_each"
+    r"|repository_find|repository_name|tag_each|tag_find)\s*\(")
+BY_PERMIT = {"worker", "fetcher"}
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.M)
 
 
@@ -61,12 +66,20 @@ def judge_library(path, name):
     return None
 
 
+def judge_reads(path, text):
+    if part_of(path) not in BY_PERMIT:
+        return
+    for match in LEDGER_READS.finditer(csource.code(text)):
+        yield f"{path}:{csource.line_of(text, match.start(1))}: {match.group(1)}() reads the ledger without a permit"
+
+
 def check(root):
     bad = []
     for path in csource.files(root, endings=(".c", ".h", ".def")):
         text = (root / path).read_text()
         if part_of(path) not in MAY_USE:
             bad.append(f"{path}: {part_of(path)}/ is not in the table of parts")
+        bad += judge_reads(path, text)
         for match in INCLUDE.finditer(text):
             kind, name = match.groups()
             problem = judge_ours(root, path, name) if kind == '"' else judge_library(path, name)

@@ -107,6 +107,14 @@ class Tiers(LintTest):
         self.write("src/net/a.c", '#include "../store/layout.h"\n')
         self.assert_finds(check_tiers.check, "relative path")
 
+    def test_ledger_is_read_with_a_permit(self):
+        self.write("src/rules/a.c", "int a = blob_find(txn);\n")
+        self.write("src/keeper/a.c", "int a = blob_find(txn);\n")
+        self.write("src/worker/a.c", "/* blob_find() */\nint a = visible_blob(txn);\n")
+        self.assert_clean(check_tiers.check)
+        self.write("src/worker/b.c", "\nint a = manifest_find_in(txn);\n")
+        self.assert_finds(check_tiers.check, "src/worker/b.c:2", "manifest_find_in() reads the ledger without a permit")
+
     def test_unknown_parts(self):
         self.write("src/util/a.c", "")
         self.assert_finds(check_tiers.check, "not in the table")

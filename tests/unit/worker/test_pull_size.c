@@ -53,6 +53,7 @@ static void name_blob(const char *manifest, uint64_t size)
     reference_list_encode(&parsed, &list);
     struct manifest_record record = {.references = buf_bytes(&list), .bytes = slice_of(manifest)};
     manifest_put(txn, &digest, &record);
+    link_put(txn, redis.id, &digest, LINK_MANIFEST, slice_of("application/json"));
     referred_put(txn, redis.id, &layer.digest, &digest);
     scene_commit(txn);
 }

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See lookup.h. */
+#include "lookup.h"
+
+#include <stdio.h>
+
+#include "role.h"
+#include "rules/authorize.h"
+#include "rules/resolve.h"
+
+struct looking { /* from begin to end */
+    struct ledger_txn *txn;
+    struct resolved target;
+    struct permit permit;
+};
+
+static void begin(const struct lookup *lookup, struct looking *looking)
+{
+    looking->txn = ledger_read(lookup->fetcher->reader);
+    resolve_cached(lookup->upstream, looking->txn, lookup->repository, &looking->target);
+    permit_for_worker(&looking->target, lookup->is_own_only, &looking->permit);
+}
+
+static void end(const struct lookup *lookup)
+{
+    ledger_read_end(lookup->fetcher->reader);
+}
+
+enum visible lookup_blob(const struct lookup *lookup, const struct digest *digest)
+{
+    struct looking looking;
+    struct blob_record record;
+
+    begin(lookup, &looking);
+    enum visible visible = visible_blob(&looking.permit, looking.txn, digest, &record);
+    end(lookup);
+    return visible;
+}
+
+bool lookup_manifest(const struct lookup *lookup, const struct digest *digest,
+                     struct lookup_manifest *out)
+{
+    struct looking looking;
+    struct manifest_record record;
+
+    begin(lookup, &looking);
+    bool is_here = visible_manifest(&looking.permit, looking.txn, digest, &record);
+    if (is_here) {
+        out->size = record.size;
+        (void)snprintf(out->media_type, sizeof(out->media_type), "%.*s",
+                       SLICE_PRINT(record.media_type));
+    }
+    end(lookup);
+    return is_here;
+}
+
+bool lookup_tag(const struct lookup *lookup, struct slice name, struct tag *out)
+{
+    struct looking looking;
+
+    begin(lookup, &looking);
+    bool is_known = visible_tag(&looking.permit, looking.txn, name, out);
+    end(lookup);
+    return is_known;
+}

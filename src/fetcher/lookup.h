@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the ledger says about an upstream's repository: rules/visible, asked on the word of the
+ * worker that sent the JOIN. Each call reads in a transaction of its own; what it finds is copied.
+ */
+#ifndef LOOKUP_H
+#define LOOKUP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/slice.h"
+#include "oci/digest.h"
+#include "oci/media_type.h"
+#include "rules/visible.h"
+
+struct config_upstream;
+struct fetcher;
+
+/* Where it is looked for; made for the call. */
+struct lookup {
+    const struct fetcher *fetcher;
+    const struct config_upstream *upstream;
+    struct slice repository; /* as the upstream knows it */
+    bool is_own_only;        /* public content of other repositories does not count */
+};
+
+/* What is needed of a manifest's record. */
+struct lookup_manifest {
+    uint64_t size;
+    char media_type[MEDIA_TYPE_MAX_LENGTH + 1];
+};
+
+enum visible lookup_blob(const struct lookup *lookup, const struct digest *digest);
+bool lookup_manifest(const struct lookup *lookup, const struct digest *digest,
+                     struct lookup_manifest *out);
+bool lookup_tag(const struct lookup *lookup, struct slice name, struct tag *out);
+
+#endif
