@@ -11,13 +11,15 @@ function(entrepot_part name)
     target_link_libraries(${name} PRIVATE warnings hardening PUBLIC ${PART_USES} ${PART_LIBRARIES})
 endfunction()
 
-# entrepot_unit_test(PART MODULE [SOURCES …] USES …): tests/unit/PART/test_MODULE.c, a cmocka program of its own.
+# entrepot_unit_test(PART MODULE [VARIANT …] [SOURCES …] USES …): tests/unit/PART/test_MODULE.c, a cmocka program of its
+# own. A VARIANT is the same tests in another program, with another fake for example.
 function(entrepot_unit_test part module)
-    cmake_parse_arguments(TEST "" "" "SOURCES;USES" ${ARGN})
-    set(program test_${part}_${module})
+    cmake_parse_arguments(TEST "" "VARIANT" "SOURCES;USES" ${ARGN})
+    string(JOIN _ program test ${part} ${module} ${TEST_VARIANT})
+    string(JOIN . name unit ${part} ${module} ${TEST_VARIANT})
     add_executable(${program} ${PROJECT_SOURCE_DIR}/tests/unit/${part}/test_${module}.c ${TEST_SOURCES})
     target_link_libraries(${program} PRIVATE warnings ${TEST_USES} PkgConfig::CMOCKA)
     target_include_directories(${program} PRIVATE ${PROJECT_SOURCE_DIR}/tests ${PROJECT_SOURCE_DIR}/src/${part})
-    add_test(NAME unit.${part}.${module} COMMAND ${program})
-    set_tests_properties(unit.${part}.${module} PROPERTIES LABELS unit TIMEOUT 120)
+    add_test(NAME ${name} COMMAND ${program})
+    set_tests_properties(${name} PROPERTIES LABELS unit TIMEOUT 120)
 endfunction()

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One client connection: requests in, one at a time, answers out. Knows HTTP, not registries. Plain
- * TCP by recv, writev and sendfile on a bare event; a TLS stream will stand behind the same calls.
+ * One client connection: requests in, one at a time, answers out. Knows HTTP, not registries, and
+ * reads and writes through a stream (net/stream.h), which may be plain or encrypted.
  *
- *   IDLE → HEAD → REQUEST (on_request … body … answer) → IDLE, or LINGER (answer sent, reading what
- * still comes) → closed
+ *   HANDSHAKE → IDLE → HEAD → REQUEST (on_request … body … answer) → IDLE, or LINGER (the answer is
+ *   sent, what the client still sends is read and dropped) → closed
  *
  * For the handler, a request is: on_request; then it may read the body (http_conn_read_body →
  * on_body, again and again); and it answers once (http_conn_respond, or http_conn_begin …
@@ -26,10 +26,12 @@ struct http_conn;
 struct http_server;
 struct loop;
 struct pool;
+struct stream_kind;
 
 /* Limits of every connection of a server. */
 struct http_settings {
     struct http_limits limits;
+    uint64_t handshake_timeout_ms;  /* of a stream that needs one */
     uint64_t head_timeout_ms;       /* from the first byte to the end of the head */
     uint64_t body_idle_timeout_ms;  /* without a byte of body */
     uint64_t body_grace_ms;         /* after so long of waiting for a body, … */
@@ -79,9 +81,11 @@ struct http_server *http_server_new(struct loop *loop, struct pool *pool,
                                     const struct http_handler *handler, void *arg);
 /* Closes all connections (on_done is called for running requests). */
 void http_server_free(struct http_server **server);
-/* Takes an accepted, connected socket over. `peer` is its printable address, copied. is_too_many:
- * it is told so (503), and closed. */
-void http_server_adopt(struct http_server *server, int *fd, const char *peer, bool is_too_many);
+/* Takes an accepted, connected socket over; `kind` is the listener's and says how bytes are carried
+ * on it (&stream_plain). `peer` is its printable address, copied. With is_too_many the client gets
+ * 503 and the connection is closed. */
+void http_server_adopt(struct http_server *server, const struct stream_kind *kind, int *fd,
+                       const char *peer, bool is_too_many);
 /* From now on: idle connections are closed, the next answer of each other one says "Connection:
  * close". A connection whose client has sent nothing yet, or is between keep-alive requests,
  * answers its next request with close and is closed when idle for 1 s. */

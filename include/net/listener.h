@@ -12,6 +12,7 @@
 struct error;
 struct listener;
 struct loop;
+struct stream_kind;
 
 #define ADDRESS_TEXT_SIZE 128
 
@@ -21,14 +22,18 @@ struct loop;
 int listener_bind(struct slice address, int fds[4], char texts[4][ADDRESS_TEXT_SIZE],
                   unsigned *count, struct error *err);
 
-/* `fd` is taken over by the callback (set to -1), else closed. `peer` is printable. */
-typedef void listener_accept_fn(int *fd, const char *peer, void *arg);
+/* `fd` is taken over by the callback (set to -1), else closed. `stream` is the listener's. `peer`
+ * is printable. */
+typedef void listener_accept_fn(int *fd, const struct stream_kind *stream, const char *peer,
+                                void *arg);
 /* True: above the fair share, accept again in a millisecond. */
 typedef bool listener_pause_fn(void *arg);
-/* Takes the descriptor over. Survives EMFILE without spinning: keeps one descriptor in reserve,
- * accepts and closes. */
-struct listener *listener_new(struct loop *loop, int *fd, listener_accept_fn *on_accept,
-                              listener_pause_fn *should_pause, void *arg);
+/* Takes the descriptor over. `stream` says how bytes are carried on what it accepts, and lives as
+ * long as the listener. Survives EMFILE without spinning: keeps one descriptor in reserve, accepts
+ * and closes. */
+struct listener *listener_new(struct loop *loop, int *fd, const struct stream_kind *stream,
+                              listener_accept_fn *on_accept, listener_pause_fn *should_pause,
+                              void *arg);
 void listener_stop(struct listener *listener); /* accepts no more; the socket stays open */
 void listener_free(struct listener **listener);
 

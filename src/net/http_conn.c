@@ -2,7 +2,8 @@
 /*
  * The states of one connection.
  *
- *            first byte            whole head               answered, kept
+ *   HANDSHAKE (at once for a plain stream)
+ *     ↓      first byte            whole head               answered, kept
  *   ┌─ IDLE ────────────→ HEAD ────────────────→ REQUEST ──────────────────→ IDLE
  *   │   │ whole head at once ───────────────────────↑ │
  *   │   │ bad head                │ bad head, too slow │ body cut short by its own fault
@@ -22,14 +23,15 @@
 
 #include "base/alloc.h"
 #include "base/check.h"
-#include "base/fd.h"
+#include "base/error.h"
 #include "base/log.h"
 
-static const char *const state_names[CONN_STATES] = {"idle",     "head",   "request",
-                                                     "refusing", "linger", "closed"};
+static const char *const state_names[CONN_STATES] = {"handshake", "idle",   "head",  "request",
+                                                     "refusing",  "linger", "closed"};
 
 #define MAY(state) (1U << (state))
 static const unsigned next_states[CONN_STATES] = {
+    [CONN_HANDSHAKE] = MAY(CONN_IDLE) | MAY(CONN_CLOSED),
     [CONN_IDLE] = MAY(CONN_HEAD) | MAY(CONN_REQUEST) | MAY(CONN_REFUSING) | MAY(CONN_CLOSED),
     [CONN_HEAD] = MAY(CONN_REQUEST) | MAY(CONN_REFUSING) | MAY(CONN_CLOSED),
     [CONN_REQUEST] = MAY(CONN_IDLE) | MAY(CONN_REFUSING) | MAY(CONN_LINGER) | MAY(CONN_CLOSED),
@@ -46,6 +48,16 @@ static void log_move(const struct http_conn *conn, enum conn_state next)
     log_text(&line, "from", state_names[conn->state]);
     log_text(&line, "to", state_names[next]);
     log_end(&line, "connection changes state");
+}
+
+static void log_failed_handshake(const struct http_conn *conn, const char *why)
+{
+    struct log_line line;
+
+    log_begin(&line, LOG_INFO);
+    log_u64(&line, "conn", conn->id);
+    log_text(&line, "client", conn->peer);
+    log_end(&line, "handshake failed: %s", why);
 }
 
 static void free_conn(void *arg)
@@ -73,7 +85,7 @@ static void enter_closed(struct http_conn *conn)
  * throws away what the client has not taken of the answer yet (RFC 9112 9.6). */
 static void enter_linger(struct http_conn *conn)
 {
-    stream_end(&conn->stream);
+    conn->is_end_due = stream_end(&conn->stream) == -EAGAIN;
     buf_cleanup(&conn->input);
     conn->linger_left = LINGER_BYTES;
     conn->unsent = UINT64_MAX;
@@ -85,6 +97,9 @@ static void enter(struct http_conn *conn)
 {
     bool is_draining = conn->server->is_draining;
     switch (conn->state) {
+    case CONN_HANDSHAKE:
+        server_set_deadline(conn, DEADLINE_HANDSHAKE);
+        break;
     case CONN_IDLE:
         server_set_deadline(conn, is_draining ? DEADLINE_DRAIN : DEADLINE_KEEP_ALIVE);
         break;
@@ -141,13 +156,17 @@ void conn_fail(struct http_conn *conn, enum http_end end)
     conn_schedule(conn);
 }
 
-/* The one place where requests end. */
+/* The one place where the handler's part in a request ends. */
+static void tell_done(struct http_conn *conn, enum http_end end)
+{
+    conn->exchange->is_over = true; /* calls from inside on_done do nothing */
+    conn->server->handler->on_done(conn, end);
+}
+
 static void end_request(struct http_conn *conn, enum http_end end)
 {
-    struct http_server *server = conn->server;
-    conn->exchange->is_over = true; /* calls from inside on_done do nothing */
-    server->handler->on_done(conn, end);
-    server_give_exchange(server, &conn->exchange);
+    tell_done(conn, end);
+    server_give_exchange(conn->server, &conn->exchange);
 }
 
 static void finish_sent(struct http_conn *conn)
@@ -167,11 +186,12 @@ static void finish_failed(struct http_conn *conn)
         exchange->in.is_reading = false;
         conn->server->handler->on_body(conn, exchange->in.length, false);
     }
-    end_request(conn, refusal.status ? HTTP_END_REFUSED : exchange->end);
     if (refusal.status) {
+        tell_done(conn, HTTP_END_REFUSED);
         conn_refuse(conn, &refusal);
         return;
     }
+    end_request(conn, exchange->end);
     stream_set_reset(&conn->stream);
     conn_set_state(conn, CONN_CLOSED);
 }
@@ -214,9 +234,31 @@ static bool step_refusing(struct http_conn *conn)
     return true;
 }
 
+static bool step_handshake(struct http_conn *conn)
+{
+    const struct http_refusal too_many = {503, "There are too many connections."};
+    struct error err = {0};
+    int rc = stream_needs_handshake(&conn->stream) ? stream_handshake(&conn->stream, &err) : 0;
+
+    if (rc == -EAGAIN)
+        return false;
+    if (rc < 0) {
+        log_failed_handshake(conn, err.text);
+        conn_set_state(conn, CONN_CLOSED);
+        return true;
+    }
+    conn_set_state(conn, CONN_IDLE);
+    conn->is_readable = stream_has_pending(&conn->stream);
+    if (conn->is_unwelcome)
+        conn_refuse(conn, &too_many);
+    return true;
+}
+
 static bool step_linger(struct http_conn *conn)
 {
-    if (!conn->is_readable)
+    if (conn->is_end_due)
+        conn->is_end_due = stream_end(&conn->stream) == -EAGAIN;
+    if (!conn->is_readable || conn->linger_left == 0)
         return false;
     conn->is_readable = false;
     ssize_t got = stream_recv(&conn->stream, conn->server->scratch, RECV_HEAD);
@@ -245,6 +287,8 @@ static bool step_head(struct http_conn *conn)
 static bool step_once(struct http_conn *conn)
 {
     switch (conn->state) {
+    case CONN_HANDSHAKE:
+        return step_handshake(conn);
     case CONN_IDLE:
     case CONN_HEAD:
         return step_head(conn);
@@ -267,29 +311,49 @@ static bool is_sending(const struct http_conn *conn)
     return !answer_is_empty(answer) && !answer->ahead;
 }
 
-/* While a handler works, the socket is watched for reading until it has something to read, which is
- * then left there: it is the next request, or the end of what the client sends, which says nothing
- * of what it still wants to read. A reset is noticed so; a client that merely left is noticed when
- * writing to it fails. */
-static unsigned wanted_events(const struct http_conn *conn)
+/* Does the state wait for bytes of the client? */
+static bool is_receiving(const struct http_conn *conn)
 {
-    unsigned want = WATCH_NONE;
     switch (conn->state) {
+    case CONN_HANDSHAKE:
     case CONN_IDLE:
     case CONN_HEAD:
-        return WATCH_READ;
-    case CONN_LINGER:
-        return conn->linger_left > 0 ? WATCH_READ : WATCH_NONE;
+        return true;
     case CONN_REQUEST:
-        if (conn->exchange->in.is_reading)
-            want |= WATCH_READ;
+        return conn->exchange->in.is_reading;
+    case CONN_LINGER:
+        return conn->linger_left > 0;
+    case CONN_REFUSING:
+    case CONN_CLOSED:
+    case CONN_STATES:
+        break;
+    }
+    return false;
+}
+
+/* While a handler works, the stream is watched for reading until it has something to read, which is
+ * then left there: it is the next request, or the end of what the client sends, which says nothing
+ * of what it still wants to read. A reset is noticed this way; a client that merely left is noticed
+ * when writing to it fails. */
+static unsigned wanted_events(const struct http_conn *conn)
+{
+    unsigned want = is_receiving(conn) ? conn->stream.recv_wants : WATCH_NONE;
+
+    switch (conn->state) {
+    case CONN_REQUEST:
         if (is_sending(conn))
-            want |= WATCH_WRITE;
+            want |= conn->stream.send_wants;
         if (want == WATCH_NONE && conn->watched == WATCH_READ && !conn->is_read_done)
             want = WATCH_READ;
         return want;
     case CONN_REFUSING:
-        return WATCH_WRITE;
+        return conn->stream.send_wants;
+    case CONN_LINGER:
+        return conn->is_end_due ? want | conn->stream.send_wants : want;
+    case CONN_HANDSHAKE:
+    case CONN_IDLE:
+    case CONN_HEAD:
+        return want;
     case CONN_CLOSED:
     case CONN_STATES:
         break;
@@ -323,6 +387,10 @@ static void settle(struct http_conn *conn)
     if (conn->state == CONN_REQUEST)
         settle_deadline(conn);
     conn->has_moved = false;
+    if (is_receiving(conn) && stream_has_pending(&conn->stream)) {
+        conn->is_readable = true;
+        conn_schedule(conn);
+    }
 }
 
 void conn_step(struct http_conn *conn)
@@ -341,19 +409,26 @@ void conn_step(struct http_conn *conn)
     settle(conn);
 }
 
+/* The peer sent something while the handler works. */
+static void look_at_peer(struct http_conn *conn)
+{
+    enum stream_peer peer = stream_look(&conn->stream);
+
+    conn->is_read_done = peer != STREAM_PEER_QUIET;
+    if (peer == STREAM_PEER_BROKEN)
+        conn_fail(conn, HTTP_END_GONE);
+}
+
 static void on_watch(unsigned ready, void *arg)
 {
     struct http_conn *conn = arg;
     conn->is_exhausted = false;
-    if (ready & WATCH_WRITE)
+    if (ready & conn->stream.send_wants)
         conn->is_blocked = false;
-    if (ready & WATCH_READ)
+    if (ready & conn->stream.recv_wants)
         conn->is_readable = true;
-    if (conn->state == CONN_REQUEST && (ready & WATCH_READ) && !conn->exchange->in.is_reading) {
-        conn->is_read_done = true;
-        if (stream_is_broken(&conn->stream))
-            conn_fail(conn, HTTP_END_GONE);
-    }
+    if (conn->state == CONN_REQUEST && (ready & WATCH_READ) && !conn->exchange->in.is_reading)
+        look_at_peer(conn);
     conn_step(conn);
 }
 
@@ -418,6 +493,10 @@ static void on_linger_deadline(struct http_conn *conn)
 void conn_on_deadline(struct http_conn *conn, enum deadline kind)
 {
     switch (conn->state) {
+    case CONN_HANDSHAKE:
+        log_failed_handshake(conn, "it did not end in time");
+        conn_set_state(conn, CONN_CLOSED);
+        break;
     case CONN_IDLE:
         on_idle_deadline(conn);
         break;
@@ -440,12 +519,13 @@ void conn_on_deadline(struct http_conn *conn, enum deadline kind)
     }
 }
 
-void conn_open(struct http_server *server, int *fd, const char *peer, bool is_too_many)
+void conn_open(struct http_server *server, const struct stream *stream, const char *peer,
+               bool is_too_many)
 {
-    const struct http_refusal too_many = {503, "There are too many connections."};
     struct http_conn *conn = NEW(struct http_conn);
     conn->server = server;
-    conn->stream.fd = fd_take(fd);
+    conn->stream = *stream;
+    conn->is_unwelcome = is_too_many;
     conn->watch = watch_new(server->loop, conn->stream.fd, on_watch, conn);
     conn->id = ++server->last_id;
     conn->peer = mem_strdup(peer);
@@ -454,12 +534,13 @@ void conn_open(struct http_server *server, int *fd, const char *peer, bool is_to
     buf_init(&conn->input, INPUT_MAX);
     list_append(&server->conns, &conn->link);
     server->conn_count++;
-    enter(conn);
-    if (is_too_many) {
-        conn_refuse(conn, &too_many);
+    if (stream_needs_handshake(stream))
+        enter(conn);
+    (void)step_handshake(conn);
+    if (conn->state == CONN_REFUSING)
         conn_schedule(conn);
-    }
-    settle(conn);
+    if (conn->state != CONN_CLOSED)
+        settle(conn);
 }
 
 void conn_kill(struct http_conn *conn)
@@ -491,7 +572,7 @@ const char *http_conn_peer(const struct http_conn *conn)
 
 bool http_conn_has_ended(struct http_conn *conn)
 {
-    return stream_has_ended(&conn->stream);
+    return stream_look(&conn->stream) == STREAM_PEER_ENDED;
 }
 
 uint64_t http_conn_id(const struct http_conn *conn)

@@ -129,6 +129,8 @@ static void recv_body(struct http_conn *conn)
     conn->has_moved = true;
     in->received += (size_t)got;
     take(conn, (size_t)got);
+    if (stream_has_pending(&conn->stream)) /* judged when all that has come is counted */
+        return;
     if (!in->is_over && !conn->exchange->is_over && is_too_slow(conn)) {
         conn->exchange->refusal = (struct http_refusal){408, "The body comes too slowly."};
         conn_fail(conn, HTTP_END_GONE);
@@ -167,7 +169,8 @@ void http_conn_read_body(struct http_conn *conn, void *buffer, size_t capacity)
     in->length = 0;
     bool is_awaited = exchange->head.expects_continue && !in->is_over && !in->is_begun;
     /* A client that sends without waiting needs no leave (RFC 9110 10.1.1). */
-    if (is_awaited && conn->input.length == 0 && exchange->answer.state == HTTP_ANSWER_NONE)
+    if (is_awaited && conn->input.length == 0 && !stream_has_pending(&conn->stream) &&
+        exchange->answer.state == HTTP_ANSWER_NONE)
         answer_raw(conn, SLICE_LITERAL("HTTP/1.1 100 Continue\r\n\r\n"));
     in->is_begun = true;
     conn_schedule(conn);

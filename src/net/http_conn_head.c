@@ -36,9 +36,16 @@ void conn_refuse(struct http_conn *conn, const struct http_refusal *refusal)
     struct http_server *server = conn->server;
     /* `refusal` may live in the exchange that goes. */
     struct http_refusal kept = *refusal;
+    struct http_exchange *exchange = server_take_exchange(server);
+
     buf_cleanup(&conn->input);
+    if (conn->exchange) {
+        /* The client may have got half of a "100 Continue". */
+        exchange->answer.out = conn->exchange->answer.out;
+        buf_init(&conn->exchange->answer.out, OUTPUT_MAX);
+    }
     server_give_exchange(server, &conn->exchange);
-    conn->exchange = server_take_exchange(server);
+    conn->exchange = exchange;
     conn_set_state(conn, CONN_REFUSING);
     answer_refusal(conn, &kept);
     if (server->handler->on_refused)

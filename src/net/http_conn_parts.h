@@ -16,7 +16,7 @@
 #include "base/list.h"
 #include "net/http_conn.h"
 #include "net/loop.h"
-#include "stream.h"
+#include "net/stream.h"
 
 #define RECV_HEAD       (16UL * 1024)   /* asked of the socket at once while a head is expected */
 #define PARSE_ALWAYS    (4UL * 1024)    /* a head up to this is parsed whenever a piece comes */
@@ -33,17 +33,19 @@
 #define STEPS_A_TURN    32 /* requests that one connection may have answered in a row */
 
 enum conn_state {
-    CONN_IDLE,     /* nothing of a request is here */
-    CONN_HEAD,     /* a part of a head is */
-    CONN_REQUEST,  /* on_request was called, on_done was not */
-    CONN_REFUSING, /* our own error answer is being sent */
-    CONN_LINGER,   /* all is sent; reading what still comes, so that the client sees it */
-    CONN_CLOSED,   /* gone; the struct is freed after this turn */
+    CONN_HANDSHAKE, /* the stream and the client agree on how to speak */
+    CONN_IDLE,      /* nothing of a request is here */
+    CONN_HEAD,      /* a part of a head is */
+    CONN_REQUEST,   /* on_request was called, on_done was not */
+    CONN_REFUSING,  /* our own error answer is being sent */
+    CONN_LINGER,    /* all is sent; reading what still comes, so that the client sees it */
+    CONN_CLOSED,    /* gone; the struct is freed after this turn */
     CONN_STATES,
 };
 
 /* Each has one length of time, so that a list of its members is in order of their deadlines. */
 enum deadline {
+    DEADLINE_HANDSHAKE,
     DEADLINE_KEEP_ALIVE,
     DEADLINE_DRAIN,
     DEADLINE_HEAD,
@@ -125,9 +127,11 @@ struct http_conn {
     bool is_stepping;
     bool is_step_deferred;
     bool is_readable;     /* there is something to read, or the end */
-    bool is_blocked;      /* the socket takes no more */
+    bool is_blocked;      /* the stream takes no more */
+    bool is_end_due;      /* LINGER: the peer was not told of the end yet */
+    bool is_unwelcome;    /* one client too many: told so after the handshake */
     bool is_exhausted;    /* it has had its share of this turn */
-    bool is_read_done;    /* what the socket has to read is not for now */
+    bool is_read_done;    /* what the stream has to read is not for now */
     bool has_moved;       /* bytes came or went in this step */
     bool is_head_refused; /* what is refused is a HEAD, whose answers have no body */
 };
@@ -163,7 +167,8 @@ void server_set_deadline(struct http_conn *conn, enum deadline kind);
 const char *server_date(struct http_server *server);
 
 /* http_conn.c */
-void conn_open(struct http_server *server, int *fd, const char *peer, bool is_too_many);
+void conn_open(struct http_server *server, const struct stream *stream, const char *peer,
+               bool is_too_many);
 void conn_set_state(struct http_conn *conn, enum conn_state next);
 /* Do what can be done, now or (when called from a handler) after this turn. */
 void conn_step(struct http_conn *conn);

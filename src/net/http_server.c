@@ -10,6 +10,9 @@
 
 #include "base/alloc.h"
 #include "base/check.h"
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/log.h"
 #include "http_conn_parts.h"
 
 /* Over connections_max this many are still told so, with 503. */
@@ -18,6 +21,8 @@
 static uint64_t deadline_ms(const struct http_settings *settings, enum deadline kind)
 {
     switch (kind) {
+    case DEADLINE_HANDSHAKE:
+        return settings->handshake_timeout_ms;
     case DEADLINE_KEEP_ALIVE:
         return settings->keep_alive_timeout_ms;
     case DEADLINE_DRAIN:
@@ -133,15 +138,21 @@ void http_server_free(struct http_server **server_address)
     mem_free(server);
 }
 
-void http_server_adopt(struct http_server *server, int *fd, const char *peer, bool is_too_many)
+void http_server_adopt(struct http_server *server, const struct stream_kind *kind, int *fd,
+                       const char *peer, bool is_too_many)
 {
+    struct stream stream;
+    struct error err;
+
     if (server->conn_count >= server->settings->connections_max + REFUSED_MAX) {
-        struct stream stream = {.fd = *fd};
-        *fd = -1;
-        stream_close(&stream);
+        fd_close(fd);
         return;
     }
-    conn_open(server, fd, peer, is_too_many);
+    if (stream_open(&stream, kind, fd, &err) < 0) {
+        log_say(LOG_WARN, "connection of %s closed: %s", peer, err.text);
+        return;
+    }
+    conn_open(server, &stream, peer, is_too_many);
 }
 
 void http_server_drain(struct http_server *server)

@@ -37,6 +37,7 @@ struct listener {
     int reserve;
     struct watch *watch;
     struct timer *pause;
+    const struct stream_kind *stream;
     listener_accept_fn *on_accept;
     listener_pause_fn *should_pause;
     void *arg;
@@ -152,7 +153,7 @@ static void on_ready(unsigned ready, void *arg)
     if (peer.any.sa_family == AF_INET || peer.any.sa_family == AF_INET6)
         (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     print_peer(&peer, text);
-    listener->on_accept(&fd, text, listener->arg);
+    listener->on_accept(&fd, listener->stream, text, listener->arg);
     fd_close(&fd);
 }
 
@@ -163,13 +164,15 @@ static void on_pause_over(void *arg)
         watch_set(listener->watch, WATCH_READ);
 }
 
-struct listener *listener_new(struct loop *loop, int *fd, listener_accept_fn *on_accept,
-                              listener_pause_fn *should_pause, void *arg)
+struct listener *listener_new(struct loop *loop, int *fd, const struct stream_kind *stream,
+                              listener_accept_fn *on_accept, listener_pause_fn *should_pause,
+                              void *arg)
 {
     struct listener *listener = NEW(struct listener);
     listener->loop = loop;
     listener->fd = fd_take(fd);
     listener->reserve = open_reserve();
+    listener->stream = stream;
     listener->on_accept = on_accept;
     listener->should_pause = should_pause;
     listener->arg = arg;

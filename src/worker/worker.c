@@ -25,6 +25,7 @@
 #include "manifest_room.h"
 #include "net/listener.h"
 #include "net/loop.h"
+#include "net/stream.h"
 #include "question.h"
 #include "recency.h"
 #include "store/ledger.h"
@@ -72,11 +73,11 @@ static bool is_full(const struct front *front)
            metrics_sum(METRIC_connections, ROLE_WORKER) >= limit;
 }
 
-static void on_accept(int *fd, const char *peer, void *arg)
+static void on_accept(int *fd, const struct stream_kind *stream, const char *peer, void *arg)
 {
     struct front *front = arg;
     metrics_set(METRIC_connections, connections(front->worker));
-    http_server_adopt(front->server, fd, peer, is_full(front));
+    http_server_adopt(front->server, stream, fd, peer, is_full(front));
     metrics_set(METRIC_connections, connections(front->worker));
     if (!timer_is_running(front->worker->gauge_timer)) {
         timer_start(front->worker->gauge_timer, GAUGE_MS);
@@ -102,12 +103,12 @@ void worker_listen(struct worker *worker, int *fd, enum listener_kind kind, cons
     struct front *front = front_of(worker, kind);
     log_say(LOG_DEBUG, "serving %s", address);
     worker->listeners[worker->listener_count++] =
-        listener_new(worker->options.loop, fd, on_accept, should_pause, front);
+        listener_new(worker->options.loop, fd, &stream_plain, on_accept, should_pause, front);
 }
 
 void worker_adopt(struct worker *worker, int *fd, enum listener_kind kind, const char *peer)
 {
-    http_server_adopt(front_of(worker, kind)->server, fd, peer, false);
+    http_server_adopt(front_of(worker, kind)->server, &stream_plain, fd, peer, false);
 }
 
 /* ---- life ---- */
@@ -135,6 +136,7 @@ static void fill_settings(struct worker *worker)
                    .head_max = config->limits.request_head,
                    .value_max = config->limits.header_value,
                    .fields_max = (unsigned)config->limits.header_fields},
+        .handshake_timeout_ms = config->limits.head_timeout,
         .head_timeout_ms = config->limits.head_timeout,
         .body_idle_timeout_ms = config->limits.body_timeout,
         .body_grace_ms = config->limits.body_grace,

@@ -23,6 +23,8 @@
 #include "base/pool.h"
 #include "net/loop.h"
 
+#define SETTLE_TURNS_MAX 1000000U
+
 struct deferred {
     struct list link;
     loop_fn *fn;
@@ -66,6 +68,13 @@ struct timer {
     uint64_t due_ms;
     bool is_running;
 };
+
+static fake_ready_fn *filter;
+
+void fake_loop_set_filter(fake_ready_fn *fn)
+{
+    filter = fn;
+}
 
 struct loop *loop_new(void)
 {
@@ -121,14 +130,16 @@ static nfds_t count_active(struct loop *loop)
     return count;
 }
 
-static void note_ready(struct watch *watch, short revents)
+static bool note_ready(struct watch *watch, short revents)
 {
     unsigned ready = WATCH_NONE;
     if (revents & (POLLIN | POLLHUP | POLLERR | POLLRDHUP))
         ready |= WATCH_READ;
     if (revents & (POLLOUT | POLLHUP | POLLERR))
         ready |= WATCH_WRITE;
-    watch->ready = ready & watch->events;
+    ready &= watch->events;
+    watch->ready = filter ? filter(watch->fd, watch->events, ready) : ready;
+    return watch->ready != WATCH_NONE;
 }
 
 /* Ask the kernel which watches are ready, waiting for at most wait_ms of real time. */
@@ -150,17 +161,18 @@ static bool poll_watches(struct loop *loop, int wait_ms)
     }
     int ready = poll(polled, count, wait_ms);
     CHECK(ready >= 0 || errno == EINTR);
+    bool is_any = false;
     i = 0;
     LIST_EACH (link, &loop->watches) {
         struct watch *watch = LIST_ITEM(link, struct watch, link);
         if (watch->events == WATCH_NONE)
             continue;
         CHECK((polled[i].revents & POLLNVAL) == 0); /* closed before watch_free */
-        note_ready(watch, ready > 0 ? polled[i].revents : 0);
+        is_any |= note_ready(watch, ready > 0 ? polled[i].revents : 0);
         i++;
     }
     mem_free(polled);
-    return ready > 0;
+    return is_any;
 }
 
 /* Watches may be changed and freed by each other's callbacks: search anew after each. */
@@ -222,22 +234,23 @@ static bool other_threads_work(const struct loop *loop)
     return loop->pool && pool_pending(loop->pool) > 0;
 }
 
-static void run_turn(struct loop *loop, uint64_t wait_ms)
+/* False: there was nothing to do. */
+static bool run_turn(struct loop *loop, uint64_t wait_ms)
 {
     bool is_any = poll_watches(loop, 0);
-    if (!is_any && list_is_empty(&loop->deferred)) {
+    bool is_deferred = !list_is_empty(&loop->deferred);
+    if (!is_any && !is_deferred) {
         /* Virtual time stands still while pool threads work, or it would outrun them. */
-        if (other_threads_work(loop))
-            poll_watches(loop, (int)wait_ms);
-        else if (!advance_to_next_timer(loop))
-            poll_watches(loop, (int)wait_ms);
+        if (other_threads_work(loop) || !advance_to_next_timer(loop))
+            is_any = poll_watches(loop, (int)wait_ms);
     }
     while (run_one_watch(loop))
         ;
-    run_due_timers(loop);
+    is_any |= run_due_timers(loop);
     run_deferred(loop);
     if (loop->on_turn)
         loop->on_turn(0, loop->on_turn_arg);
+    return is_any || is_deferred || other_threads_work(loop);
 }
 
 void loop_run(struct loop *loop)
@@ -260,6 +273,14 @@ void loop_turn(struct loop *loop, uint64_t wait_ms)
 void fake_loop_hold_clock(struct loop *loop, uint64_t ms_from_now)
 {
     loop->last_ms = ms_from_now == UINT64_MAX ? UINT64_MAX : clock_mono().ms + ms_from_now;
+}
+
+void fake_loop_settle(struct loop *loop)
+{
+    unsigned turns = 0;
+
+    while (run_turn(loop, 0))
+        CHECK(++turns < SETTLE_TURNS_MAX);
 }
 
 void fake_loop_signal(struct loop *loop, int signal_number)

@@ -329,12 +329,14 @@ static void a_file_is_sent_in_windows_one_a_turn(void **state)
     fixture_make_file(f, 4000 * 1000);
     assert_int_equal(setsockopt(f->client, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room)), 0);
     fixture_send(f, GET("/file"));
-    for (size_t turn = 1; turn <= 3; turn++) {
-        loop_turn(f->loop, 0);
+    int before = 0;
+    for (size_t turns = 0; turns < 3;) { /* in which something was sent */
         int waiting = 0;
+        loop_turn(f->loop, 0);
         assert_int_equal(ioctl(f->client, FIONREAD, &waiting), 0);
-        assert_true(waiting > 0);
-        assert_true((size_t)waiting < turn * 1024 * 1024 + 200);
+        assert_true(waiting - before < 1024 * 1024 + 200);
+        turns += waiting > before;
+        before = waiting;
     }
     for (int i = 0; i < 100 && f->done == 0; i++)
         (void)fixture_talk(f, "");
@@ -347,10 +349,10 @@ static void parts_of_a_file_wait_for_their_turns_too(void **state)
     fixture_use_tcp(f);
     fixture_make_file(f, 500 * 1000);
     fixture_send(f, GET("/parts"));
-    loop_turn(f->loop, 0);
-    assert_int_equal(f->drained, 1);
-    loop_turn(f->loop, 0);
-    assert_int_equal(f->drained, 2);
+    for (unsigned before = 0; before < 2; before = f->drained) {
+        loop_turn(f->loop, 0);
+        assert_true(f->drained <= before + 1);
+    }
     (void)fixture_talk(f, "");
     assert_int_equal(f->drained, 5);
     assert_int_equal(f->last_end, HTTP_END_SENT);
@@ -557,7 +559,7 @@ static void a_client_that_takes_nothing_is_reset(void **state)
 {
     struct fixture *f = *state;
     fixture_make_file(f, 8 * 1000 * 1000);
-    (void)fixture_talk(f, GET("/file")); /* takes what is there: the socket fills again */
+    fixture_send(f, GET("/file"));
     fixture_run(f);
     assert_int_equal(f->done, 0);
     fixture_pass(f, 59999);
@@ -661,8 +663,13 @@ static void too_many_connections_are_told_so(void **state)
     int third = fixture_connect(f);
     int fourth = fixture_connect(f);
     char answer[512] = "";
-    fixture_run(f);
-    assert_true(recv(fourth, answer, sizeof(answer) - 1, 0) > 0);
+    size_t length = 0;
+    ssize_t got;
+    do {
+        fixture_run(f);
+        got = recv(fourth, answer + length, sizeof(answer) - 1 - length, 0);
+        length += got > 0 ? (size_t)got : 0;
+    } while (got > 0);
     assert_memory_equal(answer, "HTTP/1.1 503", 12);
     assert_non_null(strstr(answer, "Retry-After: 1\r\n"));
     assert_int_equal(recv(third, answer, sizeof(answer), 0), -1);

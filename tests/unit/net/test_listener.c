@@ -25,6 +25,7 @@
 #include "base/fd.h"
 #include "net/listener.h"
 #include "net/loop.h"
+#include "net/stream.h"
 
 struct bound {
     int fds[4];
@@ -175,18 +176,21 @@ struct accepting {
     char peer[ADDRESS_TEXT_SIZE];
 };
 
-static void on_accept(int *fd, const char *peer, void *arg)
+static void on_accept(int *fd, const struct stream_kind *stream, const char *peer, void *arg)
 {
     struct accepting *accepting = arg;
+    assert_ptr_equal(stream, &stream_plain);
     accepting->accepted++;
     fd_close(&accepting->last);
     accepting->last = fd_take(fd);
     (void)stpncpy(accepting->peer, peer, sizeof(accepting->peer) - 1);
 }
 
-static void on_accept_ignored(int *fd, const char *peer, void *arg)
+static void on_accept_ignored(int *fd, const struct stream_kind *stream, const char *peer,
+                              void *arg)
 {
     struct accepting *accepting = arg;
+    (void)stream;
     (void)fd;
     (void)peer;
     accepting->accepted++;
@@ -209,7 +213,7 @@ static void start(struct accepting *a, listener_accept_fn *on_accept_fn)
     a->loop = loop_new();
     assert_int_equal(bind_text("127.0.0.1:0", &a->bound), 0);
     int fd = dup(a->bound.fds[0]);
-    a->listener = listener_new(a->loop, &fd, on_accept_fn, should_pause, a);
+    a->listener = listener_new(a->loop, &fd, &stream_plain, on_accept_fn, should_pause, a);
     assert_int_equal(fd, -1);
 }
 

@@ -26,7 +26,6 @@
 #include "support/scratch.h"
 #include "worker/worker.h"
 
-#define TURNS     60
 #define INPUT_MAX (64u * 1024 * 1024)
 
 struct heard {
@@ -128,8 +127,7 @@ void scene_free(struct scene *scene)
 void scene_settle(struct scene *scene)
 {
     fake_loop_hold_clock(scene->loop, 0);
-    for (unsigned i = 0; i < TURNS; i++)
-        loop_turn(scene->loop, 0);
+    fake_loop_settle(scene->loop);
 }
 
 void scene_pass(struct scene *scene, uint64_t ms)
@@ -139,8 +137,7 @@ void scene_pass(struct scene *scene, uint64_t ms)
     while (clock_mono().ms < until) {
         uint64_t before = clock_mono().ms;
         fake_loop_hold_clock(scene->loop, until - before);
-        for (unsigned i = 0; i < TURNS; i++)
-            loop_turn(scene->loop, 0);
+        fake_loop_settle(scene->loop);
         if (clock_mono().ms == before)
             clock_advance(until - before);
     }
