@@ -5,6 +5,7 @@
 #define OCI_API_ERROR_H
 
 #include "base/error.h"
+#include "base/slice.h"
 
 struct buf;
 
@@ -34,5 +35,10 @@ int api_error_from(struct api_error *out, const struct error *err, enum api_code
 const char *api_code_name(enum api_code code);
 /* Append {"errors":[{"code":…,"message":…}]}. */
 void api_error_print(struct buf *out, const struct api_error *error);
+/* The same with any number of errors: begin, add each, end. `detail`: a JSON value, printed as it
+ * is; empty: none. */
+void api_errors_begin(struct buf *out);
+void api_errors_add(struct buf *out, const struct api_error *error, struct slice detail);
+void api_errors_end(struct buf *out);
 
 #endif

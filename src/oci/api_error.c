@@ -93,11 +93,36 @@ const char *api_code_name(enum api_code code)
     return code_names[code];
 }
 
-void api_error_print(struct buf *out, const struct api_error *error)
+#define ERRORS_BEGIN "{\"errors\":["
+
+void api_errors_begin(struct buf *out)
 {
-    buf_append_text(out, "{\"errors\":[{\"code\":\"");
+    buf_append_text(out, ERRORS_BEGIN);
+}
+
+void api_errors_add(struct buf *out, const struct api_error *error, struct slice detail)
+{
+    if (!slice_ends_with(buf_bytes(out), ERRORS_BEGIN))
+        buf_append_byte(out, ',');
+    buf_append_text(out, "{\"code\":\"");
     buf_append_text(out, api_code_name(error->code));
     buf_append_text(out, "\",\"message\":");
     jsonio_write_string(out, slice_of(error->text));
-    buf_append_text(out, "}]}");
+    if (detail.length > 0) {
+        buf_append_text(out, ",\"detail\":");
+        buf_append_slice(out, detail);
+    }
+    buf_append_byte(out, '}');
+}
+
+void api_errors_end(struct buf *out)
+{
+    buf_append_text(out, "]}");
+}
+
+void api_error_print(struct buf *out, const struct api_error *error)
+{
+    api_errors_begin(out);
+    api_errors_add(out, error, slice_of(""));
+    api_errors_end(out);
 }

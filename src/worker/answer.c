@@ -17,6 +17,7 @@
 #include "worker_state.h"
 
 #define RETRY_AFTER_DEFAULT 5
+#define ERROR_BODY_MAX      ((size_t)16 * 1024)
 #define PIECE_SIZE          ((size_t)64 * 1024)
 
 void request_headers(const struct request *request, struct headers *headers)
@@ -159,42 +160,67 @@ static bool is_text(const struct request *request)
 }
 
 static void print_error(const struct request *request, const struct api_error *error,
-                        struct headers *headers, struct buf *body)
+                        struct buf *body)
 {
-    if (is_text(request)) {
-        headers_add(headers, "Content-Type", SLICE_LITERAL("text/plain; charset=utf-8"));
+    if (is_text(request))
         buf_printf(body, "%s\n", error->text);
-    } else {
-        headers_add(headers, "Content-Type", SLICE_LITERAL("application/json"));
+    else
         api_error_print(body, error);
-    }
 }
 
-static void respond_error(struct request *request, const struct api_error *error, uint64_t retry)
+/* `headers` are begun; Content-Type and Allow are added. The text of `error` goes to the log. */
+static void respond_error(struct request *request, const struct api_error *error,
+                          struct headers *headers, struct slice body)
 {
-    AUTO_BUF struct buf body;
-    buf_init(&body, 16384);
-    struct headers headers;
-    headers_init(&headers);
-    print_error(request, error, &headers, &body);
+    if (is_text(request))
+        headers_add(headers, "Content-Type", SLICE_LITERAL("text/plain; charset=utf-8"));
+    else
+        headers_add(headers, "Content-Type", SLICE_LITERAL("application/json"));
     if (error->status == 405)
-        add_allow(request, &headers);
-    if (retry > 0)
-        headers_addf(&headers, "Retry-After", "%llu", (unsigned long long)retry);
+        add_allow(request, headers);
     if (!request->note)
         request->note = mem_strdup(error->text);
-    request_respond(request, error->status, &headers, buf_bytes(&body));
+    request_respond(request, error->status, headers, body);
+}
+
+void request_fail_with(struct request *request, const struct api_error *error,
+                       struct headers *headers)
+{
+    AUTO_BUF struct buf body;
+
+    buf_init(&body, ERROR_BODY_MAX);
+    print_error(request, error, &body);
+    respond_error(request, error, headers, buf_bytes(&body));
+}
+
+void request_fail_list(struct request *request, const struct api_error *error, struct slice body)
+{
+    struct headers headers;
+
+    headers_init(&headers);
+    respond_error(request, error, &headers, body);
 }
 
 void request_fail_retry(struct request *request, const struct api_error *error, uint64_t seconds)
 {
-    respond_error(request, error, seconds == 0 ? RETRY_AFTER_DEFAULT : seconds);
+    struct headers headers;
+
+    headers_init(&headers);
+    headers_addf(&headers, "Retry-After", "%llu",
+                 (unsigned long long)(seconds == 0 ? RETRY_AFTER_DEFAULT : seconds));
+    request_fail_with(request, error, &headers);
 }
 
 void request_fail(struct request *request, const struct api_error *error)
 {
-    bool may_retry = error->status == 429 || error->status == 503;
-    respond_error(request, error, may_retry ? RETRY_AFTER_DEFAULT : 0);
+    struct headers headers;
+
+    if (error->status == 429 || error->status == 503) {
+        request_fail_retry(request, error, 0);
+        return;
+    }
+    headers_init(&headers);
+    request_fail_with(request, error, &headers);
 }
 
 void request_failf(struct request *request, enum api_code code, const char *fmt, ...)

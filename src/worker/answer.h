@@ -37,9 +37,16 @@ void request_respond_buf(struct request *request, int status, const struct heade
  */
 void request_respond_shared(struct request *request, int status, const struct headers *headers,
                             const struct digest *digest, struct slice bytes);
+/* An error; 429 and 503 with a Retry-After of ours. Its text is also what the access log says. */
 void request_fail(struct request *request, const struct api_error *error);
 void request_failf(struct request *request, enum api_code code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+/* With headers that the caller began (headers_init, request_headers); Content-Type is added. */
+void request_fail_with(struct request *request, const struct api_error *error,
+                       struct headers *headers);
+/* With several errors, or with their detail: `body` was printed with api_errors_begin, _add, _end;
+ * status and text of the log are those of `error`. */
+void request_fail_list(struct request *request, const struct api_error *error, struct slice body);
 /* With a Retry-After; seconds 0: one of ours. */
 void request_fail_retry(struct request *request, const struct api_error *error, uint64_t seconds);
 /* From an error of ours; `not_found` is the code of ERR_NOT_FOUND here. */

@@ -6,6 +6,7 @@
  */
 #include "push_manifest.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "answer.h"
@@ -84,22 +85,24 @@ static void on_gone(struct request *request)
 static void answer_missing(struct request *request, struct slice digests)
 {
     AUTO_BUF struct buf body;
-    struct headers headers;
+    struct api_error error;
     struct digest digest;
     char text[DIGEST_TEXT_SIZE];
+    char detail[DIGEST_TEXT_SIZE + 16];
+
     buf_init(&body, (size_t)64 * 1024);
-    buf_append_text(&body, "{\"errors\":[");
+    api_errors_begin(&body);
     for (unsigned i = 0; i < MISSING_SHOWN && digest_decode(&digests, &digest); i++) {
-        buf_printf(&body,
-                   "%s{\"code\":\"MANIFEST_BLOB_UNKNOWN\",\"message\":\"the manifest names %s, "
-                   "which is not in this repository\",\"detail\":{\"digest\":\"%s\"}}",
-                   i == 0 ? "" : ",", digest_print(&digest, text), text);
+        api_error_set(&error, API_MANIFEST_BLOB_UNKNOWN,
+                      "the manifest names %s, which is not in this repository",
+                      digest_print(&digest, text));
+        (void)snprintf(detail, sizeof(detail), "{\"digest\":\"%s\"}", text);
+        api_errors_add(&body, &error, slice_of(detail));
     }
-    buf_append_text(&body, "]}");
-    headers_init(&headers);
-    headers_add(&headers, "Content-Type", SLICE_LITERAL("application/json"));
-    request->outcome = "the manifest names what is not here";
-    request_respond(request, 400, &headers, buf_bytes(&body));
+    api_errors_end(&body);
+    api_error_set_status(&error, API_MANIFEST_BLOB_UNKNOWN, 400,
+                         "the manifest names what is not here");
+    request_fail_list(request, &error, buf_bytes(&body));
 }
 
 static void answer_refused(struct request *request, const struct keep_answer *answer)

@@ -99,13 +99,12 @@ static void blob_headers(const struct request *request, const struct digest *dig
 static void refuse_range(struct request *request, uint64_t size)
 {
     struct headers headers;
+    struct api_error error;
+
     request_headers(request, &headers);
-    headers_add(&headers, "Content-Type", SLICE_LITERAL("application/json"));
     headers_addf(&headers, "Content-Range", "bytes */%llu", (unsigned long long)size);
-    request->outcome = "the range asked for is outside the blob";
-    request_respond(request, 416, &headers,
-                    SLICE_LITERAL("{\"errors\":[{\"code\":\"RANGE_INVALID\",\"message\":\"the "
-                                  "range is outside the blob\"}]}"));
+    api_error_set(&error, API_RANGE_INVALID, "the range is outside the blob");
+    request_fail_with(request, &error, &headers);
 }
 
 void serve_blob_head(struct request *request, const struct digest *digest, uint64_t size,

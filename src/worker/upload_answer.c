@@ -22,11 +22,10 @@ void upload_answer_progress(struct upload *upload, int status)
     struct headers headers;
     session_headers(upload, upload->progress.offset, &headers);
     if (status == 416) {
-        headers_add(&headers, "Content-Type", SLICE_LITERAL("application/json"));
-        upload->request->outcome = "the chunk does not begin where the upload is";
-        request_respond(upload->request, 416, &headers,
-                        SLICE_LITERAL("{\"errors\":[{\"code\":\"RANGE_INVALID\",\"message\":\"the "
-                                      "chunk does not begin where the upload is; see Range\"}]}"));
+        struct api_error error;
+        api_error_set(&error, API_RANGE_INVALID,
+                      "the chunk does not begin where the upload is; see Range");
+        request_fail_with(upload->request, &error, &headers);
         return;
     }
     upload->request->outcome = status == 202 ? "carried on" : "told how far it is";
@@ -37,15 +36,14 @@ void upload_answer_busy(struct upload *upload)
 {
     struct upload_progress saved;
     struct headers headers;
+    struct api_error error;
     uint64_t offset = 0;
     if (upload_table_get(upload->worker->options.uploads, &upload->id, &saved))
         offset = saved.offset;
     session_headers(upload, offset, &headers);
-    headers_add(&headers, "Content-Type", SLICE_LITERAL("application/json"));
-    upload->request->outcome = "another request is writing to this upload";
-    request_respond(upload->request, 409, &headers,
-                    SLICE_LITERAL("{\"errors\":[{\"code\":\"BLOB_UPLOAD_INVALID\",\"message\":"
-                                  "\"another request is writing to this upload\"}]}"));
+    api_error_set_status(&error, API_BLOB_UPLOAD_INVALID, 409,
+                         "another request is writing to this upload");
+    request_fail_with(upload->request, &error, &headers);
 }
 
 void upload_answer_stored(struct upload *upload)

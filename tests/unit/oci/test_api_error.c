@@ -73,6 +73,29 @@ static void api_error_print_escapes_what_came_from_outside(void **state)
     assert_true(slice_is(jsonio_string(jsonio_member(first, "message")), error.text));
 }
 
+static void api_errors_print_any_number_with_details(void **state)
+{
+    struct api_error error;
+    AUTO_BUF struct buf out;
+    (void)state;
+
+    buf_init(&out, 4096);
+    api_errors_begin(&out);
+    api_errors_end(&out);
+    assert_string_equal(buf_text(&out), "{\"errors\":[]}");
+    buf_clear(&out);
+    (void)api_error_set(&error, API_RANGE_INVALID, "one");
+    api_errors_begin(&out);
+    api_errors_add(&out, &error, SLICE_LITERAL("{\"at\":1}"));
+    (void)api_error_set(&error, API_DENIED, "two");
+    api_errors_add(&out, &error, slice_of(""));
+    api_errors_end(&out);
+    assert_string_equal(buf_text(&out),
+                        "{\"errors\":["
+                        "{\"code\":\"RANGE_INVALID\",\"message\":\"one\",\"detail\":{\"at\":1}},"
+                        "{\"code\":\"DENIED\",\"message\":\"two\"}]}");
+}
+
 static void api_error_text_is_cut_not_overrun(void **state)
 {
     struct api_error error;
@@ -92,6 +115,7 @@ int main(void)
         cmocka_unit_test(api_error_from_maps_every_kind),
         cmocka_unit_test(api_error_from_uses_the_code_for_what_was_asked),
         cmocka_unit_test(api_error_print_escapes_what_came_from_outside),
+        cmocka_unit_test(api_errors_print_any_number_with_details),
         cmocka_unit_test(api_error_text_is_cut_not_overrun),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
