@@ -10,6 +10,7 @@
 
 #include "ipc/message.h"
 #include "rules/authorize.h"
+#include "worker/authenticator.h"
 
 struct config;
 struct endpoint;
@@ -27,8 +28,9 @@ struct worker_options { /* all borrowed until worker_free, but the configuration
     struct store *store;
     struct ledger *ledger;
     struct upload_table *uploads;
-    struct authorizer authorizer;     /* zeroed: everybody may do everything */
-    const struct endpoint *endpoints; /* more than the program's own: for tests */
+    struct authenticator authenticator; /* zeroed: everybody is anonymous */
+    struct authorizer authorizer;       /* zeroed: everybody may do everything */
+    const struct endpoint *endpoints;   /* more than the program's own: for tests */
     size_t endpoint_count;
     unsigned slot;
     unsigned workers;              /* how many there are, for the fair share of connections */

@@ -4,6 +4,7 @@
 #include "dispatch.h"
 
 #include "answer.h"
+#include "authenticate.h"
 #include "base/clock.h"
 #include "config/config.h"
 #include "endpoint.h"
@@ -90,14 +91,6 @@ static int find_endpoint(struct request *request, struct api_error *error)
 
 /* ---- the steps ---- */
 
-/* There are no users yet. */
-static int authenticate(struct request *request, struct api_error *error)
-{
-    (void)error;
-    request->principal = principal_anonymous();
-    return 0;
-}
-
 /* Rights are asked for the resolved repository, never for the name as the client wrote it. */
 static int resolve_and_authorize(struct request *request, struct ledger_txn *txn,
                                  struct api_error *error)
@@ -131,16 +124,20 @@ static void handle_with_ledger(struct request *request)
     worker_read_end(request->worker);
 }
 
-void dispatch(struct request *request)
+static void on_authenticated(struct request *request)
 {
-    struct api_error error;
-
-    if (find_endpoint(request, &error) != 0 || authenticate(request, &error) != 0) {
-        request_fail(request, &error);
-        return;
-    }
     if ((request->endpoint->needs & (NEEDS_REPOSITORY | NEEDS_LEDGER)) != 0)
         handle_with_ledger(request);
     else
         request->endpoint->handle(request, NULL);
+}
+
+void dispatch(struct request *request)
+{
+    struct api_error error;
+
+    if (find_endpoint(request, &error) != 0)
+        request_fail(request, &error);
+    else
+        authenticate(request, on_authenticated);
 }

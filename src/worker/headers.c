@@ -44,6 +44,12 @@ void headers_addf(struct headers *headers, const char *name, const char *fmt, ..
         headers_add(headers, name, slice_from(value, (size_t)length));
 }
 
+void headers_add_lines(struct headers *headers, struct slice lines)
+{
+    if (lines.length > 0 && lines.length <= HEADERS_SIZE - headers->length)
+        append(headers, lines.data, lines.length);
+}
+
 void headers_add_digest(struct headers *headers, const struct digest *digest)
 {
     char quoted[DIGEST_TEXT_SIZE + 2];

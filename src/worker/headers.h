@@ -22,6 +22,8 @@ void headers_init(struct headers *headers);
 void headers_add(struct headers *headers, const char *name, struct slice value);
 void headers_addf(struct headers *headers, const char *name, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+/* Lines of "Name: value\r\n". */
+void headers_add_lines(struct headers *headers, struct slice lines);
 /* Docker-Content-Digest and ETag. */
 void headers_add_digest(struct headers *headers, const struct digest *digest);
 struct slice headers_slice(const struct headers *headers);

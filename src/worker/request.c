@@ -35,6 +35,7 @@ void request_free(struct request **request)
     metrics_set(METRIC_requests_running, --old->worker->running);
     operation_cleanup(&old->operation);
     fd_close(&old->fd);
+    mem_free(old->principal_name);
     mem_free(old->note);
     config_unref(&old->config);
     mem_free(old);
@@ -53,7 +54,8 @@ bool request_is_head(const struct request *request)
 
 void request_actor(const struct request *request, char out[REQUEST_ACTOR_SIZE])
 {
-    int length = snprintf(out, REQUEST_ACTOR_SIZE, "anonymous %s %llu",
-                          http_conn_peer(request->conn), (unsigned long long)request->id);
+    int length =
+        snprintf(out, REQUEST_ACTOR_SIZE, "%.*s %s %llu", SLICE_PRINT(request->principal.name),
+                 http_conn_peer(request->conn), (unsigned long long)request->id);
     CHECK(length > 0);
 }

@@ -49,6 +49,7 @@ struct request {
     const struct endpoint *endpoint; /* NULL: the target was not understood */
     struct operation operation;      /* of an address under /v2/; else only its method is set */
     struct principal principal;
+    char *principal_name; /* what its name points to, but for the anonymous; owned */
     struct resolved target;
     struct permit permit; /* for the target */
     uint64_t id;
@@ -73,7 +74,7 @@ void request_free(struct request **request);
 void request_set_step(struct request *request, const struct request_steps *steps, void *step);
 
 bool request_is_head(const struct request *request);
-/* "anonymous ADDRESS ID", for the journal. */
+/* "PRINCIPAL ADDRESS ID", for the journal. */
 #define REQUEST_ACTOR_SIZE 160
 void request_actor(const struct request *request, char out[REQUEST_ACTOR_SIZE]);
 

@@ -57,6 +57,12 @@ static struct error err;
 
 struct scene *scene_new(const char *settings)
 {
+    static const struct worker_options nothing;
+    return scene_new_with(settings, &nothing);
+}
+
+struct scene *scene_new_with(const char *settings, const struct worker_options *extra)
+{
     struct scene *scene = NEW(struct scene);
     const char *root = scratch_make();
     struct buf text;
@@ -81,6 +87,10 @@ struct scene *scene_new(const char *settings)
         .store = scene->store,
         .ledger = scene->ledger,
         .uploads = scene->uploads,
+        .authenticator = extra->authenticator,
+        .authorizer = extra->authorizer,
+        .endpoints = extra->endpoints,
+        .endpoint_count = extra->endpoint_count,
         .workers = 1,
     };
     scene->worker = worker_new(&options);
@@ -195,6 +205,16 @@ void scene_put_manifest(struct ledger_txn *txn, const char *origin, const char *
     link_put(txn, repository.id, &digest, LINK_MANIFEST, record.media_type);
     struct tag tagged = {.digest = digest, .changed_ms = 1, .checked_ms = checked_ms};
     tag_put(txn, repository.id, slice_of(tag), &tagged);
+}
+
+struct pool *scene_pool(struct scene *scene)
+{
+    return scene->pool;
+}
+
+struct worker *scene_worker(struct scene *scene)
+{
+    return scene->worker;
 }
 
 struct store *scene_store(struct scene *scene)

@@ -14,8 +14,11 @@
 #include "store/ledger.h"
 #include "store/upload_table.h"
 
+struct pool;
 struct scene;
 struct store;
+struct worker;
+struct worker_options;
 
 union any_message {
     struct message_join join;
@@ -29,6 +32,8 @@ union any_message {
 };
 
 struct scene *scene_new(const char *settings);
+/* With what these options say of authenticator, authorizer and endpoints. */
+struct scene *scene_new_with(const char *settings, const struct worker_options *extra);
 void scene_free(struct scene *scene);
 /* Run until nothing more happens; the clock stands still. */
 void scene_settle(struct scene *scene);
@@ -45,6 +50,8 @@ void scene_put_blob(struct scene *scene, struct ledger_txn *txn, struct slice by
 void scene_put_manifest(struct ledger_txn *txn, const char *origin, const char *name,
                         const char *tag, struct slice bytes, uint64_t checked_ms);
 
+struct pool *scene_pool(struct scene *scene);
+struct worker *scene_worker(struct scene *scene);
 struct store *scene_store(struct scene *scene);
 /* The file of an upload session, opened anew: a lock on it meets the worker's. */
 int scene_open_upload(struct scene *scene, const char *repository, const char *id);
