@@ -305,7 +305,7 @@ void flight_join(struct fetcher *fetcher, struct follower *follower,
 {
     struct flight *flight = find_flight(fetcher, &join->digest, upstream);
     struct flight *shared = find_flight(fetcher, &join->digest, NULL);
-    bool is_free = !shared || !shared->owner || shared->owner == upstream;
+    bool is_free = !join->is_check && (!shared || !shared->owner || shared->owner == upstream);
 
     if (!flight && is_free)
         flight = shared;

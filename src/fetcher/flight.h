@@ -97,7 +97,8 @@ struct flight {
     uint64_t id;
     struct digest digest;
     struct upstream *owner; /* its credentials brought bytes: no other's followers; or NULL */
-    bool is_apart;          /* made for its owner, beside one that has another */
+    bool is_apart;          /* made for its owner alone: another flight of the digest is not, or
+                               its followers may have only what their own repository has */
     enum flight_state state;
     struct list sources;
     struct list followers;
@@ -145,6 +146,8 @@ void flight_end(struct flight *flight, bool keep_spool);
 void flight_look_alone(struct flight *flight);
 
 /* ---- flight_followers.c: what followers are told ---- */
+/* Does a follower get its bytes only on its upstream's word that the repository has them? */
+bool flight_needs_proof(const struct flight *flight);
 void flight_admit(struct flight *flight, struct follower *follower);
 void flight_admit_all(struct flight *flight);
 void flight_grew(struct flight *flight);

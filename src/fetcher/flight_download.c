@@ -153,8 +153,8 @@ static bool on_head(const struct exchange_answer *answer, void *arg)
         metrics_add(METRIC_flights_resumed, 1);
         flight_log(flight, LOG_INFO, "resumed");
     }
-    /* With credentials there are only sources of its upstream, whose word this is. */
-    if (flight->take->is_private)
+    /* There are only sources of its upstream, whose word this is. */
+    if (flight_needs_proof(flight))
         source_set_state(flight->source, SOURCE_PROVEN);
     flight_set_state(flight, FLIGHT_STREAMING);
     start_pace(flight, BODY_MS);

@@ -57,12 +57,16 @@ static void open_follower(struct flight *flight, struct follower *follower)
         tell_verified(flight, follower);
 }
 
+bool flight_needs_proof(const struct flight *flight)
+{
+    return flight->is_apart || flight->take->is_private;
+}
+
 void flight_admit(struct flight *flight, struct follower *follower)
 {
     if (follower->is_open || !has_spool(flight))
         return;
-    /* Public is public: what was brought without credentials needs no proof. */
-    if (flight->take->is_private && follower->source->state != SOURCE_PROVEN) {
+    if (flight_needs_proof(flight) && follower->source->state != SOURCE_PROVEN) {
         source_prove(follower->source);
         return;
     }
@@ -158,7 +162,7 @@ void flight_hand_over(struct flight *flight)
         struct follower *follower = LIST_ITEM(link, struct follower, link);
         if (!follower->is_open)
             continue;
-        if (take->is_private && follower->source->state != SOURCE_PROVEN) {
+        if (flight_needs_proof(flight) && follower->source->state != SOURCE_PROVEN) {
             follower->is_open = false; /* the base was public: from here on it needs a proof */
             continue;
         }

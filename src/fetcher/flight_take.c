@@ -218,7 +218,7 @@ static void on_adopted(bool is_right, void *arg)
     }
     flight_log(flight, LOG_INFO, "carrying on a spool of before");
     flight_request(flight);
-    if (flight->take && !flight->take->is_private)
+    if (flight->take && !flight_needs_proof(flight))
         flight_admit_all(flight);
 }
 
@@ -270,7 +270,7 @@ static void on_synced(const struct error *err, void *arg)
         message.repository = slice_of(source->repository);
     }
     keeper_link_send(flight->fetcher->keeper, MESSAGE_BLOB_STORED, &message, on_stored, flight);
-    while (take->is_private && (source = first_proven(flight)))
+    while (flight_needs_proof(flight) && (source = first_proven(flight)))
         source_link(source);
 }
 

@@ -184,17 +184,19 @@ uint64_t stage_join(unsigned worker, enum join_kind kind, const char *repository
     return join.request;
 }
 
-uint64_t stage_join_check(const char *repository, const struct digest *digest)
+uint64_t stage_join_own(unsigned worker, enum join_kind kind, const char *repository,
+                        const struct digest *digest)
 {
     struct message_join join = {
         .request = ++stage.last_request,
-        .kind = JOIN_MANIFEST,
+        .kind = kind,
         .origin = slice_of(stage.origin),
         .repository = slice_of(repository),
         .digest = *digest,
+        .size = UINT64_MAX,
         .is_check = 1,
     };
-    channel_send(stage.workers[0].channel, MESSAGE_JOIN, &join, -1);
+    channel_send(stage.workers[worker].channel, MESSAGE_JOIN, &join, -1);
     return join.request;
 }
 

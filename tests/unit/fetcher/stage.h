@@ -66,8 +66,9 @@ uint64_t stage_join(unsigned worker, enum join_kind kind, const char *repository
                     const char *reference, const struct digest *digest, uint64_t size);
 /* The upstream that joins name from now on; docker.io at first. */
 void stage_use_origin(const char *origin);
-/* Of a manifest that the repository must have, from worker 0. */
-uint64_t stage_join_check(const char *repository, const struct digest *digest);
+/* Of a blob or manifest that the repository itself must have. */
+uint64_t stage_join_own(unsigned worker, enum join_kind kind, const char *repository,
+                        const struct digest *digest);
 void stage_leave(unsigned worker, uint64_t request);
 /* Never NULL: zeroed when nothing came yet. */
 struct seen *stage_seen(uint64_t request);

@@ -424,12 +424,12 @@ static void public_manifest_is_here_for_all_but_checked_where_it_must_be_linked(
     uint64_t served = stage_join(0, JOIN_MANIFEST, "library/other", "", &digest, UINT64_MAX);
     stage_until(stage_is_over, served);
     assert_int_equal(stage_seen(served)->heres, 1);
-    uint64_t linked = stage_join_check("library/app", &digest);
+    uint64_t linked = stage_join_own(0, JOIN_MANIFEST, "library/app", &digest);
     stage_until(stage_is_over, linked);
     assert_int_equal(stage_seen(linked)->heres, 1);
     assert_int_equal(fake_upstream_count(), before);
     script.status = 404;
-    uint64_t checked = stage_join_check("library/other", &digest);
+    uint64_t checked = stage_join_own(0, JOIN_MANIFEST, "library/other", &digest);
     stage_until(stage_is_over, checked);
     assert_int_equal(stage_seen(checked)->failure, ERR_NOT_FOUND);
     assert_int_equal(fake_upstream_count(), before + 1);
