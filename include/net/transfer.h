@@ -17,6 +17,7 @@
 
 struct error;
 struct loop;
+struct resolver;
 struct transfer;
 struct transfer_set;
 
@@ -33,7 +34,7 @@ struct transfer_request {
     const char *const *headers;  /* "Name: value", NULL at the end; NULL: none */
     const char *ca_file;         /* NULL: the system's */
     const char *proxy;           /* NULL: none (the environment is not asked) */
-    uint64_t connect_timeout_ms; /* with TLS */
+    uint64_t connect_timeout_ms; /* with the lookup of the name, and TLS */
     uint64_t head_timeout_ms;    /* until the final response head */
     uint64_t stall_timeout_ms;   /* without a byte of body */
     uint64_t total_timeout_ms;   /* for the whole of it; 0: no limit */
@@ -70,8 +71,9 @@ struct transfer_handler {
     void (*on_done)(struct transfer *transfer, const struct error *err, void *arg);
 };
 
-/* Transfers that share connections. */
-struct transfer_set *transfer_set_new(struct loop *loop);
+/* Transfers that share connections. The resolver is borrowed; with NULL, hosts and proxies must be
+ * addresses or localhost. */
+struct transfer_set *transfer_set_new(struct loop *loop, struct resolver *resolver);
 void transfer_set_free(struct transfer_set **set); /* cancels without callbacks */
 /* The request's strings are copied; the handler is borrowed. ERR_INVALID for a URL that is not http
  * or https; ERR_INTERNAL when libcurl is not there. */

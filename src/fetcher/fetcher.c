@@ -27,6 +27,7 @@
 #include "keeper_link.h"
 #include "lookup.h"
 #include "net/loop.h"
+#include "net/resolve.h"
 #include "oci/name.h"
 #include "role.h"
 #include "spool_index.h"
@@ -312,6 +313,7 @@ struct fetcher *fetcher_new(const struct fetcher_options *options)
     fetcher->config = config_ref(options->config);
     fetcher->reader = ledger_reader_new(options->ledger);
     fetcher->large_key = pool_new_key();
+    fetcher->resolver = resolver_new(options->loop);
     fetcher->upstreams = map_new();
     fetcher->flights = map_new();
     fetcher->asks = map_new();
@@ -363,6 +365,7 @@ void fetcher_free(struct fetcher **fetcher)
     wait_for_pool(gone);
     keeper_link_free(&gone->keeper);
     upstream_free_all(gone);
+    resolver_free(&gone->resolver);
     absent_free_all(gone);
     spool_index_free(&gone->spools);
     timer_free(&gone->gate);

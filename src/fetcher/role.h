@@ -15,6 +15,7 @@
 struct config;
 struct keeper_link;
 struct map;
+struct resolver;
 struct spool_index;
 struct timer;
 struct worker_link;
@@ -24,6 +25,7 @@ struct fetcher {
     struct config *config; /* the newest; a reference */
     struct ledger_reader *reader;
     struct keeper_link *keeper;
+    struct resolver *resolver;     /* of all upstreams */
     struct map *upstreams;         /* name → struct upstream, made when first asked */
     struct list retired_upstreams; /* replaced or removed, but still in use */
     struct map *flights;           /* binary digest → struct flight */

@@ -276,9 +276,11 @@ void transfer_cancel(struct transfer **transfer)
         transfer_free(gone);
 }
 
-struct transfer_set *transfer_set_new(struct loop *loop)
+struct transfer_set *transfer_set_new(struct loop *loop, struct resolver *resolver)
 {
     struct transfer_set *set = NEW(struct transfer_set);
+
+    (void)resolver;
     set->loop = loop;
     list_init(&set->transfers);
     return set;

@@ -32,6 +32,21 @@ def binary():
     return os.path.join(root, "build", "dev", "entrepot")
 
 
+def built(path):
+    """A file of the build that the program under test belongs to."""
+    return os.path.join(os.path.dirname(binary()), path)
+
+
+def preload(library):
+    """What makes the server load `library` before all others; AddressSanitizer insists on being the first."""
+    return {"LD_PRELOAD": f"{_sanitizer()} {library}" if is_sanitized() else library}
+
+
+def _sanitizer():
+    listed = subprocess.run(["ldd", binary()], check=True, capture_output=True, text=True).stdout
+    return re.search(r"=> (\S*libasan\S*)", listed).group(1)
+
+
 def environment():
     """Ours, without the test's own variables, which the server would take for settings."""
     return {name: value for name, value in os.environ.items() if not name.startswith(("ENTREPOT_", "REGISTRY_"))}
@@ -112,14 +127,17 @@ class Log:
 class Server:
     """`upstreams`: {name: hub or settings}. `settings` is merged over what the tests use by default."""
 
-    def __init__(self, upstreams=None, settings=None, workers=2, folder=None, listens=None, failpoints=None):
-        """`failpoints`: entries as include/base/failpoint.h describes them; [] when `arm` comes later."""
+    def __init__(self, upstreams=None, settings=None, workers=2, folder=None, listens=None, failpoints=None,
+                 variables=None):
+        """`failpoints`: entries as include/base/failpoint.h describes them; [] when `arm` comes later. `variables`: of
+        the environment, besides those of the test."""
         self._own_folder = folder is None
         self.folder = folder or Folder("server")
         self.data = self.folder / "data"
         self.config_file = self.folder / "entrepot.yaml"
         self.settings = self._settings(upstreams or {}, workers, listens, settings or {})
         self.process = None
+        self._variables = variables or {}
         self._failpoints = None
         if failpoints is not None:
             self._failpoints = self.folder / "failpoints"
@@ -160,7 +178,7 @@ class Server:
 
     def _environment(self):
         armed = {"ENTREPOT_FAILPOINTS": f"@{self._failpoints}"} if self._failpoints else {}
-        return {**environment(), **armed}
+        return {**environment(), **self._variables, **armed}
 
     # ---- life ----
 

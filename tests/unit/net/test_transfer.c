@@ -20,7 +20,9 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/fd.h"
+#include "fakes/names.h"
 #include "net/loop.h"
+#include "net/resolve.h"
 #include "net/transfer.h"
 
 #define BLOB_SIZE (2ul * 1024 * 1024)
@@ -28,6 +30,7 @@
 /* Reads a head, sends `answer`, then `blob_length` bytes, then closes (or waits for ever). */
 static struct {
     struct loop *loop;
+    struct resolver *resolver;
     struct transfer_set *set;
     int listener;
     int client;
@@ -60,6 +63,9 @@ static struct {
     struct error err;
     unsigned asked_addresses;
     bool refuses;
+    const char *host;  /* NULL: 127.0.0.1 */
+    const char *proxy; /* NULL: none */
+    bool takes_ipv6;
 } client;
 
 static void serve(unsigned ready, void *arg)
@@ -135,7 +141,9 @@ static int setup(void **state)
     memset(&client, 0, sizeof(client));
     server.client = -1;
     server.loop = loop_new();
-    server.set = transfer_set_new(server.loop);
+    fake_names_clear();
+    server.resolver = resolver_new(server.loop);
+    server.set = transfer_set_new(server.loop, server.resolver);
     server.drip = timer_new(server.loop, on_drip, NULL);
     server.listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     assert_true(server.listener >= 0);
@@ -152,6 +160,7 @@ static int teardown(void **state)
 {
     (void)state;
     transfer_set_free(&server.set);
+    resolver_free(&server.resolver);
     timer_free(&server.drip);
     watch_free(&server.listening);
     watch_free(&server.serving);
@@ -215,7 +224,7 @@ static const struct transfer_handler handler = {
 static bool may_connect(const struct sockaddr *address, void *arg)
 {
     (void)arg;
-    assert_int_equal(address->sa_family, AF_INET);
+    assert_true(client.takes_ipv6 || address->sa_family == AF_INET);
     client.asked_addresses++;
     return !client.refuses;
 }
@@ -228,11 +237,16 @@ static void start(enum transfer_method method, const char *answer, size_t blob_l
 
     server.answer = answer;
     server.blob_length = blob_length;
-    (void)snprintf(url, sizeof(url), "http://127.0.0.1:%u/v2/a?b", server.port);
+    char proxy[100];
+    (void)snprintf(url, sizeof(url), "http://%s:%u/v2/a?b", client.host ? client.host : "127.0.0.1",
+                   server.port);
+    (void)snprintf(proxy, sizeof(proxy), "http://%s:%u", client.proxy ? client.proxy : "",
+                   server.port);
     struct transfer_request request = {
         .method = method,
         .url = url,
         .headers = headers,
+        .proxy = client.proxy ? proxy : NULL,
         .connect_timeout_ms = 5000,
         .head_timeout_ms = 300,
         .stall_timeout_ms = 300,
@@ -430,6 +444,150 @@ static void transfer_is_silent_after_cancel(void **state)
     assert_false(client.is_done);
 }
 
+static void check_answer(void)
+{
+    run();
+    assert_int_equal(client.err.kind, ERR_NONE);
+    assert_int_equal(client.status, 200);
+}
+
+/* The same again, over a new connection. */
+static void next_transfer(void)
+{
+    memset(&client, 0, sizeof(client));
+    watch_free(&server.serving);
+    fd_close(&server.client);
+    server.answer_sent = 0;
+    server.head_length = 0;
+    memset(server.head, 0, sizeof(server.head));
+    watch_set(server.listening, WATCH_READ);
+}
+
+static const char empty_answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+
+static void name_is_looked_up_once_and_never_by_libcurl(void **state)
+{
+    (void)state;
+    fake_name_set("Registry.test", "127.0.0.1", 0);
+    client.host = "registry.TEST";
+    start(TRANSFER_GET, empty_answer, 0);
+    check_answer();
+    assert_int_equal(client.asked_addresses, 1);
+    assert_non_null(strstr(server.head, "\r\nHost: registry.TEST:"));
+    next_transfer();
+    client.host = "registry.test";
+    start(TRANSFER_GET, empty_answer, 0);
+    check_answer();
+    assert_int_equal(fake_name_asked(NULL), 1);
+}
+
+static void name_with_a_dot_at_its_end_is_the_same_to_libcurl(void **state)
+{
+    (void)state;
+    fake_name_set("registry.test.", "127.0.0.1", 0);
+    client.host = "registry.test.";
+    start(TRANSFER_GET, empty_answer, 0);
+    check_answer();
+    assert_int_equal(fake_name_asked(NULL), 1);
+}
+
+static void localhost_and_odd_literals_are_not_looked_up(void **state)
+{
+    static const char *const hosts[] = {"localhost", "127.1", "0x7f000001", "2130706433"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
+        next_transfer();
+        client.host = hosts[i];
+        client.takes_ipv6 = true;
+        start(TRANSFER_GET, empty_answer, 0);
+        check_answer();
+    }
+    assert_int_equal(fake_name_asked(NULL), 0);
+}
+
+static void name_of_the_proxy_is_looked_up(void **state)
+{
+    (void)state;
+    fake_name_set("proxy.test", "127.0.0.1", 0);
+    client.host = "registry.test";
+    client.proxy = "proxy.test";
+    start(TRANSFER_GET, empty_answer, 0);
+    check_answer();
+    assert_int_equal(strncmp(server.head, "GET http://registry.test:", 25), 0);
+    assert_int_equal(fake_name_asked("proxy.test"), 1);
+    assert_int_equal(fake_name_asked(NULL), 1);
+}
+
+static void next_address_of_a_name_is_tried(void **state)
+{
+    (void)state;
+    fake_name_set("registry.test", "127.0.0.2 127.0.0.1", 0);
+    client.host = "registry.test";
+    start(TRANSFER_GET, empty_answer, 0);
+    check_answer();
+    assert_int_equal(client.asked_addresses, 2);
+}
+
+static void addresses_of_a_name_are_judged(void **state)
+{
+    (void)state;
+    fake_name_set("registry.test", "127.0.0.1", 0);
+    client.host = "registry.test";
+    client.refuses = true;
+    start(TRANSFER_GET, "", 0);
+    run();
+    assert_int_equal(client.err.kind, ERR_DENIED);
+    assert_int_equal(server.head_length, 0);
+}
+
+static void unknown_name_fails(void **state)
+{
+    (void)state;
+    client.host = "nobody.test";
+    start(TRANSFER_GET, "", 0);
+    run();
+    assert_int_equal(client.err.kind, ERR_UPSTREAM);
+    assert_non_null(strstr(client.err.text, "nobody.test"));
+}
+
+static void slow_name_ends_in_time_and_nobody_waits_for_it(void **state)
+{
+    (void)state;
+    fake_name_set("slow.test", "127.0.0.1", 0);
+    fake_names_hold(true);
+    client.host = "slow.test";
+    start(TRANSFER_GET, "", 0);
+    uint64_t begin = clock_mono().ms;
+    run();
+    assert_int_equal(client.err.kind, ERR_TIMEOUT);
+    assert_non_null(strstr(client.err.text, "slow.test"));
+    assert_in_range(clock_mono().ms - begin, 300, 5000);
+    next_transfer();
+    client.host = "slow.test";
+    start(TRANSFER_GET, "", 0);
+    loop_turn(server.loop, 0);
+    transfer_cancel(&client.transfer);
+    next_transfer();
+    start(TRANSFER_GET, empty_answer, 0);
+    check_answer();
+    transfer_set_free(&server.set);
+    resolver_free(&server.resolver);
+    fake_names_hold(false);
+}
+
+static void without_a_resolver_there_are_only_addresses(void **state)
+{
+    struct error err;
+    struct transfer_set *set = transfer_set_new(server.loop, NULL);
+    struct transfer_request request = {.url = "http://registry.test/", .head_timeout_ms = 1000};
+    struct transfer *transfer = NULL;
+
+    (void)state;
+    assert_int_equal(transfer_start(set, &request, &handler, NULL, &transfer, &err), -ERR_INVALID);
+    transfer_set_free(&set);
+}
+
 static void url_split_knows_what_is_an_address(void **state)
 {
     struct url_parts parts;
@@ -491,6 +649,15 @@ int main(void)
         TEST(transfer_that_is_not_wanted_ends),
         TEST(transfer_says_that_nobody_listens),
         TEST(transfer_is_silent_after_cancel),
+        TEST(name_is_looked_up_once_and_never_by_libcurl),
+        TEST(name_with_a_dot_at_its_end_is_the_same_to_libcurl),
+        TEST(localhost_and_odd_literals_are_not_looked_up),
+        TEST(name_of_the_proxy_is_looked_up),
+        TEST(next_address_of_a_name_is_tried),
+        TEST(addresses_of_a_name_are_judged),
+        TEST(unknown_name_fails),
+        TEST(slow_name_ends_in_time_and_nobody_waits_for_it),
+        TEST(without_a_resolver_there_are_only_addresses),
         cmocka_unit_test(url_split_knows_what_is_an_address),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From a name to a connection: the host's name, or the proxy's, is looked up by net/resolve, and
+ * libcurl is given the addresses. It never looks up a name itself, because it would wait for its
+ * thread on the loop when the transfer ends. Each address is judged when it is connected to.
+ * (door: libcurl)
+ */
+#include <arpa/inet.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/slice.h"
+#include "net/resolve.h"
+#include "transfer_parts.h"
+
+#define PROXY_PORT       1080 /* libcurl's, of a proxy without one; 443 with https */
+#define ADDRESSES_LENGTH 2048
+
+/* ---- the name ---- */
+
+static unsigned proxy_port(const struct url_parts *proxy)
+{
+    size_t brackets = proxy->authority.data[0] == '[' ? 2 : 0;
+
+    if (proxy->authority.length > proxy->host.length + brackets)
+        return proxy->port;
+    return proxy->is_https ? proxy->port : PROXY_PORT;
+}
+
+int transfer_plan_connection(struct transfer *transfer, const struct transfer_request *request,
+                             struct error *err)
+{
+    struct url_parts peer;
+
+    if (!url_split(slice_of(request->url), &peer))
+        return error_set(err, ERR_INVALID, "not an http or https address");
+    if (request->proxy && !url_split(slice_of(request->proxy), &peer))
+        return error_set(err, ERR_INVALID, "the proxy is not an http or https address");
+    transfer->port = request->proxy ? proxy_port(&peer) : peer.port;
+    if (!resolve_is_needed(peer.host))
+        return 0;
+    if (!transfer->set->resolver)
+        return error_set(err, ERR_INVALID, "the host is a name, and none can be looked up here");
+    transfer->host = slice_dup(peer.host);
+    return 0;
+}
+
+/* HOST:PORT:ADDRESS,ADDRESS… for CURLOPT_RESOLVE. With a plus sign in front libcurl forgets it
+ * after a minute; it is used within this turn. */
+static bool print_addresses(const struct transfer *transfer, const struct resolved_name *name,
+                            struct buf *out)
+{
+    buf_printf(out, "+%s:%u:", transfer->host, transfer->port);
+    for (size_t i = 0; i < name->count; i++) {
+        const union resolved_address *address = &name->addresses[i];
+        bool is_v6 = address->any.sa_family == AF_INET6;
+        const void *bytes =
+            is_v6 ? (const void *)&address->v6.sin6_addr : (const void *)&address->v4.sin_addr;
+        char text[INET6_ADDRSTRLEN];
+        if (!inet_ntop(address->any.sa_family, bytes, text, sizeof(text)))
+            return false;
+        buf_printf(out, is_v6 ? "%s[%s]" : "%s%s", i > 0 ? "," : "", text);
+    }
+    return !out->is_over;
+}
+
+static int give_addresses(struct transfer *transfer, const struct resolved_name *name,
+                          struct error *err)
+{
+    const struct curl_api *curl = transfer->set->curl;
+    AUTO_BUF struct buf text;
+
+    buf_init(&text, ADDRESSES_LENGTH);
+    if (!print_addresses(transfer, name, &text))
+        return error_set(err, ERR_INTERNAL, "the addresses of %s cannot be written",
+                         transfer->host);
+    transfer->addresses = curl->list_append(NULL, buf_text(&text));
+    if (!transfer->addresses ||
+        curl->easy_set(transfer->easy, CURLOPT_RESOLVE, transfer->addresses) != CURLE_OK)
+        return error_set(err, ERR_INTERNAL, "libcurl refuses the addresses of %s", transfer->host);
+    return 0;
+}
+
+static void on_name(const struct resolved_name *name, const struct error *err, void *arg)
+{
+    struct transfer *transfer = arg;
+
+    transfer->name = NULL;
+    if (err) {
+        transfer->err = *err;
+        transfer->err.kind = ERR_UPSTREAM;
+        transfer_finish(transfer);
+    } else if (give_addresses(transfer, name, &transfer->err) != 0) {
+        transfer_finish(transfer);
+    } else {
+        transfer_begin(transfer);
+    }
+}
+
+void transfer_connect(struct transfer *transfer)
+{
+    if (!transfer->host) {
+        transfer_begin(transfer);
+        return;
+    }
+    transfer->name =
+        resolver_ask(transfer->set->resolver, slice_of(transfer->host), on_name, transfer);
+}
+
+/* ---- the address ---- */
+
+curl_socket_t transfer_on_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    struct transfer *transfer = arg;
+
+    (void)purpose;
+    if (transfer->state >= TRANSFER_FINISHED)
+        return CURL_SOCKET_BAD;
+    if (transfer->may_connect && !transfer->may_connect(&address->addr, transfer->arg)) {
+        transfer->was_refused = true;
+        return CURL_SOCKET_BAD;
+    }
+    return socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK,
+                  address->protocol);
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What comes back: the final head (1xx are skipped, trailers ignored), judged before the caller
+ * sees it, and the bytes of the body. Called by libcurl. (door: libcurl) */
+#include "base/slice.h"
+#include "base/text.h"
+#include "transfer_parts.h"
+
+/* The body's length, where the head frames it in one way only. Two ways are an attack or a bug:
+ * refused, and so is a coding of which libcurl may think something else than who sent it. */
+static bool read_length(struct slice headers, uint64_t *out)
+{
+    struct slice line;
+    bool is_chunked = false;
+    bool has_length = false;
+
+    *out = UINT64_MAX;
+    while (slice_split(&headers, '\n', &line)) {
+        struct slice value;
+        struct error err;
+        uint64_t length = 0;
+        if (transfer_header(line, "Transfer-Encoding", &value)) {
+            if (is_chunked || !slice_is_nocase(value, "chunked"))
+                return false;
+            is_chunked = true;
+        }
+        if (!transfer_header(line, "Content-Length", &value))
+            continue;
+        if (text_parse_u64(value, &length, &err) != 0 || (has_length && length != *out))
+            return false;
+        has_length = true;
+        *out = length;
+    }
+    return !(is_chunked && has_length);
+}
+
+static bool head_ended(struct transfer *transfer)
+{
+    struct transfer_response response = {.content_length = UINT64_MAX};
+    struct slice head = buf_bytes(&transfer->head);
+    ptrdiff_t end = slice_find(head, '\n');
+    long status = 0;
+
+    transfer->set->curl->easy_get(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
+    if (status < 200) {
+        buf_clear(&transfer->head);
+        return true;
+    }
+    response.status = (int)status;
+    response.headers = slice_skip(head, end < 0 ? 0 : (size_t)end + 1);
+    if (!read_length(response.headers, &response.content_length)) {
+        error_set(&transfer->err, ERR_UPSTREAM, "the length of the answer is ambiguous");
+        return false;
+    }
+    transfer_set_state(transfer, TRANSFER_BODY);
+    transfer_restart_timer(transfer);
+    bool goes_on = transfer->handler->on_head(transfer, &response, transfer->arg);
+    if (!goes_on && transfer->state == TRANSFER_BODY)
+        error_set(&transfer->err, ERR_CANCELLED, "not wanted");
+    return goes_on;
+}
+
+size_t transfer_on_header(char *data, size_t size, size_t count, void *arg)
+{
+    struct transfer *transfer = arg;
+    size_t length = size * count;
+    struct slice line = slice_from(data, length);
+
+    if (transfer->state >= TRANSFER_FINISHED)
+        return 0;
+    if (transfer->state == TRANSFER_BODY) /* a trailer */
+        return length;
+    if (slice_is(line, "\r\n") || slice_is(line, "\n"))
+        return head_ended(transfer) ? length : 0;
+    if (slice_starts_with(line, "HTTP/"))
+        buf_clear(&transfer->head);
+    buf_append_slice(&transfer->head, line);
+    if (transfer->head.is_over) {
+        error_set(&transfer->err, ERR_TOO_LARGE, "the head of the answer is over 64 KiB");
+        return 0;
+    }
+    return length;
+}
+
+size_t transfer_on_data(char *data, size_t size, size_t count, void *arg)
+{
+    struct transfer *transfer = arg;
+    size_t length = size * count;
+
+    if (transfer->state >= TRANSFER_FINISHED)
+        return 0;
+    transfer->quiet_since = clock_mono();
+    switch (transfer->handler->on_data(transfer, slice_from(data, length), transfer->arg)) {
+    case TRANSFER_CONTINUE:
+        return length;
+    case TRANSFER_PAUSE:
+        transfer->is_paused = true;
+        return CURL_WRITEFUNC_PAUSE;
+    case TRANSFER_ABORT:
+        break;
+    }
+    if (transfer->state < TRANSFER_FINISHED)
+        error_set(&transfer->err, ERR_CANCELLED, "not wanted");
+    return 0;
+}
