@@ -26,7 +26,8 @@ enum visible {
     VISIBLE_HERE,
 };
 
-/* HERE fills *out. The record says that the bytes are here; only opening the file proves it. */
+/* HERE and HIDDEN fill *out. The record says that the bytes are here; only opening the file proves
+ * it. */
 enum visible visible_blob(const struct permit *permit, struct ledger_txn *txn,
                           const struct digest *digest, struct blob_record *out);
 /* A manifest, with the media type that it has in this repository. */

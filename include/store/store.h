@@ -42,10 +42,15 @@ const char *store_ledger_folder(const struct store *store);
 int store_lock(struct store *store, unsigned wait_ms, struct error *err);
 
 /* ---- blobs ---- */
-/* Open for reading; out_size may be NULL. ERR_NOT_FOUND; ERR_CORRUPT when it is no regular file or
- * its size is not `size` (UINT64_MAX: any). */
+/* Open for reading; never blocks, whatever stands there. out_size may be NULL. ERR_NOT_FOUND: there
+ * is nothing; ERR_CORRUPT: it is not a regular file that may be read, or not of `size` bytes
+ * (UINT64_MAX: any). Both are repaired by placing the blob again. The text names the path under
+ * ROOT. */
 int store_blob_open(struct store *store, const struct digest *digest, uint64_t size, int *out_fd,
                     uint64_t *out_size, struct error *err);
+/* The same without opening it: one look at the name. */
+int store_blob_check(struct store *store, const struct digest *digest, uint64_t size,
+                     struct error *err);
 /* A whole, synced file that is to become a blob. */
 struct store_file {
     enum store_place place;
@@ -53,8 +58,9 @@ struct store_file {
     uint64_t inode; /* with size: it is still the one that was synced */
     uint64_t size;
 };
-/* Rename it over the final name. Source gone and the target is this file: done already.
- * ERR_NOT_FOUND when both are not so. The caller syncs the folder next: store_sync_blob_folder. */
+/* Rename it over the final name; a folder that stands there is moved aside. Source gone and the
+ * target is this file: done already. ERR_NOT_FOUND when both are not so. The caller syncs the
+ * folder next: store_sync_blob_folder. */
 int store_place(struct store *store, const struct store_file *file, const struct digest *digest,
                 struct error *err);
 /* Of a blob that no record names. */

@@ -77,7 +77,12 @@ static void join_blob(struct fetcher *fetcher, struct follower *follower,
         .is_own_only = join->is_check != 0,
     };
 
-    switch (lookup_blob(&lookup, &join->digest)) {
+    bool is_damaged = false;
+
+    enum visible visible = lookup_blob(&lookup, &join->digest, &is_damaged);
+    if (is_damaged)
+        flight_forget_stored(fetcher, &join->digest, upstream);
+    switch (visible) {
     case VISIBLE_HERE:
         follower_here(&follower);
         break;

@@ -42,7 +42,7 @@ static const unsigned moves[FLIGHT_STATES] = {
     [FLIGHT_PAUSED] = TO(REQUESTING) | TO(FAILED),
     [FLIGHT_VERIFYING] = TO(STORING) | TO(REQUESTING) | TO(FAILED),
     [FLIGHT_STORING] = TO(STORED),
-    [FLIGHT_STORED] = 0,
+    [FLIGHT_STORED] = TO(STARTING),
     [FLIGHT_FAILED] = TO(STARTING),
 };
 #undef TO
@@ -335,6 +335,42 @@ void flight_join(struct fetcher *fetcher, struct follower *follower,
         flight_admit(flight, follower);
         flight_hurry(flight);
     }
+}
+
+/* ---- stored, and damaged since ---- */
+
+/* Those who follow a stored flight wait for the proof of their source; none has its spool. */
+static void restart(struct flight *flight)
+{
+    flight_log(flight, LOG_WARN, "the stored file is damaged: starting over");
+    timer_stop(flight->timer);
+    take_drop(&flight->take, true); /* its name is the keeper's */
+    flight->is_stored = false;
+    flight->is_strict = false;
+    flight->mismatches = 0;
+    flight->told.bytes = 0;
+    flight->source = NULL;
+    LIST_EACH (link, &flight->sources)
+        LIST_ITEM(link, struct source, link)->is_spent = false;
+    flight_set_state(flight, FLIGHT_STARTING);
+    flight_begin(flight);
+}
+
+static void forget_stored(struct flight *flight)
+{
+    if (!flight || flight->state != FLIGHT_STORED || !flight->is_stored)
+        return;
+    if (list_is_empty(&flight->followers))
+        flight_end(flight, false);
+    else
+        restart(flight);
+}
+
+void flight_forget_stored(struct fetcher *fetcher, const struct digest *digest,
+                          const struct upstream *upstream)
+{
+    forget_stored(find_flight(fetcher, digest, upstream));
+    forget_stored(find_flight(fetcher, digest, NULL));
 }
 
 /* ---- private to one upstream ---- */

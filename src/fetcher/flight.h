@@ -11,6 +11,7 @@
  *                  └─ WAITING <────┴───────────┘        nobody follows: PAUSED ─> REQUESTING
  *
  *   anything before STORING ──> FAILED ──> gone, or STARTING when somebody asked meanwhile
+ *   STORED ──> STARTING when the stored file is found damaged while somebody follows
  *
  * There is one a digest, and all upstreams are its sources, until one of them wants credentials:
  * what these bring is for that upstream's repositories alone, and no word of another upstream
@@ -129,6 +130,10 @@ struct flight {
 /* The follower joins the flight of that digest, which is started if there is none. */
 void flight_join(struct fetcher *fetcher, struct follower *follower,
                  const struct message_join *join, struct upstream *upstream);
+/* A stored blob of that digest turned out to be damaged: flights that still offer the file they
+ * stored end, or start over when somebody follows. */
+void flight_forget_stored(struct fetcher *fetcher, const struct digest *digest,
+                          const struct upstream *upstream);
 /* Its bytes are private to that upstream from here on: the sources of others, with their
  * followers, go on in flights of their own. */
 void flight_seclude(struct flight *flight, struct upstream *owner);

@@ -4,9 +4,12 @@
 
 #include <stdio.h>
 
+#include "base/error.h"
+#include "base/fd.h"
 #include "role.h"
 #include "rules/authorize.h"
 #include "rules/resolve.h"
+#include "store/store.h"
 
 struct looking { /* from begin to end */
     struct ledger_txn *txn;
@@ -26,7 +29,16 @@ static void end(const struct lookup *lookup)
     ledger_read_end(lookup->fetcher->reader);
 }
 
-enum visible lookup_blob(const struct lookup *lookup, const struct digest *digest)
+static bool has_file(const struct lookup *lookup, const struct digest *digest, uint64_t size)
+{
+    struct error ignored; /* the worker that found the damage has logged it */
+    AUTO_CLOSE int fd = -1;
+
+    return store_blob_open(lookup->fetcher->options.store, digest, size, &fd, NULL, &ignored) == 0;
+}
+
+enum visible lookup_blob(const struct lookup *lookup, const struct digest *digest,
+                         bool *out_is_damaged)
 {
     struct looking looking;
     struct blob_record record;
@@ -34,7 +46,8 @@ enum visible lookup_blob(const struct lookup *lookup, const struct digest *diges
     begin(lookup, &looking);
     enum visible visible = visible_blob(&looking.permit, looking.txn, digest, &record);
     end(lookup);
-    return visible;
+    *out_is_damaged = visible != VISIBLE_ABSENT && !has_file(lookup, digest, record.size);
+    return *out_is_damaged ? VISIBLE_ABSENT : visible;
 }
 
 bool lookup_manifest(const struct lookup *lookup, const struct digest *digest,
@@ -45,13 +58,14 @@ bool lookup_manifest(const struct lookup *lookup, const struct digest *digest,
 
     begin(lookup, &looking);
     bool is_here = visible_manifest(&looking.permit, looking.txn, digest, &record);
+    bool is_inline = is_here && record.bytes.length > 0;
     if (is_here) {
         out->size = record.size;
         (void)snprintf(out->media_type, sizeof(out->media_type), "%.*s",
                        SLICE_PRINT(record.media_type));
     }
     end(lookup);
-    return is_here;
+    return is_here && (is_inline || has_file(lookup, digest, record.size));
 }
 
 bool lookup_tag(const struct lookup *lookup, struct slice name, struct tag *out)

@@ -30,7 +30,13 @@ struct lookup_manifest {
     char media_type[MEDIA_TYPE_MAX_LENGTH + 1];
 };
 
-enum visible lookup_blob(const struct lookup *lookup, const struct digest *digest);
+/*
+ * The next two open the file, where the bytes are in one, on the calling thread: what the ledger
+ * names may be lost or damaged, and the worker that found it so must not be sent back to it.
+ */
+/* ABSENT and *out_is_damaged: the file of what the repository may see is not whole. */
+enum visible lookup_blob(const struct lookup *lookup, const struct digest *digest,
+                         bool *out_is_damaged);
 bool lookup_manifest(const struct lookup *lookup, const struct digest *digest,
                      struct lookup_manifest *out);
 bool lookup_tag(const struct lookup *lookup, struct slice name, struct tag *out);

@@ -84,8 +84,13 @@ void apply_link(const struct apply *apply, struct order *order)
     if (repeat_is_overtaken(apply, order, REPEAT_BLOB, &change))
         return;
     struct blob_record blob;
+    struct error err;
     if (!blob_find(apply->txn, &link->digest, &blob)) {
         order_refuse(order, ERR_NOT_FOUND, "the blob is not here");
+        return;
+    }
+    if (store_blob_check(apply->store, &link->digest, blob.size, &err) != 0) {
+        order_refuse(order, ERR_NOT_FOUND, "the blob is damaged: %s", err.text);
         return;
     }
     renew(apply, &link->digest, &blob);

@@ -51,6 +51,15 @@ static void put_records(const struct apply *apply, const struct arrival *arrival
     blob_put(apply->txn, arrival->digest, &blob);
 }
 
+/* A client that is told of a damaged blob sends it again, and so repairs it. A file that cannot be
+ * looked at now may be whole. */
+static bool has_file(const struct apply *apply, const struct digest *digest, uint64_t size)
+{
+    struct error err;
+    int result = store_blob_check(apply->store, digest, size, &err);
+    return result != -ERR_NOT_FOUND && result != -ERR_CORRUPT;
+}
+
 /* A manifest whose bytes did not come along must be here. */
 static bool check_file(const struct apply *apply, struct order *order)
 {
@@ -58,7 +67,7 @@ static bool check_file(const struct apply *apply, struct order *order)
     if (order->has_file && order->file_error.kind == ERR_NONE)
         return true;
     if ((!order->has_file || order_is_repeated(order)) &&
-        blob_find(apply->txn, &order->digest, &blob))
+        blob_find(apply->txn, &order->digest, &blob) && has_file(apply, &order->digest, blob.size))
         return true;
     if (order->has_file) {
         order_refuse(order, order->file_error.kind, "%s", order->file_error.text);
@@ -107,13 +116,15 @@ static bool check_reference(const struct apply *apply, struct order *order,
     bool is_child = reference->role == DESCRIPTOR_CHILD;
     unsigned kinds =
         repository == NULL ? 0 : link_find(apply->txn, repository->id, &reference->digest);
-    if ((kinds & (is_child ? LINK_MANIFEST : LINK_BLOB)) == 0) {
-        if (!may_be_missing(apply, order, reference))
-            tell_missing(order, &reference->digest);
+    struct blob_record blob = {.size = UINT64_MAX};
+    bool is_linked = (kinds & (is_child ? LINK_MANIFEST : LINK_BLOB)) != 0;
+    bool is_known = is_linked && blob_find(apply->txn, &reference->digest, &blob);
+    if (!may_be_missing(apply, order, reference) &&
+        !(is_linked && has_file(apply, &reference->digest, blob.size))) {
+        tell_missing(order, &reference->digest);
         return true;
     }
-    struct blob_record blob;
-    if (!blob_find(apply->txn, &reference->digest, &blob) || blob.size == reference->size)
+    if (!is_known || blob.size == reference->size)
         return true;
     char text[DIGEST_TEXT_SIZE];
     order_refuse(order, ERR_INVALID, "%s has %llu bytes, the manifest says %llu",

@@ -101,8 +101,11 @@ enum visible visible_blob(const struct permit *permit, struct ledger_txn *txn,
         *out = record;
         return VISIBLE_HERE;
     }
-    if (is_here && target->truth == TRUTH_UPSTREAM && is_of_origin(permit, txn, digest, LINK_BLOB))
+    if (is_here && target->truth == TRUTH_UPSTREAM &&
+        is_of_origin(permit, txn, digest, LINK_BLOB)) {
+        *out = record;
         return VISIBLE_HIDDEN;
+    }
     return VISIBLE_ABSENT;
 }
 

@@ -20,10 +20,13 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/fd.h"
+#include "base/log.h"
+#include "base/random.h"
 #include "base/text.h"
 #include "layout.h"
 
-#define LOCK_POLL_MS 20
+#define LOCK_POLL_MS   20
+#define PLACE_ATTEMPTS 2 /* more, after what stood in the way was moved */
 
 int layout_place(const struct store *store, enum store_place place)
 {
@@ -167,6 +170,7 @@ int store_lock(struct store *store, unsigned wait_ms, struct error *err)
 
 struct blob_path {
     int at;
+    const char *parent;                   /* "blobs/sha256", for texts */
     char folder[3];                       /* "ab" */
     char name[3 + 2 * HASH_SIZE_MAX + 1]; /* "ab/ab12…" */
 };
@@ -174,7 +178,10 @@ struct blob_path {
 static void blob_path(const struct store *store, const struct digest *digest,
                       struct blob_path *path)
 {
-    path->at = store->blobs_fds[digest->algorithm == HASH_SHA512];
+    bool is_sha512 = digest->algorithm == HASH_SHA512;
+
+    path->at = store->blobs_fds[is_sha512];
+    path->parent = is_sha512 ? LAYOUT_SHA512 : LAYOUT_SHA256;
     text_print_hex(digest->bytes, 1, path->folder);
     memcpy(path->name, path->folder, 2);
     path->name[2] = '/';
@@ -194,29 +201,80 @@ static int open_for_reading(struct store *store, const struct blob_path *path)
     return openat(path->at, path->name, flags);
 }
 
+static const char *kind_name(mode_t mode)
+{
+    if (S_ISDIR(mode))
+        return "a folder";
+    if (S_ISLNK(mode))
+        return "a symbolic link";
+    if (S_ISFIFO(mode))
+        return "a fifo";
+    return S_ISSOCK(mode) ? "a socket" : "a device";
+}
+
+/* Is this, found under a blob's name, a regular file of that size? */
+static int check_status(const struct blob_path *path, const struct stat *status, uint64_t size,
+                        struct error *err)
+{
+    if (!S_ISREG(status->st_mode))
+        return error_set(err, ERR_CORRUPT, "%s/%s is %s, not a regular file", path->parent,
+                         path->name, kind_name(status->st_mode));
+    if (size != UINT64_MAX && (uint64_t)status->st_size != size)
+        return error_set(err, ERR_CORRUPT, "%s/%s has %llu bytes instead of %llu", path->parent,
+                         path->name, (unsigned long long)status->st_size, (unsigned long long)size);
+    return 0;
+}
+
+/* The name cannot be opened. What stands there, or its own mode, is damage that the next writer of
+ * this blob repairs; any other reason says nothing about the file. */
+static int refuse_open(const struct blob_path *path, int sys, struct error *err)
+{
+    struct stat status;
+
+    if (sys == ENOTDIR)
+        return error_set(err, ERR_CORRUPT, "%s/%s is not a folder", path->parent, path->folder);
+    if (sys != ENOENT && fstatat(path->at, path->name, &status, AT_SYMLINK_NOFOLLOW) == 0) {
+        int result = check_status(path, &status, UINT64_MAX, err);
+        if (result != 0)
+            return result;
+        if (sys == EACCES)
+            return error_set(err, ERR_CORRUPT, "%s/%s may not be read by this user", path->parent,
+                             path->name);
+    }
+    return error_set_errno(err, sys, "cannot open %s/%s", path->parent, path->name);
+}
+
 int store_blob_open(struct store *store, const struct digest *digest, uint64_t size, int *out_fd,
                     uint64_t *out_size, struct error *err)
 {
     struct blob_path path;
+    struct stat status;
+
     blob_path(store, digest, &path);
     AUTO_CLOSE int fd = open_for_reading(store, &path);
-    if (fd < 0 && errno == ELOOP)
-        return error_set(err, ERR_CORRUPT, "blob %s is no regular file", path.name);
     if (fd < 0)
-        return error_set_errno(err, errno, "cannot open blob %s", path.name);
-    struct stat status;
+        return refuse_open(&path, errno, err);
     if (fstat(fd, &status) != 0)
-        return error_set_errno(err, errno, "cannot look at blob %s", path.name);
-    if (!S_ISREG(status.st_mode))
-        return error_set(err, ERR_CORRUPT, "blob %s is no regular file", path.name);
-    if (size != UINT64_MAX && (uint64_t)status.st_size != size) {
-        return error_set(err, ERR_CORRUPT, "blob %s has %llu bytes instead of %llu", path.name,
-                         (unsigned long long)status.st_size, (unsigned long long)size);
-    }
+        return error_set_errno(err, errno, "cannot look at %s/%s", path.parent, path.name);
+    int result = check_status(&path, &status, size, err);
+    if (result != 0)
+        return result;
     if (out_size != NULL)
         *out_size = (uint64_t)status.st_size;
     *out_fd = fd_take(&fd);
     return 0;
+}
+
+int store_blob_check(struct store *store, const struct digest *digest, uint64_t size,
+                     struct error *err)
+{
+    struct blob_path path;
+    struct stat status;
+
+    blob_path(store, digest, &path);
+    if (fstatat(path.at, path.name, &status, AT_SYMLINK_NOFOLLOW) != 0)
+        return refuse_open(&path, errno, err);
+    return check_status(&path, &status, size, err);
 }
 
 /* The name of a folder is synced once by each process: its maker may have died before. */
@@ -243,6 +301,44 @@ static bool is_file(int at, const char *name, const struct store_file *file)
            status.st_ino == file->inode && (uint64_t)status.st_size == file->size;
 }
 
+/* A folder cannot be renamed over: an empty one is removed, any other keeps its contents under a
+ * name that no digest has. */
+static int move_folder_aside(const struct blob_path *path, const char *name, struct error *err)
+{
+    char aside[sizeof(path->name) + 32];
+    uint32_t random = 0;
+
+    if (unlinkat(path->at, name, AT_REMOVEDIR) == 0)
+        return 0;
+    int result = random_bytes(&random, sizeof(random), err);
+    if (result != 0)
+        return result;
+    (void)snprintf(aside, sizeof(aside), "%s.damaged-%08x", name, random);
+    if (renameat(path->at, name, path->at, aside) != 0)
+        return error_set_errno(err, errno, "cannot move %s/%s out of the way", path->parent, name);
+    log_say(LOG_WARN, "%s/%s stood in the place of a blob; it was renamed to %s", path->parent,
+            name, aside);
+    return 0;
+}
+
+/* Something else than a blob's file stands where one is to go: make room for it. */
+static int make_way(struct store *store, const struct digest *digest, const struct blob_path *path,
+                    int sys, struct error *err)
+{
+    int result = 0;
+
+    if (sys == EISDIR || sys == ENOTEMPTY || sys == EEXIST)
+        return move_folder_aside(path, path->name, err);
+    if (sys != ENOTDIR && sys != ENOENT)
+        return error_set_errno(err, sys, "cannot place %s/%s", path->parent, path->name);
+    /* The folder is lost, or is none. */
+    atomic_store(&store->is_folder_synced[digest->algorithm == HASH_SHA512][digest->bytes[0]], 0);
+    if (sys == ENOTDIR && unlinkat(path->at, path->folder, 0) != 0)
+        result = error_set_errno(err, errno, "cannot replace %s/%s by a folder", path->parent,
+                                 path->folder);
+    return result != 0 ? result : make_blob_folder(store, digest, path, err);
+}
+
 int store_place(struct store *store, const struct store_file *file, const struct digest *digest,
                 struct error *err)
 {
@@ -254,15 +350,19 @@ int store_place(struct store *store, const struct store_file *file, const struct
     if (result != 0)
         return result;
     int from = layout_place(store, file->place);
-    if (is_file(from, file->name, file)) {
+    for (int attempt = 0; is_file(from, file->name, file); attempt++) {
         if (renameat(from, file->name, path.at, path.name) == 0)
             return 0;
-        if (errno != ENOENT)
-            return error_set_errno(err, errno, "cannot place blob %s", path.name);
+        int sys = errno;
+        if (attempt == PLACE_ATTEMPTS)
+            return error_set_errno(err, sys, "cannot place %s/%s", path.parent, path.name);
+        result = make_way(store, digest, &path, sys, err);
+        if (result != 0)
+            return result;
     }
     if (is_file(path.at, path.name, file))
         return 0;
-    return error_set(err, ERR_NOT_FOUND, "the file of blob %s vanished", path.name);
+    return error_set(err, ERR_NOT_FOUND, "the file for %s/%s has vanished", path.parent, path.name);
 }
 
 int store_blob_remove(struct store *store, const struct digest *digest, struct error *err)

@@ -262,6 +262,7 @@ static void pull_cached_tag(struct request *request, struct ledger_txn *txn)
             return;
         struct manifest_record record;
         may_be_stale = visible_own_manifest(&request->permit, txn, &tag.digest, &record) &&
+                       serve_has_manifest(request, &tag.digest, &record) &&
                        is_within(now, tag.checked_ms, rule->stale_if_error_ms);
     }
     if (rule->is_offline) {

@@ -62,6 +62,7 @@ struct request {
     enum request_source source;
     bool is_joined;      /* shared what another client had started */
     bool is_asked;       /* the fetcher had to be asked */
+    bool is_damage_told; /* the log has a line about the file it would be served from */
     const char *outcome; /* a constant sentence */
     char *note;          /* or one made for this request; owned */
 };

@@ -159,6 +159,31 @@ enum opened {
     OPENED_FAILED
 };
 
+/* One line a request, however often the file is looked at. */
+static void log_damage(struct request *request, const struct digest *digest,
+                       const struct error *err)
+{
+    struct log_line line;
+    char text[DIGEST_TEXT_SIZE];
+    bool is_cached = request->target.upstream;
+    bool is_damage = err->kind == ERR_NOT_FOUND || err->kind == ERR_CORRUPT;
+    if (request->is_damage_told)
+        return;
+    request->is_damage_told = true;
+    log_begin(&line, is_cached && is_damage ? LOG_WARN : LOG_ERROR);
+    log_u64(&line, "req", request->id);
+    log_slice(&line, "origin", request->target.origin);
+    log_slice(&line, "repo", request->target.name);
+    log_text(&line, "digest", digest_print(digest, text));
+    if (!is_damage)
+        log_end(&line, "a stored file cannot be read now: %s", err->text);
+    else if (is_cached)
+        log_end(&line, "a stored file is damaged and is fetched again: %s", err->text);
+    else
+        log_end(&line, "a stored file is damaged, push the image again to repair it: %s",
+                err->text);
+}
+
 /* FAILED: answered. Only a file that is not there, or not whole, is a miss: without descriptors, or
  * on a disk that fails, nobody knows. */
 static enum opened open_blob(struct request *request, const struct digest *digest, uint64_t size)
@@ -168,9 +193,7 @@ static enum opened open_blob(struct request *request, const struct digest *diges
     if (store_blob_open(request->worker->options.store, digest, size, &request->fd, &real_size,
                         &err) == 0)
         return OPENED_FILE;
-    char text[DIGEST_TEXT_SIZE];
-    log_say(LOG_ERROR, "the ledger names %s, but its file cannot be served: %s",
-            digest_print(digest, text), err.text);
+    log_damage(request, digest, &err);
     if (err.kind == ERR_NOT_FOUND || err.kind == ERR_CORRUPT)
         return OPENED_NOTHING;
     request_failf(request, API_UNAVAILABLE, "the file cannot be read now: %s", err.text);
@@ -293,6 +316,14 @@ void serve_manifest(struct request *request, const struct serve_body *body,
     } else {
         respond_manifest(request, body, &headers);
     }
+}
+
+bool serve_has_manifest(const struct request *request, const struct digest *digest,
+                        const struct manifest_record *record)
+{
+    struct error ignored;
+    return record->bytes.length > 0 ||
+           store_blob_check(request->worker->options.store, digest, record->size, &ignored) == 0;
 }
 
 bool serve_manifest_record(struct request *request, const struct digest *digest,

@@ -56,6 +56,9 @@ struct serve_body {
  */
 void serve_manifest(struct request *request, const struct serve_body *body,
                     const struct serve_age *age);
+/* Are the record's bytes here, in the ledger or in a whole file? */
+bool serve_has_manifest(const struct request *request, const struct digest *digest,
+                        const struct manifest_record *record);
 /* The same from its record. False, and nothing answered, when its bytes are not here. */
 bool serve_manifest_record(struct request *request, const struct digest *digest,
                            const struct manifest_record *record, const struct serve_age *age);

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/buf.h"
@@ -28,6 +29,7 @@ struct stage_worker {
 };
 
 static struct {
+    char root[300];
     struct loop *loop;
     struct pool *pool;
     struct store *store;
@@ -162,6 +164,16 @@ static const struct channel_handler worker_handler = {
     .on_closed = on_worker_closed,
 };
 
+void stage_damage(const struct digest *digest, uint64_t size)
+{
+    char text[DIGEST_TEXT_SIZE];
+    char path[600];
+
+    (void)digest_print(digest, text);
+    (void)snprintf(path, sizeof(path), "%s/blobs/sha256/%.2s/%s", stage.root, text + 7, text + 7);
+    assert_int_equal(truncate(path, (off_t)size), 0);
+}
+
 void stage_use_origin(const char *origin)
 {
     stage.origin = origin;
@@ -247,10 +259,11 @@ static void store_blob(struct ledger_txn *txn, const struct message_blob_stored 
 
 static void store_manifest(struct ledger_txn *txn, const struct message_manifest_stored *stored)
 {
+    char name[STORE_NAME_SIZE];
     struct blob_record blob = {
-        .size = stored->body.length, .is_public = stored->is_public, .where = BLOB_HERE};
+        .size = stored->size, .is_public = stored->is_public, .where = BLOB_HERE};
     struct manifest_record record = {
-        .size = stored->body.length,
+        .size = stored->size,
         .media_type = stored->media_type,
         .is_typed = stored->is_typed != 0,
         .references = stored->references,
@@ -263,6 +276,9 @@ static void store_manifest(struct ledger_txn *txn, const struct message_manifest
         .digest = stored->digest,
         .checked = stored->checked,
     };
+    (void)snprintf(name, sizeof(name), "%.*s", SLICE_PRINT(stored->file));
+    struct store_file file = {PLACE_SPOOL, name, stored->inode, stored->size};
+    assert_int_equal(store_place(stage.store, &file, &stored->digest, &err), 0);
     manifest_put(txn, &stored->digest, &record);
     blob_put(txn, &stored->digest, &blob);
     link_in(txn, stored->origin, stored->repository, &stored->digest, LINK_MANIFEST);
@@ -533,20 +549,19 @@ struct fetcher *stage_fetcher(void)
 void stage_open(const char *yaml)
 {
     char text[4096];
-    char root[300];
 
     memset(&stage, 0, sizeof(stage));
     stage.origin = "docker.io";
     for (unsigned i = 0; i < REQUESTS_MAX; i++)
         stage.seen[i].fd = -1;
     clock_freeze((struct monotime){1000000}, (struct walltime){1700000000000});
-    (void)snprintf(root, sizeof(root), "%s/root", scratch_make());
-    (void)snprintf(text, sizeof(text), "storage:\n  path: %s\nupstreams:\n%s", root,
+    (void)snprintf(stage.root, sizeof(stage.root), "%s/root", scratch_make());
+    (void)snprintf(text, sizeof(text), "storage:\n  path: %s\nupstreams:\n%s", stage.root,
                    yaml ? yaml : "  docker.io:\n    url: https://hub.test\n    default: true\n");
     if (config_parse(slice_of(text), &stage.config, &err) != 0)
         fail_msg("%s", err.text);
-    assert_int_equal(store_prepare(root, &err), 0);
-    assert_int_equal(store_open(root, &stage.store, &err), 0);
+    assert_int_equal(store_prepare(stage.root, &err), 0);
+    assert_int_equal(store_open(stage.root, &stage.store, &err), 0);
     if (ledger_open(store_ledger_folder(stage.store), true, &stage.ledger, &err) != 0)
         fail_msg("%s", err.text);
     stage.loop = loop_new();

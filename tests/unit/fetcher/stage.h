@@ -92,6 +92,8 @@ const struct digest *stage_tag_checked(void);
 /* Content: bytes that follow from a number. Borrowed until the next stage_open. */
 struct slice stage_bytes(unsigned number, size_t length);
 struct digest stage_digest(struct slice bytes);
+/* The stored file of that digest (sha256) has another size from now on. */
+void stage_damage(const struct digest *digest, uint64_t size);
 /* The bytes of an open descriptor are these. */
 void stage_assert_file(int fd, struct slice bytes);
 /* An image manifest without layers. */

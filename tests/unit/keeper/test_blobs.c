@@ -141,6 +141,19 @@ static void link_shows_what_is_here_and_renews_its_time(void **state)
     assert_int_equal(world_blob_record(&link.digest).kept_since_ms, clock_wall().ms);
 }
 
+static void a_damaged_blob_is_not_linked(void **state)
+{
+    (void)state;
+    struct digest digest = world_push_blob("team/app", "hello");
+    assert_int_equal(store_blob_remove(world_store, &digest, &err), 0);
+    struct message_link link = {.digest = digest, .repository = SLICE_LITERAL("team/other")};
+    struct answer answer = world_ask(WORKER_0, MESSAGE_LINK, &link);
+    assert_int_equal(answer.kind, ERR_NOT_FOUND);
+    assert_int_equal(world_link("", "team/other", &link.digest), 0);
+    (void)world_push_blob("team/app", "hello");
+    assert_int_equal(world_ask(WORKER_0, MESSAGE_LINK, &link).type, MESSAGE_DONE);
+}
+
 static void uses_are_written_within_a_second_and_not_answered(void **state)
 {
     (void)state;
@@ -270,6 +283,7 @@ int main(void)
         TEST(public_is_what_an_upstream_gave_and_stays_so),
         TEST(a_blob_without_repository_is_linked_nowhere),
         TEST(link_shows_what_is_here_and_renews_its_time),
+        TEST(a_damaged_blob_is_not_linked),
         TEST(uses_are_written_within_a_second_and_not_answered),
         TEST(the_first_post_leaves_a_dated_mark),
         TEST(a_mark_of_just_now_costs_no_commit),

@@ -73,6 +73,24 @@ static void missing_blobs_are_told_and_nothing_is_changed(void **state)
                      -ERR_NOT_FOUND);
 }
 
+/* The client that is told so sends it again, which repairs it. */
+static void a_damaged_blob_is_missing(void **state)
+{
+    (void)state;
+    struct error err;
+    struct digest layer = world_push_blob("team/app", "layer");
+    (void)world_push_blob("team/app", "config");
+    assert_int_equal(store_blob_remove(world_store, &layer, &err), 0);
+    struct message_manifest_put put = world_manifest("team/app", "v1", "one", image);
+    struct answer answer = world_ask(WORKER_0, MESSAGE_MANIFEST_PUT, &put);
+    assert_int_equal(answer.kind, ERR_NOT_FOUND);
+    struct slice told = slice_from(answer.digests, answer.digests_length);
+    struct digest missing;
+    assert_true(digest_decode(&told, &missing));
+    assert_true(digest_equal(&missing, &layer));
+    (void)world_push("team/app", "v1", "one", image);
+}
+
 /* Its bytes are those of a blob that is here. */
 static void a_refused_manifest_takes_nothing_with_it(void **state)
 {
@@ -304,6 +322,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_manifest_with_all_it_names_becomes_an_image),
         TEST(missing_blobs_are_told_and_nothing_is_changed),
+        TEST(a_damaged_blob_is_missing),
         TEST(a_refused_manifest_takes_nothing_with_it),
         TEST(the_same_bytes_have_the_type_they_were_pushed_with),
         TEST(a_condition_is_looked_at_in_the_transaction),

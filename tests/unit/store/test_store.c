@@ -232,6 +232,76 @@ static void a_blob_that_is_no_regular_file_is_corrupt(void **state)
     assert_int_equal(store_blob_open(store, &d, UINT64_MAX, &fd, NULL, &err), -ERR_CORRUPT);
 }
 
+static const char *path_of_blob(const struct digest *d)
+{
+    static char path[200];
+    char text[DIGEST_TEXT_SIZE];
+    (void)digest_print(d, text);
+    (void)snprintf(path, sizeof(path), "blobs/sha256/%.2s/%s", text + 7, text + 7);
+    return path;
+}
+
+static void assert_placed(const struct digest *d)
+{
+    int fd = -1;
+    static unsigned number;
+    char name[32];
+    (void)snprintf(name, sizeof(name), "u%u", number++);
+    uint64_t inode = make_file(PLACE_UPLOADS, name, "hello");
+    assert_int_equal(place(PLACE_UPLOADS, name, inode, 5, d), 0);
+    assert_int_equal(store_sync_blob_folder(store, d, &err), 0);
+    assert_int_equal(store_blob_open(store, d, 5, &fd, NULL, &err), 0);
+    assert_int_equal(store_blob_check(store, d, 5, &err), 0);
+    fd_close(&fd);
+}
+
+static void whatever_stands_in_the_place_of_a_blob_is_replaced(void **state)
+{
+    (void)state;
+    struct digest d = digest("hello");
+    const char *path = path_of_blob(&d);
+    char inner[300];
+    int fd = -1;
+    assert_placed(&d);
+    for (unsigned kind = 0; kind < 5; kind++) {
+        assert_int_equal(unlink(below(path)), 0);
+        if (kind == 0) {
+            assert_int_equal(mkdir(below(path), 0750), 0);
+        } else if (kind == 1) {
+            assert_int_equal(mkdir(below(path), 0750), 0);
+            (void)snprintf(inner, sizeof(inner), "%s/inner", path);
+            assert_int_equal(mkdir(below(inner), 0750), 0);
+        } else if (kind == 2) {
+            assert_int_equal(mkfifo(below(path), 0600), 0);
+        } else if (kind == 3) {
+            assert_int_equal(symlink("/etc/passwd", below(path)), 0);
+        } else {
+            assert_int_equal(mknod(below(path), S_IFSOCK | 0600, 0), 0);
+        }
+        assert_int_equal(store_blob_open(store, &d, 5, &fd, NULL, &err), -ERR_CORRUPT);
+        assert_non_null(strstr(err.text, path));
+        assert_int_equal(store_blob_check(store, &d, 5, &err), -ERR_CORRUPT);
+        assert_placed(&d);
+    }
+}
+
+static void a_lost_or_replaced_folder_of_blobs_is_made_again(void **state)
+{
+    (void)state;
+    struct digest d = digest("hello");
+    char folder[32];
+    assert_placed(&d);
+    (void)snprintf(folder, sizeof(folder), "%.15s", path_of_blob(&d));
+    assert_int_equal(unlink(below(path_of_blob(&d))), 0);
+    assert_int_equal(rmdir(below(folder)), 0);
+    assert_placed(&d);
+    assert_int_equal(unlink(below(path_of_blob(&d))), 0);
+    assert_int_equal(rmdir(below(folder)), 0);
+    write_text(below(folder), "no folder");
+    assert_int_equal(store_blob_check(store, &d, 5, &err), -ERR_CORRUPT);
+    assert_placed(&d);
+}
+
 static void names_that_leave_the_folder_are_refused(void **state)
 {
     (void)state;
@@ -342,6 +412,8 @@ int main(void)
         TEST(a_file_that_was_written_to_since_is_not_placed),
         TEST(a_file_may_get_another_name),
         TEST(a_blob_that_is_no_regular_file_is_corrupt),
+        TEST(whatever_stands_in_the_place_of_a_blob_is_replaced),
+        TEST(a_lost_or_replaced_folder_of_blobs_is_made_again),
         TEST(names_that_leave_the_folder_are_refused),
         TEST(files_are_made_once_and_listed),
         TEST(each_tells_names_and_sizes),
