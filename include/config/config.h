@@ -21,6 +21,13 @@
 struct buf;
 struct error;
 
+/* Maxima that the program is built for; the parts that have arrays of that size compare them. */
+#define CONFIG_LISTENS_MAX       16
+#define CONFIG_WORKERS_MAX       64
+#define CONFIG_HEADER_FIELDS_MAX 100
+#define CONFIG_UPLOADS_MAX       65536
+#define CONFIG_TEXT_MAX          (1u << 20) /* bytes that config_print writes */
+
 struct config_list { /* of text; NUL-terminated, owned by the configuration */
     char **items;
     size_t count;

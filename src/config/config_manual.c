@@ -4,7 +4,8 @@
 #include "config/config.h"
 #include "settings.h"
 
-static const char *type_sentence(const struct setting *setting)
+/* What kind of value it takes, without its limits. */
+static const char *kind_of(const struct setting *setting)
 {
     switch (setting->type) {
     case SETTING_TEXT:
@@ -26,15 +27,15 @@ static const char *type_sentence(const struct setting *setting)
     case SETTING_LOG_FORMAT:
         return "text or json";
     case SETTING_WORKERS:
-        return "auto, or a number from 1 to 64";
+        return "auto, or a number";
     case SETTING_SHARE:
         return "a share from 1% to 99%, or a size";
     case SETTING_LISTENS:
         return "an address or a list of them";
     case SETTING_HOSTS:
-        return "a list of host names";
+        return "a host name or a list of them";
     case SETTING_PATTERNS:
-        return "a list of patterns";
+        return "a pattern or a list of them";
     case SETTING_URLS:
         return "a URL or a list of them";
     case SETTING_COUNT:
@@ -47,11 +48,18 @@ static const char *type_sentence(const struct setting *setting)
 
 static void print_type(const struct setting *setting, struct buf *out)
 {
-    const char *sentence = type_sentence(setting);
-    if (sentence != NULL) {
-        buf_append_text(out, sentence);
-    } else {
+    const char *kind = kind_of(setting);
+    if (!kind) {
         setting_print_expected(setting, out);
+        return;
+    }
+    buf_append_text(out, kind);
+    if (setting->type == SETTING_WORKERS) {
+        buf_printf(out, ", at least %llu, at most %llu", (unsigned long long)setting->minimum,
+                   (unsigned long long)setting->maximum);
+    } else if (setting->maximum > 0) {
+        buf_printf(out, ", at most %llu %s", (unsigned long long)setting->maximum,
+                   setting_is_list(setting) ? "entries" : "bytes");
     }
 }
 
@@ -62,6 +70,8 @@ static void print_setting(const struct setting *setting, bool has_variable, stru
     buf_append_byte(out, '\n');
     if (setting->initial != NULL)
         buf_printf(out, "- Default: `%s`\n", setting->initial);
+    if (setting->needs == SETTING_NEEDS_RESTART)
+        buf_append_text(out, "- A change needs a restart.\n");
     if (!has_variable)
         return;
     buf_append_text(out, "- Environment: `ENTREPOT_");

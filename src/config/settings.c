@@ -13,24 +13,45 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "config/config.h"
+#include "oci/byte_range.h"
+#include "oci/operation.h"
 #include "values.h"
 
 static const struct setting config_settings[] = {
-#define SETTING(path, type, field, initial, minimum, maximum, help)                                \
-    {path, SETTING_##type, offsetof(struct config, field), initial, minimum, maximum, help},
+#define SETTING(path, type, field, when, initial, minimum, maximum, help)                          \
+    {path,                                                                                         \
+     SETTING_##type,                                                                               \
+     SETTING_NEEDS_##when,                                                                         \
+     offsetof(struct config, field),                                                               \
+     initial,                                                                                      \
+     minimum,                                                                                      \
+     maximum,                                                                                      \
+     help},
 #include "config/settings.def"
 };
 
 static const struct setting upstream_settings[] = {
 #define UPSTREAM_SETTING(path, type, field, initial, minimum, maximum, help)                       \
-    {path, SETTING_##type, offsetof(struct config_upstream, field), initial, minimum, maximum,     \
+    {path,                                                                                         \
+     SETTING_##type,                                                                               \
+     SETTING_NEEDS_RELOAD,                                                                         \
+     offsetof(struct config_upstream, field),                                                      \
+     initial,                                                                                      \
+     minimum,                                                                                      \
+     maximum,                                                                                      \
      help},
 #include "config/settings.def"
 };
 
 static const struct setting tag_settings[] = {
 #define TAG_SETTING(path, type, field, initial, minimum, maximum, help)                            \
-    {path, SETTING_##type, offsetof(struct config_tag_rule, field), initial, minimum, maximum,     \
+    {path,                                                                                         \
+     SETTING_##type,                                                                               \
+     SETTING_NEEDS_RELOAD,                                                                         \
+     offsetof(struct config_tag_rule, field),                                                      \
+     initial,                                                                                      \
+     minimum,                                                                                      \
+     maximum,                                                                                      \
      help},
 #include "config/settings.def"
 };

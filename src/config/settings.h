@@ -34,9 +34,16 @@ enum setting_type {
     SETTING_URLS,
 };
 
+/* What a change of the setting needs to take effect. */
+enum setting_needs {
+    SETTING_NEEDS_RELOAD,  /* the next CONFIG */
+    SETTING_NEEDS_RESTART, /* other processes, sockets or shared memory */
+};
+
 struct setting {
     const char *path; /* "storage.path", or the key in its map */
     enum setting_type type;
+    enum setting_needs needs;
     size_t offset;       /* in the struct that the table is about */
     const char *initial; /* NULL: nothing */
     uint64_t minimum, maximum;
