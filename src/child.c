@@ -37,8 +37,7 @@
 #define LEDGER_WAIT_MS  10000
 #define LEDGER_PAUSE_MS 20
 #define ORPHAN_DRAIN_MS 30000 /* a worker whose master died */
-#define CONFIG_TEXT_MAX (1u << 20)
-#define CHILD_FAILED    1 /* the exit status; starting again may help */
+#define CHILD_FAILED    1     /* the exit status; starting again may help */
 
 struct child_frame {
     enum process_role role;

@@ -24,6 +24,8 @@
 #include "store/store.h"
 #include "store/upload_table.h"
 
+_Static_assert(CONFIG_UPLOADS_MAX == UPLOAD_SLOTS_MAX, "limits.uploads");
+
 #define MESSAGES_MAX ((size_t)256 * 1024)
 
 static void log_lines(enum log_level level, struct slice text)

@@ -55,6 +55,12 @@ enum process_role {
     ROLES, /* count */
 };
 
+/* How much of each there can be. A configuration may ask for as much (see CONFIG_WORKERS_MAX and
+ * CONFIG_LISTENS_MAX, which master/listeners.c compares), so all arrays by worker or by listening
+ * socket have these sizes. */
+#define WORKERS_MAX   64 /* slots of the role; every other role has one */
+#define LISTENERS_MAX 68 /* sockets: 16 entries of `listen` and the admin address, four each */
+
 /* What a shared memory file that the master passes is for. */
 enum shared_kind {
     SHARED_METRICS = 1,

@@ -19,8 +19,6 @@ enum metric {
     METRICS,
 };
 
-#define METRICS_WORKERS_MAX 64
-
 /* Make the shared memory (master); *out_fd is for the children. ERR_IO. */
 int metrics_create(int *out_fd, struct error *err);
 /* Map it and say who we are. Before this, and in tests without it, counting goes to private memory.

@@ -14,13 +14,15 @@ struct listener;
 struct loop;
 struct stream_kind;
 
-#define ADDRESS_TEXT_SIZE 128
+#define ADDRESS_TEXT_SIZE    128
+#define LISTENER_SOCKETS_MAX 4 /* of one address */
 
 /* "0.0.0.0:32000", "[::]:32000" (dual stack), "127.0.0.1:0", "localhost:32000" (both loopbacks:
- * several sockets), "unix:/path". Binds and listens; *count descriptors in fds[4], with their real
+ * several sockets), "unix:/path". Binds and listens; *count descriptors in fds, with their real
  * addresses (port 0 resolved; the same port is used for both loopbacks). ERR_INVALID, ERR_IO. */
-int listener_bind(struct slice address, int fds[4], char texts[4][ADDRESS_TEXT_SIZE],
-                  unsigned *count, struct error *err);
+int listener_bind(struct slice address, int fds[LISTENER_SOCKETS_MAX],
+                  char texts[LISTENER_SOCKETS_MAX][ADDRESS_TEXT_SIZE], unsigned *count,
+                  struct error *err);
 
 /* `fd` is taken over by the callback (set to -1), else closed. `stream` is the listener's. `peer`
  * is printable. */

@@ -17,6 +17,8 @@
 struct error;
 struct upload_table;
 
+#define UPLOAD_SLOTS_MAX 65536u /* of one table */
+
 /* How far an upload has come. */
 struct upload_progress {
     uint64_t offset; /* bytes that `hash` has seen; the file may have more */

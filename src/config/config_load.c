@@ -158,12 +158,34 @@ static void read_sources(struct reader *reader, const struct config_sources *sou
     check(reader);
 }
 
+/* The processes get it written out in full, which may be longer than what was read: rules for tags
+ * have all their keys, and defaults are there. What is accepted here must be accepted there. */
+static void check_written_out(struct reader *reader)
+{
+    static const struct position whole = {"configuration", 0, 0};
+    AUTO_BUF struct buf text;
+    struct config *again = NULL;
+    struct error err;
+    buf_init(&text, CONFIG_TEXT_MAX);
+    config_print(reader->config, true, &text);
+    if (!text.is_over && config_parse(buf_bytes(&text), &again, &err) == 0) {
+        config_unref(&again);
+        return;
+    }
+    reader_problem(reader, &whole, NULL,
+                   "written out in full, with all defaults, it is too large (%s): use fewer "
+                   "upstreams, rules for tags, or patterns",
+                   text.is_over ? "over 1 MiB" : err.text);
+}
+
 int config_load(const struct config_sources *sources, struct config **out, struct buf *problems,
                 struct buf *warnings, struct error *err)
 {
     struct reader reader = {
         .config = config_new(), .problems = problems, .warnings = warnings, .is_hub_implied = true};
     read_sources(&reader, sources);
+    if (reader.problem_count == 0)
+        check_written_out(&reader);
     if (reader.problem_count == 0) {
         *out = reader.config;
         return 0;

@@ -188,14 +188,14 @@ void reader_read_setting(struct reader *reader, const struct setting *setting, v
 void reader_set_text(struct reader *reader, const struct setting *setting, struct slice text,
                      const struct position *at)
 {
-    struct slice parts[64];
+    AUTO_FREE struct slice *parts = mem_zalloc(text.length + 1, sizeof(*parts));
     size_t count = 0;
     struct slice rest = text;
     struct slice part;
     if (!setting_is_list(setting)) {
         parts[count++] = text;
     } else {
-        while (count < 64 && slice_split(&rest, ',', &part)) {
+        while (slice_split(&rest, ',', &part)) {
             if (slice_trim(part).length > 0)
                 parts[count++] = slice_trim(part);
         }

@@ -238,7 +238,7 @@ struct worker_link *worker_link_new(struct fetcher *fetcher, unsigned slot, int 
 
 void fetcher_set_worker(struct fetcher *fetcher, unsigned slot, int *fd)
 {
-    CHECK(slot < METRICS_WORKERS_MAX);
+    CHECK(slot < WORKERS_MAX);
     if (fetcher->workers[slot]) {
         forget_waiting(fetcher->workers[slot], NULL);
         worker_link_free(&fetcher->workers[slot]);
@@ -363,7 +363,7 @@ void fetcher_free(struct fetcher **fetcher)
     gone->is_closing = true;
     while (!list_is_empty(&gone->waiting))
         waiting_free(LIST_ITEM(gone->waiting.next, struct waiting_join, link));
-    for (unsigned slot = 0; slot < METRICS_WORKERS_MAX; slot++)
+    for (unsigned slot = 0; slot < WORKERS_MAX; slot++)
         worker_link_free(&gone->workers[slot]);
     flight_free_all(gone);
     ask_free_all(gone);

@@ -34,7 +34,7 @@ struct fetcher {
     struct list dead_flights;      /* freed after this turn */
     struct map *absent;            /* tags an upstream lacks: key → struct absence */
     struct spool_index *spools;
-    struct worker_link *workers[METRICS_WORKERS_MAX];
+    struct worker_link *workers[WORKERS_MAX];
     struct list waiting; /* joins that came before the gate opened */
     struct timer *gate;  /* opens it without a keeper */
     bool is_open;        /* the predecessor's work is in the ledger */

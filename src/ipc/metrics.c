@@ -25,7 +25,7 @@
 
 #define CACHE_LINE 64
 #define MAGIC      UINT64_C(0x656e747265706f74)
-#define SLOTS      (ROLES - 1 + METRICS_WORKERS_MAX)
+#define SLOTS      (ROLES - 1 + WORKERS_MAX)
 
 struct metrics_block {
     _Alignas(CACHE_LINE) _Atomic uint64_t values[METRICS];
@@ -58,7 +58,7 @@ static struct table *shared;
 
 static unsigned slot_count(enum process_role role)
 {
-    return role == ROLE_WORKER ? METRICS_WORKERS_MAX : 1;
+    return role == ROLE_WORKER ? WORKERS_MAX : 1;
 }
 
 /* The single roles first, the workers last. */

@@ -6,10 +6,10 @@
 #include "base/check.h"
 #include "base/fd.h"
 #include "base/list.h"
+#include "base/log.h"
 #include "ipc/channel.h"
 #include "net/loop.h"
 
-#define SLOTS         64
 #define SUCCESSION_MS 1000
 
 struct peer {
@@ -20,7 +20,7 @@ struct peers {
     struct loop *loop;
     peers_message_fn *on_message;
     void *arg;
-    struct peer table[ROLES][SLOTS];
+    struct peer table[ROLES][WORKERS_MAX];
 };
 
 struct peer_line {
@@ -134,7 +134,9 @@ static void on_patience(void *arg)
 
 void peers_add(struct peers *peers, enum process_role role, unsigned slot, int *fd)
 {
-    if ((unsigned)role >= ROLES || slot >= SLOTS) {
+    if ((unsigned)role >= ROLES || slot >= WORKERS_MAX) {
+        log_say(LOG_ERROR, "a channel to role %u, slot %u: there is no such process",
+                (unsigned)role, slot);
         fd_close(fd);
         return;
     }
@@ -162,7 +164,7 @@ struct peers *peers_new(struct loop *loop, peers_message_fn *on_message, void *a
     peers->on_message = on_message;
     peers->arg = arg;
     for (unsigned role = 0; role < ROLES; role++) {
-        for (unsigned slot = 0; slot < SLOTS; slot++)
+        for (unsigned slot = 0; slot < WORKERS_MAX; slot++)
             list_init(&peers->table[role][slot].lines);
     }
     return peers;
@@ -173,7 +175,7 @@ void peers_free(struct peers **peers)
     if (*peers == NULL)
         return;
     for (unsigned role = 0; role < ROLES; role++) {
-        for (unsigned slot = 0; slot < SLOTS; slot++) {
+        for (unsigned slot = 0; slot < WORKERS_MAX; slot++) {
             LIST_EACH (link, &(*peers)->table[role][slot].lines)
                 peer_line_close(LIST_ITEM(link, struct peer_line, link));
         }
@@ -185,7 +187,7 @@ void peers_free(struct peers **peers)
 void peers_flush(struct peers *peers, unsigned wait_ms)
 {
     for (unsigned role = 0; role < ROLES; role++) {
-        for (unsigned slot = 0; slot < SLOTS; slot++) {
+        for (unsigned slot = 0; slot < WORKERS_MAX; slot++) {
             LIST_EACH (link, &peers->table[role][slot].lines) {
                 struct peer_line *line = LIST_ITEM(link, struct peer_line, link);
                 if (line->channel != NULL)

@@ -10,9 +10,13 @@
 #include "base/log.h"
 #include "config/config.h"
 
+_Static_assert((CONFIG_LISTENS_MAX + 1) * LISTENER_SOCKETS_MAX == LISTENERS_MAX, "room for all");
+_Static_assert(CONFIG_WORKERS_MAX == WORKERS_MAX, "a slot for each worker");
+
 /* "[::]:5000" on a machine without IPv6 means every address it has. */
-static int bind_any(struct slice address, int fds[4], char texts[4][ADDRESS_TEXT_SIZE],
-                    unsigned *count, struct error *err)
+static int bind_any(struct slice address, int fds[LISTENER_SOCKETS_MAX],
+                    char texts[LISTENER_SOCKETS_MAX][ADDRESS_TEXT_SIZE], unsigned *count,
+                    struct error *err)
 {
     int rc = listener_bind(address, fds, texts, count, err);
     if (rc == 0 || !slice_starts_with(address, "[::]:") ||
@@ -28,8 +32,8 @@ static int bind_any(struct slice address, int fds[4], char texts[4][ADDRESS_TEXT
 static int add(struct listeners *listeners, const char *address, enum listener_kind kind,
                struct error *err)
 {
-    int fds[4] = {-1, -1, -1, -1};
-    char texts[4][ADDRESS_TEXT_SIZE] = {{0}};
+    int fds[LISTENER_SOCKETS_MAX] = {-1, -1, -1, -1};
+    char texts[LISTENER_SOCKETS_MAX][ADDRESS_TEXT_SIZE] = {{0}};
     unsigned count = 0;
     int rc = bind_any(slice_of(address), fds, texts, &count, err);
     if (rc != 0)

@@ -12,8 +12,6 @@
 struct config;
 struct error;
 
-#define LISTENERS_MAX 68 /* 16 settings and the admin address, four sockets each */
-
 struct bound {
     int fd;
     enum listener_kind kind;

@@ -21,8 +21,7 @@
 #include "net/loop.h"
 #include "privileges.h"
 
-#define TICK_MS         2000
-#define CONFIG_TEXT_MAX (1u << 20)
+#define TICK_MS 2000
 
 struct child *master_keeper(struct master *master)
 {
@@ -184,7 +183,7 @@ int master_run(const struct master_options *options)
     master->options = *options;
     master->config_fd = master->secret_config_fd = master->metrics_fd = -1;
     if (config->workers == 0)
-        config->workers = cpu_count() < METRICS_WORKERS_MAX ? cpu_count() : METRICS_WORKERS_MAX;
+        config->workers = cpu_count() < WORKERS_MAX ? cpu_count() : WORKERS_MAX;
     privileges_raise_descriptors();
     prepare(master);
     struct error err;

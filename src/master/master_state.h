@@ -12,7 +12,7 @@
 
 struct loop;
 
-#define CHILDREN_MAX (METRICS_WORKERS_MAX + 2)
+#define CHILDREN_MAX (WORKERS_MAX + 2)
 
 enum master_phase {
     PHASE_STARTING, /* until all are READY for the first time */

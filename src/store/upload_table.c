@@ -28,7 +28,6 @@
 #include "oci/digest.h"
 
 #define TABLE_MAGIC   0x656e747265706f31ULL
-#define SLOTS_MAX     65536u
 #define READ_ATTEMPTS 64
 
 struct session {
@@ -67,7 +66,7 @@ static size_t table_size(unsigned slots)
 
 int upload_table_create(unsigned slots, int *out_fd, struct error *err)
 {
-    if (slots == 0 || slots > SLOTS_MAX)
+    if (slots == 0 || slots > UPLOAD_SLOTS_MAX)
         return error_set(err, ERR_INVALID, "bad number of upload sessions");
     AUTO_CLOSE int fd = memfd_create("uploads", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (fd < 0 || ftruncate(fd, (off_t)table_size(slots)) != 0)
@@ -88,14 +87,15 @@ int upload_table_attach(int fd, struct upload_table **out, struct error *err)
     int result = fd_size(fd, &size, err);
     if (result != 0)
         return result;
-    if (size < sizeof(struct head) || size > table_size(SLOTS_MAX))
+    if (size < sizeof(struct head) || size > table_size(UPLOAD_SLOTS_MAX))
         return error_set(err, ERR_CORRUPT, "the table of uploads has a wrong size");
     void *memory = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (memory == MAP_FAILED)
         return error_set_errno(err, errno, "cannot map the table of uploads");
     struct head *head = memory;
     if (head->magic != TABLE_MAGIC || head->session_size != sizeof(struct session) ||
-        head->slots == 0 || head->slots > SLOTS_MAX || table_size((unsigned)head->slots) != size) {
+        head->slots == 0 || head->slots > UPLOAD_SLOTS_MAX ||
+        table_size((unsigned)head->slots) != size) {
         (void)munmap(memory, (size_t)size);
         return error_set(err, ERR_CORRUPT, "the table of uploads is another program's");
     }

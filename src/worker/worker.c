@@ -31,6 +31,8 @@
 #include "store/ledger.h"
 #include "worker_state.h"
 
+_Static_assert(CONFIG_HEADER_FIELDS_MAX == HTTP_HEADERS_MAX, "limits.header_fields");
+
 #define DRAIN_CHECK_MS 20
 #define GAUGE_MS       1000
 
@@ -99,7 +101,7 @@ static bool should_pause(void *arg)
 
 void worker_listen(struct worker *worker, int *fd, enum listener_kind kind, const char *address)
 {
-    CHECK(worker->listener_count < WORKER_LISTENERS_MAX);
+    CHECK(worker->listener_count < LISTENERS_MAX);
     struct front *front = front_of(worker, kind);
     log_say(LOG_DEBUG, "serving %s", address);
     worker->listeners[worker->listener_count++] =

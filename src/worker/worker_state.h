@@ -32,15 +32,14 @@ struct front { /* an HTTP server per kind of listener; the server's arg */
     struct http_server *server;
 };
 
-#define WORKER_LISTENERS_MAX 32
-#define WORKER_BLOCKS_MAX    16
+#define WORKER_BLOCKS_MAX 16
 
 struct worker {
     struct worker_options options;
     struct config *config; /* the newest; a reference */
     struct http_settings settings;
     struct front fronts[LISTENER_ADMIN]; /* by kind - 1 */
-    struct listener *listeners[WORKER_LISTENERS_MAX];
+    struct listener *listeners[LISTENERS_MAX];
     unsigned listener_count;
     struct endpoint_set endpoints;
 

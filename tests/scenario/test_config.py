@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Configuration: mistakes are told with their place, ports are announced, one folder has one server."""
 
+import json
 import os
 import re
 import unittest
 
 from support.case import Scenario
+from support.images import sha256
 from support.processes import run
 from support.server import Server, binary
 from support.waiting import Folder
@@ -75,6 +77,113 @@ class CheckTest(Scenario):
     def test_no_file_and_unknown_command(self):
         self.assertNotEqual(run([binary(), "check", "--config", self.folder / "none"], check=False).status, 0)
         self.assertEqual(run([binary(), "dance"], check=False).status, 2)
+
+
+def manual():
+    """{path: what its Type says} of every setting outside upstreams, as the program itself prints it."""
+    text = run([binary(), "help", "settings"]).out.partition("## Upstreams")[0]
+    return dict(re.findall(r"### `([^`]+)`\n.*?\n- Type: ([^\n]*)", text, re.S))
+
+
+def nested(flat):
+    """{"storage.grace": "1h"} as the maps of a file."""
+    tree = {}
+    for path, value in flat.items():
+        *groups, key = path.split(".")
+        place = tree
+        for group in groups:
+            place = place.setdefault(group, {})
+        place[key] = value
+    return tree
+
+
+def one_more(text):
+    """A value above this maximum."""
+    number, unit = re.fullmatch(r"(\d+)(\D*)", text).groups()
+    return f"{int(number) + 1}{unit}"
+
+
+def entries(path, count):
+    """A list of that length, fit for the setting."""
+    if path == "listen":
+        return ["localhost:0"] * count
+    return [f"host{i}.test" if path == "names" else f"team{i}/*" for i in range(count)]
+
+
+class LimitsTest(Scenario):
+    """Whatever `check` accepts must run. The limits are those that the manual tells."""
+
+    def extreme(self, word):
+        """Every setting that has such a limit, at it: "at least" or "at most"."""
+        flat = {}
+        for path, kind in manual().items():
+            found = re.search(rf"{word} (\S+?)(?: entries)?(?:,|$)", kind)
+            if found and kind.endswith("entries"):
+                flat[path] = entries(path, int(found.group(1)))
+            elif found and not kind.endswith("bytes"):
+                flat[path] = found.group(1)
+        self.assertGreater(len(flat), 30)
+        return flat
+
+    def serves(self, server, seconds):
+        server.start(seconds=seconds)
+        self.assertEqual(self.client(server).request("GET", "/v2/").status, 200)
+        blob = os.urandom(5000)
+        self.client(server).push_blob("team0/app", blob)
+        self.assertEqual(self.client(server).blob("team0/app", sha256(blob)).body, blob)
+
+    def test_sixteen_addresses_with_two_sockets_each_and_the_admins(self):
+        server = self.server(listens=["localhost:0"] * 16)
+        self.assertEqual(self.client(server).request("GET", "/v2/").status, 200)
+
+    def test_everything_at_its_maximum(self):
+        flat = self.extreme("at most")
+        self.assertEqual((flat["workers"], len(flat["listen"])), ("64", 16))
+        upstreams = {"docker.io": {
+            "url": [f"https://hub{i}.test" for i in range(8)], "default": True,
+            "redirects": [f"cdn{i}.test" for i in range(64)],
+            "tags": [{"match": f"v{i}*", "ttl": "365d", "immutable": True} for i in range(64)]}}
+        upstreams.update({f"registry{i}.test": {} for i in range(255)})
+        self.serves(self.server(settings={**nested(flat), "upstreams": upstreams}, start=False), seconds=200)
+
+    def test_everything_at_its_minimum(self):
+        self.serves(self.server(settings=nested(self.extreme("at least")), start=False), seconds=60)
+
+    def test_one_above_is_refused(self):
+        folder = Folder("above")
+        self.addCleanup(folder.remove)
+        flat = self.extreme("at most")
+        lines = []
+        for path, value in flat.items():
+            above = entries(path, len(value) + 1) if isinstance(value, list) else one_more(value)
+            *groups, key = path.split(".")
+            lines.append((groups[0] if groups else "", f"{'  ' * len(groups)}{key}: {json.dumps(above)}", path))
+        text, places, group = [], {}, ""
+        for head, line, path in sorted(lines, key=lambda entry: entry[0]):
+            if head and head != group:
+                text.append(f"{head}:")
+            group = head
+            text.append(line)
+            places[path] = len(text)
+        file = folder / "entrepot.yaml"
+        with open(file, "w", encoding="utf-8") as out:
+            out.write("\n".join(text) + "\n")
+        said = run([binary(), "check", "--config", file], check=False)
+        self.assertEqual(said.status, 1)
+        for path, line in places.items():
+            with self.subTest(path=path):
+                self.assertRegex(said.err, rf"entrepot\.yaml:{line}:\d+: {re.escape(path)}: .*(at most|expected)")
+
+    def test_what_is_too_large_written_out_is_refused(self):
+        folder = Folder("large")
+        self.addCleanup(folder.remove)
+        rules = [{"match": f"v{i}"} for i in range(64)]
+        file = folder / "entrepot.yaml"
+        with open(file, "w", encoding="utf-8") as out:
+            json.dump({"upstreams": {f"registry{i}.test": {"tags": rules} for i in range(70)}}, out)
+        said = run([binary(), "check", "--config", file], check=False)
+        self.assertEqual(said.status, 1)
+        self.assertIn("fewer upstreams", said.err)
 
 
 class StartTest(Scenario):

@@ -49,7 +49,7 @@ static void metrics_sum_adds_the_slots_of_a_role(void **state)
     assert_int_equal(metrics_attach(fd, ROLE_WORKER, 0, &err), 0);
     metrics_add(METRIC_misses, 1);
     metrics_raise(METRIC_loop_longest_us, 50);
-    assert_int_equal(metrics_attach(fd, ROLE_WORKER, METRICS_WORKERS_MAX - 1, &err), 0);
+    assert_int_equal(metrics_attach(fd, ROLE_WORKER, WORKERS_MAX - 1, &err), 0);
     metrics_add(METRIC_misses, 10);
     metrics_raise(METRIC_loop_longest_us, 70);
     metrics_raise(METRIC_loop_longest_us, 60);
