@@ -5,10 +5,17 @@
 #define BASE_MAP_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/slice.h"
 
 struct map;
+
+/* A number as a key; borrowed. */
+static inline struct slice map_key(const uint64_t *number)
+{
+    return slice_from(number, sizeof(*number));
+}
 
 /* Empty, with a secret seed of its own. */
 struct map *map_new(void);

@@ -47,7 +47,8 @@ unsigned text_distance(struct slice a, struct slice b);
  * `text` are shown. For messages and logs that show what came from outside. */
 void text_print_escaped(struct buf *out, struct slice text, size_t maximum);
 
-/* Base64 (RFC 4648 4) without line ends, for Basic credentials. */
-void text_print_base64(struct buf *out, struct slice bytes);
+/* Bytes of the UTF-8 character at the front (RFC 3629: no overlong forms, no surrogates, nothing
+ * above U+10FFFF); 0 when there is none. */
+size_t text_utf8_length(struct slice text);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Bytes as text: hex, percent, escapes for messages, Base64. */
+/* Bytes as text: hex, percent, escapes for messages, UTF-8. */
 #include <string.h>
 
 #include "base/buf.h"
@@ -125,25 +125,22 @@ void text_print_escaped(struct buf *out, struct slice text, size_t maximum)
         buf_append_text(out, "...");
 }
 
-void text_print_base64(struct buf *out, struct slice bytes)
+size_t text_utf8_length(struct slice text)
 {
-    static const char digits[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=";
-    enum {
-        PADDING = 64
-    };
+    const uint8_t *bytes = (const uint8_t *)text.data;
 
-    for (size_t i = 0; i < bytes.length; i += 3) {
-        size_t left = bytes.length - i;
-        uint32_t group = (uint32_t)(uint8_t)bytes.data[i] << 16;
-
-        if (left > 1)
-            group |= (uint32_t)(uint8_t)bytes.data[i + 1] << 8;
-        if (left > 2)
-            group |= (uint32_t)(uint8_t)bytes.data[i + 2];
-        buf_append_byte(out, digits[group >> 18]);
-        buf_append_byte(out, digits[group >> 12 & 63]);
-        buf_append_byte(out, digits[left > 1 ? group >> 6 & 63 : PADDING]);
-        buf_append_byte(out, digits[left > 2 ? group & 63 : PADDING]);
+    if (text.length == 0)
+        return 0;
+    uint8_t first = bytes[0];
+    size_t length = first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+    if (first > 0xf4 || length == 0 || length > text.length)
+        return 0;
+    for (size_t i = 1; i < length; i++) {
+        if ((bytes[i] & 0xc0) != 0x80)
+            return 0;
     }
+    if ((first == 0xe0 && bytes[1] < 0xa0) || (first == 0xed && bytes[1] > 0x9f) ||
+        (first == 0xf0 && bytes[1] < 0x90) || (first == 0xf4 && bytes[1] > 0x8f))
+        return 0;
+    return length;
 }

@@ -11,30 +11,11 @@
 #include "base/text.h"
 #include "oci/name.h"
 
-/* Length of the UTF-8 sequence at the front, 0 when it is none (RFC 3629 4, without the finer
- * rules on surrogates, which libyaml has). */
-static size_t utf8_length(struct slice text)
-{
-    unsigned char first = (unsigned char)text.data[0];
-    size_t length = first < 0x80                    ? 1
-                    : first >= 0xc2 && first < 0xe0 ? 2
-                    : first >= 0xe0 && first < 0xf0 ? 3
-                    : first >= 0xf0 && first < 0xf5 ? 4
-                                                    : 0;
-    if (length > text.length)
-        return 0;
-    for (size_t i = 1; i < length; i++) {
-        if (((unsigned char)text.data[i] & 0xc0) != 0x80)
-            return 0;
-    }
-    return length;
-}
-
 bool value_is_text(struct slice text)
 {
     while (text.length > 0) {
         unsigned char first = (unsigned char)text.data[0];
-        size_t length = utf8_length(text);
+        size_t length = text_utf8_length(text);
         bool is_c1_control = length == 2 && first == 0xc2 && (unsigned char)text.data[1] < 0xa0;
         if (length == 0 || first < 0x20 || first == 0x7f || is_c1_control)
             return false;

@@ -6,6 +6,7 @@
 
 #include "address.h"
 #include "base/alloc.h"
+#include "base/base64.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/error.h"
@@ -307,7 +308,7 @@ static void print_basic(const struct config_upstream *config, struct buf *out)
     buf_init(&pair, 8192);
     buf_printf(&pair, "%s:%s", config->username, config->password);
     buf_append_text(out, "Authorization: Basic ");
-    text_print_base64(out, buf_bytes(&pair));
+    base64_print(out, buf_bytes(&pair));
 }
 
 static int start_transfer(struct token_fetch *fetch, const struct challenge *challenge,

@@ -18,6 +18,7 @@
 
 #include "address.h"
 #include "base/alloc.h"
+#include "base/base64.h"
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/clock.h"
@@ -565,7 +566,7 @@ static void print_authorization(struct exchange *exchange, struct buf *out)
         buf_init(&pair, 8192);
         buf_printf(&pair, "%s:%s", config->username, config->password);
         buf_append_text(out, "Authorization: Basic ");
-        text_print_base64(out, buf_bytes(&pair));
+        base64_print(out, buf_bytes(&pair));
         exchange->with_credentials = true;
     } else if (token) {
         buf_printf(out, "Authorization: Bearer %s", token->value);

@@ -10,20 +10,15 @@
 /* Smaller ones are copied into their packets. */
 #define PAYLOAD_MIN ((size_t)48 * 1024)
 
-static struct slice key_of(const uint64_t *request)
-{
-    return slice_from(request, sizeof(*request));
-}
-
 struct follower *follower_new(struct worker_link *worker, uint64_t request)
 {
-    if (map_find(worker->followers, key_of(&request)))
+    if (map_find(worker->followers, map_key(&request)))
         return NULL;
     struct follower *follower = NEW(struct follower);
     list_init(&follower->link);
     follower->worker = worker;
     follower->request = request;
-    map_set(worker->followers, key_of(&request), follower);
+    map_set(worker->followers, map_key(&request), follower);
     return follower;
 }
 
@@ -32,7 +27,7 @@ void follower_free(struct follower **follower)
     struct follower *gone = TAKE(*follower);
 
     list_remove(&gone->link);
-    map_remove(gone->worker->followers, key_of(&gone->request));
+    map_remove(gone->worker->followers, map_key(&gone->request));
     mem_free(gone);
 }
 
@@ -96,7 +91,7 @@ void worker_link_refuse(struct worker_link *worker, uint64_t request, const stru
 
 void worker_link_leave(struct worker_link *worker, uint64_t request)
 {
-    struct follower *follower = map_find(worker->followers, key_of(&request));
+    struct follower *follower = map_find(worker->followers, map_key(&request));
     if (follower)
         follower->on_leave(follower);
 }

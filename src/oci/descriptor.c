@@ -7,10 +7,12 @@
 
 #include <string.h>
 
+#include "base/base64.h"
 #include "base/error.h"
 
 #define URLS_MAX           32
 #define ANNOTATION_KEY_MAX 4096
+#define BASE64_PIECE       ((size_t)4096)
 
 bool media_type_is_clean(struct slice media_type)
 {
@@ -75,49 +77,27 @@ int annotations_check(struct jsonio_value owner, const char *path, struct error 
     return check.result;
 }
 
-static int base64_value(char c)
-{
-    if (c >= 'A' && c <= 'Z') {
-        return c - 'A';
-    }
-    if (c >= 'a' && c <= 'z') {
-        return c - 'a' + 26;
-    }
-    if (c >= '0' && c <= '9') {
-        return c - '0' + 52;
-    }
-    if (c == '+') {
-        return 62;
-    }
-    return c == '/' ? 63 : -1;
-}
-
 /* Hash what `text` decodes to; false if it is no padded base64 of `size` bytes. */
 static bool hash_base64(struct hash *hash, struct slice text, uint64_t size)
 {
-    if (text.length % 4 != 0 || size > text.length || (size + 2) / 3 * 4 != text.length) {
-        return false;
-    }
-    size_t padding = (3 - size % 3) % 3;
-    for (size_t at = 0; at < text.length; at += 4) {
-        size_t padded = at + 4 == text.length ? padding : 0;
-        uint32_t bits = 0;
-        for (size_t i = 0; i < 4; i++) {
-            char c = text.data[at + i];
-            int value = i >= 4 - padded ? (c == '=' ? 0 : -1) : base64_value(c);
-            if (value < 0) {
-                return false;
-            }
-            bits = bits << 6 | (uint32_t)value;
+    uint8_t bytes[BASE64_PIECE / 4 * 3];
+    uint64_t total = 0;
+
+    while (text.length > 0) {
+        size_t length = text.length < BASE64_PIECE ? text.length : BASE64_PIECE;
+        size_t decoded = 0;
+
+        if (!base64_read(slice_from(text.data, length), bytes, &decoded)) {
+            return false;
         }
-        if ((bits & ((1u << 8 * padded) - 1)) != 0) {
-            return false; /* bits behind the end */
+        text = slice_skip(text, length);
+        if (text.length > 0 && decoded < sizeof(bytes)) {
+            return false; /* padding in the middle */
         }
-        uint8_t bytes[3] = {(uint8_t)(bits >> 16), (uint8_t)(bits >> 8 & 0xff),
-                            (uint8_t)(bits & 0xff)};
-        hash_update(hash, bytes, 3 - padded);
+        hash_update(hash, bytes, decoded);
+        total += decoded;
     }
-    return true;
+    return total == size;
 }
 
 /* `data` is the content itself, so it has to be what size and digest say. */

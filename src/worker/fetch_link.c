@@ -29,11 +29,6 @@ union fetch_message {
     struct message_failed failed;
 };
 
-static struct slice key_of(const uint64_t *number)
-{
-    return slice_from(number, sizeof(*number));
-}
-
 static bool request_number(enum message_type type, const union fetch_message *message,
                            uint64_t *out)
 {
@@ -59,7 +54,7 @@ static bool request_number(enum message_type type, const union fetch_message *me
 
 static void close_ask(struct fetch_link *link, struct fetch_ask *ask)
 {
-    map_remove(link->asks, key_of(&ask->join.request));
+    map_remove(link->asks, map_key(&ask->join.request));
     list_remove(&ask->link);
     ask->is_open = false;
     if (!ask->is_settled)
@@ -82,7 +77,7 @@ static void on_message(struct channel *channel, enum message_type type, struct s
     }
     if (!request_number(type, &message, &number))
         return;
-    struct fetch_ask *ask = map_find(link->asks, key_of(&number));
+    struct fetch_ask *ask = map_find(link->asks, map_key(&number));
     if (!ask)
         return; /* dropped meanwhile */
     if (type == MESSAGE_HERE || type == MESSAGE_ANSWER || type == MESSAGE_FAILED)
@@ -174,7 +169,7 @@ void fetch_link_ask(struct fetch_link *link, struct fetch_ask *ask)
     ask->is_open = true;
     ask->is_settled = false;
     link->unsettled++;
-    map_set(link->asks, key_of(&ask->join.request), ask);
+    map_set(link->asks, map_key(&ask->join.request), ask);
     list_init(&ask->link);
     list_append(&link->open, &ask->link);
     if (link->channel)

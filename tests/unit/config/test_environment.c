@@ -174,6 +174,8 @@ static void wrong_flags_are_refused(void **state)
         {"upstreams.ghcr.io.ulr=x", "expected upstreams.NAME.KEY=VALUE"},
         {"storage.path=a\x01", "control characters"},
         {"storage.path=a\xff", "not UTF-8"},
+        {"storage.path=a\xed\xa0\x80", "not UTF-8"}, /* a surrogate */
+        {"storage.path=a\xe0\x80\xaf", "not UTF-8"}, /* an overlong slash */
     };
     for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
         const char *const settings[] = {flags[i][0], NULL};
