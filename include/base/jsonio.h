@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/clock.h"
 #include "base/slice.h"
 
 struct buf;
@@ -64,8 +65,48 @@ bool jsonio_u64(struct jsonio_value value, uint64_t *out);
 typedef void jsonio_each_fn(struct slice key, struct jsonio_value value, void *arg);
 void jsonio_each(struct jsonio_value object, jsonio_each_fn *each, void *arg);
 
-/* Writing: append a JSON string, quoted and escaped. Objects are written by hand with buf_printf.
+/*
+ * Writing: one value after the other into a buffer, whose maximum bounds the text (is_over is asked
+ * at the end). The writer puts commas, quotes and escapes; bytes that are no UTF-8 become U+FFFD.
+ * Members are given with their key, elements of arrays and the outermost value with NULL. What is
+ * open may be sent before it is closed: the writer does not look back.
+ *
+ *   jsonio_writer_init(&writer, &buf);
+ *   jsonio_put_object(&writer, NULL);
+ *   jsonio_put_text(&writer, "name", "library/nginx");
+ *   jsonio_put_array(&writer, "tags");
+ *   jsonio_put_text(&writer, NULL, "latest");
+ *   jsonio_put_end(&writer);
+ *   jsonio_put_end(&writer);
  */
+struct jsonio_writer {
+    struct buf *out; /* borrowed */
+    unsigned depth;
+    bool is_object[JSONIO_DEPTH_MAX]; /* what is open */
+    bool has_any[JSONIO_DEPTH_MAX + 1];
+};
+
+/* At the start of a document. */
+void jsonio_writer_init(struct jsonio_writer *writer, struct buf *out);
+/* Open an object or an array; jsonio_put_end closes the innermost one. At most JSONIO_DEPTH_MAX. */
+void jsonio_put_object(struct jsonio_writer *writer, const char *key);
+void jsonio_put_array(struct jsonio_writer *writer, const char *key);
+void jsonio_put_end(struct jsonio_writer *writer);
+/* One value. */
+void jsonio_put_string(struct jsonio_writer *writer, const char *key, struct slice text);
+void jsonio_put_text(struct jsonio_writer *writer, const char *key, const char *text);
+void jsonio_put_u64(struct jsonio_writer *writer, const char *key, uint64_t number);
+void jsonio_put_i64(struct jsonio_writer *writer, const char *key, int64_t number);
+void jsonio_put_bool(struct jsonio_writer *writer, const char *key, bool value);
+void jsonio_put_null(struct jsonio_writer *writer, const char *key);
+/* RFC 3339 in UTC, with milliseconds. */
+void jsonio_put_time(struct jsonio_writer *writer, const char *key, struct walltime time);
+/* A value that was read, without white space. */
+void jsonio_put_value(struct jsonio_writer *writer, const char *key, struct jsonio_value value);
+/* A member whose key is not one of ours. */
+void jsonio_put_member(struct jsonio_writer *writer, struct slice key, struct slice text);
+
+/* Append a JSON string, quoted and escaped. */
 void jsonio_write_string(struct buf *out, struct slice text);
 /* Append a value that was read, without white space. */
 void jsonio_write(struct buf *out, struct jsonio_value value);

@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "base/check.h"
 #include "base/error.h"
 #include "base/text.h"
 
@@ -220,44 +221,42 @@ void jsonio_each(struct jsonio_value object, jsonio_each_fn *each, void *arg)
     }
 }
 
-/* Length of the well-formed UTF-8 sequence at the start (RFC 3629), or 0. */
-static size_t utf8_length(struct slice text)
+/* How many bytes at the front stand for themselves. */
+static size_t plain_length(struct slice text)
 {
-    const uint8_t *bytes = (const uint8_t *)text.data;
-    uint8_t first = bytes[0];
-    size_t length = first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+    size_t length = 0;
 
-    if (first > 0xf4 || length == 0 || length > text.length)
-        return 0;
-    for (size_t i = 1; i < length; i++) {
-        if ((bytes[i] & 0xc0) != 0x80)
-            return 0;
+    while (length < text.length) {
+        char c = text.data[length];
+        size_t step = (uint8_t)c < 0x80 ? 1 : text_utf8_length(slice_skip(text, length));
+
+        if (step == 0 || c == '"' || c == '\\' || (uint8_t)c < 0x20)
+            break;
+        length += step;
     }
-    if ((first == 0xe0 && bytes[1] < 0xa0) || (first == 0xed && bytes[1] > 0x9f) ||
-        (first == 0xf0 && bytes[1] < 0x90) || (first == 0xf4 && bytes[1] > 0x8f))
-        return 0;
     return length;
 }
 
 void jsonio_write_string(struct buf *out, struct slice text)
 {
     buf_append_byte(out, '"');
-    while (text.length) {
-        size_t length = utf8_length(text);
-        char c = text.data[0];
+    for (;;) {
+        size_t length = plain_length(text);
 
-        if (length == 0) {
+        buf_append(out, text.data, length);
+        text = slice_skip(text, length);
+        if (text.length == 0)
+            break;
+        char c = text.data[0];
+        if ((uint8_t)c >= 0x80) {
             buf_append_text(out, "\\ufffd");
-            length = 1;
         } else if (c == '"' || c == '\\') {
             buf_append_byte(out, '\\');
             buf_append_byte(out, c);
-        } else if ((uint8_t)c < 0x20) {
-            buf_printf(out, "\\u%04x", (unsigned)c);
         } else {
-            buf_append(out, text.data, length);
+            buf_printf(out, "\\u%04x", (unsigned)c);
         }
-        text = slice_skip(text, length);
+        text = slice_skip(text, 1);
     }
     buf_append_byte(out, '"');
 }
@@ -271,4 +270,112 @@ static int append(const char *text, size_t length, void *arg)
 void jsonio_write(struct buf *out, struct jsonio_value value)
 {
     (void)json_dump_callback(value.node, append, out, JSON_COMPACT | JSON_ENCODE_ANY);
+}
+
+void jsonio_writer_init(struct jsonio_writer *writer, struct buf *out)
+{
+    *writer = (struct jsonio_writer){.out = out};
+}
+
+/* What comes before a value: the comma, the key. */
+static void begin_value(struct jsonio_writer *writer, const struct slice *key)
+{
+    bool is_member = writer->depth > 0 && writer->is_object[writer->depth - 1];
+
+    CHECK(is_member == (key != NULL));
+    CHECK(writer->depth > 0 || !writer->has_any[0]); /* one outermost value */
+    if (writer->has_any[writer->depth])
+        buf_append_byte(writer->out, ',');
+    writer->has_any[writer->depth] = true;
+    if (!key)
+        return;
+    jsonio_write_string(writer->out, *key);
+    buf_append_byte(writer->out, ':');
+}
+
+static void begin(struct jsonio_writer *writer, const char *key)
+{
+    struct slice name = slice_of(key);
+
+    begin_value(writer, key ? &name : NULL);
+}
+
+static void open(struct jsonio_writer *writer, const char *key, bool is_object)
+{
+    begin(writer, key);
+    CHECK(writer->depth < JSONIO_DEPTH_MAX);
+    writer->is_object[writer->depth++] = is_object;
+    writer->has_any[writer->depth] = false;
+    buf_append_byte(writer->out, is_object ? '{' : '[');
+}
+
+void jsonio_put_object(struct jsonio_writer *writer, const char *key)
+{
+    open(writer, key, true);
+}
+
+void jsonio_put_array(struct jsonio_writer *writer, const char *key)
+{
+    open(writer, key, false);
+}
+
+void jsonio_put_end(struct jsonio_writer *writer)
+{
+    CHECK(writer->depth > 0);
+    buf_append_byte(writer->out, writer->is_object[--writer->depth] ? '}' : ']');
+}
+
+void jsonio_put_string(struct jsonio_writer *writer, const char *key, struct slice text)
+{
+    begin(writer, key);
+    jsonio_write_string(writer->out, text);
+}
+
+void jsonio_put_text(struct jsonio_writer *writer, const char *key, const char *text)
+{
+    jsonio_put_string(writer, key, slice_of(text));
+}
+
+void jsonio_put_u64(struct jsonio_writer *writer, const char *key, uint64_t number)
+{
+    begin(writer, key);
+    buf_printf(writer->out, "%llu", (unsigned long long)number);
+}
+
+void jsonio_put_i64(struct jsonio_writer *writer, const char *key, int64_t number)
+{
+    begin(writer, key);
+    buf_printf(writer->out, "%lld", (long long)number);
+}
+
+void jsonio_put_bool(struct jsonio_writer *writer, const char *key, bool value)
+{
+    begin(writer, key);
+    buf_append_text(writer->out, value ? "true" : "false");
+}
+
+void jsonio_put_null(struct jsonio_writer *writer, const char *key)
+{
+    begin(writer, key);
+    buf_append_text(writer->out, "null");
+}
+
+void jsonio_put_time(struct jsonio_writer *writer, const char *key, struct walltime time)
+{
+    char text[32];
+
+    walltime_print(time, text);
+    jsonio_put_text(writer, key, text);
+}
+
+void jsonio_put_value(struct jsonio_writer *writer, const char *key, struct jsonio_value value)
+{
+    begin(writer, key);
+    jsonio_write(writer->out, value);
+}
+
+void jsonio_put_member(struct jsonio_writer *writer, struct slice key, struct slice text)
+{
+    begin_value(writer, &key);
+    jsonio_write_string(writer->out, text);
 }

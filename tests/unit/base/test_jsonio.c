@@ -205,6 +205,74 @@ static void written_strings_are_escaped_and_valid(void **state)
     assert_string_equal(buf_text(&buf), "\"\\ufffd\\ufffd\\ufffd\"");
 }
 
+static void a_writer_puts_commas_keys_and_escapes(void **state)
+{
+    AUTO_BUF struct buf buf;
+    AUTO_JSONIO struct jsonio *document = NULL;
+    struct jsonio_writer writer;
+    struct error err;
+
+    (void)state;
+    assert_int_equal(jsonio_parse(slice_of("[1.5, {\"a\" : null}]"), &document, &err), 0);
+    buf_init(&buf, 1000);
+    jsonio_writer_init(&writer, &buf);
+    jsonio_put_object(&writer, NULL);
+    jsonio_put_text(&writer, "a\"b", "c\nd");
+    jsonio_put_array(&writer, "numbers");
+    jsonio_put_u64(&writer, NULL, UINT64_MAX);
+    jsonio_put_i64(&writer, NULL, INT64_MIN);
+    jsonio_put_end(&writer);
+    jsonio_put_array(&writer, "empty");
+    jsonio_put_end(&writer);
+    jsonio_put_object(&writer, "none");
+    jsonio_put_end(&writer);
+    jsonio_put_array(&writer, "objects");
+    for (int i = 0; i < 2; i++) {
+        jsonio_put_object(&writer, NULL);
+        jsonio_put_bool(&writer, "is", i == 0);
+        jsonio_put_null(&writer, "not");
+        jsonio_put_end(&writer);
+    }
+    jsonio_put_end(&writer);
+    jsonio_put_time(&writer, "at", (struct walltime){1700000000123});
+    jsonio_put_value(&writer, "read", jsonio_root(document));
+    jsonio_put_member(&writer, SLICE_LITERAL("k\xff"), SLICE_LITERAL("v"));
+    jsonio_put_end(&writer);
+    assert_int_equal(writer.depth, 0);
+    assert_string_equal(buf_text(&buf),
+                        "{\"a\\\"b\":\"c\\u000ad\",\"numbers\":[18446744073709551615,"
+                        "-9223372036854775808],\"empty\":[],\"none\":{},"
+                        "\"objects\":[{\"is\":true,\"not\":null},{\"is\":false,\"not\":null}],"
+                        "\"at\":\"2023-11-14T22:13:20.123Z\",\"read\":[1.5,{\"a\":null}],"
+                        "\"k\\ufffd\":\"v\"}");
+    jsonio_free(&document);
+    /* jansson reads integers up to 2^63 - 1, and no U+0000 */
+    buf_clear(&buf);
+    jsonio_writer_init(&writer, &buf);
+    jsonio_put_array(&writer, NULL);
+    for (int depth = 1; depth < JSONIO_DEPTH_MAX; depth++)
+        jsonio_put_array(&writer, NULL);
+    while (writer.depth > 0)
+        jsonio_put_end(&writer);
+    assert_int_equal(parse_text(buf_text(&buf)), 0);
+}
+
+static void a_writer_keeps_to_the_buffers_maximum(void **state)
+{
+    AUTO_BUF struct buf buf;
+    struct jsonio_writer writer;
+
+    (void)state;
+    buf_init(&buf, 10);
+    jsonio_writer_init(&writer, &buf);
+    jsonio_put_array(&writer, NULL);
+    for (int i = 0; i < 100; i++)
+        jsonio_put_text(&writer, NULL, "xxxxxxxx");
+    jsonio_put_end(&writer);
+    assert_true(buf.is_over);
+    assert_int_equal(buf.length, 10);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -217,6 +285,8 @@ int main(void)
         cmocka_unit_test(keys_are_not_counted_as_values),
         cmocka_unit_test(each_visits_all_members),
         cmocka_unit_test(written_strings_are_escaped_and_valid),
+        cmocka_unit_test(a_writer_puts_commas_keys_and_escapes),
+        cmocka_unit_test(a_writer_keeps_to_the_buffers_maximum),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
