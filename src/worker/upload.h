@@ -1,20 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Upload sessions as clients see them: POST starts one, PATCH and PUT send, GET asks, DELETE ends.
- */
+/* The endpoints of upload sessions: POST begins a session, PATCH and PUT send bytes, GET asks how
+ * far it is, DELETE ends it. */
 #ifndef WORKER_UPLOAD_H
 #define WORKER_UPLOAD_H
 
 struct ledger_txn;
 struct request;
-struct upload;
 
 void upload_start(struct request *request, struct ledger_txn *txn);
-/* GET, PATCH, PUT and DELETE of a session. */
+/* GET, PATCH, PUT and DELETE. */
 void upload_continue(struct request *request, struct ledger_txn *txn);
-/* The body of this session's request is written (a PUT's compared and synced), or upload->err says
- * why not. Comes once, or again after an error for what was already under way. */
-void upload_on_received(struct upload *upload);
-/* The same, but upload->err ends the session. */
-void upload_on_lost(struct upload *upload);
 
 #endif

@@ -4,12 +4,13 @@
 
 #include "answer.h"
 #include "oci/api_error.h"
+#include "request.h"
 #include "upload_session.h"
 
 static void session_headers(const struct upload *upload, uint64_t offset, struct headers *headers)
 {
     char id[UPLOAD_ID_TEXT_SIZE];
-    upload_id_print(&upload->id, id);
+    upload_id_print(&upload->file.id, id);
     request_headers(upload->request, headers);
     headers_addf(headers, "Location", "/v2/%.*s/blobs/uploads/%s",
                  SLICE_PRINT(upload->request->operation.name), id);
@@ -20,7 +21,7 @@ static void session_headers(const struct upload *upload, uint64_t offset, struct
 void upload_answer_progress(struct upload *upload, int status)
 {
     struct headers headers;
-    session_headers(upload, upload->progress.offset, &headers);
+    session_headers(upload, upload->file.progress.offset, &headers);
     if (status == 416) {
         struct api_error error;
         api_error_set(&error, API_RANGE_INVALID,
@@ -38,7 +39,7 @@ void upload_answer_busy(struct upload *upload)
     struct headers headers;
     struct api_error error;
     uint64_t offset = 0;
-    if (upload_table_get(upload->worker->options.uploads, &upload->id, &saved))
+    if (upload_table_get(upload->file.table, &upload->file.id, &saved))
         offset = saved.offset;
     session_headers(upload, offset, &headers);
     api_error_set_status(&error, API_BLOB_UPLOAD_INVALID, 409,

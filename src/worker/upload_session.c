@@ -1,266 +1,363 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Invariant: file and slot are written by the holder of the lock alone, in jobs of one key. */
+/* Uploads: their life, and the way of a body from the first block to the answer. The picture is in
+ * upload_session.h. */
 #include "upload_session.h"
 
+#include <stdio.h>
 #include <string.h>
 
+#include "answer.h"
 #include "base/alloc.h"
 #include "base/check.h"
-#include "base/clock.h"
-#include "base/fd.h"
 #include "base/log.h"
 #include "config/config.h"
-#include "store/upload_lock.h"
-#include "upload_body.h"
+#include "ipc/metrics.h"
+#include "oci/api_error.h"
+#include "request.h"
+#include "upload_answer.h"
+
+/* ---- life ---- */
+
+static const char *const state_names[UPLOAD_STATES] = {
+    [UPLOAD_NEW] = "new",
+    [UPLOAD_MOUNTING] = "mounting",
+    [UPLOAD_EVICTING] = "evicting",
+    [UPLOAD_MARKING] = "marking",
+    [UPLOAD_CREATING] = "creating",
+    [UPLOAD_OPENING] = "opening",
+    [UPLOAD_LOOKING] = "looking",
+    [UPLOAD_RECEIVING] = "receiving",
+    [UPLOAD_RELEASING] = "releasing",
+    [UPLOAD_CLOSING] = "closing",
+    [UPLOAD_ASKED] = "asked",
+    [UPLOAD_RESTORING] = "restoring",
+    [UPLOAD_REMOVING] = "removing",
+    [UPLOAD_DONE] = "done",
+};
+
+#define TO(state) (1u << UPLOAD_##state)
+static const unsigned moves[UPLOAD_STATES] = {
+    [UPLOAD_NEW] = TO(MOUNTING) | TO(EVICTING) | TO(MARKING) | TO(CREATING) | TO(OPENING) |
+                   TO(LOOKING) | TO(DONE),
+    [UPLOAD_MOUNTING] = TO(EVICTING) | TO(MARKING) | TO(CREATING) | TO(DONE),
+    [UPLOAD_EVICTING] = TO(MARKING) | TO(CREATING) | TO(DONE),
+    [UPLOAD_MARKING] = TO(CREATING) | TO(DONE),
+    [UPLOAD_CREATING] = TO(RECEIVING) | TO(REMOVING) | TO(DONE),
+    [UPLOAD_OPENING] = TO(RECEIVING) | TO(REMOVING) | TO(DONE),
+    [UPLOAD_LOOKING] = TO(DONE),
+    [UPLOAD_RECEIVING] = TO(RELEASING) | TO(CLOSING) | TO(REMOVING),
+    [UPLOAD_RELEASING] = TO(DONE),
+    [UPLOAD_CLOSING] = TO(ASKED) | TO(REMOVING) | TO(DONE),
+    [UPLOAD_ASKED] = TO(RESTORING) | TO(REMOVING) | TO(DONE),
+    [UPLOAD_RESTORING] = TO(DONE),
+    [UPLOAD_REMOVING] = TO(DONE),
+};
+#undef TO
+
+static void log_upload(const struct upload *upload, enum log_level level, const char *text)
+{
+    struct log_line line;
+
+    log_begin(&line, level);
+    if (upload->request)
+        log_u64(&line, "req", upload->request->id);
+    log_text(&line, "repo", upload->repository);
+    log_text(&line, "upload", upload->file.name);
+    log_end(&line, "%s", text);
+}
+
+void upload_set_state(struct upload *upload, enum upload_state next)
+{
+    CHECK((moves[upload->state] & (1u << next)) != 0);
+    if (log_is_on(LOG_DEBUG)) {
+        char text[40];
+
+        (void)snprintf(text, sizeof(text), "%s -> %s", state_names[upload->state],
+                       state_names[next]);
+        log_upload(upload, LOG_DEBUG, text);
+    }
+    upload->state = next;
+}
+
+static void upload_free(struct upload *upload)
+{
+    upload_body_cleanup(&upload->body);
+    mem_free(upload);
+}
+
+void upload_finish(struct upload *upload)
+{
+    CHECK(upload->file.fd < 0);
+    upload_set_state(upload, UPLOAD_DONE);
+    if (!upload->request)
+        upload_free(upload);
+}
+
+void upload_run(struct upload *upload, enum upload_state next, void (*run)(struct worker_job *job),
+                void (*done)(struct worker_job *job))
+{
+    upload_set_state(upload, next);
+    upload->err.kind = ERR_NONE;
+    upload->job.run = run;
+    upload->job.done = done;
+    worker_submit(upload->worker, &upload->job, upload->body.key);
+}
+
+void upload_ask(struct upload *upload, enum upload_state next, keep_ask_fn *on_answer)
+{
+    upload_set_state(upload, next);
+    upload->ask.on_answer = on_answer;
+    keep_link_ask(upload->worker->keeper, &upload->ask);
+}
+
+void upload_refuse(struct upload *upload, const struct error *err)
+{
+    struct api_error error;
+
+    if (!upload->request)
+        return;
+    if (err->kind == ERR_DIGEST_MISMATCH) {
+        api_error_set(&error, API_DIGEST_INVALID, "%s", err->text);
+    } else if (err->kind == ERR_TOO_LARGE) {
+        api_error_set_status(&error, API_SIZE_INVALID, 413, "%s", err->text);
+    } else if (err->kind == ERR_INVALID) {
+        api_error_set(&error, API_BLOB_UPLOAD_INVALID, "%s", err->text);
+    } else {
+        api_error_from(&error, err, API_BLOB_UPLOAD_UNKNOWN);
+    }
+    request_fail(upload->request, &error);
+}
+
+/* ---- REMOVING ---- */
+
+static void run_remove(struct worker_job *job)
+{
+    struct upload *upload = LIST_ITEM(job, struct upload, job);
+
+    upload_file_remove(&upload->file, &upload->err);
+}
+
+static void on_removed(struct worker_job *job)
+{
+    struct upload *upload = LIST_ITEM(job, struct upload, job);
+
+    if (upload->err.kind != ERR_NONE)
+        log_upload(upload, LOG_WARN, upload->err.text);
+    if (upload->refusal.kind != ERR_NONE) {
+        upload_refuse(upload, &upload->refusal);
+    } else if (upload->err.kind != ERR_NONE) {
+        upload_refuse(upload, &upload->err);
+    } else if (upload->request) {
+        upload_answer_cancelled(upload);
+    }
+    upload_finish(upload);
+}
+
+void upload_remove(struct upload *upload, const struct error *refusal)
+{
+    if (refusal)
+        upload->refusal = *refusal;
+    upload_run(upload, UPLOAD_REMOVING, run_remove, on_removed);
+}
+
+/* ---- RELEASING: a PATCH is whole, or what came of a PATCH or PUT is kept ---- */
+
+static void run_release(struct worker_job *job)
+{
+    struct upload *upload = LIST_ITEM(job, struct upload, job);
+
+    upload_body_write_rest(&upload->body, &upload->err);
+    upload_file_release(&upload->file);
+}
+
+static void on_released(struct worker_job *job)
+{
+    struct upload *upload = LIST_ITEM(job, struct upload, job);
+
+    if (upload->err.kind != ERR_NONE) {
+        upload_refuse(upload, &upload->err);
+    } else if (upload->request) {
+        upload_answer_progress(upload, 202);
+    }
+    upload_finish(upload);
+}
+
+/* ---- ASKED and RESTORING: the file is whole, the keeper decides ---- */
+
+static void run_restore(struct worker_job *job)
+{
+    struct upload *upload = LIST_ITEM(job, struct upload, job);
+
+    upload_file_restore(&upload->file, &upload->err);
+}
+
+static void on_restored(struct worker_job *job)
+{
+    struct upload *upload = LIST_ITEM(job, struct upload, job);
+
+    if (upload->err.kind == ERR_NONE) {
+        upload_file_release(&upload->file);
+    } else {
+        log_upload(upload, LOG_WARN, upload->err.text);
+        upload_file_forget(&upload->file);
+    }
+    upload_refuse(upload, &upload->refusal);
+    upload_finish(upload);
+}
+
+static void on_stored(struct keep_ask *ask, const struct keep_answer *answer)
+{
+    struct upload *upload = LIST_ITEM(ask, struct upload, ask);
+
+    if (answer->is_done) {
+        upload_file_forget(&upload->file);
+        if (upload->request)
+            upload_answer_stored(upload);
+        upload_finish(upload);
+        return;
+    }
+    keep_answer_error(answer, &upload->refusal);
+    if (upload->aim == AIM_WHOLE) {
+        upload_remove(upload, &upload->refusal);
+    } else {
+        upload_run(upload, UPLOAD_RESTORING, run_restore, on_restored);
+    }
+}
+
+static void ask_to_store(struct upload *upload)
+{
+    upload->ask.type = MESSAGE_BLOB_STORED;
+    upload->ask.message.blob_stored = (struct message_blob_stored){
+        .place = PLACE_UPLOADS,
+        .file = slice_of(upload->file.whole_name),
+        .inode = upload->file.inode,
+        .digest = upload->digest,
+        .size = upload->file.progress.offset,
+        .repository = slice_of(upload->repository),
+    };
+    upload_ask(upload, UPLOAD_ASKED, on_stored);
+}
+
+/* ---- CLOSING: the body of a PUT or POST is whole ---- */
+
+static void run_close(struct worker_job *job)
+{
+    struct upload *upload = LIST_ITEM(job, struct upload, job);
+
+    if (upload_body_write_rest(&upload->body, &upload->err) == 0)
+        upload_file_finish(&upload->file, &upload->digest, &upload->err);
+}
+
+/* Bytes that could not be written may come again to the session; all other errors end it. */
+static void on_closed(struct worker_job *job)
+{
+    struct upload *upload = LIST_ITEM(job, struct upload, job);
+
+    if (upload->err.kind == ERR_NONE) {
+        upload_body_cleanup(&upload->body);
+        ask_to_store(upload);
+    } else if (upload->body.err.kind != ERR_NONE && upload->aim != AIM_WHOLE) {
+        upload_file_release(&upload->file);
+        upload_refuse(upload, &upload->err);
+        upload_finish(upload);
+    } else {
+        upload_remove(upload, &upload->err);
+    }
+}
+
+/* ---- RECEIVING ---- */
+
+static void end_early(struct upload *upload, const struct error *err)
+{
+    if (upload->aim == AIM_WHOLE) {
+        upload_remove(upload, err);
+    } else {
+        upload_run(upload, UPLOAD_RELEASING, run_release, on_released);
+    }
+}
+
+static void end_body(struct upload *upload)
+{
+    if (upload->aim == AIM_APPEND) {
+        upload_run(upload, UPLOAD_RELEASING, run_release, on_released);
+    } else {
+        upload_run(upload, UPLOAD_CLOSING, run_close, on_closed);
+    }
+}
+
+static void on_block(struct upload_body *body, const struct error *err)
+{
+    struct upload *upload = LIST_ITEM(body, struct upload, body);
+
+    if (upload->state != UPLOAD_RECEIVING)
+        return;
+    if (err->kind != ERR_NONE) {
+        end_early(upload, err);
+    } else {
+        upload_body_read(body, upload->request);
+    }
+}
+
+static void on_body(struct request *request, size_t length, bool is_end)
+{
+    struct upload *upload = request->step;
+    struct upload_body *body = &upload->body;
+
+    metrics_add(METRIC_client_bytes_received, length);
+    if (upload->state != UPLOAD_RECEIVING)
+        return;
+    upload_body_filled(body, length);
+    if (body->received > upload->body_max) {
+        struct error err;
+
+        error_set(&err, ERR_TOO_LARGE, "a blob may not be larger than `storage.blob_max`");
+        upload_remove(upload, &err);
+    } else if (is_end) {
+        end_body(upload);
+    } else {
+        upload_body_pass_on(body);
+        upload_body_read(body, request);
+    }
+}
 
 static void on_gone(struct request *request)
 {
     struct upload *upload = request->step;
+
     upload->request = NULL;
-    upload->is_reading = false;
-    upload_let_go(upload);
+    if (upload->state == UPLOAD_RECEIVING) {
+        end_early(upload, NULL);
+    } else if (upload->state == UPLOAD_DONE) {
+        upload_free(upload);
+    }
 }
 
-static const struct request_steps upload_steps = {.on_body = upload_on_body, .on_gone = on_gone};
+static const struct request_steps upload_steps = {.on_body = on_body, .on_gone = on_gone};
 
-struct upload *upload_new(struct request *request, const struct upload_id *id)
+struct upload *upload_new(struct request *request, const struct upload_id *id, enum upload_aim aim)
 {
     struct upload *upload = NEW(struct upload);
+    struct worker *worker = request->worker;
     struct slice name = request->target.name;
-    upload->worker = request->worker;
+
+    upload->worker = worker;
     upload->request = request;
-    upload->id = *id;
-    upload->fd = -1;
-    upload->key = pool_new_key();
+    upload->aim = aim;
     CHECK(name.length < sizeof(upload->repository));
     memcpy(upload->repository, name.data, name.length);
-    upload->progress.repository_key = upload_repository_key(&name);
-    store_upload_name(id, upload->progress.repository_key, upload->name);
-    hash_init(&upload->progress.hash, HASH_SHA256);
-    for (unsigned i = 0; i < UPLOAD_BLOCKS; i++)
-        upload->blocks[i].upload = upload;
+    upload_file_init(&upload->file, worker->options.store, worker->options.uploads, id, name);
+    upload_body_init(&upload->body, worker, &upload->file, on_block);
     request_actor(request, upload->ask.actor);
     request_set_step(request, &upload_steps, upload);
     return upload;
 }
 
-void upload_free(struct upload *upload)
+void upload_receive(struct upload *upload)
 {
-    CHECK(upload->jobs == 0);
-    for (unsigned i = 0; i < UPLOAD_BLOCKS; i++)
-        upload_block_release(&upload->blocks[i]);
-    fd_close(&upload->fd);
-    mem_free(upload);
-}
+    uint64_t max = upload->request->config->storage.blob_max;
+    uint64_t offset = upload->file.progress.offset;
 
-void upload_let_go(struct upload *upload)
-{
-    if (upload->request || upload->jobs > 0)
-        return;
-    if (upload->is_left) {
-        upload_remove(upload, upload_let_go);
-        return;
-    }
-    upload_free(upload);
-}
-
-void upload_save(struct upload *upload)
-{
-    struct error err;
-    upload->progress.used_ms = clock_wall().ms;
-    if (upload_table_set(upload->worker->options.uploads, &upload->id, &upload->progress, &err) !=
-        0)
-        log_say(LOG_WARN, "an upload's progress cannot be kept: %s", err.text);
-}
-
-/* ---- jobs ---- */
-
-static void end_job(struct worker_job *job)
-{
-    struct upload *upload = LIST_ITEM(job, struct upload, job);
-    upload->jobs--;
-    if (upload->is_opening) {
-        upload->is_opening = false;
-        upload->progress = upload->running;
-        upload->synced = upload->progress.offset;
-    }
-    upload->then(upload);
-}
-
-static void submit(struct upload *upload, void (*run)(struct worker_job *job),
-                   void (*then)(struct upload *upload))
-{
-    upload->jobs++;
-    upload->then = then;
-    upload->job.run = run;
-    upload->job.done = end_job;
-    upload->err.kind = ERR_NONE;
-    worker_submit(upload->worker, &upload->job, upload->key);
-}
-
-static void run_create(struct worker_job *job)
-{
-    struct upload *upload = LIST_ITEM(job, struct upload, job);
-    upload->running = upload->progress;
-    if (store_file_create(upload->worker->options.store, PLACE_UPLOADS, upload->name, &upload->fd,
-                          &upload->err) == 0)
-        upload_claim(upload->worker->options.store, upload->name, upload->fd, &upload->err);
-}
-
-void upload_create(struct upload *upload, void (*then)(struct upload *upload))
-{
-    submit(upload, run_create, then);
-}
-
-static void evict(struct upload *upload, const uint64_t *repository_key)
-{
-    const struct worker_options *options = &upload->worker->options;
-    uint64_t now = clock_wall().ms;
-    uint64_t idle = upload->job.config->limits.upload_idle;
-    upload_end_idlest(options->store, options->uploads, repository_key, now > idle ? now - idle : 0,
-                      &upload->err);
-}
-
-static void run_evict_own(struct worker_job *job)
-{
-    struct upload *upload = LIST_ITEM(job, struct upload, job);
-    evict(upload, &upload->progress.repository_key);
-}
-
-static void run_evict_any(struct worker_job *job)
-{
-    evict(LIST_ITEM(job, struct upload, job), NULL);
-}
-
-void upload_evict(struct upload *upload, bool is_any, void (*then)(struct upload *upload))
-{
-    submit(upload, is_any ? run_evict_any : run_evict_own, then);
-}
-
-static int hash_file(int fd, struct hash *hash, uint64_t from, uint64_t to, struct error *err)
-{
-    AUTO_FREE char *block = mem_alloc(UPLOAD_BLOCK_SIZE);
-    while (from < to) {
-        size_t length = to - from < UPLOAD_BLOCK_SIZE ? (size_t)(to - from) : UPLOAD_BLOCK_SIZE;
-        int rc = fd_pread_all(fd, block, length, from, err);
-        if (rc != 0)
-            return rc;
-        hash_update(hash, block, length);
-        from += length;
-    }
-    return 0;
-}
-
-/* A file shorter than what was hashed of it has lost bytes: the session is lost. */
-static int catch_up(struct upload *upload, struct error *err)
-{
-    uint64_t size;
-    int rc = fd_size(upload->fd, &size, err);
-    if (rc != 0)
-        return rc;
-    if (size < upload->running.offset)
-        return error_set(err, ERR_NOT_FOUND, "the upload has lost data; begin it again");
-    rc = hash_file(upload->fd, &upload->running.hash, upload->running.offset, size, err);
-    if (rc == 0)
-        upload->running.offset = size;
-    return rc;
-}
-
-static void run_open(struct worker_job *job)
-{
-    struct upload *upload = LIST_ITEM(job, struct upload, job);
-    struct upload_progress saved;
-    if (store_file_open(upload->worker->options.store, PLACE_UPLOADS, upload->name, &upload->fd,
-                        &upload->err) != 0 ||
-        upload_claim(upload->worker->options.store, upload->name, upload->fd, &upload->err) != 0)
-        return;
-    /* Read under the lock: the holder before may have gone further. */
-    upload->running = upload->progress;
-    if (upload_table_get(upload->worker->options.uploads, &upload->id, &saved))
-        upload->running = saved;
-    catch_up(upload, &upload->err);
-}
-
-void upload_open(struct upload *upload, void (*then)(struct upload *upload))
-{
-    upload->running = upload->progress;
-    upload->is_opening = true;
-    submit(upload, run_open, then);
-}
-
-/* The file never has less than what was answered, and what it has more is kept by who goes on. */
-static void run_look(struct worker_job *job)
-{
-    struct upload *upload = LIST_ITEM(job, struct upload, job);
-    if (store_file_open(upload->worker->options.store, PLACE_UPLOADS, upload->name, &upload->fd,
-                        &upload->err) == 0)
-        fd_size(upload->fd, &upload->running.offset, &upload->err);
-}
-
-void upload_look(struct upload *upload, void (*then)(struct upload *upload))
-{
-    upload->running = upload->progress;
-    upload->is_opening = true;
-    submit(upload, run_look, then);
-}
-
-static void run_remove(struct worker_job *job)
-{
-    struct upload *upload = LIST_ITEM(job, struct upload, job);
-    const struct worker_options *options = &upload->worker->options;
-    upload_end(options->store, options->uploads, &upload->id, upload->name, &upload->err);
-    /* The last close of a removed file frees its pages, which takes the longer the larger it is. */
-    fd_close(&upload->fd);
-}
-
-void upload_remove(struct upload *upload, void (*then)(struct upload *upload))
-{
-    upload->is_left = false;
-    submit(upload, run_remove, then);
-}
-
-static void run_restore(struct worker_job *job)
-{
-    struct upload *upload = LIST_ITEM(job, struct upload, job);
-    store_file_rename(upload->worker->options.store, PLACE_UPLOADS, upload->final_name,
-                      upload->name, &upload->err);
-}
-
-void upload_restore(struct upload *upload, void (*then)(struct upload *upload))
-{
-    submit(upload, run_restore, then);
-}
-
-static int compare_digest(struct upload *upload, struct error *err)
-{
-    struct hash hash = upload->running.hash;
-    struct digest real;
-    char text[DIGEST_TEXT_SIZE];
-    if (upload->digest.algorithm != HASH_SHA256) {
-        hash_init(&hash, upload->digest.algorithm);
-        int rc = hash_file(upload->fd, &hash, 0, upload->running.offset, err);
-        if (rc != 0)
-            return rc;
-    }
-    digest_from_hash(&hash, &real);
-    if (digest_equal(&real, &upload->digest))
-        return 0;
-    return error_set(err, ERR_DIGEST_MISMATCH, "what was uploaded is %s",
-                     digest_print(&real, text));
-}
-
-int upload_close_file(struct upload *upload, struct error *err)
-{
-    struct store *store = upload->worker->options.store;
-    int rc = compare_digest(upload, err);
-    if (rc == 0)
-        rc = store_file_sync(store, PLACE_UPLOADS, upload->fd, false, err);
-    if (rc == 0)
-        rc = store_file_inode(upload->fd, &upload->inode, err);
-    if (rc == 0)
-        rc = store_temporary_name(upload->final_name, err);
-    /* From here on no other request can write to it, whatever becomes of this process. */
-    if (rc == 0)
-        rc = store_file_rename(store, PLACE_UPLOADS, upload->name, upload->final_name, err);
-    return rc;
+    upload->body_max = offset < max ? max - offset : 0;
+    upload_set_state(upload, UPLOAD_RECEIVING);
+    upload_body_read(&upload->body, upload->request);
 }

@@ -1,101 +1,109 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One request's hold on one upload session: its file, its lock, its hash, and the jobs on them. The
- * jobs run in order, one at a time; `running` is theirs while any is under way, `progress` is the
- * loop's. It outlives its request until the last job and the keeper's answer are there.
+ * One request's work on one upload session, from the first look at the session to the answer.
  *
- *   (open | create) → receive … → close → BLOB_STORED → over
+ *      POST                      PATCH, PUT, DELETE        GET
+ *        │                               │                  │
+ *     MOUNTING ─→ (201)               OPENING            LOOKING
+ *        ↓                            │     │               │
+ *     EVICTING                        │     │ DELETE     (204)
+ *        ↓                            │     ↓
+ *     MARKING                         │  REMOVING ─→ (204)
+ *        ↓          with a digest     ↓
+ *     CREATING ─────────────────→ RECEIVING ──────────────┬─→ REMOVING
+ *        │                        │ PATCH  │ PUT, POST    │
+ *      (202)              RELEASING      CLOSING ─────────┤
+ *                             │              ↓            │
+ *                           (202)          ASKED ─────────┘
+ *                                            │ └ refused ─→ RESTORING
+ *                                          (201)
+ *
+ * The first three states of a POST are skipped when there is nothing to do in them. From every
+ * state there is a way to DONE, where the request has its answer or is gone. In each state but
+ * RECEIVING and DONE exactly one thing is under way, a job in the pool or a question to the keeper,
+ * and its end decides what follows; that the client has gone is looked at there. A client that goes
+ * while the session is RECEIVING ends that state at once: what was received of a PATCH or PUT is
+ * kept, of a POST it is removed, because nobody knows the session. From CLOSING on the upload goes
+ * through without its client.
+ *
+ * The session is released before its request is answered: the client's next request may come to
+ * another worker at once.
+ *
+ * upload_start.c has the states of a POST up to CREATING, upload_continue.c OPENING and LOOKING,
+ * upload_session.c the others.
  */
 #ifndef WORKER_UPLOAD_SESSION_H
 #define WORKER_UPLOAD_SESSION_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
+#include "base/error.h"
 #include "keep_link.h"
 #include "oci/name.h"
-#include "request.h"
-#include "store/store.h"
-#include "store/upload_table.h"
+#include "upload_body.h"
+#include "upload_file.h"
 #include "worker_state.h"
 
-#define UPLOAD_BLOCK_SIZE ((size_t)256 * 1024)
-#define UPLOAD_BLOCKS     2
-
+struct request;
 struct upload;
 
-struct upload_block {
-    struct worker_job job;
-    struct upload *upload;
-    char *data;
-    size_t capacity;
-    size_t length;
-    bool is_busy; /* being filled, or with the pool */
-    bool is_last; /* of a PUT: the digest is compared and the file synced behind it */
-    struct upload_progress after;
-    bool is_lost;     /* the session, by that error */
-    struct error err; /* kind ERR_NONE: went well */
+enum upload_aim { /* what the request wants */
+    AIM_BEGIN,    /* POST: an empty session */
+    AIM_WHOLE,    /* POST with a digest: a blob, by a session that nobody knows */
+    AIM_APPEND,   /* PATCH */
+    AIM_FINISH,   /* PUT */
+    AIM_LOOK,     /* GET, HEAD */
+    AIM_CANCEL,   /* DELETE */
+};
+
+enum upload_state {
+    UPLOAD_NEW,
+    UPLOAD_MOUNTING,  /* the keeper is asked to link a blob that is here */
+    UPLOAD_EVICTING,  /* the pool ends an idle session to make room for this one */
+    UPLOAD_MARKING,   /* the slot is taken; the keeper is told that a push begins */
+    UPLOAD_CREATING,  /* the pool creates the file */
+    UPLOAD_OPENING,   /* the pool opens and locks the file, and hashes what was not hashed yet */
+    UPLOAD_LOOKING,   /* the pool measures the file */
+    UPLOAD_RECEIVING, /* the connection fills blocks, the pool writes them */
+    UPLOAD_RELEASING, /* the pool writes the last block and releases the session */
+    UPLOAD_CLOSING,   /* the pool writes the last block, compares the digest, syncs */
+    UPLOAD_ASKED,     /* the keeper is asked to place the blob */
+    UPLOAD_RESTORING, /* the keeper has refused: the pool makes the file a session's again */
+    UPLOAD_REMOVING,  /* the pool removes file and slot */
+    UPLOAD_DONE,      /* answered, or nobody is left to be answered */
+    UPLOAD_STATES
 };
 
 struct upload {
     struct worker *worker;
-    struct request *request; /* NULL: over */
-    struct upload_id id;
-    char name[STORE_NAME_SIZE];           /* of the file */
-    char final_name[STORE_NAME_SIZE];     /* the same when it is whole: no request finds it */
-    char repository[NAME_MAX_LENGTH + 1]; /* hosted */
-    uint64_t key;                         /* the pool's */
-    int fd;                               /* locked */
-    struct upload_progress progress;      /* after the last job that is done */
-    struct upload_progress running;       /* the jobs' */
-    uint64_t synced;                      /* the jobs': so far was asked to be written back */
-    uint64_t inode;                       /* after the close */
-
-    struct worker_job job;               /* open, create, remove */
-    struct error err;                    /* how it ended */
-    struct error refusal;                /* the keeper's */
-    void (*then)(struct upload *upload); /* what follows it */
-
-    struct upload_block blocks[UPLOAD_BLOCKS];
-    unsigned jobs; /* under way */
-    bool is_opening;
-    bool is_left; /* POST with the whole blob: file and slot are there, whose id nobody knows */
-    bool is_reading;
-    bool is_end;      /* the whole body is here */
-    bool is_broken;   /* a job failed: the others do nothing (the jobs' own) */
-    bool is_answered; /* what still comes is not wanted */
-    struct upload_block *filling;
-    uint64_t base;     /* offset before this body */
-    uint64_t received; /* of this body */
-    bool has_digest;
-    struct digest digest;
+    struct request *request; /* NULL: gone */
+    enum upload_state state;
+    enum upload_aim aim;
+    struct digest digest; /* of AIM_WHOLE and AIM_FINISH, and of the blob to be mounted */
+    char repository[NAME_MAX_LENGTH + 1];
+    struct upload_file file;
+    struct upload_body body;
+    uint64_t body_max; /* bytes that may come */
+    struct worker_job job;
+    struct error err;     /* of the last job */
+    struct error refusal; /* for the client, when RESTORING or REMOVING is over */
     struct keep_ask ask;
 };
 
-/* The request's step from now on. */
-struct upload *upload_new(struct request *request, const struct upload_id *id);
-/* Nothing is under way any more: the lock is given back. */
-void upload_free(struct upload *upload);
-/* Free it when neither a request nor a job needs it. */
-void upload_let_go(struct upload *upload);
+/* The request's step from now on. Freed in UPLOAD_DONE, when the request is gone too. */
+struct upload *upload_new(struct request *request, const struct upload_id *id, enum upload_aim aim);
+void upload_set_state(struct upload *upload, enum upload_state next);
+/* In the new state `run` runs in the pool and fills upload->err, then `done` is called. */
+void upload_run(struct upload *upload, enum upload_state next, void (*run)(struct worker_job *job),
+                void (*done)(struct worker_job *job));
+/* In the new state the keeper is asked upload->ask, whose type and message are set. */
+void upload_ask(struct upload *upload, enum upload_state next, keep_ask_fn *on_answer);
 
-/* Each runs in the pool, then calls `then` (also when the request is gone). upload->err says how it
- * went. */
-void upload_create(struct upload *upload, void (*then)(struct upload *upload));
-/* Opens and locks the file; what the saved hash has not seen is hashed. */
-void upload_open(struct upload *upload, void (*then)(struct upload *upload));
-/* Make room: end an idle session, of this repository or of any. ERR_BUSY: there is none. */
-void upload_evict(struct upload *upload, bool is_any, void (*then)(struct upload *upload));
-/* How long the file is, without the lock: another request may be writing to it. */
-void upload_look(struct upload *upload, void (*then)(struct upload *upload));
-/* File and slot go. */
-void upload_remove(struct upload *upload, void (*then)(struct upload *upload));
-/* A whole file that was not taken is the session's again. */
-void upload_restore(struct upload *upload, void (*then)(struct upload *upload));
-
-/* In the pool: compare the digest, sync, take the name away. An error: the session is lost, for a
- * sync that failed may not be repeated. */
-int upload_close_file(struct upload *upload, struct error *err);
-void upload_save(struct upload *upload);
+/* From OPENING or CREATING, the file is open: receive the body, and go on until the answer. */
+void upload_receive(struct upload *upload);
+/* Remove file and slot, then answer with `refusal`, or 204 when there is none (NULL). */
+void upload_remove(struct upload *upload, const struct error *refusal);
+/* Answer with an error, unless the client has gone. */
+void upload_refuse(struct upload *upload, const struct error *err);
+/* Everything is over. The request was answered or is gone; `upload` may not exist any more. */
+void upload_finish(struct upload *upload);
 
 #endif

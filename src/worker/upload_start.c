@@ -1,144 +1,182 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * POST of a session: is the name open to pushes → (mount: LINK) → the pusher's mark with the keeper
- * → file and slot → 202, or with ?digest= the whole upload in one request.
+ * POST of a session: check the request, then, as far as needed, ask the keeper to mount the blob,
+ * make room for one more session, tell the keeper that a push begins, and create the file. The slot
+ * is taken before the keeper is told, so that a refused push leaves no mark.
  */
-#include <stdio.h>
-
 #include "answer.h"
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/fd.h"
 #include "config/config.h"
 #include "oci/api_error.h"
+#include "request.h"
 #include "rules/may_push.h"
 #include "rules/visible.h"
 #include "serve.h"
+#include "store/upload_lock.h"
 #include "upload.h"
 #include "upload_answer.h"
-#include "upload_body.h"
 #include "upload_session.h"
 
-/* ---- the session ---- */
+/* ---- CREATING: the file ---- */
 
-static void on_created(struct upload *upload)
+static void run_create(struct worker_job *job)
 {
-    if (upload->err.kind != ERR_NONE || !upload->request) {
-        upload_table_remove(upload->worker->options.uploads, &upload->id);
-        upload->is_answered = true;
-        if (upload->request)
-            request_fail_error(upload->request, &upload->err, API_UNKNOWN);
-        if (upload->err.kind == ERR_NONE) {
-            upload_remove(upload, upload_let_go);
-            return;
-        }
-        upload_let_go(upload);
-        return;
-    }
-    if (upload->has_digest) {
-        upload->is_left = true;
-        upload_receive(upload);
-        return;
-    }
-    upload->is_answered = true;
-    fd_close(&upload->fd);
-    upload_answer_progress(upload, 202);
+    struct upload *upload = LIST_ITEM(job, struct upload, job);
+
+    upload_file_create(&upload->file, &upload->err);
 }
 
-/* ---- the pusher's mark ---- */
+static void on_created(struct worker_job *job)
+{
+    struct upload *upload = LIST_ITEM(job, struct upload, job);
+
+    if (upload->err.kind != ERR_NONE) {
+        upload_file_drop_slot(&upload->file);
+        upload_refuse(upload, &upload->err);
+        upload_finish(upload);
+    } else if (!upload->request) {
+        upload_remove(upload, NULL);
+    } else if (upload->aim == AIM_WHOLE) {
+        upload_receive(upload);
+    } else {
+        upload_file_release(&upload->file);
+        upload_answer_progress(upload, 202);
+        upload_finish(upload);
+    }
+}
+
+static void create(struct upload *upload)
+{
+    upload_run(upload, UPLOAD_CREATING, run_create, on_created);
+}
+
+/* ---- MARKING: the keeper is told that a push begins ---- */
 
 static void on_marked(struct keep_ask *ask, const struct keep_answer *answer)
 {
     struct upload *upload = LIST_ITEM(ask, struct upload, ask);
     struct error err;
-    upload->jobs--;
+
     if (upload->request && answer->is_done) {
-        upload_create(upload, on_created);
+        create(upload);
         return;
     }
-    upload_table_remove(upload->worker->options.uploads, &upload->id);
-    upload->is_answered = true;
+    upload_file_drop_slot(&upload->file);
     if (upload->request) {
         keep_answer_error(answer, &err);
         request_fail_error(upload->request, &err, API_NAME_UNKNOWN);
     }
-    upload_let_go(upload);
+    upload_finish(upload);
 }
 
 static void mark(struct upload *upload)
 {
     upload->ask.type = MESSAGE_PUSH_BEGUN;
-    upload->ask.on_answer = on_marked;
     upload->ask.message.push_begun =
         (struct message_push_begun){.repository = slice_of(upload->repository)};
-    upload->jobs++;
-    keep_link_ask(upload->worker->keeper, &upload->ask);
+    upload_ask(upload, UPLOAD_MARKING, on_marked);
 }
 
-/* ---- the slot: before the mark, so that a refused push leaves none ---- */
+/* ---- EVICTING: a slot ---- */
 
 static void refuse_slot(struct upload *upload)
 {
-    upload->is_answered = true;
     if (upload->request)
         request_failf(upload->request, API_TOOMANYREQUESTS,
                       "too many uploads are open; finish or end some of them");
-    upload_let_go(upload);
+    upload_finish(upload);
 }
 
-static void add_slot(struct upload *upload)
+static void take_slot(struct upload *upload)
 {
     struct error err;
-    upload->progress.used_ms = clock_wall().ms;
-    if (upload_table_add(upload->worker->options.uploads, &upload->id, &upload->progress, &err) !=
-        0) {
+
+    if (upload_file_add_slot(&upload->file, &err) != 0) {
         refuse_slot(upload);
     } else if (push_mark_is_due(upload->request->config, &upload->request->target,
                                 clock_wall().ms)) {
         mark(upload);
     } else {
-        upload_create(upload, on_created);
+        create(upload);
     }
 }
 
-static void on_evicted(struct upload *upload)
+static void evict(struct upload *upload, const uint64_t *repository_key)
 {
+    uint64_t now = clock_wall().ms;
+    uint64_t idle = upload->job.config->limits.upload_idle;
+
+    upload_end_idlest(upload->file.store, upload->file.table, repository_key,
+                      now > idle ? now - idle : 0, &upload->err);
+}
+
+static void run_evict_own(struct worker_job *job)
+{
+    struct upload *upload = LIST_ITEM(job, struct upload, job);
+
+    evict(upload, &upload->file.progress.repository_key);
+}
+
+static void run_evict_any(struct worker_job *job)
+{
+    evict(LIST_ITEM(job, struct upload, job), NULL);
+}
+
+static void on_evicted(struct worker_job *job)
+{
+    struct upload *upload = LIST_ITEM(job, struct upload, job);
+
     if (upload->err.kind != ERR_NONE || !upload->request) {
         refuse_slot(upload);
     } else {
-        add_slot(upload);
+        take_slot(upload);
     }
 }
 
-static void begin(struct upload *upload)
+static void make_room(struct upload *upload)
 {
     const struct config *config = upload->request->config;
-    struct upload_table *uploads = upload->worker->options.uploads;
-    if (upload_table_count_of(uploads, upload->progress.repository_key) >=
+    const struct upload_file *file = &upload->file;
+
+    if (upload_table_count_of(file->table, file->progress.repository_key) >=
         config->limits.uploads_per_repository) {
-        upload_evict(upload, false, on_evicted);
-    } else if (upload_table_count(uploads) >= config->limits.uploads) {
-        upload_evict(upload, true, on_evicted);
+        upload_run(upload, UPLOAD_EVICTING, run_evict_own, on_evicted);
+    } else if (upload_table_count(file->table) >= config->limits.uploads) {
+        upload_run(upload, UPLOAD_EVICTING, run_evict_any, on_evicted);
     } else {
-        add_slot(upload);
+        take_slot(upload);
     }
 }
 
-/* ---- mount ---- */
+/* ---- MOUNTING: a blob that is here already ---- */
 
-static void on_linked(struct keep_ask *ask, const struct keep_answer *answer)
+/* A mount that the keeper refuses goes on as an ordinary upload. */
+static void on_mounted(struct keep_ask *ask, const struct keep_answer *answer)
 {
     struct upload *upload = LIST_ITEM(ask, struct upload, ask);
-    upload->jobs--;
+
     if (!upload->request) {
-        upload_let_go(upload);
+        upload_finish(upload);
     } else if (answer->is_done) {
-        upload->is_answered = true;
         upload_answer_stored(upload);
+        upload_finish(upload);
     } else {
         upload->digest = upload->request->operation.digest_query;
-        begin(upload);
+        make_room(upload);
     }
+}
+
+static void mount(struct upload *upload)
+{
+    upload->digest = upload->request->operation.mount;
+    upload->ask.type = MESSAGE_LINK;
+    upload->ask.message.link = (struct message_link){
+        .digest = upload->digest,
+        .repository = slice_of(upload->repository),
+    };
+    upload_ask(upload, UPLOAD_MOUNTING, on_mounted);
 }
 
 /* What is damaged is not mounted: the push heals it. */
@@ -178,20 +216,7 @@ static bool may_mount(const struct request *request, struct ledger_txn *txn)
            has_file(request, &operation->mount, record.size);
 }
 
-static void mount(struct upload *upload)
-{
-    upload->digest = upload->request->operation.mount;
-    upload->ask.type = MESSAGE_LINK;
-    upload->ask.on_answer = on_linked;
-    upload->ask.message.link = (struct message_link){
-        .digest = upload->digest,
-        .repository = slice_of(upload->repository),
-    };
-    upload->jobs++;
-    keep_link_ask(upload->worker->keeper, &upload->ask);
-}
-
-/* ---- */
+/* ---- the request ---- */
 
 static bool has_body(const struct http_head *head)
 {
@@ -225,24 +250,32 @@ static bool check_start(struct request *request, struct ledger_txn *txn)
     return true;
 }
 
+/* A mount that cannot be goes on as an ordinary upload, unless the blob came along. */
+static enum upload_aim aim_of(const struct request *request)
+{
+    const struct operation *operation = &request->operation;
+
+    return operation->has_digest && (has_body(request->head) || !operation->has_mount) ? AIM_WHOLE
+                                                                                       : AIM_BEGIN;
+}
+
 void upload_start(struct request *request, struct ledger_txn *txn)
 {
     struct upload_id id;
+    struct upload *upload;
     struct error err;
+
     if (!check_start(request, txn))
         return;
     if (upload_id_new(&id, &err) != 0) {
         request_fail_error(request, &err, API_UNKNOWN);
         return;
     }
-    struct upload *upload = upload_new(request, &id);
-    /* A mount that cannot be goes on as an ordinary upload, unless the blob came along. */
-    upload->has_digest =
-        request->operation.has_digest && (has_body(request->head) || !request->operation.has_mount);
+    upload = upload_new(request, &id, aim_of(request));
     upload->digest = request->operation.digest_query;
     if (may_mount(request, txn)) {
         mount(upload);
     } else {
-        begin(upload);
+        make_room(upload);
     }
 }
