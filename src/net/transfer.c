@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Transfers by libcurl's multi interface on our loop. (door: libcurl)
+ * The life of a transfer, and how long it may take. (door: libcurl)
  *
  *   name --> starting --head--> body --end--> finished --deferred--> on_done, freed
  *    |          |                 |              ^
@@ -9,9 +9,6 @@
  * libcurl must not be called back into from its own callbacks beyond what its manual allows, so
  * everything that ends a transfer is deferred to the end of the turn.
  */
-#include <errno.h>
-#include <unistd.h>
-
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/check.h"
@@ -24,14 +21,6 @@
 
 #define HEAD_MAX (64ul * 1024)
 
-/* One descriptor that libcurl wants watched; freed after the turn in which it is let go. */
-struct socket_watch {
-    struct list link;
-    struct transfer_set *set;
-    struct watch *watch;
-    curl_socket_t socket;
-};
-
 /* The states follow one another; some are passed over. */
 void transfer_set_state(struct transfer *transfer, enum transfer_state next)
 {
@@ -41,16 +30,13 @@ void transfer_set_state(struct transfer *transfer, enum transfer_state next)
 
 /* ---- the end of a transfer ---- */
 
-static void transfer_free(struct transfer *transfer)
+void transfer_free(struct transfer *transfer)
 {
     const struct curl_api *curl = transfer->set->curl;
 
     loop_cancel_deferred(transfer->set->loop, transfer);
     list_remove(&transfer->link);
-    if (transfer->is_in_multi) {
-        CHECK(!transfer->set->is_inside);
-        curl->multi_remove(transfer->set->multi, transfer->easy);
-    }
+    transfer_leave_multi(transfer);
     if (transfer->easy)
         curl->easy_cleanup(transfer->easy);
     curl->list_free(transfer->headers);
@@ -105,8 +91,7 @@ static void describe(struct transfer *transfer, CURLcode code)
     long number = 0;
 
     if (code == CURLE_COULDNT_CONNECT) {
-        curl->easy_get(transfer->easy, CURLINFO_OS_ERRNO, &number);
-        if (number > 0) {
+        if (curl->easy_get(transfer->easy, CURLINFO_OS_ERRNO, &number) == CURLE_OK && number > 0) {
             error_set_errno(&transfer->err, (int)number, "connect");
             transfer->err.kind = ERR_UPSTREAM;
             return;
@@ -120,7 +105,7 @@ static void describe(struct transfer *transfer, CURLcode code)
     }
 }
 
-static void transfer_ended(struct transfer *transfer, CURLcode code)
+void transfer_end(struct transfer *transfer, CURLcode code)
 {
     if (transfer->err.kind != ERR_NONE) {
         /* Set where it happened: more exact than libcurl's code. */
@@ -134,106 +119,6 @@ static void transfer_ended(struct transfer *transfer, CURLcode code)
         describe(transfer, code);
     }
     transfer_finish(transfer);
-}
-
-/* ---- driving libcurl ---- */
-
-static void collect_ended(struct transfer_set *set)
-{
-    CURLMsg *message = NULL;
-    int left = 0;
-
-    while ((message = set->curl->multi_info(set->multi, &left))) {
-        if (message->msg != CURLMSG_DONE)
-            continue;
-        struct transfer *transfer = NULL;
-        CURLcode code = message->data.result;
-        CURL *easy = message->easy_handle;
-        set->curl->easy_get(easy, CURLINFO_PRIVATE, (char **)(void *)&transfer);
-        set->curl->multi_remove(set->multi, easy);
-        transfer->is_in_multi = false;
-        transfer_ended(transfer, code);
-    }
-}
-
-static void drive(struct transfer_set *set, curl_socket_t socket, int events)
-{
-    int running = 0;
-
-    CHECK(!set->is_inside);
-    set->is_inside = true;
-    set->curl->multi_action(set->multi, socket, events, &running);
-    set->is_inside = false;
-    collect_ended(set);
-}
-
-static void on_socket_ready(unsigned ready, void *arg)
-{
-    struct socket_watch *watched = arg;
-    int events = 0;
-
-    if (ready & WATCH_READ)
-        events |= CURL_CSELECT_IN;
-    if (ready & WATCH_WRITE)
-        events |= CURL_CSELECT_OUT;
-    drive(watched->set, watched->socket, events);
-}
-
-static void on_set_timer(void *arg)
-{
-    drive(arg, CURL_SOCKET_TIMEOUT, 0);
-}
-
-static int on_curl_timer(CURLM *multi, long timeout_ms, void *arg)
-{
-    struct transfer_set *set = arg;
-
-    (void)multi;
-    if (timeout_ms < 0) {
-        timer_stop(set->timer);
-    } else {
-        timer_start(set->timer, (uint64_t)timeout_ms);
-    }
-    return 0;
-}
-
-static void free_socket(void *arg)
-{
-    struct socket_watch *watched = arg;
-    list_remove(&watched->link);
-    watch_free(&watched->watch);
-    mem_free(watched);
-}
-
-static int on_curl_socket(CURL *easy, curl_socket_t socket, int what, void *arg, void *known)
-{
-    struct transfer_set *set = arg;
-    struct socket_watch *watched = known;
-
-    (void)easy;
-    if (what == CURL_POLL_REMOVE) {
-        if (watched) {
-            watch_set(watched->watch, WATCH_NONE);
-            set->curl->multi_assign(set->multi, socket, NULL);
-            loop_defer(set->loop, free_socket, watched);
-        }
-        return 0;
-    }
-    if (!watched) {
-        watched = NEW(struct socket_watch);
-        watched->set = set;
-        watched->socket = socket;
-        watched->watch = watch_new(set->loop, socket, on_socket_ready, watched);
-        list_append(&set->sockets, &watched->link);
-        set->curl->multi_assign(set->multi, socket, watched);
-    }
-    unsigned events = WATCH_NONE;
-    if (what == CURL_POLL_IN || what == CURL_POLL_INOUT)
-        events |= WATCH_READ;
-    if (what == CURL_POLL_OUT || what == CURL_POLL_INOUT)
-        events |= WATCH_WRITE;
-    watch_set(watched->watch, events);
-    return 0;
 }
 
 /* ---- time ---- */
@@ -300,16 +185,12 @@ static void on_transfer_timer(void *arg)
 static void on_resume(void *arg)
 {
     struct transfer *transfer = arg;
-    struct transfer_set *set = transfer->set;
 
     if (transfer->state >= TRANSFER_FINISHED || !transfer->is_paused)
         return;
     transfer->is_paused = false;
     transfer->quiet_since = clock_mono();
-    set->is_inside = true;
-    set->curl->easy_pause(transfer->easy, CURLPAUSE_CONT);
-    set->is_inside = false;
-    collect_ended(set);
+    transfer_unpause(transfer, CURLPAUSE_CONT);
 }
 
 void transfer_resume(struct transfer *transfer)
@@ -331,45 +212,13 @@ void transfer_limit(struct transfer *transfer, uint64_t ms)
 
 /* ---- starting ---- */
 
-static int prepare_set(struct transfer_set *set, struct error *err)
-{
-    const struct curl_api *curl = NULL;
-
-    if (set->multi)
-        return 0;
-    int rc = curl_api_load(&curl, err);
-    if (rc != 0)
-        return rc;
-    set->multi = curl->multi_init();
-    if (!set->multi)
-        return error_set(err, ERR_INTERNAL, "libcurl gives no multi handle");
-    set->curl = curl;
-    curl->multi_set(set->multi, CURLMOPT_SOCKETFUNCTION, on_curl_socket);
-    curl->multi_set(set->multi, CURLMOPT_SOCKETDATA, set);
-    curl->multi_set(set->multi, CURLMOPT_TIMERFUNCTION, on_curl_timer);
-    curl->multi_set(set->multi, CURLMOPT_TIMERDATA, set);
-    curl->multi_set(set->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING);
-    return 0;
-}
-
-/* What is left of the connect timeout, for libcurl, to which 0 means its own default. */
-static long connect_ms(const struct transfer *transfer)
-{
-    uint64_t used_ms = monotime_since(clock_mono(), transfer->started_at);
-
-    return used_ms < transfer->connect_timeout_ms ? (long)(transfer->connect_timeout_ms - used_ms)
-                                                  : 1;
-}
-
 void transfer_begin(struct transfer *transfer)
 {
-    const struct curl_api *curl = transfer->set->curl;
-
     transfer_set_state(transfer, TRANSFER_STARTING);
     start_timer(transfer);
-    curl->easy_set(transfer->easy, CURLOPT_CONNECTTIMEOUT_MS, connect_ms(transfer));
-    curl->multi_add(transfer->set->multi, transfer->easy);
-    transfer->is_in_multi = true;
+    if (transfer_set_connection(transfer, &transfer->err) != 0 ||
+        transfer_join_multi(transfer, &transfer->err) != 0)
+        transfer_finish(transfer);
 }
 
 static void on_start(void *arg)
@@ -411,15 +260,14 @@ static int prepare(struct transfer *transfer, const struct transfer_request *req
     transfer->easy = transfer->set->curl->easy_init();
     if (!transfer->easy)
         return error_set(err, ERR_INTERNAL, "libcurl gives no handle");
-    transfer_set_options(transfer, request);
-    return 0;
+    return transfer_set_options(transfer, request, err);
 }
 
 int transfer_start(struct transfer_set *set, const struct transfer_request *request,
                    const struct transfer_handler *handler, void *arg, struct transfer **out,
                    struct error *err)
 {
-    int rc = prepare_set(set, err);
+    int rc = transfer_prepare_multi(set, err);
 
     if (rc != 0)
         return rc;
@@ -436,35 +284,4 @@ int transfer_start(struct transfer_set *set, const struct transfer_request *requ
     loop_defer(set->loop, on_start, transfer);
     *out = transfer;
     return 0;
-}
-
-struct transfer_set *transfer_set_new(struct loop *loop, struct resolver *resolver)
-{
-    struct transfer_set *set = NEW(struct transfer_set);
-    set->loop = loop;
-    set->resolver = resolver;
-    set->timer = timer_new(loop, on_set_timer, set);
-    list_init(&set->transfers);
-    list_init(&set->sockets);
-    return set;
-}
-
-void transfer_set_free(struct transfer_set **set)
-{
-    struct transfer_set *gone = TAKE(*set);
-
-    if (!gone)
-        return;
-    LIST_EACH (link, &gone->transfers) {
-        transfer_free(LIST_ITEM(link, struct transfer, link));
-    }
-    if (gone->multi)
-        gone->curl->multi_cleanup(gone->multi);
-    LIST_EACH (link, &gone->sockets) {
-        struct socket_watch *watched = LIST_ITEM(link, struct socket_watch, link);
-        loop_cancel_deferred(gone->loop, watched);
-        free_socket(watched);
-    }
-    timer_free(&gone->timer);
-    mem_free(gone);
 }

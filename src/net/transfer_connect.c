@@ -64,21 +64,16 @@ static bool print_addresses(const struct transfer *transfer, const struct resolv
     return !out->is_over;
 }
 
-static int give_addresses(struct transfer *transfer, const struct resolved_name *name,
+static int list_addresses(struct transfer *transfer, const struct resolved_name *name,
                           struct error *err)
 {
-    const struct curl_api *curl = transfer->set->curl;
     AUTO_BUF struct buf text;
 
     buf_init(&text, ADDRESSES_LENGTH);
     if (!print_addresses(transfer, name, &text))
         return error_set(err, ERR_INTERNAL, "the addresses of %s cannot be written",
                          transfer->host);
-    transfer->addresses = curl->list_append(NULL, buf_text(&text));
-    if (!transfer->addresses ||
-        curl->easy_set(transfer->easy, CURLOPT_RESOLVE, transfer->addresses) != CURLE_OK)
-        return error_set(err, ERR_INTERNAL, "libcurl refuses the addresses of %s", transfer->host);
-    return 0;
+    return transfer_append(transfer, &transfer->addresses, buf_text(&text), err);
 }
 
 static void on_name(const struct resolved_name *name, const struct error *err, void *arg)
@@ -90,7 +85,7 @@ static void on_name(const struct resolved_name *name, const struct error *err, v
         transfer->err = *err;
         transfer->err.kind = ERR_UPSTREAM;
         transfer_finish(transfer);
-    } else if (give_addresses(transfer, name, &transfer->err) != 0) {
+    } else if (list_addresses(transfer, name, &transfer->err) != 0) {
         transfer_finish(transfer);
     } else {
         transfer_begin(transfer);
@@ -108,6 +103,26 @@ void transfer_connect(struct transfer *transfer)
 }
 
 /* ---- the address ---- */
+
+/* What is left of the connect timeout. */
+static long connect_ms(const struct transfer *transfer)
+{
+    uint64_t used_ms = monotime_since(clock_mono(), transfer->started_at);
+
+    return used_ms < transfer->connect_timeout_ms ? (long)(transfer->connect_timeout_ms - used_ms)
+                                                  : 1;
+}
+
+int transfer_set_connection(struct transfer *transfer, struct error *err)
+{
+    struct transfer_options options = {
+        .curl = transfer->set->curl, .easy = transfer->easy, .err = err};
+
+    TRANSFER_SET(&options, CURLOPT_CONNECTTIMEOUT_MS, connect_ms(transfer));
+    if (transfer->addresses)
+        TRANSFER_SET(&options, CURLOPT_RESOLVE, transfer->addresses);
+    return options.rc;
+}
 
 curl_socket_t transfer_on_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 {

@@ -35,6 +35,7 @@ static const struct symbol symbols[] = {
     SYMBOL("curl_multi_socket_action", multi_action),
     SYMBOL("curl_multi_assign", multi_assign),
     SYMBOL("curl_multi_info_read", multi_info),
+    SYMBOL("curl_multi_strerror", multi_text),
     SYMBOL("curl_slist_append", list_append),
     SYMBOL("curl_slist_free_all", list_free),
 };

@@ -25,6 +25,7 @@ struct curl_api {
     CURLMcode (*multi_action)(CURLM *multi, curl_socket_t socket, int events, int *running);
     CURLMcode (*multi_assign)(CURLM *multi, curl_socket_t socket, void *pointer);
     CURLMsg *(*multi_info)(CURLM *multi, int *left);
+    const char *(*multi_text)(CURLMcode code);
     struct curl_slist *(*list_append)(struct curl_slist *list, const char *text);
     void (*list_free)(struct curl_slist *list);
 };

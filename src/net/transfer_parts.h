@@ -11,6 +11,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/failpoint.h"
 #include "base/list.h"
 #include "net/transfer.h"
 #include "transfer_curl.h"
@@ -27,6 +28,8 @@ struct transfer_set {
     struct list transfers;
     struct list sockets;
     bool is_inside; /* libcurl is running */
+    bool
+        is_broken; /* libcurl refused to go on: all transfers are ended, then a new multi is made */
 };
 
 enum transfer_state {
@@ -69,14 +72,48 @@ struct transfer {
 void transfer_set_state(struct transfer *transfer, enum transfer_state next);
 /* A byte came or went, or the state is new: patience begins again. */
 void transfer_restart_timer(struct transfer *transfer);
+/* libcurl is done with it; transfer->err is kept when there is one already. */
+void transfer_end(struct transfer *transfer, CURLcode code);
 /* transfer->err says how it ended; on_done comes after the turn. */
 void transfer_finish(struct transfer *transfer);
 /* All that it needs is there: libcurl may have it. Not from inside one of its callbacks. */
 void transfer_begin(struct transfer *transfer);
+/* Not from inside one of libcurl's callbacks when it is in the multi handle. */
+void transfer_free(struct transfer *transfer);
+
+/* ---- transfer_multi.c ---- */
+
+/* Loads libcurl and makes the multi handle, if they are not there. ERR_INTERNAL. */
+int transfer_prepare_multi(struct transfer_set *set, struct error *err);
+/* ERR_INTERNAL: libcurl does not take it. */
+int transfer_join_multi(struct transfer *transfer, struct error *err);
+/* Harmless when it is not there. */
+void transfer_leave_multi(struct transfer *transfer);
+/* `paused` are the directions that stay paused (CURLPAUSE_…); ends the transfer when that fails. */
+void transfer_unpause(struct transfer *transfer, int paused);
 
 /* ---- transfer_options.c ---- */
 
-void transfer_set_options(struct transfer *transfer, const struct transfer_request *request);
+/* An option that libcurl does not take may be the one that keeps a request safe: the first that is
+ * refused ends the transfer, and the error (ERR_INTERNAL) names it. */
+struct transfer_options {
+    const struct curl_api *curl;
+    CURL *easy;
+    struct error *err;
+    int rc; /* of the first that was refused */
+};
+#define TRANSFER_SET(options, option, value)                                                       \
+    transfer_judge_option((options), #option,                                                      \
+                          FAILPOINT("transfer.option")                                             \
+                              ? CURLE_UNKNOWN_OPTION                                               \
+                              : (options)->curl->easy_set((options)->easy, option, value))
+void transfer_judge_option(struct transfer_options *options, const char *name, CURLcode code);
+/* All options but those of the connection, which is planned later. */
+int transfer_set_options(struct transfer *transfer, const struct transfer_request *request,
+                         struct error *err);
+/* Appends to *list. ERR_INTERNAL when there is no memory. */
+int transfer_append(const struct transfer *transfer, struct curl_slist **list, const char *text,
+                    struct error *err);
 
 /* ---- transfer_connect.c ---- */
 
@@ -85,6 +122,8 @@ int transfer_plan_connection(struct transfer *transfer, const struct transfer_re
                              struct error *err);
 /* Looks the name up if there is one, then transfer_begin. */
 void transfer_connect(struct transfer *transfer);
+/* Tells libcurl of the addresses, and of the time that is left for connecting. */
+int transfer_set_connection(struct transfer *transfer, struct error *err);
 curl_socket_t transfer_on_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address);
 
 /* ---- transfer_response.c ---- */

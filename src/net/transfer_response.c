@@ -40,7 +40,11 @@ static bool head_ended(struct transfer *transfer)
     ptrdiff_t end = slice_find(head, '\n');
     long status = 0;
 
-    transfer->set->curl->easy_get(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
+    if (transfer->set->curl->easy_get(transfer->easy, CURLINFO_RESPONSE_CODE, &status) !=
+        CURLE_OK) {
+        error_set(&transfer->err, ERR_INTERNAL, "libcurl does not tell the status");
+        return false;
+    }
     if (status < 200) {
         buf_clear(&transfer->head);
         return true;
