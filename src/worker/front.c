@@ -4,7 +4,9 @@
 #include "front.h"
 
 #include "access_log.h"
+#include "base/fd.h"
 #include "dispatch.h"
+#include "ipc/metrics.h"
 #include "request.h"
 #include "worker_state.h"
 
@@ -13,6 +15,7 @@ static void on_request(struct http_conn *conn, const struct http_head *head, voi
     struct front *front = arg;
     struct request *request = request_new(front->worker, conn, head, front->kind);
 
+    metrics_set(METRIC_requests_running, ++front->worker->running);
     http_conn_set_user(conn, request);
     dispatch(request);
 }
@@ -42,7 +45,11 @@ static void on_done(struct http_conn *conn, enum http_end end)
     if (request->steps && request->steps->on_gone)
         request->steps->on_gone(request);
     access_log_request(request, end);
-    request_free(&request);
+    metrics_set(METRIC_requests_running, --request->worker->running);
+    request->conn = NULL;
+    request->head = NULL;
+    fd_close(&request->fd);
+    request_unref(&request);
 }
 
 static void on_refused(const struct http_refusal *refusal, const char *peer, void *arg)

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Hosted lists come from the ledger in one snapshot; cached ones from the upstream. */
+/* Which lists there are. Those of hosted repositories and the catalog are read from the ledger;
+ * those of cached repositories are asked of the upstream. */
 #include "lists.h"
 
-#include <stdio.h>
-
 #include "answer.h"
-#include "base/alloc.h"
 #include "base/buf.h"
 #include "config/config.h"
 #include "fetch_error.h"
+#include "listing.h"
 #include "oci/api_error.h"
 #include "page.h"
 #include "request.h"
@@ -17,24 +16,17 @@
 #include "upstream_list.h"
 #include "worker_state.h"
 
-#define PATH_SIZE (NAME_MAX_LENGTH + 32)
+/* ---- tags ---- */
 
-static void respond_page(struct request *request, const struct page *page, struct headers *headers,
-                         const char *path, const char *more, struct buf *body)
+static void print_tags_head(const struct request *request, struct buf *out)
 {
-    AUTO_BUF struct buf link;
-    buf_init(&link, PAGE_LINK_MAX);
-    page_link(page, path, more, &link);
-    headers_add(headers, "Content-Type", SLICE_LITERAL("application/json"));
-    if (buf_bytes(&link).length > 0)
-        headers_add(headers, "Link", buf_bytes(&link));
-    if (!request->outcome)
-        request->outcome = "listed";
-    request->source = SOURCE_DISK;
-    request_respond_buf(request, 200, headers, body);
+    buf_printf(out, "{\"name\":\"%.*s\",\"tags\":[", SLICE_PRINT(request->operation.name));
 }
 
-/* ---- tags ---- */
+static void print_tags_path(const struct request *request, struct buf *out)
+{
+    buf_printf(out, "/v2/%.*s/tags/list", SLICE_PRINT(request->operation.name));
+}
 
 static bool add_tag(struct slice tag, const struct tag *record, void *arg)
 {
@@ -42,29 +34,17 @@ static bool add_tag(struct slice tag, const struct tag *record, void *arg)
     return page_add(arg, tag);
 }
 
-static void list_ledger(struct request *request, struct ledger_txn *txn,
-                        const struct serve_age *age)
+static void read_tags(const struct request *request, struct ledger_txn *txn, struct page *page)
 {
-    char more[PAGE_NAMESPACE_SIZE];
-    const struct operation *operation = &request->operation;
-    char path[PATH_SIZE];
-    struct page page;
-    struct headers headers;
-    AUTO_BUF struct buf body;
-    page_init(&page, operation, request->config->limits.page);
-    visible_tag_each(&request->permit, txn, operation->last, add_tag, &page);
-    buf_init(&body, PAGE_BYTES_MAX + 1024);
-    buf_printf(&body, "{\"name\":\"%.*s\",\"tags\":[", SLICE_PRINT(operation->name));
-    buf_append_slice(&body, buf_bytes(&page.names));
-    buf_append_text(&body, "]}");
-    request_headers(request, &headers);
-    if (age)
-        serve_mark_stale(&headers, age);
-    (void)snprintf(path, sizeof(path), "/v2/%.*s/tags/list", SLICE_PRINT(operation->name));
-    page_print_namespace(operation, more);
-    respond_page(request, &page, &headers, path, more, &body);
-    page_cleanup(&page);
+    visible_tag_each(&request->permit, txn, request->operation.last, add_tag, page);
 }
+
+static const struct listing_kind tags_kind = {
+    .print_head = print_tags_head,
+    .print_path = print_tags_path,
+    .read = read_tags,
+    .name_max = TAG_MAX_LENGTH,
+};
 
 /* The upstream's JSON, as it is; its next page by our own address. */
 static void relay_tags(struct request *request, const struct message_answer *answer)
@@ -86,13 +66,12 @@ static bool list_what_is_here(struct request *request, struct slice warning)
     struct serve_age age = {.is_stale = true, .warning = warning};
     struct ledger_txn *txn = worker_read(request->worker);
     resolve_refresh(&request->target, txn);
-    bool is_known = request->target.is_known;
-    if (is_known) {
-        request->outcome = "listed what is here";
-        list_ledger(request, txn, &age);
-    }
     worker_read_end(request->worker);
-    return is_known;
+    if (!request->target.is_known)
+        return false;
+    request->outcome = "listed what is here";
+    listing_begin(request, &tags_kind, &age);
+    return true;
 }
 
 static void on_tags(struct request *request, enum message_type type, const void *message)
@@ -127,10 +106,37 @@ void list_tags(struct request *request, struct ledger_txn *txn)
         request_fail_unknown(request, txn, API_NAME_UNKNOWN);
         return;
     }
-    list_ledger(request, txn, NULL);
+    listing_begin(request, &tags_kind, NULL);
 }
 
 /* ---- catalog ---- */
+
+static void print_catalog_head(const struct request *request, struct buf *out)
+{
+    (void)request;
+    buf_append_text(out, "{\"repositories\":[");
+}
+
+static void print_catalog_path(const struct request *request, struct buf *out)
+{
+    (void)request;
+    buf_append_text(out, "/v2/_catalog");
+}
+
+/* Whose catalog it is: ours, or what is cached of an upstream (?ns=). False: of nobody we know. */
+static bool find_catalog(const struct request *request, struct slice *out_origin)
+{
+    const struct operation *operation = &request->operation;
+    const struct config_upstream *upstream;
+
+    *out_origin = slice_of("");
+    if (!operation->has_ns || resolve_is_own_name(request->config, operation->ns))
+        return true;
+    upstream = config_upstream_find(request->config, operation->ns);
+    if (upstream)
+        *out_origin = slice_of(upstream->name);
+    return upstream != NULL;
+}
 
 static bool add_repository(struct slice name, const struct repository *repository, void *arg)
 {
@@ -138,35 +144,31 @@ static bool add_repository(struct slice name, const struct repository *repositor
     return page_add(arg, name);
 }
 
-void list_catalog(struct request *request, struct ledger_txn *txn)
+static void read_catalog(const struct request *request, struct ledger_txn *txn, struct page *page)
 {
-    const struct operation *operation = &request->operation;
-    const struct config *config = request->config;
     struct visible_catalog catalog = {
         .authorizer = &request->worker->options.authorizer,
         .principal = &request->principal,
-        .origin = slice_of(""),
     };
-    struct page page;
-    struct headers headers;
-    char more[PAGE_NAMESPACE_SIZE];
-    if (operation->has_ns && !resolve_is_own_name(config, operation->ns)) {
-        const struct config_upstream *upstream = config_upstream_find(config, operation->ns);
-        if (!upstream) {
-            request_failf(request, API_NAME_UNKNOWN, "that registry is no upstream of this server");
-            return;
-        }
-        catalog.origin = slice_of(upstream->name);
-    }
-    page_print_namespace(operation, more);
-    page_init(&page, operation, config->limits.page);
-    visible_repository_each(&catalog, txn, operation->last, add_repository, &page);
-    AUTO_BUF struct buf body;
-    buf_init(&body, PAGE_BYTES_MAX + 1024);
-    buf_append_text(&body, "{\"repositories\":[");
-    buf_append_slice(&body, buf_bytes(&page.names));
-    buf_append_text(&body, "]}");
-    headers_init(&headers);
-    respond_page(request, &page, &headers, "/v2/_catalog", more, &body);
-    page_cleanup(&page);
+
+    if (find_catalog(request, &catalog.origin))
+        visible_repository_each(&catalog, txn, request->operation.last, add_repository, page);
+}
+
+static const struct listing_kind catalog_kind = {
+    .print_head = print_catalog_head,
+    .print_path = print_catalog_path,
+    .read = read_catalog,
+    .name_max = NAME_MAX_LENGTH,
+};
+
+void list_catalog(struct request *request, struct ledger_txn *txn)
+{
+    struct slice origin;
+
+    (void)txn;
+    if (find_catalog(request, &origin))
+        listing_begin(request, &catalog_kind, NULL);
+    else
+        request_failf(request, API_NAME_UNKNOWN, "that registry is no upstream of this server");
 }

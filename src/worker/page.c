@@ -4,14 +4,15 @@
 
 #include <stdio.h>
 
+#include "answer_body.h"
 #include "base/text.h"
 #include "oci/operation.h"
 
-uint64_t page_limit(const struct operation *operation, uint64_t most)
+uint64_t page_limit(const struct operation *operation, uint64_t max)
 {
     if (!operation->has_n)
         return PAGE_UNLIMITED;
-    return operation->n < most ? operation->n : most;
+    return operation->n < max ? operation->n : max;
 }
 
 void page_print_namespace(const struct operation *operation, char out[PAGE_NAMESPACE_SIZE])
@@ -21,32 +22,37 @@ void page_print_namespace(const struct operation *operation, char out[PAGE_NAMES
         (void)snprintf(out, PAGE_NAMESPACE_SIZE, "ns=%.*s&", SLICE_PRINT(operation->ns));
 }
 
-void page_init(struct page *page, const struct operation *operation, uint64_t most)
+void page_init(struct page *page, const struct operation *operation, uint64_t max)
 {
-    *page = (struct page){.limit = page_limit(operation, most), .most = most};
-    buf_init(&page->names, PAGE_BYTES_MAX);
+    *page = (struct page){.limit = page_limit(operation, max), .max = max};
+    buf_init(&page->body, PAGE_BYTES_MAX + PAGE_FRAME_MAX);
 }
 
 void page_cleanup(struct page *page)
 {
-    buf_cleanup(&page->names);
+    buf_cleanup(&page->body);
+}
+
+bool page_may_be_long(const struct page *page, size_t name_max)
+{
+    return page->limit > ANSWER_BODY_FREE / (name_max + 3); /* quotes and comma */
 }
 
 bool page_add(struct page *page, struct slice name)
 {
     bool is_full = page->count == page->limit ||
-                   buf_bytes(&page->names).length + name.length + 3 > PAGE_BYTES_MAX;
+                   buf_bytes(&page->body).length + name.length + 3 > PAGE_BYTES_MAX;
     if (is_full) {
         page->has_more = page->limit > 0;
         return false;
     }
     if (page->count++ > 0)
-        buf_append_byte(&page->names, ',');
-    buf_append_byte(&page->names, '"');
-    page->last_offset = buf_bytes(&page->names).length;
-    buf_append_slice(&page->names, name);
+        buf_append_byte(&page->body, ',');
+    buf_append_byte(&page->body, '"');
+    page->last_offset = buf_bytes(&page->body).length;
+    buf_append_slice(&page->body, name);
     page->last_length = name.length;
-    buf_append_byte(&page->names, '"');
+    buf_append_byte(&page->body, '"');
     return true;
 }
 
@@ -55,8 +61,8 @@ void page_link(const struct page *page, const char *path, const char *more, stru
     if (!page->has_more)
         return;
     struct slice last =
-        slice_from(buf_bytes(&page->names).data + page->last_offset, page->last_length);
-    uint64_t n = page->limit == PAGE_UNLIMITED ? page->most : page->limit;
+        slice_from(buf_bytes(&page->body).data + page->last_offset, page->last_length);
+    uint64_t n = page->limit == PAGE_UNLIMITED ? page->max : page->limit;
     buf_printf(out, "<%s?%sn=%llu&last=", path, more, (unsigned long long)n);
     text_percent_encode(out, last, "");
     buf_append_text(out, ">; rel=\"next\"");

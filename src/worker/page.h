@@ -13,30 +13,34 @@
 
 struct operation;
 
-#define PAGE_BYTES_MAX ((size_t)32 * 1024 * 1024)
+#define PAGE_BYTES_MAX ((size_t)32 * 1024 * 1024) /* of the names */
+#define PAGE_FRAME_MAX 1024                       /* of what the caller puts around them */
 #define PAGE_UNLIMITED UINT64_MAX
 
 struct page {
     uint64_t limit; /* PAGE_UNLIMITED: the whole list */
-    uint64_t most;  /* what the next page is asked with then */
+    uint64_t max;   /* how many the next page is asked for, without n */
     uint64_t count;
     bool has_more;
-    size_t last_length; /* of the last name on the page, at last_offset of `names` */
+    size_t last_length; /* of the last name on the page, at last_offset of `body` */
     size_t last_offset;
-    struct buf names; /* "a","b" */
+    struct buf body; /* what the caller put before the names, then "a","b" */
 };
 
-/* How much from the query: whole without n. `most`: limits.page. */
-void page_init(struct page *page, const struct operation *operation, uint64_t most);
+/* The limit comes from the query: the whole list without n, at most `max` with it. `max`:
+ * limits.page. */
+void page_init(struct page *page, const struct operation *operation, uint64_t max);
 void page_cleanup(struct page *page);
-/* False: the page is full and there is more; stop. Names need no escaping. */
+/* May its body be longer than answers that need no memory of their own? `name_max`: bytes. */
+bool page_may_be_long(const struct page *page, size_t name_max);
+/* Append a name. False: the page is full and there is more; stop. Names need no escaping. */
 bool page_add(struct page *page, struct slice name);
 /* The next page is asked for the way this one was: "ns=ghcr.io&", or nothing. */
 #define PAGE_LINK_MAX       3072 /* of the header's value */
 #define PAGE_NAMESPACE_SIZE (REGISTRY_MAX_LENGTH + 8)
 void page_print_namespace(const struct operation *operation, char out[PAGE_NAMESPACE_SIZE]);
-/* How many entries the page may have: n of the query, `most` of them. PAGE_UNLIMITED: no n. */
-uint64_t page_limit(const struct operation *operation, uint64_t most);
+/* How many entries the page may have: n of the query, but at most `max`. PAGE_UNLIMITED: no n. */
+uint64_t page_limit(const struct operation *operation, uint64_t max);
 /* The value of the Link header, or nothing when this was the last page. */
 void page_link(const struct page *page, const char *path, const char *more, struct buf *out);
 

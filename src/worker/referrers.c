@@ -31,7 +31,7 @@ static bool list_what_is_here(struct request *request, struct slice warning)
     bool is_here = visible_links(&request->permit, txn, &request->operation.digest) != 0 &&
                    referrers_page_is_valid(request);
     if (is_here)
-        referrers_page_answer(request, txn, &age);
+        referrers_page_answer(request, &age);
     worker_read_end(request->worker);
     return is_here;
 }
@@ -139,12 +139,13 @@ static void on_referrers(struct request *request, enum message_type type, const 
 
 void list_referrers(struct request *request, struct ledger_txn *txn)
 {
+    (void)txn;
     if (request->target.truth == TRUTH_UPSTREAM) {
         upstream_list_ask(request, JOIN_REFERRERS, on_referrers);
     } else if (!referrers_page_is_valid(request)) {
         request_failf(request, API_PAGINATION_NUMBER_INVALID,
                       "last= is not the digest that a page of referrers ended with");
     } else {
-        referrers_page_answer(request, txn, NULL);
+        referrers_page_answer(request, NULL);
     }
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- *   ledger → entries, as many as the page may have → pool: their descriptors → answer, Link
+ *   pool: ledger → entries, as many as the page may have → their descriptors → answer, Link
  *
- * A page ends at its number of entries, at 4 MiB (clients read no larger index), or when enough was
- * looked at or is to be read for one request; the next one begins behind the last digest that was
- * looked at.
+ * When much is to be read for the descriptors, they wait for a turn of their own. A page ends at
+ * its number of entries, at 4 MiB (clients read no larger index), or when enough was looked at or
+ * is to be read for one request; the next one begins behind the last digest that was looked at.
  */
 #include "referrers_page.h"
 
@@ -41,9 +41,11 @@ struct entry {
 
 struct referrers_page {
     struct worker_job job;
-    struct request *request; /* NULL: the client is gone */
+    struct request *request; /* a reference */
+    bool is_gone;            /* the client left meanwhile */
     struct store *store;
     struct ledger_txn *txn; /* while entries are collected */
+    struct error err;       /* of the ledger */
     bool is_stale;
     char *warning;
 
@@ -64,13 +66,14 @@ static void page_free(struct referrers_page *page)
         mem_free(page->entries[i].media_type);
         mem_free(page->entries[i].artifact_type);
     }
+    request_unref(&page->request);
     mem_free(page->entries);
     mem_free(page->warning);
     buf_cleanup(&page->out);
     mem_free(page);
 }
 
-/* ---- which ---- */
+/* ---- in the pool: which ---- */
 
 static void add_entry(struct referrers_page *page, const struct digest *digest,
                       const struct manifest_record *record)
@@ -112,15 +115,21 @@ static bool read_last(const struct request *request, struct digest *out)
     return digest_parse(request->operation.last, out, &ignored) == 0;
 }
 
-static void collect(struct referrers_page *page, struct ledger_txn *txn)
+static void collect(struct referrers_page *page)
 {
     const struct request *request = page->request;
+    struct ledger_reader *reader = ledger_reader_new(request->worker->options.ledger);
     struct digest after;
-    page->txn = txn;
-    visible_referrer_each(&request->permit, txn, &request->operation.digest,
+
+    page->txn = ledger_read(reader);
+    visible_referrer_each(&request->permit, page->txn, &request->operation.digest,
                           request->operation.has_last && read_last(request, &after) ? &after : NULL,
                           on_referrer, page);
+    if (ledger_error(page->txn))
+        page->err = *ledger_error(page->txn);
     page->txn = NULL;
+    ledger_read_end(reader);
+    ledger_reader_free(&reader);
 }
 
 /* ---- in the pool: their descriptors ---- */
@@ -180,9 +189,13 @@ static void add_descriptor(const struct referrers_page *page, const struct entry
     buf_append_byte(out, '}');
 }
 
-static void run(struct worker_job *job)
+static bool needs_turn(const struct referrers_page *page)
 {
-    struct referrers_page *page = LIST_ITEM(job, struct referrers_page, job);
+    return page->to_read > ANSWER_BODY_FREE;
+}
+
+static void print_descriptors(struct referrers_page *page)
+{
     AUTO_BUF struct buf descriptor;
     buf_init(&descriptor, DESCRIPTOR_MAX);
     buf_append_text(&page->out, HEAD);
@@ -200,6 +213,20 @@ static void run(struct worker_job *job)
         buf_append_slice(&page->out, buf_bytes(&descriptor));
     }
     buf_append_text(&page->out, "]}");
+}
+
+static void run_descriptors(struct worker_job *job)
+{
+    print_descriptors(LIST_ITEM(job, struct referrers_page, job));
+}
+
+static void run_collect(struct worker_job *job)
+{
+    struct referrers_page *page = LIST_ITEM(job, struct referrers_page, job);
+
+    collect(page);
+    if (!needs_turn(page))
+        print_descriptors(page);
 }
 
 /* ---- the answer ---- */
@@ -227,10 +254,16 @@ static void add_link(const struct referrers_page *page, struct headers *headers)
     headers_add(headers, "Link", buf_bytes(&link));
 }
 
-static void answer(struct referrers_page *page)
+static void answer_page(struct referrers_page *page)
 {
     struct request *request = page->request;
     struct headers headers;
+
+    request_set_step(request, NULL, NULL);
+    if (page->err.kind != ERR_NONE) {
+        request_failf(request, API_UNAVAILABLE, "the ledger cannot be read: %s", page->err.text);
+        return;
+    }
     request_headers(request, &headers);
     if (page->is_stale) {
         struct serve_age age = {.is_stale = true, .warning = slice_of(page->warning)};
@@ -242,22 +275,37 @@ static void answer(struct referrers_page *page)
     add_link(page, &headers);
     request->source = SOURCE_DISK;
     request->outcome = page->is_stale ? "listed what is here" : "listed";
-    request_set_step(request, NULL, NULL);
     request_respond_buf(request, 200, &headers, &page->out);
 }
 
-static void done(struct worker_job *job)
+static void on_page_done(struct worker_job *job)
 {
     struct referrers_page *page = LIST_ITEM(job, struct referrers_page, job);
-    if (page->request)
-        answer(page);
+
+    if (!page->is_gone)
+        answer_page(page);
     page_free(page);
+}
+
+static void on_collected(struct worker_job *job)
+{
+    struct referrers_page *page = LIST_ITEM(job, struct referrers_page, job);
+    struct worker *worker = job->worker;
+
+    if (page->is_gone || !needs_turn(page)) {
+        on_page_done(job);
+        return;
+    }
+    page->job.run = run_descriptors;
+    page->job.done = on_page_done;
+    worker_submit(worker, &page->job, worker->large_key);
 }
 
 static void on_gone(struct request *request)
 {
     struct referrers_page *page = request->step;
-    page->request = NULL;
+
+    page->is_gone = true;
 }
 
 static const struct request_steps page_steps = {.on_gone = on_gone};
@@ -268,24 +316,20 @@ bool referrers_page_is_valid(const struct request *request)
     return !request->operation.has_last || read_last(request, &ignored);
 }
 
-void referrers_page_answer(struct request *request, struct ledger_txn *txn,
-                           const struct serve_age *age)
+void referrers_page_answer(struct request *request, const struct serve_age *age)
 {
     struct referrers_page *page = NEW(struct referrers_page);
-    page->request = request;
+    page->request = request_ref(request);
     page->store = request->worker->options.store;
-    uint64_t most = request->config->limits.page;
-    page->limit = page_limit(&request->operation, most);
+    uint64_t max = request->config->limits.page;
+    page->limit = page_limit(&request->operation, max);
     if (page->limit == PAGE_UNLIMITED)
-        page->limit = most;
+        page->limit = max;
     page->is_stale = age != NULL;
     page->warning = age ? slice_dup(age->warning) : NULL;
     buf_init(&page->out, INDEX_MAX + DESCRIPTOR_MAX);
-    collect(page, txn);
     request_set_step(request, &page_steps, page);
-    page->job.run = run;
-    page->job.done = done;
-    /* Large ones one after the other: each takes their memory while it is made. */
-    bool is_large = page->to_read > ANSWER_BODY_FREE;
-    worker_submit(request->worker, &page->job, is_large ? request->worker->large_key : 0);
+    page->job.run = run_collect;
+    page->job.done = on_collected;
+    worker_submit(request->worker, &page->job, 0);
 }

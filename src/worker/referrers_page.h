@@ -1,21 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A page of the referrers that are here, as an image index. Which they are is read from the ledger
- * at once; their annotations are read from their files, in the pool.
+ * and their annotations from their files, all in the pool.
  */
 #ifndef WORKER_REFERRERS_PAGE_H
 #define WORKER_REFERRERS_PAGE_H
 
 #include <stdbool.h>
 
-struct ledger_txn;
 struct request;
 struct serve_age;
 
 /* `last` of the query, if there is one, is a digest. */
 bool referrers_page_is_valid(const struct request *request);
 /* The answer to the request, soon; `age` may be NULL, and is copied. */
-void referrers_page_answer(struct request *request, struct ledger_txn *txn,
-                           const struct serve_age *age);
+void referrers_page_answer(struct request *request, const struct serve_age *age);
 
 #endif

@@ -9,13 +9,13 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "config/config.h"
-#include "ipc/metrics.h"
 #include "worker_state.h"
 
 struct request *request_new(struct worker *worker, struct http_conn *conn,
                             const struct http_head *head, enum listener_kind listener)
 {
     struct request *request = NEW(struct request);
+    request->references = 1;
     request->worker = worker;
     request->config = config_ref(worker->config);
     request->conn = conn;
@@ -24,15 +24,21 @@ struct request *request_new(struct worker *worker, struct http_conn *conn,
     request->id = ++worker->requests;
     request->began_us = clock_mono_us();
     request->fd = -1;
-    metrics_set(METRIC_requests_running, ++worker->running);
     return request;
 }
 
-void request_free(struct request **request)
+struct request *request_ref(struct request *request)
+{
+    request->references++;
+    return request;
+}
+
+void request_unref(struct request **request)
 {
     struct request *old = TAKE(*request);
 
-    metrics_set(METRIC_requests_running, --old->worker->running);
+    if (--old->references > 0)
+        return;
     operation_cleanup(&old->operation);
     fd_close(&old->fd);
     mem_free(old->principal_name);

@@ -40,6 +40,7 @@ enum request_source { /* where the bytes of the answer came from */
 };
 
 struct request {
+    unsigned references;
     struct worker *worker;
     struct config *config; /* the worker's when the request began; a reference */
     struct http_conn *conn;
@@ -70,7 +71,11 @@ struct request {
 /* `head` lives until the connection's on_done. */
 struct request *request_new(struct worker *worker, struct http_conn *conn,
                             const struct http_head *head, enum listener_kind listener);
-void request_free(struct request **request);
+/* Its parts that are no connection's stay as they are while somebody holds a reference, so that
+ * work in the pool may read them after the client is gone; `conn` and `head` are NULL then.
+ * References are taken and given back on the loop's thread. */
+struct request *request_ref(struct request *request);
+void request_unref(struct request **request);
 /* Settle who is told of the connection's events from now on. */
 void request_set_step(struct request *request, const struct request_steps *steps, void *step);
 

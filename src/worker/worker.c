@@ -22,6 +22,7 @@
 #include "front.h"
 #include "ipc/metrics.h"
 #include "keep_link.h"
+#include "listing.h"
 #include "manifest_room.h"
 #include "net/listener.h"
 #include "net/loop.h"
@@ -163,6 +164,7 @@ struct worker *worker_new(const struct worker_options *options)
     worker->keeper = keep_link_new(worker);
     worker->questions = question_table_new(worker);
     worker->follows = follow_table_new(worker);
+    worker->listings = listing_queue_new();
     worker->recency = recency_new(worker);
     worker->room = manifest_room_new(options->loop, options->config->limits.manifest_memory);
     worker->answers = answer_bodies_new(options->config->limits.answer_memory);
@@ -216,6 +218,7 @@ void worker_free(struct worker **worker)
     finish_work(old);
     follow_table_free(&old->follows);
     question_table_free(&old->questions);
+    listing_queue_free(&old->listings);
     recency_free(&old->recency);
     manifest_room_free(&old->room);
     answer_bodies_free(&old->answers);

@@ -21,6 +21,7 @@ struct keep_link;
 struct ledger_reader;
 struct ledger_txn;
 struct listener;
+struct listing_queue;
 struct manifest_room;
 struct recency;
 struct timer;
@@ -51,6 +52,7 @@ struct worker {
     struct keep_link *keeper;
     struct question_table *questions;
     struct follow_table *follows;
+    struct listing_queue *listings;
     struct recency *recency;
     struct manifest_room *room;
     struct answer_bodies *answers;

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A list of names from the ledger, as long as the data without n=. It is read and printed in the
+ * pool, by a ledger reader of its own and in one snapshot, so that the loop does not stand still
+ * for it. What it takes of memory (32 MiB at most) is counted in limits.answer_memory when it is
+ * whole; so that this is no more than one list late, long ones are made one at a time and the
+ * others wait their turn.
+ *
+ *   waiting → in the pool → answered
+ *      └──────────┴───────→ forgotten     (the client left)
+ */
+#ifndef WORKER_LISTING_H
+#define WORKER_LISTING_H
+
+#include <stddef.h>
+
+struct buf;
+struct ledger_txn;
+struct listing_queue;
+struct page;
+struct request;
+struct serve_age;
+
+struct listing_kind {
+    /* What the JSON begins with, up to the '[' before the names. */
+    void (*print_head)(const struct request *request, struct buf *out);
+    /* The path that a Link names, without its query. */
+    void (*print_path)(const struct request *request, struct buf *out);
+    /* Called in the pool: page_add each name. Only what is not the connection's may be read of the
+     * request (see request_ref). */
+    void (*read)(const struct request *request, struct ledger_txn *txn, struct page *page);
+    size_t name_max; /* bytes of a name */
+};
+
+struct listing_queue *listing_queue_new(void);
+/* All requests were ended, and all work in the pool is done. */
+void listing_queue_free(struct listing_queue **queue);
+
+/* Answers the request with the list, later. `kind` is borrowed for ever; `age` may be NULL: it is
+ * marked as stale otherwise, and copied. */
+void listing_begin(struct request *request, const struct listing_kind *kind,
+                   const struct serve_age *age);
+
+#endif
