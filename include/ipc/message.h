@@ -17,17 +17,23 @@ struct error;
 enum message_type {
     MESSAGE_NONE,
 #define MESSAGE_BEGIN(type, name, from, to) MESSAGE_##type,
-#define NUMBER(field)
-#define BYTES(field)
-#define DIGEST(field)
-#define MESSAGE_END
 #include "ipc/messages.def"
     MESSAGE_TYPES, /* count */
-#undef MESSAGE_BEGIN
-#undef NUMBER
-#undef BYTES
-#undef DIGEST
-#undef MESSAGE_END
+};
+
+/* On whose behalf something is done, for the journal; empty fields are not known. */
+struct actor {
+    struct slice principal;  /* the name that authentication gave, "anonymous" without any */
+    struct slice address;    /* of the client */
+    struct slice request_id; /* as the access log prints it */
+};
+
+/* What every request to the keeper begins with. ipc/keeper_client.h fills in the numbers. */
+struct message_head {
+    uint64_t request;  /* the sender's number for it; the answer carries it */
+    uint64_t seen;     /* the newest commit number the sender knew when it FIRST sent this */
+    uint64_t repeated; /* 1: it is sent again, after a keeper's death */
+    struct actor actor;
 };
 
 #define MESSAGE_BEGIN(type, name, from, to)                                                        \
@@ -36,15 +42,11 @@ enum message_type {
 #define NUMBER(field) uint64_t field;
 #define BYTES(field)  struct slice field;
 #define DIGEST(field) struct digest field;
+#define MESSAGE_HEAD  struct message_head head;
 #define MESSAGE_END                                                                                \
     }                                                                                              \
     ;
 #include "ipc/messages.def"
-#undef MESSAGE_BEGIN
-#undef NUMBER
-#undef BYTES
-#undef DIGEST
-#undef MESSAGE_END
 
 /* Who a process is. */
 enum process_role {
@@ -79,8 +81,8 @@ enum join_kind {
     JOIN_BLOB = 1,      /* OPEN, GREW…, VERIFIED; or HERE; or FAILED */
     JOIN_BLOB_SIZE = 2, /* HEAD: ANSWER with the size */
     JOIN_MANIFEST = 3,  /* by digest: ANSWER with the bytes */
-    JOIN_TAG = 4, /* ANSWER; the body is empty when the digest's manifest is in the ledger, visible
-                     in the repository */
+    /* ANSWER; the body is empty when the ledger has the manifest, visible in the repository */
+    JOIN_TAG = 4,
     JOIN_TAGS_LIST = 5, /* ANSWER: body is the upstream's JSON, link its next page */
     JOIN_REFERRERS = 6,
 };
@@ -91,8 +93,7 @@ enum join_kind {
 /* How much an ANSWER can be trusted to be today's. */
 enum answer_state {
     ANSWER_FRESH = 1, /* the upstream said so just now */
-    ANSWER_STALE =
-        2, /* the upstream could not be asked; this is what is here. `warning` says why */
+    ANSWER_STALE = 2, /* it could not be asked; this is what is here, and `warning` says why */
 };
 
 /* What a DELETE takes away. */
@@ -112,5 +113,9 @@ int message_decode(enum message_type type, struct slice body, void *out_message,
 
 /* Whether message_decode would take it. */
 bool message_is_valid(enum message_type type, struct slice body);
+/* Whether a role may send this message to another, by the table. False for unknown types. */
+bool message_may_pass(enum message_type type, enum process_role from, enum process_role to);
+/* The head of a message of that type; NULL: it has none. */
+struct message_head *message_head_of(enum message_type type, void *message);
 
 #endif

@@ -52,8 +52,9 @@ void ledger_abort(struct ledger_txn **txn);
 const struct error *ledger_error(const struct ledger_txn *txn);
 
 /* ---- meta ---- */
-/* Number of the newest commit: 0 for an empty ledger. */
-uint64_t ledger_commit_number(struct ledger_txn *txn);
+/* The number of the newest commit, 0 for an empty ledger; in a write transaction that has taken a
+ * number, this one. The transaction's error when it has one: that is never a number. */
+int ledger_commit_number(struct ledger_txn *txn, uint64_t *out, struct error *err);
 /* Write transactions: take the next number; the same within one transaction. */
 uint64_t ledger_next_number(struct ledger_txn *txn);
 

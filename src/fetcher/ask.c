@@ -9,8 +9,8 @@
 #include "config/config.h"
 #include "fetch.h"
 #include "follower.h"
+#include "ipc/keeper_client.h"
 #include "ipc/metrics.h"
-#include "keeper_link.h"
 #include "listing.h"
 #include "net/loop.h"
 #include "received.h"
@@ -229,7 +229,7 @@ void ask_free_all(struct fetcher *fetcher)
     while (!list_is_empty(&fetcher->all_asks)) {
         struct ask *ask = LIST_ITEM(fetcher->all_asks.next, struct ask, link);
         loop_cancel_deferred(fetcher->options.loop, ask);
-        keeper_link_forget(fetcher->keeper, ask);
+        keeper_client_forget(fetcher->keeper, ask);
         ask_free(ask);
     }
     map_free(&fetcher->asks);

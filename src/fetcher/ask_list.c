@@ -8,7 +8,7 @@
 #include "fetch.h"
 #include "flight.h"
 #include "follower.h"
-#include "keeper_link.h"
+#include "ipc/keeper_client.h"
 #include "listing.h"
 #include "next_page.h"
 #include "role.h"
@@ -40,7 +40,7 @@ static void link_blob(struct ask *ask)
         .origin = ask->origin,
         .repository = slice_of(ask->repository),
     };
-    keeper_link_send(ask->fetcher->keeper, MESSAGE_LINK, &message, on_linked, ask);
+    keeper_client_tell(ask->fetcher->keeper, MESSAGE_LINK, &message, false, on_linked, ask);
 }
 
 static void answer_size(struct ask *ask, uint64_t size)

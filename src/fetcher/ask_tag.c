@@ -13,7 +13,7 @@
 #include "config/config.h"
 #include "fetch.h"
 #include "follower.h"
-#include "keeper_link.h"
+#include "ipc/keeper_client.h"
 #include "role.h"
 #include "upstream.h"
 
@@ -27,7 +27,7 @@ static void tell_checked(struct ask *ask, const struct digest *digest, uint64_t 
     };
     if (digest)
         message.digest = *digest;
-    keeper_link_send(ask->fetcher->keeper, MESSAGE_TAG_CHECKED, &message, NULL, NULL);
+    keeper_client_tell(ask->fetcher->keeper, MESSAGE_TAG_CHECKED, &message, true, NULL, NULL);
 }
 
 /* The manifest is here: the worker reads it from the ledger. */

@@ -22,9 +22,9 @@
 #include "follower.h"
 #include "gate.h"
 #include "ipc/channel.h"
+#include "ipc/keeper_client.h"
 #include "ipc/message.h"
 #include "ipc/metrics.h"
-#include "keeper_link.h"
 #include "lookup.h"
 #include "net/loop.h"
 #include "net/resolve.h"
@@ -34,8 +34,10 @@
 #include "store/ledger.h"
 #include "upstream.h"
 
-#define GATE_WAIT_MS 5000
-#define JOIN_MAX     (64ul * 1024)
+#define GATE_WAIT_MS          5000
+#define JOIN_MAX              (64ul * 1024)
+#define KEEPER_CREDITS        1024
+#define KEEPER_UNANSWERED_MAX 10000
 
 struct waiting_join { /* came before the gate opened */
     struct list link;
@@ -248,7 +250,7 @@ void fetcher_set_worker(struct fetcher *fetcher, unsigned slot, int *fd)
 
 void fetcher_set_keeper(struct fetcher *fetcher, int *fd)
 {
-    keeper_link_set_channel(fetcher->keeper, fd);
+    keeper_client_set_channel(fetcher->keeper, fd);
 }
 
 /* ---- counting ---- */
@@ -291,7 +293,7 @@ void fetcher_check_drained(struct fetcher *fetcher)
 {
     if (!fetcher->is_draining || fetcher->is_closing || !timer_is_running(fetcher->drain))
         return;
-    if (keeper_link_pending(fetcher->keeper) > 0 || flight_any_storing(fetcher) ||
+    if (keeper_client_pending(fetcher->keeper) > 0 || flight_any_storing(fetcher) ||
         map_count(fetcher->asks) > 0)
         return;
     timer_stop(fetcher->drain);
@@ -308,6 +310,39 @@ void fetcher_drain(struct fetcher *fetcher, uint64_t within_ms)
 }
 
 /* ---- life ---- */
+
+static int read_number(uint64_t *out, struct error *err, void *arg)
+{
+    struct fetcher *fetcher = arg;
+    int rc = ledger_commit_number(ledger_read(fetcher->reader), out, err);
+
+    ledger_read_end(fetcher->reader);
+    return rc;
+}
+
+static void on_barrier(void *arg)
+{
+    fetcher_open_gate(arg);
+}
+
+static void on_keeper_quiet(void *arg)
+{
+    fetcher_check_drained(arg);
+}
+
+static struct keeper_client *new_keeper_client(struct fetcher *fetcher)
+{
+    return keeper_client_new(&(struct keeper_client_options){
+        .loop = fetcher->options.loop,
+        .role = ROLE_FETCHER,
+        .credits = KEEPER_CREDITS,
+        .unanswered_max = KEEPER_UNANSWERED_MAX,
+        .read_number = read_number,
+        .on_barrier = on_barrier,
+        .on_quiet = on_keeper_quiet,
+        .arg = fetcher,
+    });
+}
 
 struct fetcher *fetcher_new(const struct fetcher_options *options)
 {
@@ -328,7 +363,7 @@ struct fetcher *fetcher_new(const struct fetcher_options *options)
     list_init(&fetcher->all_asks);
     list_init(&fetcher->dead_flights);
     fetcher->spools = spool_index_new(fetcher);
-    fetcher->keeper = keeper_link_new(fetcher);
+    fetcher->keeper = new_keeper_client(fetcher);
     fetcher->gate = timer_new(options->loop, on_gate_timer, fetcher);
     fetcher->drain = timer_new(options->loop, drained, fetcher);
     timer_start(fetcher->gate, GATE_WAIT_MS);
@@ -368,7 +403,7 @@ void fetcher_free(struct fetcher **fetcher)
     flight_free_all(gone);
     ask_free_all(gone);
     wait_for_pool(gone);
-    keeper_link_free(&gone->keeper);
+    keeper_client_free(&gone->keeper);
     upstream_free_all(gone);
     resolver_free(&gone->resolver);
     absent_free_all(gone);

@@ -9,8 +9,8 @@
 #include "config/config.h"
 #include "exchange.h"
 #include "follower.h"
+#include "ipc/keeper_client.h"
 #include "ipc/metrics.h"
-#include "keeper_link.h"
 #include "net/loop.h"
 #include "role.h"
 #include "spool_index.h"
@@ -123,7 +123,7 @@ void flight_end(struct flight *flight, bool keep_spool)
     build_key(&key, &flight->digest, flight->is_apart ? flight->owner : NULL);
     if (map_find(fetcher->flights, buf_bytes(&key)) == flight)
         map_remove(fetcher->flights, buf_bytes(&key));
-    keeper_link_forget(fetcher->keeper, flight);
+    keeper_client_forget(fetcher->keeper, flight);
     exchange_cancel(&flight->exchange);
     while (!list_is_empty(&flight->followers)) {
         struct follower *follower = LIST_ITEM(flight->followers.next, struct follower, link);

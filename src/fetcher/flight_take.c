@@ -5,8 +5,8 @@
 #include "exchange.h"
 #include "flight.h"
 #include "follower.h"
+#include "ipc/keeper_client.h"
 #include "ipc/metrics.h"
-#include "keeper_link.h"
 #include "net/loop.h"
 #include "role.h"
 #include "spool_index.h"
@@ -269,7 +269,8 @@ static void on_synced(const struct error *err, void *arg)
         message.origin = slice_of(source->upstream->config->name);
         message.repository = slice_of(source->repository);
     }
-    keeper_link_send(flight->fetcher->keeper, MESSAGE_BLOB_STORED, &message, on_stored, flight);
+    keeper_client_tell(flight->fetcher->keeper, MESSAGE_BLOB_STORED, &message, true, on_stored,
+                       flight);
     while (flight_needs_proof(flight) && (source = first_proven(flight)))
         source_link(source);
 }

@@ -8,8 +8,8 @@
 #include "base/check.h"
 #include "base/fd.h"
 #include "follower.h"
+#include "ipc/keeper_client.h"
 #include "ipc/message.h"
-#include "keeper_link.h"
 #include "oci/manifest.h"
 #include "oci/reference_list.h"
 #include "role.h"
@@ -119,8 +119,8 @@ static void tell_keeper(struct received *received)
     };
     if (manifest->has_subject)
         message.subject = manifest->subject;
-    keeper_link_send(received->fetcher->keeper, MESSAGE_MANIFEST_STORED, &message, on_answered,
-                     received);
+    keeper_client_tell(received->fetcher->keeper, MESSAGE_MANIFEST_STORED, &message, true,
+                       on_answered, received);
 }
 
 static void on_done(struct pool_work *work)
@@ -200,7 +200,7 @@ void received_drop(struct received **received)
     if (!gone)
         return;
     if (gone->fetcher->keeper)
-        keeper_link_forget(gone->fetcher->keeper, gone);
+        keeper_client_forget(gone->fetcher->keeper, gone);
     gone->is_dropped = true;
     if (!gone->is_busy)
         received_free(gone);

@@ -13,7 +13,7 @@
 #include "ipc/metrics.h"
 
 struct config;
-struct keeper_link;
+struct keeper_client;
 struct map;
 struct resolver;
 struct spool_index;
@@ -24,7 +24,7 @@ struct fetcher {
     struct fetcher_options options;
     struct config *config; /* the newest; a reference */
     struct ledger_reader *reader;
-    struct keeper_link *keeper;
+    struct keeper_client *keeper;
     struct resolver *resolver;     /* of all upstreams */
     struct map *upstreams;         /* name → struct upstream, made when first asked */
     struct list retired_upstreams; /* replaced or removed, but still in use */

@@ -7,7 +7,7 @@
 #include "fetch.h"
 #include "flight.h"
 #include "follower.h"
-#include "keeper_link.h"
+#include "ipc/keeper_client.h"
 #include "role.h"
 #include "upstream.h"
 
@@ -120,7 +120,7 @@ void source_link(struct source *source)
         .origin = slice_of(source->upstream->config->name),
         .repository = slice_of(source->repository),
     };
-    keeper_link_send(flight->fetcher->keeper, MESSAGE_LINK, &message, NULL, NULL);
+    keeper_client_tell(flight->fetcher->keeper, MESSAGE_LINK, &message, true, NULL, NULL);
 }
 
 static void on_proof(const struct fetch_result *result, void *arg)

@@ -6,6 +6,7 @@
  *   NUMBER   varint
  *   BYTES    length as varint, then the bytes
  *   DIGEST   its binary form; one zero byte is "none"
+ *   HEAD     the fields of struct message_head
  *
  * Fields follow one another without names. The receiver reads as many as it knows: what is missing
  * at the end is zero, what is left over is skipped, so a field may be added at the end of a
@@ -26,6 +27,7 @@ enum field_kind {
     FIELD_NUMBER,
     FIELD_BYTES,
     FIELD_DIGEST,
+    FIELD_HEAD,
 };
 
 struct field {
@@ -33,51 +35,61 @@ struct field {
     size_t offset;
 };
 
+/* The roles of the table's `from` and `to`. */
+enum role_set {
+    MASTER = 1u << ROLE_MASTER,
+    WORKER = 1u << ROLE_WORKER,
+    FETCHER = 1u << ROLE_FETCHER,
+    KEEPER = 1u << ROLE_KEEPER,
+    CHILD = WORKER | FETCHER | KEEPER,
+};
+
 struct description {
     const char *name;
+    unsigned from; /* enum role_set */
+    unsigned to;
     size_t size; /* of the struct */
     const struct field *fields;
 };
 
 typedef void describe_fn(struct description *out);
 
+static const struct field head_fields[] = {
+    {FIELD_NUMBER, offsetof(struct message_head, request)},
+    {FIELD_NUMBER, offsetof(struct message_head, seen)},
+    {FIELD_NUMBER, offsetof(struct message_head, repeated)},
+    {FIELD_BYTES, offsetof(struct message_head, actor.principal)},
+    {FIELD_BYTES, offsetof(struct message_head, actor.address)},
+    {FIELD_BYTES, offsetof(struct message_head, actor.request_id)},
+    {FIELD_END, 0},
+};
+
 /* One function a message, so that the fields' macros can name its struct. */
-#define MESSAGE_BEGIN(type, name_, from, to)                                                       \
+#define MESSAGE_BEGIN(type, name_, from_, to_)                                                     \
     static void describe_##name_(struct description *out)                                          \
     {                                                                                              \
         typedef struct message_##name_ self;                                                       \
         static const char *const name = #type;                                                     \
+        static const unsigned from = (from_);                                                      \
+        static const unsigned to = (to_);                                                          \
         static const struct field fields[] = {
 #define NUMBER(field) {FIELD_NUMBER, offsetof(self, field)},
 #define BYTES(field)  {FIELD_BYTES, offsetof(self, field)},
 #define DIGEST(field) {FIELD_DIGEST, offsetof(self, field)},
+#define MESSAGE_HEAD  {FIELD_HEAD, offsetof(self, head)},
 #define MESSAGE_END                                                                                \
     {                                                                                              \
         FIELD_END, 0                                                                               \
     }                                                                                              \
     }                                                                                              \
     ;                                                                                              \
-    *out = (struct description){name, sizeof(self), fields};                                       \
+    *out = (struct description){name, from, to, sizeof(self), fields};                             \
     }
 #include "ipc/messages.def"
-#undef MESSAGE_BEGIN
-#undef NUMBER
-#undef BYTES
-#undef DIGEST
-#undef MESSAGE_END
 
 static describe_fn *const describe[MESSAGE_TYPES] = {
 #define MESSAGE_BEGIN(type, name, from, to) [MESSAGE_##type] = describe_##name,
-#define NUMBER(field)
-#define BYTES(field)
-#define DIGEST(field)
-#define MESSAGE_END
 #include "ipc/messages.def"
-#undef MESSAGE_BEGIN
-#undef NUMBER
-#undef BYTES
-#undef DIGEST
-#undef MESSAGE_END
 };
 
 static bool find_description(enum message_type type, struct description *out)
@@ -119,23 +131,30 @@ static void encode_digest(const struct digest *digest, struct buf *out)
     }
 }
 
-void message_encode(enum message_type type, const void *message, struct buf *out)
+static void encode_fields(const struct field *field, const char *message, struct buf *out)
 {
-    struct description description = {NULL, 0, NULL};
-
-    CHECK(find_description(type, &description));
-    for (const struct field *field = description.fields; field->kind != FIELD_END; field++) {
-        const char *place = (const char *)message + field->offset;
+    for (; field->kind != FIELD_END; field++) {
+        const char *place = message + field->offset;
         if (field->kind == FIELD_NUMBER) {
             varint_append(out, *(const uint64_t *)(const void *)place);
         } else if (field->kind == FIELD_BYTES) {
             const struct slice *bytes = (const struct slice *)(const void *)place;
             varint_append(out, bytes->length);
             buf_append_slice(out, *bytes);
-        } else {
+        } else if (field->kind == FIELD_DIGEST) {
             encode_digest((const struct digest *)(const void *)place, out);
+        } else {
+            encode_fields(head_fields, place, out);
         }
     }
+}
+
+void message_encode(enum message_type type, const void *message, struct buf *out)
+{
+    struct description description;
+
+    CHECK(find_description(type, &description));
+    encode_fields(description.fields, (const char *)message, out);
 }
 
 static bool cut_bytes(struct slice *rest, struct slice *out)
@@ -195,34 +214,54 @@ static bool cut_field(const struct field *field, struct slice *rest, char *out)
 }
 
 /* All fields up to the end of either; `out` may be NULL. */
-static bool cut_fields(const struct field *fields, struct slice body, char *out)
+static bool cut_fields(const struct field *fields, struct slice *body, char *out)
 {
-    for (; fields->kind != FIELD_END && body.length > 0; fields++) {
-        if (!cut_field(fields, &body, out)) {
-            return false;
+    bool is_good = true;
+
+    for (; is_good && fields->kind != FIELD_END && body->length > 0; fields++) {
+        if (fields->kind == FIELD_HEAD) {
+            is_good = cut_fields(head_fields, body, out ? out + fields->offset : NULL);
+        } else {
+            is_good = cut_field(fields, body, out);
         }
     }
-    return true;
+    return is_good;
 }
 
 bool message_is_valid(enum message_type type, struct slice body)
 {
-    struct description description = {NULL, 0, NULL};
+    struct description description;
 
-    return find_description(type, &description) && cut_fields(description.fields, body, NULL);
+    return find_description(type, &description) && cut_fields(description.fields, &body, NULL);
+}
+
+bool message_may_pass(enum message_type type, enum process_role from, enum process_role to)
+{
+    struct description description;
+
+    return find_description(type, &description) && (description.from >> from & 1u) != 0 &&
+           (description.to >> to & 1u) != 0;
+}
+
+struct message_head *message_head_of(enum message_type type, void *message)
+{
+    struct description description;
+
+    if (!find_description(type, &description) || description.fields[0].kind != FIELD_HEAD)
+        return NULL;
+    return (struct message_head *)(void *)((char *)message + description.fields[0].offset);
 }
 
 int message_decode(enum message_type type, struct slice body, void *out_message, struct error *err)
 {
-    struct description description = {NULL, 0, NULL};
+    struct description description;
+    struct slice rest = body;
 
-    if (!find_description(type, &description)) {
+    if (!find_description(type, &description))
         return error_set(err, ERR_INVALID, "unknown message type %u", (unsigned)type);
-    }
-    if (!cut_fields(description.fields, body, NULL)) {
+    if (!cut_fields(description.fields, &rest, NULL))
         return error_set(err, ERR_INVALID, "malformed %s message", description.name);
-    }
     memset(out_message, 0, description.size);
-    (void)cut_fields(description.fields, body, (char *)out_message);
+    (void)cut_fields(description.fields, &body, (char *)out_message);
     return 0;
 }

@@ -2,23 +2,29 @@
 /* Which order is applied by what; the journal; what is applied by itself now and then. */
 #include "apply.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "order.h"
 
 #define JOURNAL_KEPT_MS   (7ull * 24 * 3600 * 1000)
+#define ACTOR_TEXT_SIZE   512
 #define JOURNAL_TRIM_ONCE 1000 /* others wait for the transaction */
 
 void apply_journal(const struct apply *apply, const struct order *order,
                    const struct change *change)
 {
+    const struct actor *actor = &order->head->actor;
+    char text[ACTOR_TEXT_SIZE];
+    (void)snprintf(text, sizeof(text), "%.*s %.*s %.*s", SLICE_PRINT(actor->principal),
+                   SLICE_PRINT(actor->address), SLICE_PRINT(actor->request_id));
     struct journal_entry entry = {
         .kind = change->kind,
         .when_ms = apply->now_ms,
         .origin = change->origin,
         .repository = change->repository,
         .tag = change->tag,
-        .actor = order->message.head.actor,
+        .actor = slice_of(text),
     };
     if (change->digest != NULL)
         entry.digest = *change->digest;

@@ -112,7 +112,12 @@ static int commit_list(struct batch *batch, struct order *const *orders, size_t 
         order_reset(orders[i]);
         apply_order(&apply, orders[i]);
     }
-    uint64_t number = ledger_commit_number(txn);
+    uint64_t number = 0;
+    result = ledger_commit_number(txn, &number, err);
+    if (result != 0) {
+        ledger_abort(&txn);
+        return result;
+    }
     result = ledger_commit(&txn, err);
     if (result == 0)
         set_committed(batch, orders, count, number);

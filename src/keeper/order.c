@@ -33,13 +33,14 @@ bool order_is_bad(const struct order *order)
 
 uint64_t order_id(const struct order *order)
 {
-    return order->type == MESSAGE_BARRIER ? order->message.barrier.request
-                                          : order->message.head.request;
+    if (order->type == MESSAGE_BARRIER)
+        return order->message.barrier.request;
+    return order->head ? order->head->request : 0;
 }
 
 bool order_is_repeated(const struct order *order)
 {
-    return order->message.head.repeated != 0;
+    return order->head && order->head->repeated != 0;
 }
 
 /* `file` of its size and inode. */
@@ -169,6 +170,7 @@ struct order *order_new(enum message_type type, struct slice body)
                        &order->refusal) != 0)
         return order;
     order->refusal.kind = ERR_NONE;
+    order->head = message_head_of(type, &order->message);
     if (!is_well_formed(order) && order->refusal.kind == ERR_NONE)
         order_refuse(order, ERR_INVALID, "bad order to the keeper");
     return order;

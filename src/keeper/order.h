@@ -20,17 +20,7 @@ struct peer_line;
 
 #define ORDER_MISSING_MAX 100 /* digests told of a manifest's missing blobs */
 
-/* The fields that all orders but USED and BARRIER begin with. */
-struct order_head {
-    uint8_t message_reserved;
-    uint64_t request;
-    uint64_t seen;
-    uint64_t repeated;
-    struct slice actor;
-};
-
 union order_message {
-    struct order_head head;
     struct message_blob_stored blob_stored;
     struct message_link link;
     struct message_push_begun push_begun;
@@ -48,6 +38,7 @@ struct order {
     enum message_type type; /* MESSAGE_NONE: housekeeping */
     char *body;             /* what the slices of `message` point into */
     union order_message message;
+    struct message_head *head; /* in `message`; NULL: it has none */
 
     /* Its file, if it has one. */
     bool has_file;

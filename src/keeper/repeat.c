@@ -29,6 +29,6 @@ bool repeat_is_overtaken(const struct apply *apply, const struct order *order, u
     if (!order_is_repeated(order))
         return false;
     struct query query = {kinds, change, false};
-    journal_each(apply->txn, order->message.head.seen, on_entry, &query);
+    journal_each(apply->txn, order->head->seen, on_entry, &query);
     return query.is_found;
 }

@@ -400,23 +400,36 @@ int ledger_commit(struct ledger_txn **txn, struct error *err)
     return result;
 }
 
-uint64_t ledger_commit_number(struct ledger_txn *txn)
+static uint64_t read_number(struct ledger_txn *txn)
 {
-    if (txn->is_write && txn->number != 0)
-        return txn->number;
     struct slice value;
+    struct record_reader reader;
+
+    if (FAILPOINT("ledger.number"))
+        fail(txn, EIO, "get");
     if (!ledger_get(txn, TABLE_META, commit_key, &value))
         return 0;
-    struct record_reader reader;
     record_read(&reader, value);
     return record_u64(&reader);
+}
+
+int ledger_commit_number(struct ledger_txn *txn, uint64_t *out, struct error *err)
+{
+    uint64_t number = txn->number != 0 ? txn->number : read_number(txn);
+
+    if (txn->error.kind != ERR_NONE) {
+        *err = txn->error;
+        return -(int)err->kind;
+    }
+    *out = number;
+    return 0;
 }
 
 uint64_t ledger_next_number(struct ledger_txn *txn)
 {
     CHECK(txn->is_write);
     if (txn->number == 0)
-        txn->number = ledger_commit_number(txn) + 1;
+        txn->number = read_number(txn) + 1;
     return txn->number;
 }
 

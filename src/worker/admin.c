@@ -5,8 +5,8 @@
 #include "answer.h"
 #include "base/buf.h"
 #include "fetch_link.h"
+#include "ipc/keeper_client.h"
 #include "ipc/metrics.h"
-#include "keep_link.h"
 #include "request.h"
 #include "worker_state.h"
 
@@ -29,7 +29,7 @@ void admin_answer_health(struct request *request, struct ledger_txn *txn)
 
 void admin_answer_ready(struct request *request, struct ledger_txn *txn)
 {
-    bool has_keeper = keep_link_is_up(request->worker->keeper);
+    bool has_keeper = keeper_client_is_up(request->worker->keeper);
     bool has_fetcher = fetch_link_is_up(request->worker->fetcher);
 
     (void)txn;

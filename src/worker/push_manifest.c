@@ -17,8 +17,8 @@
 #include "base/log.h"
 #include "condition.h"
 #include "config/config.h"
+#include "ipc/keeper_client.h"
 #include "ipc/metrics.h"
-#include "keep_link.h"
 #include "manifest_room.h"
 #include "oci/api_error.h"
 #include "oci/manifest.h"
@@ -58,7 +58,7 @@ struct push {
     char file[STORE_NAME_SIZE];
     uint64_t inode;
     struct buf references;
-    struct keep_ask ask;
+    struct keeper_call call;
 };
 
 static void push_free(struct push *push)
@@ -105,10 +105,10 @@ static void answer_missing(struct request *request, struct slice digests)
     request_fail_list(request, &error, buf_bytes(&body));
 }
 
-static void answer_refused(struct request *request, const struct keep_answer *answer)
+static void answer_refused(struct request *request, const struct keeper_answer *answer)
 {
     struct error err;
-    keep_answer_error(answer, &err);
+    keeper_answer_error(answer, &err);
     if (answer->digests.length > 0) {
         answer_missing(request, answer->digests);
     } else if (err.kind == ERR_CONFLICT) {
@@ -174,9 +174,9 @@ static void remove_file(struct push *push)
     worker_submit(push->worker, &push->job, 0);
 }
 
-static void on_stored(struct keep_ask *ask, const struct keep_answer *answer)
+static void on_stored(struct keeper_call *call, const struct keeper_answer *answer)
 {
-    struct push *push = LIST_ITEM(ask, struct push, ask);
+    struct push *push = LIST_ITEM(call, struct push, call);
     push->is_working = false;
     if (push->request && answer->is_done) {
         answer_done(push);
@@ -251,9 +251,9 @@ static void ask_keeper(struct push *push)
     const struct manifest *manifest = push->manifest;
     buf_init(&push->references, REFERENCES_MAX);
     reference_list_encode(manifest, &push->references);
-    push->ask.type = MESSAGE_MANIFEST_PUT;
-    push->ask.on_answer = on_stored;
-    push->ask.message.manifest_put = (struct message_manifest_put){
+    push->call.type = MESSAGE_MANIFEST_PUT;
+    push->call.on_answer = on_stored;
+    push->call.message.manifest_put = (struct message_manifest_put){
         .repository = slice_of(push->repository),
         .tags = buf_bytes(&push->tags),
         .file = slice_of(push->file),
@@ -269,8 +269,8 @@ static void ask_keeper(struct push *push)
         .expected = push->current,
     };
     if (manifest->has_subject)
-        push->ask.message.manifest_put.subject = manifest->subject;
-    keep_link_ask(push->worker->keeper, &push->ask);
+        push->call.message.manifest_put.subject = manifest->subject;
+    keeper_client_ask(push->worker->keeper, &push->call);
 }
 
 static void done(struct worker_job *job)
@@ -385,7 +385,7 @@ static struct push *push_new(struct request *request)
     push->has_expected = operation->by_digest;
     push->expected = operation->digest;
     push->algorithm = operation->by_digest ? operation->digest.algorithm : HASH_SHA256;
-    request_actor(request, push->ask.actor);
+    request_set_actor(request, &push->call);
     return push;
 }
 

@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "base/list.h"
 #include "base/map.h"
-#include "keep_link.h"
+#include "ipc/keeper_client.h"
 #include "net/loop.h"
 #include "oci/digest.h"
 #include "worker_state.h"
@@ -41,7 +41,7 @@ static void send(struct recency *recency, struct buf *digests)
 {
     struct message_used used = {.digests = buf_bytes(digests), .when = clock_wall().ms};
     if (used.digests.length > 0)
-        keep_link_used(recency->worker->keeper, &used);
+        keeper_client_mention(recency->worker->keeper, MESSAGE_USED, &used);
     buf_clear(digests);
 }
 

@@ -8,7 +8,7 @@
 #include "base/alloc.h"
 #include "condition.h"
 #include "config/config.h"
-#include "keep_link.h"
+#include "ipc/keeper_client.h"
 #include "oci/api_error.h"
 #include "request.h"
 #include "worker_state.h"
@@ -19,7 +19,7 @@ struct removal {
     char tag[TAG_MAX_LENGTH + 1];
     enum remove_kind kind;
     bool is_asked;
-    struct keep_ask ask;
+    struct keeper_call call;
 };
 
 static void on_gone(struct request *request)
@@ -32,11 +32,11 @@ static void on_gone(struct request *request)
 
 static const struct request_steps removal_steps = {.on_gone = on_gone};
 
-static void answer_refused(const struct removal *removal, const struct keep_answer *answer)
+static void answer_refused(const struct removal *removal, const struct keeper_answer *answer)
 {
     struct error err;
     struct api_error error;
-    keep_answer_error(answer, &err);
+    keeper_answer_error(answer, &err);
     bool is_blob = removal->kind == REMOVE_BLOB;
     bool is_named =
         err.kind == ERR_UNSUPPORTED || err.kind == ERR_CONFLICT || err.kind == ERR_DENIED;
@@ -52,9 +52,9 @@ static void answer_refused(const struct removal *removal, const struct keep_answ
     request_fail(removal->request, &error);
 }
 
-static void on_answer(struct keep_ask *ask, const struct keep_answer *answer)
+static void on_answer(struct keeper_call *call, const struct keeper_answer *answer)
 {
-    struct removal *removal = LIST_ITEM(ask, struct removal, ask);
+    struct removal *removal = LIST_ITEM(call, struct removal, call);
     struct headers headers;
     removal->is_asked = false;
     if (!removal->request) {
@@ -85,23 +85,23 @@ static void ask(struct request *request, struct ledger_txn *txn, enum remove_kin
     memcpy(removal->repository, name.data, name.length);
     if (kind == REMOVE_TAG)
         memcpy(removal->tag, operation->tag.data, operation->tag.length);
-    request_actor(request, removal->ask.actor);
-    removal->ask.type = MESSAGE_REMOVE;
-    removal->ask.on_answer = on_answer;
-    removal->ask.message.remove = (struct message_remove){
+    request_set_actor(request, &removal->call);
+    removal->call.type = MESSAGE_REMOVE;
+    removal->call.on_answer = on_answer;
+    removal->call.message.remove = (struct message_remove){
         .kind = kind,
         .repository = slice_of(removal->repository),
         .tag = slice_of(removal->tag),
     };
     if (kind != REMOVE_TAG) {
-        removal->ask.message.remove.digest = operation->digest;
+        removal->call.message.remove.digest = operation->digest;
     } else if (is_there && condition_is_set(request)) {
-        removal->ask.message.remove.is_conditional = 1;
-        removal->ask.message.remove.digest = current;
+        removal->call.message.remove.is_conditional = 1;
+        removal->call.message.remove.digest = current;
     }
     removal->is_asked = true;
     request_set_step(request, &removal_steps, removal);
-    keep_link_ask(request->worker->keeper, &removal->ask);
+    keeper_client_ask(request->worker->keeper, &removal->call);
 }
 
 static bool may_remove(struct request *request, struct ledger_txn *txn)

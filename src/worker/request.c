@@ -5,10 +5,10 @@
 #include <stdio.h>
 
 #include "base/alloc.h"
-#include "base/check.h"
 #include "base/clock.h"
 #include "base/fd.h"
 #include "config/config.h"
+#include "ipc/keeper_client.h"
 #include "worker_state.h"
 
 struct request *request_new(struct worker *worker, struct http_conn *conn,
@@ -58,10 +58,15 @@ bool request_is_head(const struct request *request)
     return slice_is(request->head->method, "HEAD");
 }
 
-void request_actor(const struct request *request, char out[REQUEST_ACTOR_SIZE])
+void request_set_actor(const struct request *request, struct keeper_call *call)
 {
-    int length =
-        snprintf(out, REQUEST_ACTOR_SIZE, "%.*s %s %llu", SLICE_PRINT(request->principal.name),
-                 http_conn_peer(request->conn), (unsigned long long)request->id);
-    CHECK(length > 0);
+    char id[24];
+
+    (void)snprintf(id, sizeof(id), "%llu", (unsigned long long)request->id);
+    const struct actor actor = {
+        .principal = request->principal.name,
+        .address = slice_of(http_conn_peer(request->conn)),
+        .request_id = slice_of(id),
+    };
+    keeper_call_set_actor(call, &actor);
 }

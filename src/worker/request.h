@@ -22,6 +22,7 @@
 #include "rules/resolve.h"
 
 struct config;
+struct keeper_call;
 struct request;
 struct worker;
 
@@ -80,8 +81,7 @@ void request_unref(struct request **request);
 void request_set_step(struct request *request, const struct request_steps *steps, void *step);
 
 bool request_is_head(const struct request *request);
-/* "PRINCIPAL ADDRESS ID", for the journal. */
-#define REQUEST_ACTOR_SIZE 160
-void request_actor(const struct request *request, char out[REQUEST_ACTOR_SIZE]);
+/* Whom the journal names for what the call changes. */
+void request_set_actor(const struct request *request, struct keeper_call *call);
 
 #endif

@@ -103,11 +103,11 @@ void upload_run(struct upload *upload, enum upload_state next, void (*run)(struc
     worker_submit(upload->worker, &upload->job, upload->body.key);
 }
 
-void upload_ask(struct upload *upload, enum upload_state next, keep_ask_fn *on_answer)
+void upload_ask(struct upload *upload, enum upload_state next, keeper_call_fn *on_answer)
 {
     upload_set_state(upload, next);
-    upload->ask.on_answer = on_answer;
-    keep_link_ask(upload->worker->keeper, &upload->ask);
+    upload->call.on_answer = on_answer;
+    keeper_client_ask(upload->worker->keeper, &upload->call);
 }
 
 void upload_refuse(struct upload *upload, const struct error *err)
@@ -205,9 +205,9 @@ static void on_restored(struct worker_job *job)
     upload_finish(upload);
 }
 
-static void on_stored(struct keep_ask *ask, const struct keep_answer *answer)
+static void on_stored(struct keeper_call *call, const struct keeper_answer *answer)
 {
-    struct upload *upload = LIST_ITEM(ask, struct upload, ask);
+    struct upload *upload = LIST_ITEM(call, struct upload, call);
 
     if (answer->is_done) {
         upload_file_forget(&upload->file);
@@ -216,7 +216,7 @@ static void on_stored(struct keep_ask *ask, const struct keep_answer *answer)
         upload_finish(upload);
         return;
     }
-    keep_answer_error(answer, &upload->refusal);
+    keeper_answer_error(answer, &upload->refusal);
     if (upload->aim == AIM_WHOLE) {
         upload_remove(upload, &upload->refusal);
     } else {
@@ -226,8 +226,8 @@ static void on_stored(struct keep_ask *ask, const struct keep_answer *answer)
 
 static void ask_to_store(struct upload *upload)
 {
-    upload->ask.type = MESSAGE_BLOB_STORED;
-    upload->ask.message.blob_stored = (struct message_blob_stored){
+    upload->call.type = MESSAGE_BLOB_STORED;
+    upload->call.message.blob_stored = (struct message_blob_stored){
         .place = PLACE_UPLOADS,
         .file = slice_of(upload->file.whole_name),
         .inode = upload->file.inode,
@@ -347,7 +347,7 @@ struct upload *upload_new(struct request *request, const struct upload_id *id, e
     memcpy(upload->repository, name.data, name.length);
     upload_file_init(&upload->file, worker->options.store, worker->options.uploads, id, name);
     upload_body_init(&upload->body, worker, &upload->file, on_block);
-    request_actor(request, upload->ask.actor);
+    request_set_actor(request, &upload->call);
     request_set_step(request, &upload_steps, upload);
     return upload;
 }

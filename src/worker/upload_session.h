@@ -36,7 +36,7 @@
 #define WORKER_UPLOAD_SESSION_H
 
 #include "base/error.h"
-#include "keep_link.h"
+#include "ipc/keeper_client.h"
 #include "oci/name.h"
 #include "upload_body.h"
 #include "upload_file.h"
@@ -85,7 +85,7 @@ struct upload {
     struct worker_job job;
     struct error err;     /* of the last job */
     struct error refusal; /* for the client, when RESTORING or REMOVING is over */
-    struct keep_ask ask;
+    struct keeper_call call;
 };
 
 /* The request's step from now on. Freed in UPLOAD_DONE, when the request is gone too. */
@@ -94,8 +94,8 @@ void upload_set_state(struct upload *upload, enum upload_state next);
 /* In the new state `run` runs in the pool and fills upload->err, then `done` is called. */
 void upload_run(struct upload *upload, enum upload_state next, void (*run)(struct worker_job *job),
                 void (*done)(struct worker_job *job));
-/* In the new state the keeper is asked upload->ask, whose type and message are set. */
-void upload_ask(struct upload *upload, enum upload_state next, keep_ask_fn *on_answer);
+/* In the new state the keeper is asked upload->call, whose type and message are set. */
+void upload_ask(struct upload *upload, enum upload_state next, keeper_call_fn *on_answer);
 
 /* From OPENING or CREATING, the file is open: receive the body, and go on until the answer. */
 void upload_receive(struct upload *upload);

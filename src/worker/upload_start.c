@@ -54,9 +54,9 @@ static void create(struct upload *upload)
 
 /* ---- MARKING: the keeper is told that a push begins ---- */
 
-static void on_marked(struct keep_ask *ask, const struct keep_answer *answer)
+static void on_marked(struct keeper_call *call, const struct keeper_answer *answer)
 {
-    struct upload *upload = LIST_ITEM(ask, struct upload, ask);
+    struct upload *upload = LIST_ITEM(call, struct upload, call);
     struct error err;
 
     if (upload->request && answer->is_done) {
@@ -65,7 +65,7 @@ static void on_marked(struct keep_ask *ask, const struct keep_answer *answer)
     }
     upload_file_drop_slot(&upload->file);
     if (upload->request) {
-        keep_answer_error(answer, &err);
+        keeper_answer_error(answer, &err);
         request_fail_error(upload->request, &err, API_NAME_UNKNOWN);
     }
     upload_finish(upload);
@@ -73,8 +73,8 @@ static void on_marked(struct keep_ask *ask, const struct keep_answer *answer)
 
 static void mark(struct upload *upload)
 {
-    upload->ask.type = MESSAGE_PUSH_BEGUN;
-    upload->ask.message.push_begun =
+    upload->call.type = MESSAGE_PUSH_BEGUN;
+    upload->call.message.push_begun =
         (struct message_push_begun){.repository = slice_of(upload->repository)};
     upload_ask(upload, UPLOAD_MARKING, on_marked);
 }
@@ -153,9 +153,9 @@ static void make_room(struct upload *upload)
 /* ---- MOUNTING: a blob that is here already ---- */
 
 /* A mount that the keeper refuses goes on as an ordinary upload. */
-static void on_mounted(struct keep_ask *ask, const struct keep_answer *answer)
+static void on_mounted(struct keeper_call *call, const struct keeper_answer *answer)
 {
-    struct upload *upload = LIST_ITEM(ask, struct upload, ask);
+    struct upload *upload = LIST_ITEM(call, struct upload, call);
 
     if (!upload->request) {
         upload_finish(upload);
@@ -171,8 +171,8 @@ static void on_mounted(struct keep_ask *ask, const struct keep_answer *answer)
 static void mount(struct upload *upload)
 {
     upload->digest = upload->request->operation.mount;
-    upload->ask.type = MESSAGE_LINK;
-    upload->ask.message.link = (struct message_link){
+    upload->call.type = MESSAGE_LINK;
+    upload->call.message.link = (struct message_link){
         .digest = upload->digest,
         .repository = slice_of(upload->repository),
     };

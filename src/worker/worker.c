@@ -20,8 +20,8 @@
 #include "fetch_link.h"
 #include "follow.h"
 #include "front.h"
+#include "ipc/keeper_client.h"
 #include "ipc/metrics.h"
-#include "keep_link.h"
 #include "listing.h"
 #include "manifest_room.h"
 #include "net/listener.h"
@@ -36,6 +36,7 @@ _Static_assert(CONFIG_HEADER_FIELDS_MAX == HTTP_HEADERS_MAX, "limits.header_fiel
 
 #define DRAIN_CHECK_MS 20
 #define GAUGE_MS       1000
+#define KEEPER_CREDITS 256
 
 static struct front *front_of(struct worker *worker, enum listener_kind kind)
 {
@@ -150,6 +151,26 @@ static void fill_settings(struct worker *worker)
     };
 }
 
+static int read_number(uint64_t *out, struct error *err, void *arg)
+{
+    struct worker *worker = arg;
+    int rc = ledger_commit_number(worker_read(worker), out, err);
+
+    worker_read_end(worker);
+    return rc;
+}
+
+static struct keeper_client *new_keeper_client(struct worker *worker)
+{
+    return keeper_client_new(&(struct keeper_client_options){
+        .loop = worker->options.loop,
+        .role = ROLE_WORKER,
+        .credits = KEEPER_CREDITS,
+        .read_number = read_number,
+        .arg = worker,
+    });
+}
+
 struct worker *worker_new(const struct worker_options *options)
 {
     struct worker *worker = NEW(struct worker);
@@ -161,7 +182,7 @@ struct worker *worker_new(const struct worker_options *options)
     warn_of_connection_limit(worker);
     worker->reader = ledger_reader_new(options->ledger);
     worker->fetcher = fetch_link_new(options->loop, options->config->fetch.questions);
-    worker->keeper = keep_link_new(worker);
+    worker->keeper = new_keeper_client(worker);
     worker->questions = question_table_new(worker);
     worker->follows = follow_table_new(worker);
     worker->listings = listing_queue_new();
@@ -196,8 +217,8 @@ void worker_set_config(struct worker *worker, struct config *config)
 /* Jobs in the pool and questions to the keeper have owners that live until they are answered. */
 static void finish_work(struct worker *worker)
 {
-    while (worker->jobs > 0 || keep_link_waiting(worker->keeper) > 0) {
-        keep_link_cancel(worker->keeper);
+    while (worker->jobs > 0 || keeper_client_pending(worker->keeper) > 0) {
+        keeper_client_cancel(worker->keeper);
         if (worker->jobs == 0)
             continue;
         struct pollfd done = {.fd = pool_descriptor(worker->options.pool), .events = POLLIN};
@@ -222,7 +243,7 @@ void worker_free(struct worker **worker)
     recency_free(&old->recency);
     manifest_room_free(&old->room);
     answer_bodies_free(&old->answers);
-    keep_link_free(&old->keeper);
+    keeper_client_free(&old->keeper);
     fetch_link_free(&old->fetcher);
     ledger_reader_free(&old->reader);
     config_unref(&old->config);
@@ -238,7 +259,7 @@ void worker_set_peer(struct worker *worker, enum process_role role, int *fd)
     if (role == ROLE_FETCHER) {
         fetch_link_set_channel(worker->fetcher, fd);
     } else if (role == ROLE_KEEPER) {
-        keep_link_set_channel(worker->keeper, fd);
+        keeper_client_set_channel(worker->keeper, fd);
     }
 }
 
@@ -246,7 +267,8 @@ void worker_set_peer(struct worker *worker, enum process_role role, int *fd)
 
 static bool is_idle(const struct worker *worker)
 {
-    return connections(worker) == 0 && worker->jobs == 0 && keep_link_waiting(worker->keeper) == 0;
+    return connections(worker) == 0 && worker->jobs == 0 &&
+           keeper_client_pending(worker->keeper) == 0;
 }
 
 static void on_drain_timer(void *arg)

@@ -17,7 +17,7 @@ struct question_table;
 struct config;
 struct fetch_link;
 struct follow_table;
-struct keep_link;
+struct keeper_client;
 struct ledger_reader;
 struct ledger_txn;
 struct listener;
@@ -49,7 +49,7 @@ struct worker {
     unsigned reads;
 
     struct fetch_link *fetcher;
-    struct keep_link *keeper;
+    struct keeper_client *keeper;
     struct question_table *questions;
     struct follow_table *follows;
     struct listing_queue *listings;

@@ -10,16 +10,7 @@
 
 union any_message {
 #define MESSAGE_BEGIN(type, name, from, to) struct message_##name name;
-#define NUMBER(field)
-#define BYTES(field)
-#define DIGEST(field)
-#define MESSAGE_END
 #include "ipc/messages.def"
-#undef MESSAGE_BEGIN
-#undef NUMBER
-#undef BYTES
-#undef DIGEST
-#undef MESSAGE_END
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -317,18 +317,18 @@ static void on_keeper_message(struct channel *channel, enum message_type type, s
         return;
     assert_int_equal(ledger_write(stage.ledger, &txn, &err), 0);
     if (type == MESSAGE_BLOB_STORED) {
-        request = message.blob.request;
-        stage.was_repeated = message.blob.repeated;
+        request = message.blob.head.request;
+        stage.was_repeated = message.blob.head.repeated;
         store_blob(txn, &message.blob);
     } else if (type == MESSAGE_LINK) {
-        request = message.link.request;
+        request = message.link.head.request;
         link_in(txn, message.link.origin, message.link.repository, &message.link.digest, LINK_BLOB);
     } else if (type == MESSAGE_MANIFEST_STORED) {
-        request = message.manifest.request;
+        request = message.manifest.head.request;
         store_manifest(txn, &message.manifest);
     } else {
         assert_int_equal(type, MESSAGE_TAG_CHECKED);
-        request = message.tag.request;
+        request = message.tag.head.request;
         put_tag(txn, &message.tag);
     }
     uint64_t number = ledger_next_number(txn);

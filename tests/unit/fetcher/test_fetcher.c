@@ -2,6 +2,7 @@
 /* The role as a whole: keepers and workers that come and go, draining, limits. */
 #include <string.h>
 
+#include "base/failpoint.h"
 #include "fetcher/fetcher.h"
 #include "oci/media_type.h"
 #include "stage.h"
@@ -141,6 +142,38 @@ static void fetcher_drains_within_the_time_given(void **state)
     assert_true(stage_is_drained(0));
 }
 
+/* A number of 0 would compare a repeat with the whole journal. */
+static void fetcher_tells_the_keeper_nothing_without_the_newest_number(void **state)
+{
+    (void)state;
+    failpoint_arm("ledger.number", 0, 1);
+    uint64_t request = join(0, "library/app");
+    stage_until(stage_is_verified, request);
+    stage_pass(1000);
+    failpoint_clear();
+    assert_int_equal(stage_messages(MESSAGE_BLOB_STORED), 0);
+    fetcher_drain(stage_fetcher(), 60000);
+    stage_until(stage_is_drained, 0);
+}
+
+/* The upstream has proved it; only the link is missing. */
+static void join_that_waits_for_a_hanging_keeper_fails(void **state)
+{
+    (void)state;
+    uint64_t first = join(0, "library/app");
+    stage_until(stage_is_verified, first);
+    stage_until(stage_has_commits, 1);
+    stage_pass(20000);
+    stage_hold_keeper(true);
+    uint64_t second = join(1, "library/other");
+    stage_pass(59000);
+    assert_false(stage_is_over(second));
+    stage_pass(2000);
+    assert_true(stage_is_over(second));
+    assert_int_equal(stage_seen(second)->failure, ERR_BUSY);
+    stage_hold_keeper(false);
+}
+
 static void exchanges_are_at_most_so_many_an_upstream(void **state)
 {
     (void)state;
@@ -165,6 +198,8 @@ int main(void)
         TEST(flight_with_credentials_asks_for_a_proof_of_other_repositories, setup_password),
         TEST(fetcher_refuses_joins_while_it_drains_and_then_says_so, setup),
         TEST(fetcher_drains_within_the_time_given, setup),
+        TEST(fetcher_tells_the_keeper_nothing_without_the_newest_number, setup),
+        TEST(join_that_waits_for_a_hanging_keeper_fails, setup_password),
         TEST(exchanges_are_at_most_so_many_an_upstream, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

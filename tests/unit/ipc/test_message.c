@@ -44,6 +44,26 @@ static struct digest any_digest(void)
     return digest;
 }
 
+static void fill_head(struct message_head *head)
+{
+    head->request = any_number();
+    head->seen = any_number();
+    head->repeated = any_number();
+    head->actor.principal = any_bytes();
+    head->actor.address = any_bytes();
+    head->actor.request_id = any_bytes();
+}
+
+static void compare_heads(const struct message_head *a, const struct message_head *b)
+{
+    assert_true(a->request == b->request);
+    assert_true(a->seen == b->seen);
+    assert_true(a->repeated == b->repeated);
+    assert_true(slice_equal(a->actor.principal, b->actor.principal));
+    assert_true(slice_equal(a->actor.address, b->actor.address));
+    assert_true(slice_equal(a->actor.request_id, b->actor.request_id));
+}
+
 /* A filler and a comparison for each message, from the same table. */
 #define MESSAGE_BEGIN(type, name, from, to)                                                        \
     static void fill_##name(struct message_##name *m)                                              \
@@ -52,13 +72,9 @@ static struct digest any_digest(void)
 #define NUMBER(field) m->field = any_number();
 #define BYTES(field)  m->field = any_bytes();
 #define DIGEST(field) m->field = any_digest();
+#define MESSAGE_HEAD  fill_head(&m->head);
 #define MESSAGE_END   }
 #include "ipc/messages.def"
-#undef MESSAGE_BEGIN
-#undef NUMBER
-#undef BYTES
-#undef DIGEST
-#undef MESSAGE_END
 
 #define MESSAGE_BEGIN(type, name, from, to)                                                        \
     static void compare_##name(const struct message_##name *a, const struct message_##name *b)     \
@@ -68,13 +84,9 @@ static struct digest any_digest(void)
 #define NUMBER(field) assert_true(a->field == b->field);
 #define BYTES(field)  assert_true(slice_equal(a->field, b->field));
 #define DIGEST(field) assert_true(digest_equal(&a->field, &b->field));
+#define MESSAGE_HEAD  compare_heads(&a->head, &b->head);
 #define MESSAGE_END   }
 #include "ipc/messages.def"
-#undef MESSAGE_BEGIN
-#undef NUMBER
-#undef BYTES
-#undef DIGEST
-#undef MESSAGE_END
 
 static void every_prefix_is_decoded_or_refused(enum message_type type, struct slice body,
                                                void *message)
@@ -106,16 +118,7 @@ static void every_prefix_is_decoded_or_refused(enum message_type type, struct sl
         assert_int_equal(message_decode(MESSAGE_##type, buf_bytes(out), &got, &err), 0);           \
         compare_##name(&sent, &got);                                                               \
     }
-#define NUMBER(field)
-#define BYTES(field)
-#define DIGEST(field)
-#define MESSAGE_END
 #include "ipc/messages.def"
-#undef MESSAGE_BEGIN
-#undef NUMBER
-#undef BYTES
-#undef DIGEST
-#undef MESSAGE_END
 
 static void message_decode_reads_back_every_message(void **state)
 {
@@ -125,16 +128,7 @@ static void message_decode_reads_back_every_message(void **state)
     buf_init(&out, 10000);
     for (int round = 0; round < 50; round++) {
 #define MESSAGE_BEGIN(type, name, from, to) check_##name(&out);
-#define NUMBER(field)
-#define BYTES(field)
-#define DIGEST(field)
-#define MESSAGE_END
 #include "ipc/messages.def"
-#undef MESSAGE_BEGIN
-#undef NUMBER
-#undef BYTES
-#undef DIGEST
-#undef MESSAGE_END
     }
 }
 
@@ -171,12 +165,39 @@ static void message_decode_refuses_malformed_bodies(void **state)
     assert_int_equal(message_decode(MESSAGE_FAILED, SLICE_LITERAL("\x80"), &got, &err),
                      -ERR_INVALID);
     assert_memory_equal(&got, &before, sizeof(got));
-    assert_int_equal(
-        message_decode(MESSAGE_LINK, SLICE_LITERAL("\x01\x01\x01\x00\x07"), &link_message, &err),
-        -ERR_INVALID); /* no digest algorithm 7 */
+    assert_int_equal(message_decode(MESSAGE_LINK, SLICE_LITERAL("\x01\x01\x01\x00\x00\x00\x07"),
+                                    &link_message, &err),
+                     -ERR_INVALID); /* no digest algorithm 7 */
     assert_int_equal(message_decode(MESSAGE_NONE, slice_of(""), &got, &err), -ERR_INVALID);
     assert_int_equal(message_decode(MESSAGE_TYPES, slice_of(""), &got, &err), -ERR_INVALID);
     assert_false(message_is_valid((enum message_type)65535, slice_of("")));
+}
+
+static void message_may_pass_between_the_roles_of_the_table(void **state)
+{
+    (void)state;
+
+    assert_true(message_may_pass(MESSAGE_PING, ROLE_MASTER, ROLE_KEEPER));
+    assert_false(message_may_pass(MESSAGE_PING, ROLE_KEEPER, ROLE_MASTER));
+    assert_false(message_may_pass(MESSAGE_LISTENER, ROLE_MASTER, ROLE_FETCHER));
+    assert_true(message_may_pass(MESSAGE_BLOB_STORED, ROLE_WORKER, ROLE_KEEPER));
+    assert_true(message_may_pass(MESSAGE_BLOB_STORED, ROLE_FETCHER, ROLE_KEEPER));
+    assert_false(message_may_pass(MESSAGE_MANIFEST_STORED, ROLE_WORKER, ROLE_KEEPER));
+    assert_false(message_may_pass(MESSAGE_MANIFEST_PUT, ROLE_FETCHER, ROLE_KEEPER));
+    assert_false(message_may_pass(MESSAGE_DONE, ROLE_WORKER, ROLE_KEEPER));
+    assert_false(message_may_pass(MESSAGE_NONE, ROLE_MASTER, ROLE_WORKER));
+    assert_false(message_may_pass(MESSAGE_TYPES, ROLE_MASTER, ROLE_WORKER));
+}
+
+static void message_head_of_finds_the_heads(void **state)
+{
+    struct message_link link = {.head = {.request = 7}};
+    struct message_done done = {.request = 7};
+    (void)state;
+
+    assert_ptr_equal(message_head_of(MESSAGE_LINK, &link), &link.head);
+    assert_null(message_head_of(MESSAGE_DONE, &done));
+    assert_null(message_head_of(MESSAGE_TYPES, &done));
 }
 
 static void process_role_name_knows_all_roles(void **state)
@@ -195,6 +216,8 @@ int main(void)
         cmocka_unit_test(message_decode_reads_back_every_message),
         cmocka_unit_test(message_decode_gives_zero_for_fields_of_a_newer_time),
         cmocka_unit_test(message_decode_refuses_malformed_bodies),
+        cmocka_unit_test(message_may_pass_between_the_roles_of_the_table),
+        cmocka_unit_test(message_head_of_finds_the_heads),
         cmocka_unit_test(process_role_name_knows_all_roles),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -39,12 +39,12 @@ static void a_tag_set_twice_is_not_set_back(void **state)
     (void)state;
     push_blobs();
     struct message_manifest_put one = world_manifest("team/app", "latest", "one", image);
-    one.seen = world_number();
+    one.head.seen = world_number();
     assert_int_equal(world_ask(WORKER_0, MESSAGE_MANIFEST_PUT, &one).type, MESSAGE_DONE);
     world_restart(); /* the worker of `one` never heard that */
     struct message_manifest_put two = world_manifest("team/app", "latest", "two", image);
     assert_int_equal(world_ask(WORKER_1, MESSAGE_MANIFEST_PUT, &two).type, MESSAGE_DONE);
-    one.repeated = 1;
+    one.head.repeated = 1;
     assert_int_equal(world_ask(WORKER_0, MESSAGE_MANIFEST_PUT, &one).type, MESSAGE_DONE);
     assert_tag("latest", &two.digest);
 }
@@ -54,8 +54,8 @@ static void a_repeat_that_was_never_done_is_done(void **state)
     (void)state;
     push_blobs();
     struct message_manifest_put one = world_manifest("team/app", "latest", "one", image);
-    one.seen = world_number();
-    one.repeated = 1;
+    one.head.seen = world_number();
+    one.head.repeated = 1;
     struct message_manifest_put two = world_manifest("team/app", "v2", "two", image);
     assert_int_equal(world_ask(WORKER_1, MESSAGE_MANIFEST_PUT, &two).type, MESSAGE_DONE);
     assert_int_equal(world_ask(WORKER_0, MESSAGE_MANIFEST_PUT, &one).type, MESSAGE_DONE);
@@ -67,8 +67,8 @@ static void a_manifest_never_put_is_there_though_its_tag_was_overtaken(void **st
     (void)state;
     push_blobs();
     struct message_manifest_put one = world_manifest("team/app", "latest v1", "one", image);
-    one.seen = world_number();
-    one.repeated = 1;
+    one.head.seen = world_number();
+    one.head.repeated = 1;
     struct message_manifest_put two = world_manifest("team/app", "latest", "two", image);
     assert_int_equal(world_ask(WORKER_1, MESSAGE_MANIFEST_PUT, &two).type, MESSAGE_DONE);
     assert_int_equal(world_ask(WORKER_0, MESSAGE_MANIFEST_PUT, &one).type, MESSAGE_DONE);
@@ -82,8 +82,8 @@ static void the_same_manifest_of_another_pusher_is_not_our_tag(void **state)
     (void)state;
     push_blobs();
     struct message_manifest_put mine = world_manifest("team/app", "v1", "one", image);
-    mine.seen = world_number();
-    mine.repeated = 1;
+    mine.head.seen = world_number();
+    mine.head.repeated = 1;
     struct message_manifest_put theirs = world_manifest("team/app", "v2", "one", image);
     assert_int_equal(world_ask(WORKER_1, MESSAGE_MANIFEST_PUT, &theirs).type, MESSAGE_DONE);
     assert_int_equal(world_ask(WORKER_0, MESSAGE_MANIFEST_PUT, &mine).type, MESSAGE_DONE);
@@ -93,7 +93,7 @@ static void the_same_manifest_of_another_pusher_is_not_our_tag(void **state)
 static struct message_remove removal(enum remove_kind kind, const char *tag,
                                      const struct digest *digest)
 {
-    struct message_remove message = {.seen = world_number(),
+    struct message_remove message = {.head.seen = world_number(),
                                      .kind = kind,
                                      .repository = SLICE_LITERAL("team/app"),
                                      .tag = slice_of(tag),
@@ -108,9 +108,9 @@ static void a_removal_that_worked_is_answered_as_done(void **state)
     struct message_remove message = removal(REMOVE_MANIFEST, "", &one);
     assert_int_equal(world_ask(WORKER_0, MESSAGE_REMOVE, &message).type, MESSAGE_DONE);
     world_restart();
-    message.repeated = 1;
+    message.head.repeated = 1;
     assert_int_equal(world_ask(WORKER_0, MESSAGE_REMOVE, &message).type, MESSAGE_DONE);
-    message.repeated = 0;
+    message.head.repeated = 0;
     assert_int_equal(world_ask(WORKER_0, MESSAGE_REMOVE, &message).kind, ERR_NOT_FOUND);
 }
 
@@ -122,7 +122,7 @@ static void a_removal_does_not_take_what_was_pushed_since(void **state)
     assert_int_equal(world_ask(WORKER_0, MESSAGE_REMOVE, &message).type, MESSAGE_DONE);
     world_restart();
     (void)world_push("team/app", "v1", "one", image);
-    message.repeated = 1;
+    message.head.repeated = 1;
     assert_int_equal(world_ask(WORKER_0, MESSAGE_REMOVE, &message).type, MESSAGE_DONE);
     assert_tag("v1", &one);
 }
@@ -132,11 +132,11 @@ static void a_link_does_not_come_back_after_its_removal(void **state)
     (void)state;
     struct digest blob = world_push_blob("team/lib", "hello");
     struct message_link link = {
-        .seen = world_number(), .digest = blob, .repository = SLICE_LITERAL("team/app")};
+        .head.seen = world_number(), .digest = blob, .repository = SLICE_LITERAL("team/app")};
     assert_int_equal(world_ask(WORKER_0, MESSAGE_LINK, &link).type, MESSAGE_DONE);
     struct message_remove message = removal(REMOVE_BLOB, "", &blob);
     assert_int_equal(world_ask(WORKER_1, MESSAGE_REMOVE, &message).type, MESSAGE_DONE);
-    link.repeated = 1;
+    link.head.repeated = 1;
     assert_int_equal(world_ask(WORKER_0, MESSAGE_LINK, &link).type, MESSAGE_DONE);
     assert_int_equal(world_link("", "team/app", &blob), 0);
 }
@@ -154,7 +154,7 @@ static void a_blob_placed_but_not_committed_is_committed_by_the_repeat(void **st
     (void)state;
     struct message_blob_stored stored = world_blob("team/app", "hello");
     place(&stored);
-    stored.repeated = 1;
+    stored.head.repeated = 1;
     assert_int_equal(world_ask(WORKER_0, MESSAGE_BLOB_STORED, &stored).type, MESSAGE_DONE);
     assert_int_equal(world_link("", "team/app", &stored.digest), LINK_BLOB);
 }
@@ -163,11 +163,11 @@ static void a_blob_committed_is_answered_though_its_file_was_replaced(void **sta
 {
     (void)state;
     struct message_blob_stored stored = world_blob("team/app", "hello");
-    stored.seen = world_number();
+    stored.head.seen = world_number();
     assert_int_equal(world_ask(WORKER_0, MESSAGE_BLOB_STORED, &stored).type, MESSAGE_DONE);
     world_restart();
     (void)world_push_blob("team/other", "hello"); /* another inode under the same name */
-    stored.repeated = 1;
+    stored.head.repeated = 1;
     assert_int_equal(world_ask(WORKER_0, MESSAGE_BLOB_STORED, &stored).type, MESSAGE_DONE);
 }
 
@@ -177,7 +177,7 @@ static void a_blob_placed_then_replaced_before_its_commit_is_linked(void **state
     struct message_blob_stored stored = world_blob("team/app", "hello");
     place(&stored);
     (void)world_push_blob("team/other", "hello");
-    stored.repeated = 1;
+    stored.head.repeated = 1;
     assert_int_equal(world_ask(WORKER_0, MESSAGE_BLOB_STORED, &stored).type, MESSAGE_DONE);
     assert_int_equal(world_link("", "team/app", &stored.digest), LINK_BLOB);
 }

@@ -254,6 +254,19 @@ void scene_each_upload(struct scene *scene, size_t *count)
     assert_int_equal(store_file_each(scene->store, PLACE_UPLOADS, count_file, count, &err), 0);
 }
 
+static void remove_upload(const char *name, uint64_t size, uint64_t modified_ms, void *arg)
+{
+    struct scene *scene = arg;
+    (void)size;
+    (void)modified_ms;
+    assert_int_equal(store_file_remove(scene->store, PLACE_UPLOADS, name, &err), 0);
+}
+
+void scene_remove_uploads(struct scene *scene)
+{
+    assert_int_equal(store_file_each(scene->store, PLACE_UPLOADS, remove_upload, scene, &err), 0);
+}
+
 /* ---- peers ---- */
 
 static void on_message(struct channel *channel, enum message_type type, struct slice body, int *fd,

@@ -62,6 +62,9 @@ bool scene_find_upload(struct scene *scene, const char *id, struct upload_progre
 /* Adds the number of files under uploads/. */
 void scene_each_upload(struct scene *scene, size_t *count);
 
+/* The keeper has taken them all into blobs/. */
+void scene_remove_uploads(struct scene *scene);
+
 /* ---- the peers: ROLE_FETCHER, ROLE_KEEPER ---- */
 void scene_connect(struct scene *scene, enum process_role role);
 void scene_disconnect(struct scene *scene, enum process_role role);

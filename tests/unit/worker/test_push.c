@@ -80,7 +80,7 @@ static void start(void)
     const union any_message *said = scene_heard(scene, ROLE_KEEPER, MESSAGE_PUSH_BEGUN);
     assert_true(slice_is(said->push_begun.repository, "team/app"));
     assert_int_equal(guest_status(scene, &guest), 0);
-    scene_done(scene, said->push_begun.request);
+    scene_done(scene, said->push_begun.head.request);
     assert_status(202);
     assert_has("Range: 0-0\r\n");
     assert_has("Docker-Upload-UUID: ");
@@ -119,7 +119,7 @@ static void blob_in_chunks_is_stored(void **state)
     assert_int_equal(stored->size, 5);
     assert_true(slice_is(stored->repository, "team/app"));
     assert_int_equal(guest_status(scene, &guest), 0);
-    scene_done(scene, stored->request);
+    scene_done(scene, stored->head.request);
     assert_status(201);
     assert_has("Location: /v2/team/app/blobs/" HELLO);
     assert_has("Docker-Content-Digest: " HELLO);
@@ -131,7 +131,7 @@ static void blob_in_one_put_is_stored(void **state)
 {
     (void)state;
     start();
-    scene_done(scene, put(HELLO, "hello")->request);
+    scene_done(scene, put(HELLO, "hello")->head.request);
     assert_status(201);
 }
 
@@ -140,8 +140,9 @@ static void blob_in_one_post_is_stored(void **state)
     (void)state;
     ask("POST /v2/team/app/blobs/uploads/?digest=" HELLO
         " HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello");
-    scene_done(scene, scene_heard(scene, ROLE_KEEPER, MESSAGE_PUSH_BEGUN)->push_begun.request);
-    scene_done(scene, scene_heard(scene, ROLE_KEEPER, MESSAGE_BLOB_STORED)->blob_stored.request);
+    scene_done(scene, scene_heard(scene, ROLE_KEEPER, MESSAGE_PUSH_BEGUN)->push_begun.head.request);
+    scene_done(scene,
+               scene_heard(scene, ROLE_KEEPER, MESSAGE_BLOB_STORED)->blob_stored.head.request);
     assert_status(201);
 }
 
@@ -157,7 +158,7 @@ static void one_post_that_is_cut_leaves_nothing(void **state)
     (void)state;
     ask("POST /v2/team/app/blobs/uploads/?digest=" HELLO
         " HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhel");
-    scene_done(scene, scene_heard(scene, ROLE_KEEPER, MESSAGE_PUSH_BEGUN)->push_begun.request);
+    scene_done(scene, scene_heard(scene, ROLE_KEEPER, MESSAGE_PUSH_BEGUN)->push_begun.head.request);
     scene_settle(scene);
     assert_int_equal(files_of_uploads(), 1);
     guest_leave(scene, &guest);
@@ -171,9 +172,9 @@ static void one_post_that_the_keeper_refuses_leaves_nothing(void **state)
     (void)state;
     ask("POST /v2/team/app/blobs/uploads/?digest=" HELLO
         " HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello");
-    scene_done(scene, scene_heard(scene, ROLE_KEEPER, MESSAGE_PUSH_BEGUN)->push_begun.request);
+    scene_done(scene, scene_heard(scene, ROLE_KEEPER, MESSAGE_PUSH_BEGUN)->push_begun.head.request);
     struct message_refused refused = {
-        .request = scene_heard(scene, ROLE_KEEPER, MESSAGE_BLOB_STORED)->blob_stored.request,
+        .request = scene_heard(scene, ROLE_KEEPER, MESSAGE_BLOB_STORED)->blob_stored.head.request,
         .kind = ERR_NO_SPACE,
         .text = SLICE_LITERAL("the disk is full"),
     };
@@ -189,7 +190,7 @@ static void blob_by_sha512_is_hashed_from_its_file(void **state)
     start();
     patch("hello");
     assert_status(202);
-    scene_done(scene, put(HELLO512, "")->request);
+    scene_done(scene, put(HELLO512, "")->head.request);
     assert_status(201);
 }
 
@@ -252,7 +253,7 @@ static void patch_cut_by_the_client_keeps_what_came(void **state)
     ask("GET %s HTTP/1.1\r\nHost: x\r\n\r\n", location);
     assert_status(204);
     assert_has("Range: 0-2\r\n");
-    scene_done(scene, put(HELLO, "lo")->request);
+    scene_done(scene, put(HELLO, "lo")->head.request);
     assert_status(201);
 }
 
@@ -271,7 +272,7 @@ static void session_in_use_is_409(void **state)
     guest_leave(scene, &slow);
     guest_leave(scene, &guest);
     guest_come(scene, &guest, LISTENER_FULL);
-    scene_done(scene, put(HELLO, "")->request);
+    scene_done(scene, put(HELLO, "")->head.request);
     assert_status(201);
 }
 
@@ -331,7 +332,7 @@ static void manifest_is_put_with_all_that_it_names(void **state)
     assert_true(slice_is(said->body, MANIFEST));
     assert_true(reference_list_next(&references, &reference));
     assert_string_equal(digest_print(&reference.digest, text), CONFIG);
-    scene_done(scene, said->request);
+    scene_done(scene, said->head.request);
     assert_status(201);
     assert_has("Location: /v2/team/app/manifests/sha256:");
     assert_has("Docker-Content-Digest: sha256:");
@@ -348,7 +349,7 @@ static void manifest_that_names_what_is_not_here_says_what(void **state)
         strlen(MANIFEST), MANIFEST);
     assert_int_equal(digest_parse(slice_of(CONFIG), &missing, &err), 0);
     struct message_refused refused = {
-        .request = scene_heard(scene, ROLE_KEEPER, MESSAGE_MANIFEST_PUT)->manifest_put.request,
+        .request = scene_heard(scene, ROLE_KEEPER, MESSAGE_MANIFEST_PUT)->manifest_put.head.request,
         .kind = ERR_NOT_FOUND,
         .digests = slice_from(binary, digest_encode(&missing, binary)),
     };
@@ -404,16 +405,16 @@ static void new_keeper_is_asked_again(void **state)
     (void)state;
     start();
     struct message_blob_stored first = *put(HELLO, "hello");
-    assert_int_equal(first.repeated, 0);
+    assert_int_equal(first.head.repeated, 0);
     scene_disconnect(scene, ROLE_KEEPER);
     scene_pass(scene, 10000);
     scene_connect(scene, ROLE_KEEPER);
     const struct message_blob_stored *again =
         &scene_heard(scene, ROLE_KEEPER, MESSAGE_BLOB_STORED)->blob_stored;
-    assert_int_equal(again->request, first.request);
-    assert_int_equal(again->repeated, 1);
-    assert_int_equal(again->seen, first.seen);
-    scene_done(scene, again->request);
+    assert_int_equal(again->head.request, first.head.request);
+    assert_int_equal(again->head.repeated, 1);
+    assert_int_equal(again->head.seen, first.head.seen);
+    scene_done(scene, again->head.request);
     assert_status(201);
 }
 
@@ -473,7 +474,7 @@ static void delete_of_a_tag_is_202(void **state)
     const union any_message *said = scene_heard(scene, ROLE_KEEPER, MESSAGE_REMOVE);
     assert_int_equal(said->remove.kind, REMOVE_TAG);
     assert_true(slice_is(said->remove.tag, "v1"));
-    scene_done(scene, said->remove.request);
+    scene_done(scene, said->remove.head.request);
     assert_status(202);
     ask("DELETE /v2/team/none/manifests/v1 HTTP/1.1\r\nHost: x\r\n\r\n");
     assert_status(404);

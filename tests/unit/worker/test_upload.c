@@ -87,7 +87,7 @@ static int set_up(void **state)
     guest_come(scene, &guest, LISTENER_FULL);
     guest_send(scene, &guest,
                "POST /v2/team/app/blobs/uploads/ HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n");
-    scene_done(scene, scene_heard(scene, ROLE_KEEPER, MESSAGE_PUSH_BEGUN)->push_begun.request);
+    scene_done(scene, scene_heard(scene, ROLE_KEEPER, MESSAGE_PUSH_BEGUN)->push_begun.head.request);
     keep_session();
     watch();
     return 0;
@@ -177,7 +177,7 @@ static void blob_that_the_keeper_refuses_frees_the_session_first(void **state)
                "PUT %s?digest=" HELLO " HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello",
                location);
     struct message_refused refused = {
-        .request = scene_heard(scene, ROLE_KEEPER, MESSAGE_BLOB_STORED)->blob_stored.request,
+        .request = scene_heard(scene, ROLE_KEEPER, MESSAGE_BLOB_STORED)->blob_stored.head.request,
         .kind = ERR_DENIED,
         .text = SLICE_LITERAL("protected"),
     };
@@ -197,7 +197,8 @@ static void blob_on_its_way_to_the_keeper_has_no_session(void **state)
     guest_send(scene, &guest,
                "PUT %s?digest=" HELLO " HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello",
                location);
-    uint64_t request = scene_heard(scene, ROLE_KEEPER, MESSAGE_BLOB_STORED)->blob_stored.request;
+    uint64_t request =
+        scene_heard(scene, ROLE_KEEPER, MESSAGE_BLOB_STORED)->blob_stored.head.request;
     guest_send(scene, &other, "PATCH %s HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n!",
                location);
     assert_int_equal(guest_status(scene, &other), 404);
@@ -236,7 +237,7 @@ static void one_upload_too_many_ends_one_that_is_idle(void **state)
 {
     (void)state;
     begin_another_after(IDLE_MS + 1);
-    scene_done(scene, scene_heard(scene, ROLE_KEEPER, MESSAGE_PUSH_BEGUN)->push_begun.request);
+    scene_done(scene, scene_heard(scene, ROLE_KEEPER, MESSAGE_PUSH_BEGUN)->push_begun.head.request);
     assert_int_equal(guest_status(scene, &guest), 202);
     assert_false(file_is_there());
     guest_forget(&guest);
@@ -311,7 +312,7 @@ static void refused_blob_that_was_placed_leaves_no_session(void **state)
     memcpy(name, stored->file.data, stored->file.length);
     name[stored->file.length] = '\0';
     assert_int_equal(store_file_remove(scene_store(scene), PLACE_UPLOADS, name, &err), 0);
-    refuse_blob(stored->request);
+    refuse_blob(stored->head.request);
     assert_free(403);
     assert_session(404);
 }
@@ -320,7 +321,7 @@ static void refused_blob_that_cannot_be_named_back_leaves_no_session(void **stat
 {
     (void)state;
     failpoint_arm("store.rename", 1, 0);
-    refuse_blob(put_hello()->request);
+    refuse_blob(put_hello()->head.request);
     assert_free(403);
     assert_session(404);
 }
