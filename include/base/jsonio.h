@@ -103,6 +103,8 @@ void jsonio_put_null(struct jsonio_writer *writer, const char *key);
 void jsonio_put_time(struct jsonio_writer *writer, const char *key, struct walltime time);
 /* A value that was read, without white space. */
 void jsonio_put_value(struct jsonio_writer *writer, const char *key, struct jsonio_value value);
+/* A value that was printed before. */
+void jsonio_put_printed(struct jsonio_writer *writer, const char *key, struct slice json);
 /* A member whose key is not one of ours. */
 void jsonio_put_member(struct jsonio_writer *writer, struct slice key, struct slice text);
 

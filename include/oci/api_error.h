@@ -5,9 +5,9 @@
 #define OCI_API_ERROR_H
 
 #include "base/error.h"
-#include "base/slice.h"
 
 struct buf;
+struct jsonio_writer;
 
 /* One for each line of api_errors.def. */
 enum api_code {
@@ -35,10 +35,16 @@ int api_error_from(struct api_error *out, const struct error *err, enum api_code
 const char *api_code_name(enum api_code code);
 /* Append {"errors":[{"code":…,"message":…}]}. */
 void api_error_print(struct buf *out, const struct api_error *error);
-/* The same with any number of errors: begin, add each, end. `detail`: a JSON value, printed as it
- * is; empty: none. */
-void api_errors_begin(struct buf *out);
-void api_errors_add(struct buf *out, const struct api_error *error, struct slice detail);
-void api_errors_end(struct buf *out);
+/* The same with any number of errors, to which members may be added:
+ *
+ *   api_errors_begin(&json, &out);
+ *   api_errors_open(&json, &error);         for each error
+ *   jsonio_put_text(&json, "detail", …);    if there is one
+ *   jsonio_put_end(&json);
+ *   api_errors_end(&json);
+ */
+void api_errors_begin(struct jsonio_writer *json, struct buf *out);
+void api_errors_open(struct jsonio_writer *json, const struct api_error *error);
+void api_errors_end(struct jsonio_writer *json);
 
 #endif

@@ -374,6 +374,12 @@ void jsonio_put_value(struct jsonio_writer *writer, const char *key, struct json
     jsonio_write(writer->out, value);
 }
 
+void jsonio_put_printed(struct jsonio_writer *writer, const char *key, struct slice json)
+{
+    begin(writer, key);
+    buf_append_slice(writer->out, json);
+}
+
 void jsonio_put_member(struct jsonio_writer *writer, struct slice key, struct slice text)
 {
     begin_value(writer, &key);

@@ -93,36 +93,32 @@ const char *api_code_name(enum api_code code)
     return code_names[code];
 }
 
-#define ERRORS_BEGIN "{\"errors\":["
-
-void api_errors_begin(struct buf *out)
+void api_errors_begin(struct jsonio_writer *json, struct buf *out)
 {
-    buf_append_text(out, ERRORS_BEGIN);
+    jsonio_writer_init(json, out);
+    jsonio_put_object(json, NULL);
+    jsonio_put_array(json, "errors");
 }
 
-void api_errors_add(struct buf *out, const struct api_error *error, struct slice detail)
+void api_errors_open(struct jsonio_writer *json, const struct api_error *error)
 {
-    if (!slice_ends_with(buf_bytes(out), ERRORS_BEGIN))
-        buf_append_byte(out, ',');
-    buf_append_text(out, "{\"code\":\"");
-    buf_append_text(out, api_code_name(error->code));
-    buf_append_text(out, "\",\"message\":");
-    jsonio_write_string(out, slice_of(error->text));
-    if (detail.length > 0) {
-        buf_append_text(out, ",\"detail\":");
-        buf_append_slice(out, detail);
-    }
-    buf_append_byte(out, '}');
+    jsonio_put_object(json, NULL);
+    jsonio_put_text(json, "code", api_code_name(error->code));
+    jsonio_put_text(json, "message", error->text);
 }
 
-void api_errors_end(struct buf *out)
+void api_errors_end(struct jsonio_writer *json)
 {
-    buf_append_text(out, "]}");
+    jsonio_put_end(json);
+    jsonio_put_end(json);
 }
 
 void api_error_print(struct buf *out, const struct api_error *error)
 {
-    api_errors_begin(out);
-    api_errors_add(out, error, slice_of(""));
-    api_errors_end(out);
+    struct jsonio_writer json;
+
+    api_errors_begin(&json, out);
+    api_errors_open(&json, error);
+    jsonio_put_end(&json);
+    api_errors_end(&json);
 }

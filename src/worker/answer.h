@@ -44,7 +44,7 @@ void request_failf(struct request *request, enum api_code code, const char *fmt,
 /* With headers that the caller began (headers_init, request_headers); Content-Type is added. */
 void request_fail_with(struct request *request, const struct api_error *error,
                        struct headers *headers);
-/* With several errors, or with their detail: `body` was printed with api_errors_begin, _add, _end;
+/* With several errors, or with their detail: `body` was printed with api_errors_begin and so on;
  * status and text of the log are those of `error`. */
 void request_fail_list(struct request *request, const struct api_error *error, struct slice body);
 /* With a Retry-After; seconds 0: one of ours. */

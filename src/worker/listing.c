@@ -70,9 +70,10 @@ static void run_listing(struct worker_job *job)
     struct ledger_reader *reader = ledger_reader_new(job->worker->options.ledger);
     struct ledger_txn *txn = ledger_read(reader);
 
-    listing->kind->print_head(listing->request, &listing->page.body);
+    listing->kind->print_head(listing->request, &listing->page.json);
     listing->kind->read(listing->request, txn, &listing->page);
-    buf_append_text(&listing->page.body, "]}");
+    jsonio_put_end(&listing->page.json);
+    jsonio_put_end(&listing->page.json);
     if (ledger_error(txn))
         listing->err = *ledger_error(txn);
     ledger_read_end(reader);

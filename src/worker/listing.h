@@ -15,6 +15,7 @@
 #include <stddef.h>
 
 struct buf;
+struct jsonio_writer;
 struct ledger_txn;
 struct listing_queue;
 struct page;
@@ -22,8 +23,8 @@ struct request;
 struct serve_age;
 
 struct listing_kind {
-    /* What the JSON begins with, up to the '[' before the names. */
-    void (*print_head)(const struct request *request, struct buf *out);
+    /* Opens the object and the array of names. */
+    void (*print_head)(const struct request *request, struct jsonio_writer *json);
     /* The path that a Link names, without its query. */
     void (*print_path)(const struct request *request, struct buf *out);
     /* Called in the pool: page_add each name. Only what is not the connection's may be read of the

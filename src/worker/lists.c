@@ -18,9 +18,11 @@
 
 /* ---- tags ---- */
 
-static void print_tags_head(const struct request *request, struct buf *out)
+static void print_tags_head(const struct request *request, struct jsonio_writer *json)
 {
-    buf_printf(out, "{\"name\":\"%.*s\",\"tags\":[", SLICE_PRINT(request->operation.name));
+    jsonio_put_object(json, NULL);
+    jsonio_put_string(json, "name", request->operation.name);
+    jsonio_put_array(json, "tags");
 }
 
 static void print_tags_path(const struct request *request, struct buf *out)
@@ -111,10 +113,11 @@ void list_tags(struct request *request, struct ledger_txn *txn)
 
 /* ---- catalog ---- */
 
-static void print_catalog_head(const struct request *request, struct buf *out)
+static void print_catalog_head(const struct request *request, struct jsonio_writer *json)
 {
     (void)request;
-    buf_append_text(out, "{\"repositories\":[");
+    jsonio_put_object(json, NULL);
+    jsonio_put_array(json, "repositories");
 }
 
 static void print_catalog_path(const struct request *request, struct buf *out)

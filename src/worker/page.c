@@ -26,6 +26,7 @@ void page_init(struct page *page, const struct operation *operation, uint64_t ma
 {
     *page = (struct page){.limit = page_limit(operation, max), .max = max};
     buf_init(&page->body, PAGE_BYTES_MAX + PAGE_FRAME_MAX);
+    jsonio_writer_init(&page->json, &page->body);
 }
 
 void page_cleanup(struct page *page)
@@ -46,13 +47,10 @@ bool page_add(struct page *page, struct slice name)
         page->has_more = page->limit > 0;
         return false;
     }
-    if (page->count++ > 0)
-        buf_append_byte(&page->body, ',');
-    buf_append_byte(&page->body, '"');
-    page->last_offset = buf_bytes(&page->body).length;
-    buf_append_slice(&page->body, name);
+    page->count++;
+    jsonio_put_string(&page->json, NULL, name);
     page->last_length = name.length;
-    buf_append_byte(&page->body, '"');
+    page->last_offset = buf_bytes(&page->body).length - 1 - name.length; /* before the quote */
     return true;
 }
 

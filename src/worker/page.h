@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "base/jsonio.h"
 #include "base/slice.h"
 #include "oci/name.h"
 
@@ -24,11 +25,12 @@ struct page {
     bool has_more;
     size_t last_length; /* of the last name on the page, at last_offset of `body` */
     size_t last_offset;
-    struct buf body; /* what the caller put before the names, then "a","b" */
+    struct buf body;
+    struct jsonio_writer json; /* into the body: the caller opens and closes what is around names */
 };
 
-/* The limit comes from the query: the whole list without n, at most `max` with it. `max`:
- * limits.page. */
+/* It must not be moved afterwards. The limit comes from the query: the whole list without n, at
+ * most `max` with it. `max`: limits.page. */
 void page_init(struct page *page, const struct operation *operation, uint64_t max);
 void page_cleanup(struct page *page);
 /* May its body be longer than answers that need no memory of their own? `name_max`: bytes. */

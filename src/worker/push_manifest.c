@@ -6,7 +6,6 @@
  */
 #include "push_manifest.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "answer.h"
@@ -88,18 +87,21 @@ static void answer_missing(struct request *request, struct slice digests)
     struct api_error error;
     struct digest digest;
     char text[DIGEST_TEXT_SIZE];
-    char detail[DIGEST_TEXT_SIZE + 16];
+    struct jsonio_writer json;
 
     buf_init(&body, (size_t)64 * 1024);
-    api_errors_begin(&body);
+    api_errors_begin(&json, &body);
     for (unsigned i = 0; i < MISSING_SHOWN && digest_decode(&digests, &digest); i++) {
         api_error_set(&error, API_MANIFEST_BLOB_UNKNOWN,
                       "the manifest names %s, which is not in this repository",
                       digest_print(&digest, text));
-        (void)snprintf(detail, sizeof(detail), "{\"digest\":\"%s\"}", text);
-        api_errors_add(&body, &error, slice_of(detail));
+        api_errors_open(&json, &error);
+        jsonio_put_object(&json, "detail");
+        jsonio_put_text(&json, "digest", text);
+        jsonio_put_end(&json);
+        jsonio_put_end(&json);
     }
-    api_errors_end(&body);
+    api_errors_end(&json);
     api_error_set_status(&error, API_MANIFEST_BLOB_UNKNOWN, 400,
                          "the manifest names what is not here");
     request_fail_list(request, &error, buf_bytes(&body));

@@ -30,7 +30,6 @@
 #define DESCRIPTOR_MAX (2 * INDEX_MAX) /* annotations of one manifest, escaped */
 #define READ_MAX       ((uint64_t)8 * 1024 * 1024)
 #define LOOKED_MAX     10000
-#define HEAD           "{\"schemaVersion\":2,\"mediaType\":\"" MEDIA_TYPE_OCI_INDEX "\",\"manifests\":["
 
 struct entry {
     struct digest digest;
@@ -135,30 +134,30 @@ static void collect(struct referrers_page *page)
 /* ---- in the pool: their descriptors ---- */
 
 struct annotations {
-    struct buf *out;
+    struct jsonio_writer *json;
     bool has_any;
 };
 
 static void add_annotation(struct slice key, struct jsonio_value value, void *arg)
 {
     struct annotations *annotations = arg;
+
     if (jsonio_type(value) != JSONIO_STRING)
         return;
-    buf_append_text(annotations->out, annotations->has_any ? "," : ",\"annotations\":{");
+    if (!annotations->has_any)
+        jsonio_put_object(annotations->json, "annotations");
     annotations->has_any = true;
-    jsonio_write_string(annotations->out, key);
-    buf_append_byte(annotations->out, ':');
-    jsonio_write_string(annotations->out, jsonio_string(value));
+    jsonio_put_member(annotations->json, key, jsonio_string(value));
 }
 
 /* A file that is damaged or gone costs its annotations, not the list. */
 static void add_annotations(const struct referrers_page *page, const struct entry *entry,
-                            struct buf *out)
+                            struct jsonio_writer *json)
 {
     AUTO_JSONIO struct jsonio *document = NULL;
     AUTO_CLOSE int fd = -1;
     AUTO_FREE char *bytes = mem_try_alloc(entry->size + 1);
-    struct annotations annotations = {.out = out};
+    struct annotations annotations = {.json = json};
     struct error ignored;
     if (!bytes ||
         store_blob_open(page->store, &entry->digest, entry->size, &fd, NULL, &ignored) != 0 ||
@@ -168,25 +167,26 @@ static void add_annotations(const struct referrers_page *page, const struct entr
         return;
     jsonio_each(jsonio_member(jsonio_root(document), "annotations"), add_annotation, &annotations);
     if (annotations.has_any)
-        buf_append_byte(out, '}');
+        jsonio_put_end(json);
 }
 
 static void add_descriptor(const struct referrers_page *page, const struct entry *entry,
                            bool has_annotations, struct buf *out)
 {
+    struct jsonio_writer json;
     char text[DIGEST_TEXT_SIZE];
+
     buf_clear(out);
-    buf_append_text(out, "{\"mediaType\":");
-    jsonio_write_string(out, slice_of(entry->media_type));
-    buf_printf(out, ",\"digest\":\"%s\",\"size\":%llu", digest_print(&entry->digest, text),
-               (unsigned long long)entry->size);
-    if (entry->artifact_type) {
-        buf_append_text(out, ",\"artifactType\":");
-        jsonio_write_string(out, slice_of(entry->artifact_type));
-    }
+    jsonio_writer_init(&json, out);
+    jsonio_put_object(&json, NULL);
+    jsonio_put_text(&json, "mediaType", entry->media_type);
+    jsonio_put_text(&json, "digest", digest_print(&entry->digest, text));
+    jsonio_put_u64(&json, "size", entry->size);
+    if (entry->artifact_type)
+        jsonio_put_text(&json, "artifactType", entry->artifact_type);
     if (has_annotations)
-        add_annotations(page, entry, out);
-    buf_append_byte(out, '}');
+        add_annotations(page, entry, &json);
+    jsonio_put_end(&json);
 }
 
 static bool needs_turn(const struct referrers_page *page)
@@ -197,8 +197,14 @@ static bool needs_turn(const struct referrers_page *page)
 static void print_descriptors(struct referrers_page *page)
 {
     AUTO_BUF struct buf descriptor;
+    struct jsonio_writer json;
+
     buf_init(&descriptor, DESCRIPTOR_MAX);
-    buf_append_text(&page->out, HEAD);
+    jsonio_writer_init(&json, &page->out);
+    jsonio_put_object(&json, NULL);
+    jsonio_put_u64(&json, "schemaVersion", 2);
+    jsonio_put_text(&json, "mediaType", MEDIA_TYPE_OCI_INDEX);
+    jsonio_put_array(&json, "manifests");
     for (size_t i = 0; i < page->count; i++) {
         add_descriptor(page, &page->entries[i], true, &descriptor);
         if (descriptor.is_over)
@@ -208,11 +214,10 @@ static void print_descriptors(struct referrers_page *page)
             page->last = page->entries[i - 1].digest;
             break;
         }
-        if (i > 0)
-            buf_append_byte(&page->out, ',');
-        buf_append_slice(&page->out, buf_bytes(&descriptor));
+        jsonio_put_printed(&json, NULL, buf_bytes(&descriptor));
     }
-    buf_append_text(&page->out, "]}");
+    jsonio_put_end(&json);
+    jsonio_put_end(&json);
 }
 
 static void run_descriptors(struct worker_job *job)

@@ -76,20 +76,26 @@ static void api_error_print_escapes_what_came_from_outside(void **state)
 static void api_errors_print_any_number_with_details(void **state)
 {
     struct api_error error;
+    struct jsonio_writer json;
     AUTO_BUF struct buf out;
     (void)state;
 
     buf_init(&out, 4096);
-    api_errors_begin(&out);
-    api_errors_end(&out);
+    api_errors_begin(&json, &out);
+    api_errors_end(&json);
     assert_string_equal(buf_text(&out), "{\"errors\":[]}");
     buf_clear(&out);
     (void)api_error_set(&error, API_RANGE_INVALID, "one");
-    api_errors_begin(&out);
-    api_errors_add(&out, &error, SLICE_LITERAL("{\"at\":1}"));
+    api_errors_begin(&json, &out);
+    api_errors_open(&json, &error);
+    jsonio_put_object(&json, "detail");
+    jsonio_put_u64(&json, "at", 1);
+    jsonio_put_end(&json);
+    jsonio_put_end(&json);
     (void)api_error_set(&error, API_DENIED, "two");
-    api_errors_add(&out, &error, slice_of(""));
-    api_errors_end(&out);
+    api_errors_open(&json, &error);
+    jsonio_put_end(&json);
+    api_errors_end(&json);
     assert_string_equal(buf_text(&out),
                         "{\"errors\":["
                         "{\"code\":\"RANGE_INVALID\",\"message\":\"one\",\"detail\":{\"at\":1}},"

@@ -15,6 +15,7 @@ static unsigned fill(struct page *page, unsigned names)
 {
     char name[16];
     unsigned taken = 0;
+    jsonio_put_array(&page->json, NULL);
     for (; taken < names; taken++) {
         (void)snprintf(name, sizeof(name), "t%04u", taken);
         if (!page_add(page, slice_of(name)))
@@ -50,7 +51,7 @@ static void page_stops_at_n_and_links_to_the_next(void **state)
     struct page page;
     page_init(&page, &operation, 1000);
     assert_int_equal(fill(&page, 3), 2);
-    assert_string_equal(buf_text(&page.body), "\"t0000\",\"t0001\"");
+    assert_string_equal(buf_text(&page.body), "[\"t0000\",\"t0001\"");
     check_link(&page, "</v2/a/tags/list?n=2&last=t0001>; rel=\"next\"");
     page_cleanup(&page);
 }
@@ -73,7 +74,7 @@ static void n_of_nothing_is_an_empty_list_without_a_link(void **state)
     struct page page;
     page_init(&page, &operation, 1000);
     assert_int_equal(fill(&page, 3), 0);
-    assert_string_equal(buf_text(&page.body), "");
+    assert_string_equal(buf_text(&page.body), "[");
     check_link(&page, "");
     page_cleanup(&page);
 }
