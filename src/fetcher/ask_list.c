@@ -84,6 +84,7 @@ static void ask_blob(struct ask *ask)
         .method = TRANSFER_HEAD,
         .path = path,
         .body_max = 1,
+        .is_blob = true,
         .retries = ask->fetcher->config->fetch.retries,
     };
     ask_fetch(ask, &request, on_blob_head);

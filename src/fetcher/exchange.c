@@ -14,8 +14,6 @@
  */
 #include "exchange.h"
 
-#include <string.h>
-
 #include "address.h"
 #include "base/alloc.h"
 #include "base/base64.h"
@@ -60,6 +58,7 @@ struct exchange {
     char *accept;
     uint64_t range_start;
     enum exchange_kind kind;
+    bool is_blob; /* limits are about manifests; a refused blob says nothing about the next */
     struct monotime ends_at;
     struct monotime began_at;  /* this transfer */
     size_t url_index;          /* of the upstream's addresses */
@@ -207,12 +206,6 @@ static void read_pulls_left(struct upstream *upstream, struct slice headers)
     upstream->pulls_left = left;
 }
 
-/* Limits are about manifests; a blob that is refused says nothing about the next. */
-static bool is_counted(const struct exchange *exchange)
-{
-    return strstr(exchange->path, "/blobs/") == NULL;
-}
-
 static void judge_busy(struct exchange *exchange, const struct transfer_response *response)
 {
     struct upstream *upstream = exchange->upstream;
@@ -221,7 +214,7 @@ static void judge_busy(struct exchange *exchange, const struct transfer_response
     exchange->end.retry_after = seconds;
     error_set(&exchange->end.err, ERR_BUSY, "%s answered 429 (too many requests)",
               upstream->config->name);
-    if (is_at_home(exchange) && is_counted(exchange))
+    if (is_at_home(exchange) && !exchange->is_blob)
         upstream->urls[exchange->url_index].busy_until = monotime_add(clock_mono(), seconds * 1000);
 }
 
@@ -650,7 +643,7 @@ static void judge_silence(struct exchange *exchange)
 {
     struct upstream *upstream = exchange->upstream;
     struct exchange_end *end = &exchange->end;
-    uint64_t wait_ms = is_counted(exchange) ? upstream_busy_ms(upstream) : 0;
+    uint64_t wait_ms = exchange->is_blob ? 0 : upstream_busy_ms(upstream);
 
     if (wait_ms > 0) {
         end->retry_after = wait_ms / 1000 + 1;
@@ -669,7 +662,7 @@ static bool begin(struct exchange *exchange)
     AUTO_BUF struct buf url;
 
     buf_init(&url, 8192);
-    if (!upstream_pick(upstream, first, upstream->url_count - exchange->asked, is_counted(exchange),
+    if (!upstream_pick(upstream, first, upstream->url_count - exchange->asked, !exchange->is_blob,
                        &exchange->url_index)) {
         judge_silence(exchange);
         return false;
@@ -740,6 +733,7 @@ struct exchange *exchange_start(const struct exchange_request *request,
     exchange->accept = request->accept ? mem_strdup(request->accept) : NULL;
     exchange->range_start = request->range_start;
     exchange->kind = request->kind;
+    exchange->is_blob = request->is_blob;
     exchange->url_index = request->first_url;
     list_init(&exchange->link);
     if (may_run(exchange)) {

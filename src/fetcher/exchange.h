@@ -32,6 +32,7 @@ struct exchange_request {
     const char *path;        /* "/v2/…", with its query */
     const char *accept;      /* NULL: none */
     uint64_t range_start;    /* 0: the whole */
+    bool is_blob;            /* limits on the number of pulls are about everything else */
     enum exchange_kind kind;
 };
 

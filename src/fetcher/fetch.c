@@ -17,6 +17,7 @@ struct fetch {
     char *repository;
     char *path;
     const char *accept;
+    bool is_blob;
     fetch_fn *fn;
     void *arg;
     struct exchange *exchange;
@@ -103,6 +104,7 @@ static void try_once(void *arg)
         .repository = slice_of(fetch->repository),
         .path = fetch->path,
         .accept = fetch->accept,
+        .is_blob = fetch->is_blob,
         .kind = retry_is_left(&fetch->retry) ? EXCHANGE_TRY : EXCHANGE_QUESTION,
     };
     fetch->exchange = exchange_start(&request, &fetch_exchange, fetch);
@@ -117,6 +119,7 @@ struct fetch *fetch_start(const struct fetch_request *request, fetch_fn *fn, voi
     fetch->repository = slice_dup(request->repository);
     fetch->path = mem_strdup(request->path);
     fetch->accept = request->accept;
+    fetch->is_blob = request->is_blob;
     fetch->fn = fn;
     fetch->arg = arg;
     fetch->timer = timer_new(request->upstream->fetcher->options.loop, try_once, fetch);

@@ -21,6 +21,7 @@ struct fetch_request {
     const char *accept; /* borrowed until the end */
     size_t body_max;
     uint64_t retries;
+    bool is_blob; /* as in struct exchange_request */
 };
 
 struct fetch_result {

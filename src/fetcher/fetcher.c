@@ -161,13 +161,9 @@ static void forget_waiting(struct worker_link *worker, const uint64_t *request)
     }
 }
 
-void fetcher_open_gate(struct fetcher *fetcher)
+static void on_scanned(struct fetcher *fetcher)
 {
-    if (fetcher->is_open)
-        return;
     fetcher->is_open = true;
-    timer_stop(fetcher->gate);
-    spool_index_scan(fetcher->spools);
     while (!list_is_empty(&fetcher->waiting)) {
         struct waiting_join *waiting = LIST_ITEM(fetcher->waiting.next, struct waiting_join, link);
         struct message_join join;
@@ -176,6 +172,15 @@ void fetcher_open_gate(struct fetcher *fetcher)
             on_join(waiting->worker, &join);
         waiting_free(waiting);
     }
+}
+
+void fetcher_open_gate(struct fetcher *fetcher)
+{
+    if (fetcher->is_opening)
+        return;
+    fetcher->is_opening = true;
+    timer_stop(fetcher->gate);
+    spool_index_scan(fetcher->spools, on_scanned);
 }
 
 static void on_gate_timer(void *arg)

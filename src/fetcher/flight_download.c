@@ -181,9 +181,16 @@ static enum transfer_want on_data(struct slice bytes, void *arg)
         refuse(flight, false, ERR_UPSTREAM, "the upstream's blob is longer than it may be");
         return TRANSFER_ABORT;
     }
-    if (!take_write(take, bytes)) {
+    switch (take_write(take, bytes)) {
+    case TAKE_WRITTEN:
+        break;
+    case TAKE_BUSY:
         flight->is_held = true;
         return TRANSFER_PAUSE;
+    case TAKE_FULL:
+        refuse(flight, true, ERR_NO_SPACE,
+               "the disk is full, and the blob is larger than the memory kept for it");
+        return TRANSFER_ABORT;
     }
     if (take->queued - flight->requested_at >= PROGRESS_BYTES)
         retry_progress(&flight->retry);
@@ -302,6 +309,7 @@ void flight_request(struct flight *flight)
         .repository = slice_of(next->repository),
         .path = path,
         .range_start = flight->requested_at,
+        .is_blob = true,
     };
     flight->exchange = exchange_start(&request, &flight_exchange, flight);
     start_pace(flight, HEAD_MS);

@@ -37,7 +37,8 @@ struct fetcher {
     struct worker_link *workers[WORKERS_MAX];
     struct list waiting; /* joins that came before the gate opened */
     struct timer *gate;  /* opens it without a keeper */
-    bool is_open;        /* the predecessor's work is in the ledger */
+    bool is_opening;     /* the predecessor's work is in the ledger; its spools are being listed */
+    bool is_open;        /* and known */
     struct timer *drain;
     bool is_draining;
     bool is_closing;      /* fetcher_free runs: nothing new */

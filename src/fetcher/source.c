@@ -159,6 +159,7 @@ void source_prove(struct source *source)
         .path = path,
         .body_max = 1,
         .retries = 1,
+        .is_blob = true,
     };
     source->proof = fetch_start(&request, on_proof, source);
 }

@@ -2,11 +2,16 @@
 /* See spool_index.h. */
 #include "spool_index.h"
 
+#include <string.h>
+
 #include "base/alloc.h"
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/list.h"
 #include "base/log.h"
 #include "base/map.h"
+#include "base/pool.h"
 #include "net/loop.h"
 #include "role.h"
 #include "store/store.h"
@@ -14,39 +19,75 @@
 #define KEPT_MS           (24ul * 3600 * 1000)
 #define LOOK_EVERY_MS     (3600ul * 1000)
 #define TEMPORARY_KEPT_MS (3600ul * 1000)
+#define FOUND_MAX         (64ul * 1024 * 1024) /* bytes of the list of a scan */
 
 struct spool_index {
     struct fetcher *fetcher;
-    struct timer *timer; /* looks for what is old */
-    struct map *spools;  /* binary digest → struct spool */
+    struct timer *timer;   /* looks for what is old */
+    struct map *spools;    /* binary digest → struct leftover */
+    struct pool_work scan; /* while it runs, `found` is its own */
+    struct buf found;      /* of struct found */
+    struct error scan_error;
+    void (*on_scanned)(struct fetcher *fetcher);
 };
 
-struct spool {
+struct leftover {
     unsigned take;
     struct monotime since; /* known to us */
 };
 
-static void remove_file(struct spool_index *index, const char *name)
+struct found {
+    struct digest digest;
+    unsigned take;
+};
+
+struct removal {
+    struct pool_work work;
+    struct fetcher *fetcher;
+    char name[STORE_NAME_SIZE];
+};
+
+/* ---- removing files ---- */
+
+static void remove_file(struct fetcher *fetcher, const char *name)
 {
-    struct error err;
-    store_file_remove(index->fetcher->options.store, PLACE_SPOOL, name, &err);
+    struct error ignored; /* it is found again by the next scan */
+    store_file_remove(fetcher->options.store, PLACE_SPOOL, name, &ignored);
+}
+
+static void run_removal(struct pool_work *work)
+{
+    struct removal *removal = LIST_ITEM(work, struct removal, work);
+    remove_file(removal->fetcher, removal->name);
+}
+
+static void on_removed(struct pool_work *work)
+{
+    struct removal *removal = LIST_ITEM(work, struct removal, work);
+    fetcher_work_ended(removal->fetcher);
+    mem_free(removal);
 }
 
 static void remove_take(struct spool_index *index, const struct digest *digest, unsigned take)
 {
-    char name[STORE_NAME_SIZE];
-    store_spool_name(digest, take, name);
-    remove_file(index, name);
+    struct removal *removal = NEW(struct removal);
+
+    removal->fetcher = index->fetcher;
+    removal->work = (struct pool_work){.run = run_removal, .done = on_removed};
+    store_spool_name(digest, take, removal->name);
+    fetcher_submit(index->fetcher, &removal->work);
 }
+
+/* ---- the index ---- */
 
 void spool_index_add(struct spool_index *index, const struct digest *digest, unsigned take)
 {
     uint8_t key[DIGEST_BINARY_MAX];
     struct slice name = slice_from(key, digest_encode(digest, key));
-    struct spool *spool = map_find(index->spools, name);
+    struct leftover *spool = map_find(index->spools, name);
 
     if (!spool) {
-        spool = NEW(struct spool);
+        spool = NEW(struct leftover);
         spool->take = take;
         spool->since = clock_mono();
         map_set(index->spools, name, spool);
@@ -62,7 +103,7 @@ void spool_index_add(struct spool_index *index, const struct digest *digest, uns
 bool spool_index_take(struct spool_index *index, const struct digest *digest, unsigned *out_take)
 {
     uint8_t key[DIGEST_BINARY_MAX];
-    struct spool *spool = map_remove(index->spools, slice_from(key, digest_encode(digest, key)));
+    struct leftover *spool = map_remove(index->spools, slice_from(key, digest_encode(digest, key)));
 
     if (!spool)
         return false;
@@ -71,38 +112,65 @@ bool spool_index_take(struct spool_index *index, const struct digest *digest, un
     return true;
 }
 
+/* ---- the scan ---- */
+
 static void on_file(const char *name, uint64_t size, uint64_t modified_ms, void *arg)
 {
     struct spool_index *index = arg;
     uint64_t now_ms = clock_wall().ms;
     uint64_t age_ms = now_ms > modified_ms ? now_ms - modified_ms : 0;
-    struct digest digest;
-    unsigned take = 0;
+    struct found found;
 
-    if (!store_spool_parse(name, &digest, &take)) {
-        /* A manifest on its way to the keeper; by now it is there, or its sender is dead. */
+    memset(&found, 0, sizeof(found));
+    if (!store_spool_parse(name, &found.digest, &found.take)) {
+        /* A manifest for the keeper: placed long ago, or its sender is dead. */
         if (age_ms > TEMPORARY_KEPT_MS)
-            remove_file(index, name);
+            remove_file(index->fetcher, name);
         return;
     }
-    if (age_ms > KEPT_MS || size == 0) {
-        remove_file(index, name);
-    } else {
-        spool_index_add(index, &digest, take);
-    }
+    if (age_ms > KEPT_MS || size == 0)
+        remove_file(index->fetcher, name);
+    else
+        buf_append(&index->found, &found, sizeof(found));
 }
 
-void spool_index_scan(struct spool_index *index)
+static void run_scan(struct pool_work *work)
 {
-    struct error err;
-    if (store_file_each(index->fetcher->options.store, PLACE_SPOOL, on_file, index, &err) != 0)
-        log_say(LOG_WARN, "the spools of before cannot be listed: %s", err.text);
+    struct spool_index *index = LIST_ITEM(work, struct spool_index, scan);
+    store_file_each(index->fetcher->options.store, PLACE_SPOOL, on_file, index, &index->scan_error);
 }
+
+static void on_scanned(struct pool_work *work)
+{
+    struct spool_index *index = LIST_ITEM(work, struct spool_index, scan);
+    struct slice rest = buf_bytes(&index->found);
+    struct found found;
+
+    fetcher_work_ended(index->fetcher);
+    if (index->scan_error.kind != ERR_NONE)
+        log_say(LOG_WARN, "leftover spools cannot be listed: %s", index->scan_error.text);
+    for (; rest.length >= sizeof(found); rest = slice_skip(rest, sizeof(found))) {
+        memcpy(&found, rest.data, sizeof(found));
+        spool_index_add(index, &found.digest, found.take);
+    }
+    buf_cleanup(&index->found);
+    if (!index->fetcher->is_closing)
+        index->on_scanned(index->fetcher);
+}
+
+void spool_index_scan(struct spool_index *index, void (*done)(struct fetcher *fetcher))
+{
+    index->on_scanned = done;
+    index->scan = (struct pool_work){.run = run_scan, .done = on_scanned};
+    fetcher_submit(index->fetcher, &index->scan);
+}
+
+/* ---- age ---- */
 
 static void drop_old(struct slice key, void *value, void *arg)
 {
     struct spool_index *index = arg;
-    struct spool *spool = value;
+    struct leftover *spool = value;
     struct slice bytes = key;
     struct digest digest;
 
@@ -124,6 +192,7 @@ struct spool_index *spool_index_new(struct fetcher *fetcher)
     struct spool_index *index = NEW(struct spool_index);
     index->fetcher = fetcher;
     index->spools = map_new();
+    buf_init(&index->found, FOUND_MAX);
     index->timer = timer_new(fetcher->options.loop, on_timer, index);
     timer_start(index->timer, LOOK_EVERY_MS);
     return index;
@@ -144,5 +213,6 @@ void spool_index_free(struct spool_index **index)
     timer_free(&gone->timer);
     map_each(gone->spools, free_spool, NULL);
     map_free(&gone->spools);
+    buf_cleanup(&gone->found);
     mem_free(gone);
 }

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Spools that nobody writes: left by a fetcher before us, or by flights that ended early. The
- * newest take of each digest is kept for the next who asks, a day at most. */
+/*
+ * Spools that no flight writes: left by an earlier fetcher, or by flights that ended early. The
+ * newest one of each digest is kept for the next flight that wants it, for a day at most. Folders
+ * are read and files removed in the pool.
+ */
 #ifndef SPOOL_INDEX_H
 #define SPOOL_INDEX_H
 
@@ -12,12 +15,14 @@ struct fetcher;
 struct spool_index;
 
 struct spool_index *spool_index_new(struct fetcher *fetcher);
+/* Nothing of the index may be left in the pool: fetcher_free waits for it. */
 void spool_index_free(struct spool_index **index);
-/* Look through spool/ once; removes what is old. */
-void spool_index_scan(struct spool_index *index);
-/* A flight ended and left this one. */
+/* Read spool/ once, before any flight writes there, and remove what is too old. on_scanned comes on
+ * the loop, also when the folder cannot be read (that is logged). */
+void spool_index_scan(struct spool_index *index, void (*on_scanned)(struct fetcher *fetcher));
+/* A flight ended and left the spool of this take number. */
 void spool_index_add(struct spool_index *index, const struct digest *digest, unsigned take);
-/* Hands the spool over to a flight. */
+/* Hand a spool over to a flight. False: there is none. */
 bool spool_index_take(struct spool_index *index, const struct digest *digest, unsigned *out_take);
 
 #endif

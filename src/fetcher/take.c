@@ -123,6 +123,18 @@ static void sync_file(struct take *take)
         store_file_inode(take->fd, &take->inode, &take->err);
 }
 
+/* The last close of a file that has no name any more frees its blocks: as slow as the unlink. */
+static void close_files(struct take *take)
+{
+    struct error ignored; /* a leftover spool is found at the next start */
+
+    if (!take->is_kept && !take->is_memory)
+        store_file_remove(take->fetcher->options.store, PLACE_SPOOL, take->name, &ignored);
+    fd_close(&take->fd);
+    fd_close(&take->read_fd);
+    fd_close(&take->base.fd);
+}
+
 static struct take *take_of(struct pool_work *work)
 {
     return (struct take *)(void *)((char *)work - offsetof(struct take, work));
@@ -146,6 +158,9 @@ static void run_task(struct pool_work *work)
         break;
     case TASK_SYNC:
         sync_file(take);
+        break;
+    case TASK_CLOSE:
+        close_files(take);
         break;
     case TASK_NONE:
         break;
@@ -213,8 +228,10 @@ static void task_done(struct pool_work *work)
 
     fetcher_work_ended(take->fetcher);
     take->task = TASK_NONE;
-    if (!take->handler) {
+    if (task == TASK_CLOSE) {
         take_free(take);
+    } else if (!take->handler) {
+        submit(take, TASK_CLOSE);
     } else if (task == TASK_SYNC) {
         take->handler->on_synced(take->err.kind ? &take->err : NULL, take->arg);
     } else if (take->err.kind != ERR_NONE) {
@@ -228,20 +245,22 @@ static void task_done(struct pool_work *work)
     }
 }
 
-bool take_write(struct take *take, struct slice bytes)
+enum take_write_result take_write(struct take *take, struct slice bytes)
 {
     struct take_block *block = &take->blocks[take->filling];
 
     CHECK(bytes.length <= TAKE_BLOCK_SIZE && !take->is_finishing);
+    if (take->is_memory && bytes.length > take->memory - take->queued)
+        return TAKE_FULL;
     if (block->length + bytes.length > TAKE_BLOCK_SIZE)
-        return false;
+        return TAKE_BUSY;
     if (!block->data)
         block->data = mem_alloc(TAKE_BLOCK_SIZE);
     memcpy(block->data + block->length, bytes.data, bytes.length);
     block->length += bytes.length;
     take->queued += bytes.length;
     push(take);
-    return true;
+    return TAKE_WRITTEN;
 }
 
 void take_finish(struct take *take)
@@ -348,13 +367,11 @@ int take_adopt(struct fetcher *fetcher, const struct take_options *options, stru
 void take_drop(struct take **take, bool keep)
 {
     struct take *gone = TAKE(*take);
-    struct error err;
 
     if (!gone)
         return;
-    if (!keep && !gone->is_memory)
-        store_file_remove(gone->fetcher->options.store, PLACE_SPOOL, gone->name, &err);
     gone->handler = NULL;
+    gone->is_kept = keep;
     if (take_is_idle(gone))
-        take_free(gone);
+        submit(gone, TASK_CLOSE);
 }

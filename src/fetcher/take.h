@@ -45,6 +45,13 @@ enum take_task {
     TASK_WRITE,
     TASK_FINISH,
     TASK_SYNC,
+    TASK_CLOSE, /* the last: the file of a dropped take is removed, or only closed */
+};
+
+enum take_write_result {
+    TAKE_WRITTEN,
+    TAKE_BUSY, /* both blocks are in use; on_written comes */
+    TAKE_FULL, /* more than the memory that is reserved for it */
 };
 
 struct take_block {
@@ -62,7 +69,8 @@ struct take_base { /* the file of an older take */
 struct take {
     struct fetcher *fetcher;
     const struct take_handler *handler;
-    void *arg; /* NULL handler: dropped, goes when its work is done */
+    void *arg;    /* NULL handler: dropped, goes when its work is done */
+    bool is_kept; /* dropped: the file stays */
     struct digest digest;
     unsigned number;
     bool is_memory;
@@ -72,7 +80,7 @@ struct take {
     int read_fd;            /* a read-only description, for followers */
     uint64_t queued;        /* bytes accepted */
     uint64_t bytes;         /* bytes in the file */
-    uint64_t memory;        /* reserved for it when is_memory */
+    uint64_t memory;        /* bytes reserved for it when is_memory */
     uint64_t space_seen_at; /* bytes, when the disk was last found to have room */
     struct take_block blocks[2];
     unsigned filling; /* index of the block that takes bytes */
@@ -92,7 +100,7 @@ struct take_options {
     const struct digest *digest;
     unsigned number;
     bool is_private;
-    uint64_t memory; /* over 0: a memory file of at most so many bytes */
+    uint64_t memory; /* over 0: a memory file of at most so many bytes; take_write enforces it */
     const struct take_handler *handler;
     void *arg;
 };
@@ -118,14 +126,15 @@ int take_adopt(struct fetcher *fetcher, const struct take_options *options, stru
 int take_compare(struct take *take, const struct take *base, uint64_t until, struct error *err);
 /* Is it known by now how far they are the same? */
 bool take_is_compared(const struct take *take);
-/* False: both blocks are busy; on_written comes. At most 256 KiB at a time. */
-bool take_write(struct take *take, struct slice bytes);
+/* At most TAKE_BLOCK_SIZE bytes at a time; all of them or none. */
+enum take_write_result take_write(struct take *take, struct slice bytes);
 /* All was written: hash and compare with the digest; on_hashed. */
 void take_finish(struct take *take);
 /* After on_hashed. */
 void take_sync(struct take *take);
 bool take_is_idle(const struct take *take);
-/* Frees it once it is idle; its file is removed, or left when `keep`. No callback comes. */
+/* Frees it once it is idle; its file is removed, or left when `keep`, and closed in the pool, since
+ * either may take long for a large file. No callback comes. */
 void take_drop(struct take **take, bool keep);
 
 #endif

@@ -19,6 +19,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/failpoint.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/random.h"
@@ -95,7 +96,7 @@ int store_space(struct store *store, uint64_t *out_free, uint64_t *out_total, st
     struct statvfs status;
     if (fstatvfs(store->root_fd, &status) != 0)
         return error_set_errno(err, errno, "cannot look at the file system");
-    *out_free = (uint64_t)status.f_bavail * status.f_frsize;
+    *out_free = FAILPOINT("store.space") ? 0 : (uint64_t)status.f_bavail * status.f_frsize;
     *out_total = (uint64_t)status.f_blocks * status.f_frsize;
     return 0;
 }

@@ -477,6 +477,20 @@ static void large_manifest_is_answered_whole_to_all(void **state)
     stage_hold_keeper(false);
 }
 
+/* Its name has a component that is also one of a blob's path. */
+static void limit_for_a_repository_called_blobs_is_obeyed(void **state)
+{
+    (void)state;
+    script.status = 429;
+    script.extra = "Retry-After: 30\r\n";
+    for (unsigned i = 0; i < 2; i++) {
+        uint64_t request = stage_join(0, JOIN_TAG, "team/blobs/app", "latest", NULL, UINT64_MAX);
+        stage_until(stage_is_over, request);
+        assert_int_equal(stage_seen(request)->failure, ERR_BUSY);
+        assert_int_equal(fake_upstream_count(), 1);
+    }
+}
+
 static void blob_size_is_asked_with_head(void **state)
 {
     (void)state;
@@ -854,6 +868,7 @@ int main(void)
         TEST(public_manifest_is_here_for_all_but_checked_where_it_must_be_linked),
         TEST(manifest_with_other_bytes_is_refused),
         TEST(large_manifest_is_answered_whole_to_all),
+        TEST(limit_for_a_repository_called_blobs_is_obeyed),
         TEST(blob_size_is_asked_with_head),
         TEST(tags_list_gives_the_body_and_the_next_query),
         TEST(tags_list_has_what_can_be_a_tag_under_our_name),
