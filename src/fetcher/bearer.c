@@ -6,7 +6,6 @@
 
 #include "address.h"
 #include "base/alloc.h"
-#include "base/base64.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/error.h"
@@ -302,15 +301,6 @@ static void build_url(struct token_fetch *fetch, const struct challenge *challen
     fetch->url = url.is_over ? mem_strdup("") : slice_dup(buf_bytes(&url));
 }
 
-static void print_basic(const struct config_upstream *config, struct buf *out)
-{
-    AUTO_BUF struct buf pair;
-    buf_init(&pair, 8192);
-    buf_printf(&pair, "%s:%s", config->username, config->password);
-    buf_append_text(out, "Authorization: Basic ");
-    base64_print(out, buf_bytes(&pair));
-}
-
 static int start_transfer(struct token_fetch *fetch, const struct challenge *challenge,
                           struct error *err)
 {
@@ -331,7 +321,7 @@ static int start_transfer(struct token_fetch *fetch, const struct challenge *cha
     if (!url_split(slice_of(fetch->url), &fetch->realm))
         return error_set(err, ERR_DENIED, "the token server's address is not one");
     if (fetch->with_credentials) {
-        print_basic(upstream->config, &basic);
+        upstream_print_basic(upstream, &basic);
         headers[1] = buf_text(&basic);
     }
     const struct config *config = upstream->fetcher->config;

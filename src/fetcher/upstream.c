@@ -6,6 +6,8 @@
 
 #include "address.h"
 #include "base/alloc.h"
+#include "base/base64.h"
+#include "base/buf.h"
 #include "base/check.h"
 #include "base/error.h"
 #include "base/map.h"
@@ -221,6 +223,17 @@ bool upstream_has_credentials(const struct upstream *upstream)
 {
     const struct config_upstream *config = upstream->config;
     return config->username && config->password && config->expose;
+}
+
+void upstream_print_basic(const struct upstream *upstream, struct buf *out)
+{
+    const struct config_upstream *config = upstream->config;
+    AUTO_BUF struct buf pair;
+
+    buf_init(&pair, 8192);
+    buf_printf(&pair, "%s:%s", config->username, config->password);
+    buf_append_text(out, "Authorization: Basic ");
+    base64_print(out, buf_bytes(&pair));
 }
 
 bool upstream_pick(struct upstream *upstream, size_t first, size_t count, bool obeys_busy,

@@ -20,6 +20,7 @@
 #include "breaker.h"
 #include "net/transfer.h"
 
+struct buf;
 struct config;
 struct config_upstream;
 struct error;
@@ -68,6 +69,8 @@ size_t upstream_running(const struct upstream *upstream, size_t *out_downloads);
 struct upstream *upstream_current(const struct upstream *upstream);
 /* Credentials are used only where the configuration says that what they bring may be shown. */
 bool upstream_has_credentials(const struct upstream *upstream);
+/* Appends "Authorization: Basic …"; only when it has credentials. */
+void upstream_print_basic(const struct upstream *upstream, struct buf *out);
 /* Of the `count` addresses at and behind `first`, the first that is not known to be down, and not
  * busy if that counts; false: all are. */
 bool upstream_pick(struct upstream *upstream, size_t first, size_t count, bool obeys_busy,

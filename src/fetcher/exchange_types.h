@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is asked of an upstream and what it says, as exchange.h and hop.h pass it on. */
+#ifndef EXCHANGE_TYPES_H
+#define EXCHANGE_TYPES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/slice.h"
+#include "net/transfer.h"
+
+struct upstream;
+
+enum exchange_kind {
+    EXCHANGE_DOWNLOAD, /* of a blob: takes as long as it needs */
+    EXCHANGE_QUESTION, /* must be answered within 2 * fetch.head_timeout */
+    EXCHANGE_TRY,      /* a question that can be asked once more: a stall ends it sooner */
+};
+
+struct exchange_request {
+    struct upstream *upstream;
+    size_t first_url; /* index of the address to begin with */
+    enum transfer_method method;
+    struct slice repository; /* for the token */
+    const char *path;        /* "/v2/…", with its query */
+    const char *accept;      /* NULL: none */
+    uint64_t range_start;    /* 0: the whole */
+    bool is_blob; /* the upstream's limits on the number of pulls are about everything else */
+    enum exchange_kind kind;
+};
+
+struct exchange_answer { /* 200; 206 when a range was asked for */
+    int status;
+    uint64_t content_length; /* UINT64_MAX: unknown */
+    struct slice headers;
+    bool with_credentials; /* the bytes are not public */
+};
+
+/* Kinds of err: ERR_UNAUTHORIZED, ERR_DENIED, ERR_NOT_FOUND are the upstream's own word when
+ * is_final; ERR_BUSY is 429; ERR_CONFLICT is 416; ERR_TIMEOUT and ERR_UPSTREAM may be tried again;
+ * ERR_CANCELLED is the caller's own refusal. */
+struct exchange_end {
+    struct error err;     /* ERR_NONE: the whole answer came */
+    uint64_t retry_after; /* seconds, 0: unknown */
+    bool is_final;        /* the upstream's own word (401, 403, 404…): asking again is no use */
+};
+
+struct exchange_handler {
+    /* False ends it with ERR_CANCELLED. */
+    bool (*on_head)(const struct exchange_answer *answer, void *arg);
+    enum transfer_want (*on_data)(struct slice bytes, void *arg);
+    /* Once, never from inside another call; what called it is freed after it. */
+    void (*on_done)(const struct exchange_end *end, void *arg);
+};
+
+#endif

@@ -1,0 +1,559 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * See hop.h. From its start to its end:
+ *
+ *   send_request ──> on_head decides ──> on_done acts
+ *        ^              HOP_ANSWER          the caller has had head and bytes: the end
+ *        ├───────────── HOP_REDIRECT        the same request where Location says
+ *        ├── on_token ─ HOP_CHALLENGE       the same request with a token, or with the password
+ *        │              HOP_REFUSAL         the end
+ *        │              HOP_NOTHING         no head came: the end
+ *
+ * What the head decided is done in on_done, when libcurl is out of the way and the connection is
+ * free again. The body of anything but an answer is read only so that the connection can be used
+ * again, and only for a second.
+ */
+#include "hop.h"
+
+#include "address.h"
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "bearer.h"
+#include "config/config.h"
+#include "ipc/metrics.h"
+#include "net/loop.h"
+#include "oci/challenge.h"
+#include "oci/media_type.h"
+#include "role.h"
+#include "upstream.h"
+
+#define REDIRECTS_MAX    5
+#define TOKENS_MAX       1 /* a question: one that is fresh and refused will be refused again */
+#define REFUSED_BODY_MAX (64ul * 1024)
+#define REFUSED_BODY_MS  1000
+
+enum hop_verdict { /* of the head */
+    HOP_NOTHING,   /* no head yet, or the transfer failed */
+    HOP_ANSWER,
+    HOP_REDIRECT,
+    HOP_CHALLENGE,
+    HOP_REFUSAL,
+};
+
+struct hop {
+    const struct exchange_request *request;
+    size_t address; /* index into the upstream's */
+    struct monotime ends_at;
+    const struct exchange_handler *handler;
+    void *arg;
+    char *url; /* where we are now */
+    struct url_parts parts;
+    struct transfer *transfer;
+    struct monotime began_at; /* this transfer */
+    struct token_wait *wait;
+    enum hop_verdict verdict;
+    struct challenge *challenge;
+    unsigned redirects;
+    unsigned tokens;       /* asked for */
+    bool sends_basic;      /* the upstream wants a password with every request */
+    bool with_credentials; /* this transfer */
+    size_t refused_bytes;
+    struct exchange_end end;
+};
+
+static void send_request(struct hop *hop);
+
+static struct upstream *upstream_of(const struct hop *hop)
+{
+    return hop->request->upstream;
+}
+
+static struct breaker *breaker_of(const struct hop *hop)
+{
+    return &upstream_of(hop)->urls[hop->address].breaker;
+}
+
+/* Are we talking to the upstream itself? Only then is its word about the repository believed, its
+ * failure counted, its token shown. */
+static bool is_at_home(const struct hop *hop)
+{
+    return upstream_trusts(upstream_of(hop), &hop->parts) == HOST_OWN;
+}
+
+static void hop_free(struct hop *hop)
+{
+    loop_cancel_deferred(upstream_of(hop)->fetcher->options.loop, hop);
+    transfer_cancel(&hop->transfer);
+    bearer_cancel(&hop->wait);
+    mem_free(hop->challenge);
+    mem_free(hop->url);
+    mem_free(hop);
+}
+
+static void hop_finish(void *arg)
+{
+    struct hop *hop = arg;
+    const struct exchange_handler *handler = hop->handler;
+    struct exchange_end end = hop->end;
+
+    arg = hop->arg;
+    hop_free(hop); /* the request may go in the callback */
+    handler->on_done(&end, arg);
+}
+
+static void finish_later(struct hop *hop)
+{
+    loop_defer(upstream_of(hop)->fetcher->options.loop, hop_finish, hop);
+}
+
+/* ---- the head ---- */
+
+/* "100;w=21600": the number before the semicolon. */
+static void read_pulls_left(struct upstream *upstream, struct slice headers)
+{
+    struct slice value;
+    struct slice number;
+    struct error err;
+    uint64_t left = 0;
+
+    if (!transfer_header(headers, "ratelimit-remaining", &value) ||
+        !slice_split(&value, ';', &number) || text_parse_u64(slice_trim(number), &left, &err) != 0)
+        return;
+    if (left < 10 && (upstream->pulls_left >= 10 || left == 0) && left != upstream->pulls_left) {
+        struct log_line line;
+        log_begin(&line, LOG_WARN);
+        log_text(&line, "origin", upstream->config->name);
+        log_u64(&line, "pulls_left", left);
+        log_end(&line, "the upstream's pull budget is nearly used up");
+    }
+    upstream->pulls_left = left;
+}
+
+static void judge_busy(struct hop *hop, const struct transfer_response *response)
+{
+    struct upstream *upstream = upstream_of(hop);
+    uint64_t seconds = upstream_read_busy(response->headers);
+
+    hop->end.retry_after = seconds;
+    error_set(&hop->end.err, ERR_BUSY, "%s answered 429 (too many requests)",
+              upstream->config->name);
+    if (is_at_home(hop) && !hop->request->is_blob)
+        upstream->urls[hop->address].busy_until = monotime_add(clock_mono(), seconds * 1000);
+}
+
+/* 500 may be one repository's trouble, and 501 is one method's; these are the whole address's. */
+static bool is_down(int status)
+{
+    return status >= 502 && status <= 504;
+}
+
+static void judge_refusal(struct hop *hop, const struct transfer_response *response)
+{
+    struct exchange_end *end = &hop->end;
+    const char *name = upstream_of(hop)->config->name;
+    enum error_kind kind = ERR_UPSTREAM;
+    bool is_home = is_at_home(hop);
+
+    if (response->status == 429) {
+        judge_busy(hop, response);
+        return;
+    }
+    if (response->status == 416) {
+        kind = ERR_CONFLICT;
+    } else if (is_home && (response->status == 404 || response->status == 410)) {
+        kind = ERR_NOT_FOUND;
+    } else if (is_home && response->status == 401) {
+        kind = ERR_UNAUTHORIZED;
+    } else if (is_home && (response->status == 403 || response->status == 451)) {
+        kind = ERR_DENIED;
+    }
+    /* 501 is about the method, as 405: not implemented now is not implemented in a second. */
+    end->is_final = is_home && ((response->status >= 400 && response->status < 500 &&
+                                 response->status != 408 && response->status != 416) ||
+                                response->status == 501);
+    if (response->status >= 500) {
+        end->retry_after = upstream_read_retry_after(response->headers);
+        if (is_home && is_down(response->status))
+            breaker_failed(breaker_of(hop), hop->began_at);
+    }
+    error_set(&end->err, kind, "%s answered %d", name, response->status);
+}
+
+/* Challenges may be in several fields (RFC 9110 11.6.1); one that is not for us, or makes no sense,
+ * says nothing about the others. */
+static bool read_challenge(struct slice headers, struct challenge *out)
+{
+    struct slice value;
+    struct challenge one;
+    struct error err;
+    bool is_found = false;
+
+    while (transfer_next_header(&headers, "WWW-Authenticate", &value)) {
+        if (challenge_parse(value, &one, &err) != 0)
+            continue;
+        if (!is_found || (out->scheme == CHALLENGE_BASIC && one.scheme == CHALLENGE_BEARER))
+            *out = one;
+        is_found = true;
+    }
+    return is_found;
+}
+
+/* True when there is a challenge to answer; `challenge` is set. */
+static bool judge_challenge(struct hop *hop, const struct transfer_response *response)
+{
+    if (response->status != 401 || !is_at_home(hop))
+        return false;
+    if (!hop->challenge)
+        hop->challenge = NEW(struct challenge);
+    if (!read_challenge(response->headers, hop->challenge))
+        return false;
+    switch (hop->challenge->scheme) {
+    case CHALLENGE_BASIC:
+        return upstream_has_credentials(upstream_of(hop)) && !hop->sends_basic;
+    case CHALLENGE_BEARER:
+        return hop->tokens < TOKENS_MAX;
+    }
+    return false;
+}
+
+/* Resolve a Location against where we are; false when it is not one. */
+static bool resolve_location(struct hop *hop, struct slice location)
+{
+    AUTO_BUF struct buf url;
+    struct url_parts parts;
+
+    buf_init(&url, 8192);
+    if (slice_starts_with(location, "//")) {
+        buf_printf(&url, "%s:", hop->parts.is_https ? "https" : "http");
+    } else if (slice_starts_with(location, "/")) {
+        buf_printf(&url, "%s://%.*s", hop->parts.is_https ? "https" : "http",
+                   SLICE_PRINT(hop->parts.authority));
+    }
+    buf_append_slice(&url, location);
+    if (url.is_over || !url_split(buf_bytes(&url), &parts))
+        return false;
+    struct error *err = &hop->end.err;
+    if (upstream_check_url(upstream_of(hop), &parts, err) != 0) {
+        error_wrap(err, "redirect");
+        return false;
+    }
+    mem_free(hop->url);
+    hop->url = slice_dup(buf_bytes(&url));
+    return url_split(slice_of(hop->url), &hop->parts);
+}
+
+static void judge_redirect(struct hop *hop, const struct transfer_response *response)
+{
+    struct slice location;
+
+    hop->verdict = HOP_REFUSAL;
+    if (hop->redirects >= REDIRECTS_MAX) {
+        error_set(&hop->end.err, ERR_UPSTREAM, "over %d redirects", REDIRECTS_MAX);
+        return;
+    }
+    if (!transfer_header(response->headers, "Location", &location)) {
+        error_set(&hop->end.err, ERR_UPSTREAM, "a redirect to nowhere");
+        return;
+    }
+    if (!resolve_location(hop, location)) {
+        if (hop->end.err.kind == ERR_NONE)
+            error_set(&hop->end.err, ERR_UPSTREAM, "a redirect to what is no address");
+        /* Ours is the refusal; to the client the upstream is at fault. */
+        hop->end.err.kind = ERR_UPSTREAM;
+        return;
+    }
+    hop->redirects++;
+    hop->verdict = HOP_REDIRECT;
+}
+
+static bool is_redirect(int status)
+{
+    return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+}
+
+/* A portal's page, or bytes in a coding nobody asked for: not what was asked. */
+static bool is_foreign(const struct transfer_response *response, struct error *err)
+{
+    struct slice value;
+
+    if (transfer_header(response->headers, "Content-Encoding", &value) && value.length > 0 &&
+        !slice_is_nocase(value, "identity")) {
+        error_set(err, ERR_UPSTREAM, "the answer has a content coding nobody asked for");
+        return true;
+    }
+    if (transfer_header(response->headers, "Content-Type", &value) &&
+        slice_is_nocase(media_type_bare(value), "text/html")) {
+        error_set(err, ERR_UPSTREAM, "the answer is a web page");
+        return true;
+    }
+    return false;
+}
+
+static bool judge_answer(struct hop *hop, const struct transfer_response *response)
+{
+    if (is_foreign(response, &hop->end.err)) {
+        hop->verdict = HOP_REFUSAL;
+        return false;
+    }
+    struct exchange_answer answer = {
+        .status = response->status,
+        .content_length = response->content_length,
+        .headers = response->headers,
+        .with_credentials = hop->with_credentials,
+    };
+    hop->verdict = HOP_ANSWER;
+    return hop->handler->on_head(&answer, hop->arg);
+}
+
+static bool on_head(struct transfer *transfer, const struct transfer_response *response, void *arg)
+{
+    struct hop *hop = arg;
+
+    hop->refused_bytes = 0;
+    if (is_at_home(hop)) {
+        read_pulls_left(upstream_of(hop), response->headers);
+        if (response->status < 500 || response->status == 501)
+            breaker_worked(breaker_of(hop));
+    }
+    if (response->status == 200 || (response->status == 206 && hop->request->range_start > 0))
+        return judge_answer(hop, response);
+    transfer_limit(transfer, REFUSED_BODY_MS);
+    if (is_redirect(response->status)) {
+        judge_redirect(hop, response);
+    } else if (judge_challenge(hop, response)) {
+        hop->verdict = HOP_CHALLENGE;
+    } else {
+        hop->verdict = HOP_REFUSAL;
+        judge_refusal(hop, response);
+    }
+    return true;
+}
+
+static enum transfer_want on_data(struct transfer *transfer, struct slice bytes, void *arg)
+{
+    struct hop *hop = arg;
+
+    (void)transfer;
+    if (hop->verdict != HOP_ANSWER) {
+        hop->refused_bytes += bytes.length;
+        return hop->refused_bytes > REFUSED_BODY_MAX ? TRANSFER_ABORT : TRANSFER_CONTINUE;
+    }
+    return hop->handler->on_data(bytes, hop->arg);
+}
+
+/* ---- what follows from it ---- */
+
+static void on_token(const struct token *token, const struct error *err, uint64_t retry_after,
+                     void *arg)
+{
+    struct hop *hop = arg;
+
+    hop->wait = NULL;
+    if (token) {
+        send_request(hop);
+        return;
+    }
+    hop->end.err = *err;
+    hop->end.retry_after = retry_after;
+    hop->end.is_final = err->kind == ERR_UNAUTHORIZED || err->kind == ERR_DENIED;
+    hop_finish(hop);
+}
+
+static void answer_challenge(struct hop *hop)
+{
+    struct slice repository = hop->request->repository;
+
+    if (hop->challenge->scheme == CHALLENGE_BASIC) {
+        hop->sends_basic = true;
+        send_request(hop);
+        return;
+    }
+    bearer_drop(upstream_of(hop), repository);
+    hop->tokens++;
+    hop->wait = bearer_get(upstream_of(hop), repository, hop->challenge, on_token, hop);
+}
+
+static void on_done(struct transfer *transfer, const struct error *err, void *arg)
+{
+    struct hop *hop = arg;
+
+    (void)transfer;
+    hop->transfer = NULL;
+    switch (hop->verdict) {
+    case HOP_REDIRECT:
+        send_request(hop);
+        return;
+    case HOP_CHALLENGE:
+        answer_challenge(hop);
+        return;
+    case HOP_REFUSAL:
+        hop_finish(hop);
+        return;
+    case HOP_NOTHING:
+    case HOP_ANSWER:
+        break;
+    }
+    if (err) {
+        hop->end.err = *err;
+        if (err->kind == ERR_DENIED)
+            hop->end.err.kind = ERR_UPSTREAM;
+        if (err->kind != ERR_CANCELLED && hop->verdict == HOP_NOTHING && is_at_home(hop))
+            breaker_failed(breaker_of(hop), hop->began_at);
+    }
+    hop_finish(hop);
+}
+
+static const struct transfer_handler hop_transfer = {
+    .on_head = on_head,
+    .on_data = on_data,
+    .on_done = on_done,
+};
+
+/* ---- one transfer ---- */
+
+static bool may_connect(const struct sockaddr *address, void *arg)
+{
+    struct hop *hop = arg;
+    struct upstream *upstream = upstream_of(hop);
+    enum address_class found = address_class_of(address);
+
+    if (upstream->config->proxy)
+        return true;
+    if (is_at_home(hop)) {
+        upstream->own_classes |= (unsigned)found;
+        return true;
+    }
+    if (upstream_trusts(upstream, &hop->parts) == HOST_LISTED)
+        return true;
+    return address_is_allowed(found, upstream->own_classes);
+}
+
+/* Adds the Authorization that belongs here; none after a redirect to another origin. */
+static void print_authorization(struct hop *hop, struct buf *out)
+{
+    const struct upstream *upstream = upstream_of(hop);
+
+    hop->with_credentials = hop->with_credentials && hop->redirects > 0;
+    if (!is_at_home(hop))
+        return;
+    const struct token *token = bearer_find(upstream_of(hop), hop->request->repository);
+    if (hop->sends_basic) {
+        upstream_print_basic(upstream, out);
+        hop->with_credentials = true;
+    } else if (token) {
+        buf_printf(out, "Authorization: Bearer %s", token->value);
+        hop->with_credentials = token->with_credentials;
+    }
+}
+
+/* A client waits fetch.deadline: what stalls must leave time for another try. A slow head is waited
+ * for as long as ever, unless another address may be faster. */
+static void set_times(const struct hop *hop, struct transfer_request *transfer)
+{
+    const struct upstream *upstream = upstream_of(hop);
+    const struct config *config = upstream->fetcher->config;
+    uint64_t share = config->fetch.deadline / 3;
+
+    transfer->connect_timeout_ms = config->fetch.connect_timeout;
+    transfer->head_timeout_ms = config->fetch.head_timeout;
+    transfer->stall_timeout_ms = config->fetch.stall_timeout;
+    if (hop->request->kind == EXCHANGE_TRY) {
+        if (transfer->stall_timeout_ms > share)
+            transfer->stall_timeout_ms = share;
+        if (upstream->url_count > 1 && transfer->head_timeout_ms > share)
+            transfer->head_timeout_ms = share;
+    }
+    if (hop->request->kind != EXCHANGE_DOWNLOAD)
+        transfer->total_timeout_ms = monotime_since(hop->ends_at, clock_mono());
+    if (breaker_of(hop)->is_open && is_at_home(hop))
+        transfer->head_timeout_ms = config->fetch.known_down_deadline;
+}
+
+static int start_transfer(struct hop *hop, struct error *err)
+{
+    const struct exchange_request *request = hop->request;
+    const struct config_upstream *own = upstream_of(hop)->config;
+    AUTO_BUF struct buf authorization;
+    AUTO_BUF struct buf accept;
+    AUTO_BUF struct buf range;
+    const char *headers[4] = {NULL};
+    unsigned count = 0;
+
+    buf_init(&authorization, 80ul * 1024);
+    buf_init(&accept, 1024);
+    buf_init(&range, 64);
+    print_authorization(hop, &authorization);
+    if (authorization.length > 0)
+        headers[count++] = buf_text(&authorization);
+    if (request->accept) {
+        buf_printf(&accept, "Accept: %s", request->accept);
+        headers[count++] = buf_text(&accept);
+    }
+    if (request->range_start > 0) {
+        buf_printf(&range, "Range: bytes=%llu-", (unsigned long long)request->range_start);
+        headers[count++] = buf_text(&range);
+    }
+    struct transfer_request transfer = {
+        .method = request->method,
+        .url = hop->url,
+        .headers = headers,
+        .ca_file = own->ca_file,
+        .proxy = own->proxy,
+        .may_connect = may_connect,
+    };
+    set_times(hop, &transfer);
+    if (request->kind != EXCHANGE_DOWNLOAD && transfer.total_timeout_ms == 0)
+        return error_set(err, ERR_TIMEOUT, "the answer took too long");
+    metrics_add(METRIC_upstream_requests, 1);
+    return transfer_start(upstream_of(hop)->transfers, &transfer, &hop_transfer, hop,
+                          &hop->transfer, err);
+}
+
+static void send_request(struct hop *hop)
+{
+    hop->verdict = HOP_NOTHING;
+    hop->began_at = clock_mono();
+    if (start_transfer(hop, &hop->end.err) == 0)
+        return;
+    if (hop->end.err.kind == ERR_INVALID)
+        hop->end.err.kind = ERR_UPSTREAM;
+    finish_later(hop);
+}
+
+struct hop *hop_start(const struct hop_options *options)
+{
+    struct hop *hop = NEW(struct hop);
+    AUTO_BUF struct buf url;
+
+    hop->request = options->request;
+    hop->address = options->url;
+    hop->ends_at = options->ends_at;
+    hop->handler = options->handler;
+    hop->arg = options->arg;
+    buf_init(&url, 8192);
+    buf_printf(&url, "%s%s", upstream_of(hop)->urls[hop->address].text, hop->request->path);
+    hop->url = slice_dup(buf_bytes(&url));
+    if (!url.is_over && url_split(slice_of(hop->url), &hop->parts)) {
+        send_request(hop);
+        return hop;
+    }
+    error_set(&hop->end.err, ERR_INVALID, "what was asked makes no URL");
+    hop->end.is_final = true;
+    finish_later(hop);
+    return hop;
+}
+
+void hop_resume(struct hop *hop)
+{
+    if (hop->transfer)
+        transfer_resume(hop->transfer);
+}
+
+void hop_cancel(struct hop **hop)
+{
+    struct hop *gone = TAKE(*hop);
+    if (gone)
+        hop_free(gone);
+}
