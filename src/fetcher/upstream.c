@@ -81,7 +81,8 @@ static struct upstream *upstream_new(struct fetcher *fetcher, const struct confi
     upstream->config = config;
     upstream->pulls_left = UINT64_MAX;
     upstream->urls = mem_zalloc(config->urls.count, sizeof(*upstream->urls));
-    upstream->transfers = transfer_set_new(fetcher->options.loop, fetcher->resolver);
+    upstream->transfers =
+        transfer_set_new(fetcher->options.loop, fetcher->resolver, fetcher->options.pool);
     upstream->tokens = map_new();
     list_init(&upstream->token_fetches);
     list_init(&upstream->queue);

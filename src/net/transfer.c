@@ -43,6 +43,7 @@ void transfer_free(struct transfer *transfer)
     curl->list_free(transfer->addresses);
     resolver_cancel(&transfer->name);
     timer_free(&transfer->timer);
+    transfer_upload_cleanup(&transfer->upload);
     buf_cleanup(&transfer->head);
     mem_free(transfer->host);
     mem_free(transfer);
@@ -123,25 +124,31 @@ void transfer_end(struct transfer *transfer, CURLcode code)
 
 /* ---- time ---- */
 
-/* For how long nothing may happen, from quiet_since on; the total time is apart. */
+/* For how long nothing may happen, from quiet_since on; UINT64_MAX: as long as it likes. The total
+ * time is apart. */
 static uint64_t patience_ms(const struct transfer *transfer)
 {
-    if (transfer->state == TRANSFER_BODY)
-        return transfer->stall_timeout_ms;
-    if (transfer->state == TRANSFER_NAME &&
-        transfer->connect_timeout_ms < transfer->head_timeout_ms)
-        return transfer->connect_timeout_ms;
-    return transfer->head_timeout_ms;
+    uint64_t ms = transfer->head_timeout_ms;
+
+    if (transfer->state == TRANSFER_BODY || transfer_is_sending(transfer))
+        ms = transfer->stall_timeout_ms;
+    if (transfer->state == TRANSFER_NAME && transfer->connect_timeout_ms > 0 &&
+        (ms == 0 || transfer->connect_timeout_ms < ms))
+        ms = transfer->connect_timeout_ms;
+    return ms > 0 ? ms : UINT64_MAX;
 }
 
 static void start_timer(struct transfer *transfer)
 {
-    struct monotime now = clock_mono();
     struct monotime due = monotime_add(transfer->quiet_since, patience_ms(transfer));
 
     if (due.ms > transfer->ends_at.ms)
         due = transfer->ends_at;
-    timer_start(transfer->timer, monotime_since(due, now));
+    if (due.ms == UINT64_MAX) {
+        timer_stop(transfer->timer);
+    } else {
+        timer_start(transfer->timer, monotime_since(due, clock_mono()));
+    }
 }
 
 void transfer_restart_timer(struct transfer *transfer)
@@ -157,6 +164,8 @@ static void judge_timeout(struct transfer *transfer, struct error *err)
     if (transfer->state == TRANSFER_NAME) {
         error_set(err, ERR_TIMEOUT, "no answer of the name server for %s within %llu ms",
                   transfer->host, ms);
+    } else if (transfer_is_sending(transfer)) {
+        error_set(err, ERR_TIMEOUT, "no byte of the request's body was taken within %llu ms", ms);
     } else if (transfer->state == TRANSFER_STARTING) {
         error_set(err, ERR_TIMEOUT, "no answer within %llu ms", ms);
     } else {
@@ -172,7 +181,7 @@ static void on_transfer_timer(void *arg)
     if (now.ms >= transfer->ends_at.ms) {
         error_set(&transfer->err, ERR_TIMEOUT, "the answer took too long");
         transfer_finish(transfer);
-    } else if (transfer->is_paused) {
+    } else if (transfer->is_paused || transfer->upload.is_paused) {
         transfer_restart_timer(transfer);
     } else if (monotime_since(now, transfer->quiet_since) < patience_ms(transfer)) {
         start_timer(transfer);
@@ -190,7 +199,7 @@ static void on_resume(void *arg)
         return;
     transfer->is_paused = false;
     transfer->quiet_since = clock_mono();
-    transfer_unpause(transfer, CURLPAUSE_CONT);
+    transfer_unpause(transfer, transfer->upload.is_paused ? CURLPAUSE_SEND : CURLPAUSE_CONT);
 }
 
 void transfer_resume(struct transfer *transfer)
@@ -235,6 +244,7 @@ static struct transfer *transfer_new(struct transfer_set *set,
     struct transfer *transfer = NEW(struct transfer);
 
     transfer->set = set;
+    transfer->upload.fd = -1;
     transfer->may_connect = request->may_connect;
     transfer->connect_timeout_ms = request->connect_timeout_ms;
     transfer->head_timeout_ms = request->head_timeout_ms;
@@ -255,6 +265,8 @@ static int prepare(struct transfer *transfer, const struct transfer_request *req
 {
     int rc = transfer_plan_connection(transfer, request, err);
 
+    if (rc == 0)
+        rc = transfer_plan_body(transfer, request, err);
     if (rc != 0)
         return rc;
     transfer->easy = transfer->set->curl->easy_init();

@@ -7,6 +7,7 @@
  */
 #include <arpa/inet.h>
 #include <string.h>
+#include <sys/un.h>
 
 #include "base/alloc.h"
 #include "base/slice.h"
@@ -27,6 +28,20 @@ static unsigned proxy_port(const struct url_parts *proxy)
     return proxy->is_https ? proxy->port : PROXY_PORT;
 }
 
+static int plan_local(struct transfer *transfer, const struct transfer_request *request,
+                      struct error *err)
+{
+    struct sockaddr_un address;
+
+    if (request->proxy)
+        return error_set(err, ERR_INVALID, "a unix socket is not reached by a proxy");
+    if (request->unix_socket[0] == '\0' || strlen(request->unix_socket) >= sizeof(address.sun_path))
+        return error_set(err, ERR_INVALID, "the path of a unix socket has 1 to %zu bytes",
+                         sizeof(address.sun_path) - 1);
+    transfer->is_local = true;
+    return 0;
+}
+
 int transfer_plan_connection(struct transfer *transfer, const struct transfer_request *request,
                              struct error *err)
 {
@@ -34,6 +49,8 @@ int transfer_plan_connection(struct transfer *transfer, const struct transfer_re
 
     if (!url_split(slice_of(request->url), &peer))
         return error_set(err, ERR_INVALID, "not an http or https address");
+    if (request->unix_socket)
+        return plan_local(transfer, request, err);
     if (request->proxy && !url_split(slice_of(request->proxy), &peer))
         return error_set(err, ERR_INVALID, "the proxy is not an http or https address");
     transfer->port = request->proxy ? proxy_port(&peer) : peer.port;
@@ -104,10 +121,13 @@ void transfer_connect(struct transfer *transfer)
 
 /* ---- the address ---- */
 
-/* What is left of the connect timeout. */
+/* What is left of the connect timeout; 0 is libcurl's own, 300 s. */
 static long connect_ms(const struct transfer *transfer)
 {
     uint64_t used_ms = monotime_since(clock_mono(), transfer->started_at);
+
+    if (transfer->connect_timeout_ms == 0)
+        return 0;
 
     return used_ms < transfer->connect_timeout_ms ? (long)(transfer->connect_timeout_ms - used_ms)
                                                   : 1;
@@ -131,7 +151,8 @@ curl_socket_t transfer_on_socket(void *arg, curlsocktype purpose, struct curl_so
     (void)purpose;
     if (transfer->state >= TRANSFER_FINISHED)
         return CURL_SOCKET_BAD;
-    if (transfer->may_connect && !transfer->may_connect(&address->addr, transfer->arg)) {
+    if (transfer->may_connect && !transfer->is_local &&
+        !transfer->may_connect(&address->addr, transfer->arg)) {
         transfer->was_refused = true;
         return CURL_SOCKET_BAD;
     }

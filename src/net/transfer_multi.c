@@ -186,6 +186,19 @@ static struct socket_watch *watch_socket(struct transfer_set *set, curl_socket_t
     return NULL;
 }
 
+static void let_socket_go(struct transfer_set *set, CURL *easy, struct socket_watch *watched)
+{
+    struct transfer *transfer = NULL;
+
+    if (watched) {
+        watch_set(watched->watch, WATCH_NONE);
+        loop_defer(set->loop, free_socket, watched);
+    }
+    if (set->curl->easy_get(easy, CURLINFO_PRIVATE, (char **)(void *)&transfer) == CURLE_OK &&
+        transfer && transfer->is_in_multi)
+        transfer_lost_socket(transfer);
+}
+
 /* After -1 libcurl gives the handle up: drive() sees it. */
 static int on_curl_socket(CURL *easy, curl_socket_t socket, int what, void *arg, void *known)
 {
@@ -193,12 +206,8 @@ static int on_curl_socket(CURL *easy, curl_socket_t socket, int what, void *arg,
     struct socket_watch *watched = known;
     unsigned events = WATCH_NONE;
 
-    (void)easy;
     if (what == CURL_POLL_REMOVE) {
-        if (watched) {
-            watch_set(watched->watch, WATCH_NONE);
-            loop_defer(set->loop, free_socket, watched);
-        }
+        let_socket_go(set, easy, watched);
         return 0;
     }
     if (!watched)
@@ -275,12 +284,14 @@ int transfer_prepare_multi(struct transfer_set *set, struct error *err)
     return error_set(err, ERR_INTERNAL, "curl_multi_setopt: %s", set->curl->multi_text(code));
 }
 
-struct transfer_set *transfer_set_new(struct loop *loop, struct resolver *resolver)
+struct transfer_set *transfer_set_new(struct loop *loop, struct resolver *resolver,
+                                      struct pool *pool)
 {
     struct transfer_set *set = NEW(struct transfer_set);
 
     set->loop = loop;
     set->resolver = resolver;
+    set->pool = pool;
     set->timer = timer_new(loop, on_set_timer, set);
     list_init(&set->transfers);
     list_init(&set->sockets);

@@ -35,7 +35,33 @@ static void set_protocol(struct transfer_options *options, const struct transfer
     TRANSFER_SET(options, CURLOPT_HTTP_CONTENT_DECODING, 0L);
     TRANSFER_SET(options, CURLOPT_PATH_AS_IS, 1L);
     TRANSFER_SET(options, CURLOPT_USERAGENT, "entrepot");
-    TRANSFER_SET(options, CURLOPT_NOBODY, request->method == TRANSFER_HEAD ? 1L : 0L);
+}
+
+/* An upload is a PUT to libcurl, and gets the name of its method from us. */
+static void set_method(struct transfer_options *options, enum transfer_method method)
+{
+    static const char *const names[] = {
+        [TRANSFER_GET] = "GET", [TRANSFER_HEAD] = "HEAD",   [TRANSFER_POST] = "POST",
+        [TRANSFER_PUT] = "PUT", [TRANSFER_PATCH] = "PATCH", [TRANSFER_DELETE] = "DELETE",
+    };
+
+    TRANSFER_SET(options, CURLOPT_NOBODY, method == TRANSFER_HEAD ? 1L : 0L);
+    if (method != TRANSFER_GET && method != TRANSFER_HEAD)
+        TRANSFER_SET(options, CURLOPT_CUSTOMREQUEST, names[method]);
+}
+
+static void set_body(struct transfer_options *options, struct transfer *transfer)
+{
+    const struct transfer_upload *upload = &transfer->upload;
+
+    TRANSFER_SET(options, CURLOPT_UPLOAD, 1L);
+    TRANSFER_SET(options, CURLOPT_UPLOAD_BUFFERSIZE, BUFFER_SIZE);
+    TRANSFER_SET(options, CURLOPT_INFILESIZE_LARGE,
+                 upload->length == UINT64_MAX ? (curl_off_t)-1 : (curl_off_t)upload->length);
+    TRANSFER_SET(options, CURLOPT_READFUNCTION, transfer_on_read);
+    TRANSFER_SET(options, CURLOPT_READDATA, transfer);
+    TRANSFER_SET(options, CURLOPT_SEEKFUNCTION, transfer_on_seek);
+    TRANSFER_SET(options, CURLOPT_SEEKDATA, transfer);
 }
 
 static void set_connection(struct transfer_options *options, const struct transfer_request *request)
@@ -51,6 +77,8 @@ static void set_connection(struct transfer_options *options, const struct transf
     TRANSFER_SET(options, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     TRANSFER_SET(options, CURLOPT_SSL_VERIFYPEER, 1L);
     TRANSFER_SET(options, CURLOPT_SSL_VERIFYHOST, 2L);
+    if (request->unix_socket)
+        TRANSFER_SET(options, CURLOPT_UNIX_SOCKET_PATH, request->unix_socket);
     if (request->ca_file)
         TRANSFER_SET(options, CURLOPT_CAINFO, request->ca_file);
 }
@@ -77,18 +105,32 @@ static int add_header(struct transfer *transfer, const char *header, struct erro
     return transfer_append(transfer, &transfer->headers, header, err);
 }
 
+/* "Expect:" without a value keeps libcurl from asking for 100 Continue, which costs a round trip,
+ * or a second with a server that does not know it. */
+static int add_headers(struct transfer *transfer, const char *const *headers, struct error *err)
+{
+    int rc = transfer->upload.is_wanted
+                 ? transfer_append(transfer, &transfer->headers, "Expect:", err)
+                 : 0;
+
+    for (const char *const *header = headers; rc == 0 && header && *header; header++)
+        rc = add_header(transfer, *header, err);
+    return rc;
+}
+
 int transfer_set_options(struct transfer *transfer, const struct transfer_request *request,
                          struct error *err)
 {
     struct transfer_options options = {
         .curl = transfer->set->curl, .easy = transfer->easy, .err = err};
+    int rc = add_headers(transfer, request->headers, err);
 
-    for (const char *const *header = request->headers; header && *header; header++) {
-        int rc = add_header(transfer, *header, err);
-        if (rc != 0)
-            return rc;
-    }
+    if (rc != 0)
+        return rc;
     set_protocol(&options, request);
+    if (transfer->upload.is_wanted)
+        set_body(&options, transfer);
+    set_method(&options, request->method);
     set_connection(&options, request);
     set_callbacks(&options, transfer);
     return options.rc;

@@ -17,11 +17,14 @@
 #include "transfer_curl.h"
 
 struct name_wait;
+struct pool;
+struct read_ahead;
 struct timer;
 
 struct transfer_set {
     struct loop *loop;
     struct resolver *resolver;   /* borrowed; NULL: no names */
+    struct pool *pool;           /* borrowed; NULL: bodies are read on the loop */
     const struct curl_api *curl; /* NULL until the first transfer */
     CURLM *multi;
     struct timer *timer; /* libcurl's */
@@ -40,6 +43,23 @@ enum transfer_state {
     TRANSFER_CANCELLED, /* nothing more is said */
 };
 
+/* The body of the request. */
+struct transfer_upload {
+    bool is_wanted;     /* there is one, perhaps an empty one */
+    struct slice bytes; /* borrowed; with a file: none */
+    int fd;             /* our own; -1: `bytes` are the body */
+    uint64_t offset;    /* of the body in the file */
+    uint64_t length;    /* UINT64_MAX: not known */
+    uint64_t available;
+    uint64_t sent;
+    uint64_t warm_until; /* read ahead up to this byte of the body */
+    struct read_ahead *ahead;
+    bool is_ended;   /* available is all */
+    bool has_begun;  /* connected, and the head is sent */
+    bool is_paused;  /* libcurl waits for bytes */
+    bool is_refused; /* the server wants no more of it */
+};
+
 struct transfer {
     struct list link;
     struct transfer_set *set;
@@ -53,6 +73,8 @@ struct transfer {
     char *host; /* to look up; NULL: it is an address */
     unsigned port;
     struct name_wait *name;
+    bool is_local; /* a unix socket: may_connect is not asked */
+    struct transfer_upload upload;
     struct buf head;
     struct timer *timer; /* what patience_ms says; or ends_at, when that is sooner */
     struct monotime started_at;
@@ -125,6 +147,23 @@ void transfer_connect(struct transfer *transfer);
 /* Tells libcurl of the addresses, and of the time that is left for connecting. */
 int transfer_set_connection(struct transfer *transfer, struct error *err);
 curl_socket_t transfer_on_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address);
+
+/* ---- transfer_body.c ---- */
+
+/* A request of this method has a body, if only an empty one. */
+bool transfer_method_has_body(enum transfer_method method);
+/* ERR_INVALID; ERR_IO: no descriptor is left. */
+int transfer_plan_body(struct transfer *transfer, const struct transfer_request *request,
+                       struct error *err);
+void transfer_upload_cleanup(struct transfer_upload *upload);
+/* Some of the body was asked for, and not all of it is sent. */
+bool transfer_is_sending(const struct transfer *transfer);
+/* The answer began with this status. */
+void transfer_upload_answered(struct transfer *transfer, int status);
+/* libcurl watches the transfer's socket no longer. */
+void transfer_lost_socket(struct transfer *transfer);
+size_t transfer_on_read(char *out, size_t size, size_t count, void *arg);
+int transfer_on_seek(void *arg, curl_off_t offset, int origin);
 
 /* ---- transfer_response.c ---- */
 

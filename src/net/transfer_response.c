@@ -57,6 +57,7 @@ static bool head_ended(struct transfer *transfer)
     }
     transfer_set_state(transfer, TRANSFER_BODY);
     transfer_restart_timer(transfer);
+    transfer_upload_answered(transfer, response.status);
     bool goes_on = transfer->handler->on_head(transfer, &response, transfer->arg);
     if (!goes_on && transfer->state == TRANSFER_BODY)
         error_set(&transfer->err, ERR_CANCELLED, "not wanted");

@@ -8,24 +8,28 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/fd.h"
 #include "base/list.h"
 #include "base/text.h"
 #include "net/loop.h"
 
 #define REQUESTS_MAX 1000
 #define PIECE        (16ul * 1024)
+#define BODY_MAX     (16ul * 1024 * 1024)
 
 static struct {
     fake_upstream_fn *fn;
     void *arg;
     struct fake_request requests[REQUESTS_MAX];
     size_t count;
+    uint64_t answer_after; /* bytes of a body */
 } upstream;
 
 struct transfer_set {
@@ -46,14 +50,45 @@ struct transfer {
     bool has_head;
     bool is_paused;
     bool is_head_only;
+    bool is_answered; /* the script was asked */
+    uint64_t head_timeout_ms;
+    struct fake_request *noted;
+    bool (*may_connect)(const struct sockaddr *address, void *arg);
+    struct fake_body {
+        struct buf bytes;
+        int fd; /* -1: none */
+        uint64_t offset;
+        uint64_t length;
+        uint64_t available;
+        bool is_ended;
+    } body;
     struct error err;
 };
 
+static void forget_requests(void)
+{
+    for (size_t i = 0; i < upstream.count; i++) {
+        mem_free((void *)(uintptr_t)upstream.requests[i].unix_socket);
+        mem_free((void *)(uintptr_t)upstream.requests[i].body.data);
+    }
+    upstream.count = 0;
+}
+
 void fake_upstream_set(fake_upstream_fn *fn, void *arg)
 {
+    static bool is_known;
+
+    if (!is_known)
+        is_known = atexit(forget_requests) == 0;
+    forget_requests();
     upstream.fn = fn;
     upstream.arg = arg;
-    upstream.count = 0;
+    upstream.answer_after = UINT64_MAX;
+}
+
+void fake_upstream_answer_after(uint64_t length)
+{
+    upstream.answer_after = length;
 }
 
 size_t fake_upstream_count(void)
@@ -81,6 +116,8 @@ static void transfer_free(struct transfer *transfer)
     list_remove(&transfer->link);
     timer_free(&transfer->timer);
     buf_cleanup(&transfer->headers);
+    buf_cleanup(&transfer->body.bytes);
+    fd_close(&transfer->body.fd);
     mem_free(transfer);
 }
 
@@ -178,14 +215,127 @@ static void step(void *arg)
     }
 }
 
-static bool may_connect(const struct transfer_request *request, const char *address, void *arg)
+static bool may_connect(const struct transfer *transfer, const char *address)
 {
     struct sockaddr_in v4 = {.sin_family = AF_INET};
 
     CHECK(inet_pton(AF_INET, address ? address : "93.184.216.34", &v4.sin_addr) == 1);
-    return !request->may_connect ||
-           request->may_connect((const struct sockaddr *)(const void *)&v4, arg);
+    return !transfer->may_connect || transfer->noted->unix_socket ||
+           transfer->may_connect((const struct sockaddr *)(const void *)&v4, transfer->arg);
 }
+
+/* ---- the body of a request ---- */
+
+static void read_body(struct fake_body *body)
+{
+    size_t have = buf_bytes(&body->bytes).length;
+    size_t more = (size_t)(body->available - have);
+    char *room = more > 0 && body->fd >= 0 ? buf_reserve(&body->bytes, more) : NULL;
+    struct error err;
+
+    if (!room)
+        return;
+    CHECK(fd_pread_all(body->fd, room, more, body->offset + have, &err) == 0);
+    buf_added(&body->bytes, more);
+}
+
+/* The script says what is answered; the answer begins a turn later, or after its delay. */
+static void answer(struct transfer *transfer)
+{
+    struct fake_request *noted = transfer->noted;
+    struct slice body = buf_bytes(&transfer->body.bytes);
+
+    CHECK(upstream.fn);
+    transfer->is_answered = true;
+    noted->body = slice_from(slice_dup(body), body.length);
+    noted->is_body_whole = transfer->body.is_ended;
+    upstream.fn(noted, &transfer->answer, upstream.arg);
+    noted->is_refused = !may_connect(transfer, transfer->answer.address);
+    if (noted->is_refused) {
+        error_set(&transfer->err, ERR_DENIED, "the address is not allowed");
+    } else if (transfer->answer.delay_ms > transfer->head_timeout_ms) {
+        error_set(&transfer->err, ERR_TIMEOUT, "no answer in time");
+    }
+    uint64_t delay_ms =
+        transfer->err.kind == ERR_TIMEOUT ? transfer->head_timeout_ms : transfer->answer.delay_ms;
+    if (delay_ms > 0) {
+        timer_start(transfer->timer, delay_ms);
+    } else {
+        loop_defer(transfer->set->loop, step, transfer);
+    }
+}
+
+static void check_body(struct transfer *transfer)
+{
+    struct fake_body *body = &transfer->body;
+
+    read_body(body);
+    if (!transfer->is_answered && (body->is_ended || body->available >= upstream.answer_after))
+        answer(transfer);
+}
+
+static int plan_body(struct transfer *transfer, const struct transfer_request *request,
+                     struct error *err)
+{
+    const struct transfer_body *from = request->body;
+    struct fake_body *body = &transfer->body;
+
+    buf_init(&body->bytes, BODY_MAX);
+    body->fd = -1;
+    body->is_ended = true;
+    if (!from)
+        return 0;
+    if (request->method == TRANSFER_GET || request->method == TRANSFER_HEAD)
+        return error_set(err, ERR_INVALID, "a GET or HEAD has no body");
+    if (!from->is_file) {
+        buf_append_slice(&body->bytes, from->bytes);
+        body->available = from->bytes.length;
+        return 0;
+    }
+    body->offset = from->offset;
+    body->length = from->length;
+    body->available = from->available;
+    body->is_ended = from->available == from->length;
+    return fd_dup(from->fd, &body->fd, err);
+}
+
+static void fail_body(struct transfer *transfer, const char *text)
+{
+    error_set(&transfer->err, ERR_INVALID, "%s", text);
+    transfer->is_answered = true;
+    loop_defer(transfer->set->loop, step, transfer);
+}
+
+void transfer_body_grew(struct transfer *transfer, uint64_t available)
+{
+    struct fake_body *body = &transfer->body;
+
+    if (body->is_ended || available <= body->available)
+        return;
+    if (available > body->length) {
+        fail_body(transfer, "more of the body is there than its length");
+        return;
+    }
+    body->available = available;
+    body->is_ended = available == body->length;
+    check_body(transfer);
+}
+
+void transfer_body_end(struct transfer *transfer)
+{
+    struct fake_body *body = &transfer->body;
+
+    if (body->is_ended)
+        return;
+    if (body->length != UINT64_MAX) {
+        fail_body(transfer, "the body ended before its length");
+        return;
+    }
+    body->is_ended = true;
+    check_body(transfer);
+}
+
+/* ---- the request ---- */
 
 static struct fake_request *note(const struct transfer_request *request)
 {
@@ -195,6 +345,7 @@ static struct fake_request *note(const struct transfer_request *request)
     struct slice number;
 
     *noted = (struct fake_request){.method = request->method};
+    noted->unix_socket = request->unix_socket ? mem_strdup(request->unix_socket) : NULL;
     (void)snprintf(noted->url, sizeof(noted->url), "%s", request->url);
     for (const char *const *header = request->headers; header && *header; header++) {
         size_t used = strlen(noted->headers);
@@ -225,25 +376,18 @@ int transfer_start(struct transfer_set *set, const struct transfer_request *requ
     transfer->is_head_only = request->method == TRANSFER_HEAD;
     transfer->ends_at = monotime_add(
         clock_mono(), request->total_timeout_ms > 0 ? request->total_timeout_ms : UINT64_MAX);
+    transfer->may_connect = request->may_connect;
+    transfer->head_timeout_ms =
+        request->head_timeout_ms > 0 ? request->head_timeout_ms : UINT64_MAX;
     buf_init(&transfer->headers, 65536);
     list_append(&set->transfers, &transfer->link);
-
-    struct fake_request *noted = note(request);
-    CHECK(upstream.fn);
-    upstream.fn(noted, &transfer->answer, upstream.arg);
-    noted->is_refused = !may_connect(request, transfer->answer.address, arg);
-    if (noted->is_refused) {
-        error_set(&transfer->err, ERR_DENIED, "the address is not allowed");
-    } else if (transfer->answer.delay_ms > request->head_timeout_ms) {
-        error_set(&transfer->err, ERR_TIMEOUT, "no answer in time");
+    int rc = plan_body(transfer, request, err);
+    if (rc != 0) {
+        transfer_free(transfer);
+        return rc;
     }
-    uint64_t delay_ms =
-        transfer->err.kind == ERR_TIMEOUT ? request->head_timeout_ms : transfer->answer.delay_ms;
-    if (delay_ms > 0) {
-        timer_start(transfer->timer, delay_ms);
-    } else {
-        loop_defer(set->loop, step, transfer);
-    }
+    transfer->noted = note(request);
+    check_body(transfer);
     *out = transfer;
     return 0;
 }
@@ -276,11 +420,13 @@ void transfer_cancel(struct transfer **transfer)
         transfer_free(gone);
 }
 
-struct transfer_set *transfer_set_new(struct loop *loop, struct resolver *resolver)
+struct transfer_set *transfer_set_new(struct loop *loop, struct resolver *resolver,
+                                      struct pool *pool)
 {
     struct transfer_set *set = NEW(struct transfer_set);
 
     (void)resolver;
+    (void)pool;
     set->loop = loop;
     list_init(&set->transfers);
     return set;

@@ -14,9 +14,12 @@
 struct fake_request {
     enum transfer_method method;
     char url[2048];
-    char headers[4096];   /* "Name: value\r\n" each */
-    bool is_refused;      /* may_connect said no */
-    uint64_t range_start; /* of its Range, 0 without one */
+    char headers[4096];      /* "Name: value\r\n" each */
+    bool is_refused;         /* may_connect said no */
+    uint64_t range_start;    /* of its Range, 0 without one */
+    const char *unix_socket; /* a copy; NULL: none */
+    struct slice body;       /* as far as it had come when the answer began */
+    bool is_body_whole;
 };
 
 struct fake_answer {
@@ -36,8 +39,10 @@ struct fake_answer {
 typedef void fake_upstream_fn(const struct fake_request *request, struct fake_answer *answer,
                               void *arg);
 
-/* Forget what was, and answer with this from now on. */
+/* Forget what was, and answer with this from now on, each request when its body is whole. */
 void fake_upstream_set(fake_upstream_fn *fn, void *arg);
+/* Answer when so many bytes of a body are there. */
+void fake_upstream_answer_after(uint64_t length);
 size_t fake_upstream_count(void);
 const struct fake_request *fake_upstream_at(size_t index);
 /* Requests whose URL holds this text. */

@@ -314,7 +314,7 @@ static void slow_name_ends_in_time_and_nobody_waits_for_it(void **state)
 static void without_a_resolver_there_are_only_addresses(void **state)
 {
     struct error err;
-    struct transfer_set *set = transfer_set_new(server.loop, NULL);
+    struct transfer_set *set = transfer_set_new(server.loop, NULL, NULL);
     struct transfer_request request = {.url = "http://registry.test/", .head_timeout_ms = 1000};
     struct transfer *transfer = NULL;
 

@@ -33,16 +33,19 @@ static int teardown(void **state)
     return fixture_teardown(state);
 }
 
-/* Starts a transfer whose call number `skip` at the failpoint fails. True: it ended with an error,
- * and nothing was sent. */
+/* Starts a PUT whose call number `skip` at the failpoint fails. True: it ended with an error, and
+ * nothing was sent. */
 static bool is_refused(const char *failpoint, unsigned skip, struct error *out)
 {
+    const struct transfer_body body = {.bytes = SLICE_LITERAL("{}")};
+
     *out = (struct error){0};
     client_next();
+    client.body = &body;
     fake_name_set("registry.test", "127.0.0.1", 0);
     client.host = "registry.test";
     failpoint_arm(failpoint, skip, 1);
-    int rc = client_try(TRANSFER_GET, EMPTY_ANSWER, 0, out);
+    int rc = client_try(TRANSFER_PUT, EMPTY_ANSWER, 0, out);
     if (rc == 0) {
         client_run();
         *out = client.err;
@@ -57,7 +60,7 @@ static bool is_refused(const char *failpoint, unsigned skip, struct error *out)
 
 static void every_option_that_is_refused_ends_the_transfer(void **state)
 {
-    char seen[2000] = "";
+    char seen[8000] = "";
     struct error err;
     unsigned refused = 0;
 
@@ -70,8 +73,9 @@ static void every_option_that_is_refused_ends_the_transfer(void **state)
     }
     assert_in_range(refused, 25, 100);
     static const char *const wanted[] = {
-        "CURLOPT_PROTOCOLS_STR:",      "CURLOPT_PROXY:",      "CURLOPT_SSL_VERIFYPEER:",
-        "CURLOPT_OPENSOCKETFUNCTION:", "CURLOPT_HTTPHEADER:", "CURLOPT_RESOLVE:"};
+        "CURLOPT_PROTOCOLS_STR:",      "CURLOPT_PROXY:",        "CURLOPT_SSL_VERIFYPEER:",
+        "CURLOPT_OPENSOCKETFUNCTION:", "CURLOPT_HTTPHEADER:",   "CURLOPT_RESOLVE:",
+        "CURLOPT_INFILESIZE_LARGE:",   "CURLOPT_CUSTOMREQUEST:"};
     for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
         if (!strstr(seen, wanted[i]))
             fail_msg("%s is not checked", wanted[i]);
@@ -84,9 +88,10 @@ static void lists_that_have_no_memory_end_the_transfer(void **state)
     struct error err;
 
     (void)state;
-    assert_true(is_refused("transfer.list", 0, &err)); /* of headers */
-    assert_true(is_refused("transfer.list", 1, &err)); /* of addresses */
-    assert_false(is_refused("transfer.list", 2, &err));
+    assert_true(is_refused("transfer.list", 0, &err)); /* of headers: Expect */
+    assert_true(is_refused("transfer.list", 1, &err)); /* ours */
+    assert_true(is_refused("transfer.list", 2, &err)); /* of addresses */
+    assert_false(is_refused("transfer.list", 3, &err));
 }
 
 static void handles_that_are_not_taken_end_the_transfer(void **state)

@@ -22,6 +22,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/pool.h"
 #include "base/text.h"
 #include "fakes/names.h"
 #include "net/loop.h"
@@ -129,6 +130,7 @@ static void on_request_bytes(void)
         return;
     if (server.closes_after > 0 && body.length >= server.closes_after) {
         close_connection();
+        watch_set(server.listening, WATCH_READ);
     } else if (server.answers_early || has_body()) {
         watch_set(server.serving, WATCH_WRITE);
     }
@@ -187,7 +189,7 @@ static void on_connection(unsigned ready, void *arg)
     assert_true(server.client >= 0);
     server.connections++;
     server.serving = watch_new(server.loop, server.client, serve, NULL);
-    watch_set(server.serving, WATCH_READ);
+    watch_set(server.serving, server.reads_nothing ? WATCH_NONE : WATCH_READ);
     watch_set(server.listening, WATCH_NONE);
 }
 
@@ -228,7 +230,9 @@ int fixture_setup(void **state)
     server.loop = loop_new();
     fake_names_clear();
     server.resolver = resolver_new(server.loop);
-    server.set = transfer_set_new(server.loop, server.resolver);
+    server.pool = pool_new(2);
+    loop_add_pool(server.loop, server.pool);
+    server.set = transfer_set_new(server.loop, server.resolver, server.pool);
     server.drip = timer_new(server.loop, on_drip, NULL);
     server_listen(AF_INET, &address, sizeof(address));
     assert_int_equal(getsockname(server.listener, (struct sockaddr *)&address, &length), 0);
@@ -245,6 +249,7 @@ int fixture_teardown(void **state)
     watch_free(&server.listening);
     close_connection();
     fd_close(&server.listener);
+    pool_free(&server.pool);
     loop_free(&server.loop);
     buf_cleanup(&server.received);
     buf_cleanup(&decoded);
@@ -330,6 +335,8 @@ int client_try(enum transfer_method method, const char *answer, size_t blob_leng
         .url = url,
         .headers = headers,
         .proxy = client.proxy ? proxy : NULL,
+        .unix_socket = client.unix_socket,
+        .body = client.body,
         .connect_timeout_ms = 5000,
         .head_timeout_ms = 300,
         .stall_timeout_ms = 300,

@@ -19,6 +19,7 @@
 struct test_server {
     struct loop *loop;
     struct resolver *resolver;
+    struct pool *pool;
     struct transfer_set *set;
     int listener;
     int client;
@@ -36,6 +37,7 @@ struct test_server {
     struct buf received;  /* of the request: head, and body as it comes */
     char head[4096];      /* the same, as text, once it is whole */
     unsigned connections; /* taken so far */
+    bool reads_nothing;   /* of a request */
     unsigned port;
 };
 
@@ -55,8 +57,10 @@ struct test_client {
     unsigned asked_addresses;
     bool refuses;
     bool takes_ipv6;
-    const char *host;  /* NULL: 127.0.0.1 */
-    const char *proxy; /* a host; NULL: none */
+    const char *unix_socket;          /* NULL: none */
+    const struct transfer_body *body; /* NULL: none */
+    const char *host;                 /* NULL: 127.0.0.1 */
+    const char *proxy;                /* a host; NULL: none */
 };
 
 extern struct test_server server;
