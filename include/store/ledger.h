@@ -192,33 +192,6 @@ void referrer_each(struct ledger_txn *txn, uint32_t repository, const struct dig
 void use_put(struct ledger_txn *txn, const struct digest *digest, uint64_t when_ms);
 uint64_t use_find(struct ledger_txn *txn, const struct digest *digest); /* 0: never */
 
-/* ---- journal: number → what changed ---- */
-enum journal_kind {
-    JOURNAL_BLOB = 1,
-    JOURNAL_LINK = 2,
-    JOURNAL_MANIFEST = 3,
-    JOURNAL_TAG = 4,
-    JOURNAL_REMOVE_TAG = 5,
-    JOURNAL_REMOVE_MANIFEST = 6,
-    JOURNAL_REMOVE_BLOB = 7,
-    JOURNAL_PUSH_BEGUN = 8,
-};
-struct journal_entry {
-    uint64_t number;
-    enum journal_kind kind;
-    uint64_t when_ms;
-    struct slice origin;
-    struct slice repository;
-    struct slice tag;
-    struct digest digest;
-    struct slice actor;
-};
-/* Under the transaction's number, in order. */
-void journal_add(struct ledger_txn *txn, const struct journal_entry *entry);
-/* Entries with a number over `after`; false from `each` stops. */
-typedef bool journal_each_fn(const struct journal_entry *entry, void *arg);
-void journal_each(struct ledger_txn *txn, uint64_t after, journal_each_fn *each, void *arg);
-/* Delete entries older than `before_ms`, at most `limit`; returns how many. */
-unsigned journal_trim(struct ledger_txn *txn, uint64_t before_ms, unsigned limit);
+/* ---- journal: store/journal.h ---- */
 
 #endif

@@ -2,41 +2,44 @@
 /* Which order is applied by what; the journal; what is applied by itself now and then. */
 #include "apply.h"
 
-#include <stdio.h>
-#include <string.h>
-
 #include "order.h"
 
-#define JOURNAL_KEPT_MS   (7ull * 24 * 3600 * 1000)
-#define ACTOR_TEXT_SIZE   512
-#define JOURNAL_TRIM_ONCE 1000 /* others wait for the transaction */
+#define DAY_MS            (24ull * 3600 * 1000)
+#define JOURNAL_KEPT_MS   (7 * DAY_MS)
+#define JOURNAL_HELD_MS   (28 * DAY_MS) /* for registered readers that are behind */
+#define JOURNAL_TRIM_ONCE 1000          /* others wait for the transaction */
 
 void apply_journal(const struct apply *apply, const struct order *order,
                    const struct change *change)
 {
     const struct actor *actor = &order->head->actor;
-    char text[ACTOR_TEXT_SIZE];
-    (void)snprintf(text, sizeof(text), "%.*s %.*s %.*s", SLICE_PRINT(actor->principal),
-                   SLICE_PRINT(actor->address), SLICE_PRINT(actor->request_id));
     struct journal_entry entry = {
         .kind = change->kind,
         .when_ms = apply->now_ms,
         .origin = change->origin,
         .repository = change->repository,
         .tag = change->tag,
-        .actor = slice_of(text),
+        .principal = actor->principal,
+        .address = actor->address,
+        .request_id = actor->request_id,
     };
     if (change->digest != NULL)
         entry.digest = *change->digest;
     journal_add(apply->txn, &entry);
 }
 
+static uint64_t ms_ago(const struct apply *apply, uint64_t ms)
+{
+    return apply->now_ms > ms ? apply->now_ms - ms : 0;
+}
+
 void apply_housekeeping(const struct apply *apply, struct order *order)
 {
-    if (apply->now_ms > JOURNAL_KEPT_MS) {
-        order->is_unfinished = journal_trim(apply->txn, apply->now_ms - JOURNAL_KEPT_MS,
-                                            JOURNAL_TRIM_ONCE) == JOURNAL_TRIM_ONCE;
-    }
+    struct journal_ages ages = {
+        .before_ms = ms_ago(apply, JOURNAL_KEPT_MS),
+        .held_before_ms = ms_ago(apply, JOURNAL_HELD_MS),
+    };
+    order->is_unfinished = journal_trim(apply->txn, &ages, JOURNAL_TRIM_ONCE) == JOURNAL_TRIM_ONCE;
 }
 
 void apply_order(const struct apply *apply, struct order *order)

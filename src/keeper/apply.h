@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/slice.h"
+#include "store/journal.h"
 #include "store/ledger.h"
 
 struct config;

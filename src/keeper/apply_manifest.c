@@ -171,14 +171,14 @@ static void put_tag(const struct apply *apply, const struct order *order,
 }
 
 /* Somebody has set or removed this tag since the order was first sent. */
-static bool is_tag_overtaken(const struct apply *apply, const struct order *order, struct slice tag)
+static bool is_tag_overtaken(const struct apply *apply, struct order *order, struct slice tag)
 {
     struct change change = {.repository = order->message.manifest_put.repository, .tag = tag};
     return repeat_is_overtaken(apply, order,
                                REPEAT_KIND(JOURNAL_TAG) | REPEAT_KIND(JOURNAL_REMOVE_TAG), &change);
 }
 
-static bool is_all_overtaken(const struct apply *apply, const struct order *order,
+static bool is_all_overtaken(const struct apply *apply, struct order *order,
                              const struct change *manifest)
 {
     unsigned kinds = REPEAT_KIND(JOURNAL_MANIFEST) | REPEAT_KIND(JOURNAL_REMOVE_MANIFEST);
@@ -193,8 +193,7 @@ static bool is_all_overtaken(const struct apply *apply, const struct order *orde
     return true;
 }
 
-static void put_pushed(const struct apply *apply, const struct order *order,
-                       const struct change *change)
+static void put_pushed(const struct apply *apply, struct order *order, const struct change *change)
 {
     const struct message_manifest_put *put = &order->message.manifest_put;
     struct arrival arrival = {

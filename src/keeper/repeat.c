@@ -4,6 +4,8 @@
 
 #include "order.h"
 
+#define READ_ONCE 1000 /* entries */
+
 struct query {
     unsigned kinds;
     const struct change *change;
@@ -23,12 +25,19 @@ static bool on_entry(const struct journal_entry *entry, void *arg)
     return !query->is_found;
 }
 
-bool repeat_is_overtaken(const struct apply *apply, const struct order *order, unsigned kinds,
+bool repeat_is_overtaken(const struct apply *apply, struct order *order, unsigned kinds,
                          const struct change *change)
 {
+    struct query query = {kinds, change, false};
+
     if (!order_is_repeated(order))
         return false;
-    struct query query = {kinds, change, false};
-    journal_each(apply->txn, order->head->seen, on_entry, &query);
-    return query.is_found;
+    struct journal_position position = journal_after(order->head->seen);
+    enum journal_progress progress = JOURNAL_MORE;
+    while (progress == JOURNAL_MORE && !query.is_found)
+        progress = journal_read(apply->txn, &position, READ_ONCE, on_entry, &query);
+    if (progress != JOURNAL_TRIMMED)
+        return query.is_found;
+    order_refuse(order, ERR_BUSY, "the request is older than the journal: send it anew");
+    return true;
 }

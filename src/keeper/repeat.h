@@ -10,10 +10,12 @@
 
 #include "apply.h"
 
-/* Was a change of one of these kinds (bits 1 << JOURNAL_…) to this repository's tag, or digest,
- * committed since the order was first sent? False for an order that is no repeat. An empty tag
- * and a NULL digest match any. */
-bool repeat_is_overtaken(const struct apply *apply, const struct order *order, unsigned kinds,
+/* Whether a change of one of these kinds (bits 1 << JOURNAL_...) to this repository's tag, or
+ * digest, was committed since the order was first sent: then nothing is left to do, and it is
+ * answered as done. False for an order that is no repeat. An empty tag and a NULL digest match any.
+ * If the journal no longer reaches back so far, the order is refused, and the answer is true as
+ * well. */
+bool repeat_is_overtaken(const struct apply *apply, struct order *order, unsigned kinds,
                          const struct change *change);
 #define REPEAT_KIND(kind) (1u << (unsigned)(kind))
 

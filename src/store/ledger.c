@@ -29,8 +29,8 @@
 #define MAP_SIZE       ((size_t)16 << 30) /* sparse: address space, not disk */
 
 static const char *const table_names[LEDGER_TABLES] = {
-    "meta", "repository", "repository_name", "tag",      "manifest", "blob",
-    "link", "linked",     "referred",        "referrer", "use",      "journal",
+    "meta",   "repository", "repository_name", "tag", "manifest", "blob",   "link",
+    "linked", "referred",   "referrer",        "use", "journal",  "reader",
 };
 
 struct ledger {

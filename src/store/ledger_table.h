@@ -30,6 +30,7 @@ enum ledger_table {
     TABLE_REFERRER,
     TABLE_USE,
     TABLE_JOURNAL,
+    TABLE_READER,
     LEDGER_TABLES, /* count */
 };
 

@@ -10,10 +10,15 @@ void record_init(struct record *record)
     record->is_over = false;
 }
 
-void record_init_value(struct record *record)
+void record_init_version(struct record *record, uint8_t version)
 {
     record_init(record);
-    record_add_u8(record, RECORD_VERSION);
+    record_add_u8(record, version);
+}
+
+void record_init_value(struct record *record)
+{
+    record_init_version(record, RECORD_VERSION);
 }
 
 static void add(struct record *record, const void *data, size_t length)
@@ -97,11 +102,20 @@ void record_read(struct record_reader *reader, struct slice bytes)
     reader->is_bad = false;
 }
 
-void record_read_value(struct record_reader *reader, struct slice bytes)
+uint8_t record_read_version(struct record_reader *reader, struct slice bytes, uint8_t newest)
 {
     record_read(reader, bytes);
-    if (bytes.length == 0 || record_u8(reader) != RECORD_VERSION)
+    uint8_t version = record_u8(reader);
+    if (version == 0 || version > newest) {
         reader->is_bad = true;
+        return 0;
+    }
+    return version;
+}
+
+void record_read_value(struct record_reader *reader, struct slice bytes)
+{
+    (void)record_read_version(reader, bytes, RECORD_VERSION);
 }
 
 struct slice record_part(struct record_reader *reader, size_t length)

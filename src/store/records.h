@@ -25,7 +25,9 @@ struct record { /* a key or a value being written */
 };
 
 void record_init(struct record *record);       /* a key */
-void record_init_value(struct record *record); /* with the version in front */
+void record_init_value(struct record *record); /* with RECORD_VERSION in front */
+/* With a version of its own in front. */
+void record_init_version(struct record *record, uint8_t version);
 void record_add_u8(struct record *record, uint8_t value);
 void record_add_u16(struct record *record, uint16_t value);
 void record_add_u32(struct record *record, uint32_t value);
@@ -45,7 +47,9 @@ struct record_reader { /* borrows the bytes */
 };
 
 void record_read(struct record_reader *reader, struct slice bytes);
-/* Checks and skips the version. */
+/* The version in front, which is skipped; 0 and a bad record when it is over `newest`. */
+uint8_t record_read_version(struct record_reader *reader, struct slice bytes, uint8_t newest);
+/* Checks that it is RECORD_VERSION. */
 void record_read_value(struct record_reader *reader, struct slice bytes);
 uint8_t record_u8(struct record_reader *reader);
 uint16_t record_u16(struct record_reader *reader);

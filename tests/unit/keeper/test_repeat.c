@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "world.h"
 
@@ -182,6 +183,22 @@ static void a_blob_placed_then_replaced_before_its_commit_is_linked(void **state
     assert_int_equal(world_link("", "team/app", &stored.digest), LINK_BLOB);
 }
 
+/* What happened since it was first sent can no longer be known. */
+static void a_repeat_older_than_the_journal_is_refused(void **state)
+{
+    (void)state;
+    struct digest one = world_push("team/app", "v1", "one", image);
+    struct message_remove message = removal(REMOVE_TAG, "v1", &one);
+    (void)world_push("team/app", "v2", "two", image);
+    clock_advance(8ull * 24 * 3600 * 1000);
+    world_keep_house();
+    message.head.repeated = 1;
+    assert_int_equal(world_ask(WORKER_0, MESSAGE_REMOVE, &message).kind, ERR_BUSY);
+    assert_tag("v1", &one);
+    message.head.repeated = 0;
+    assert_int_equal(world_ask(WORKER_0, MESSAGE_REMOVE, &message).type, MESSAGE_DONE);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
 
 int main(void)
@@ -197,6 +214,7 @@ int main(void)
         TEST(a_blob_placed_but_not_committed_is_committed_by_the_repeat),
         TEST(a_blob_committed_is_answered_though_its_file_was_replaced),
         TEST(a_blob_placed_then_replaced_before_its_commit_is_linked),
+        TEST(a_repeat_older_than_the_journal_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

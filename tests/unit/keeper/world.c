@@ -211,6 +211,12 @@ void world_turns(unsigned count)
         loop_turn(world_loop, 0);
 }
 
+void world_keep_house(void)
+{
+    fake_loop_hold_clock(world_loop, 40000);
+    world_turns(200);
+}
+
 struct answer world_answer(uint64_t request)
 {
     return answers[request];

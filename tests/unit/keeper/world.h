@@ -62,6 +62,8 @@ struct answer world_answer(uint64_t request);
 struct answer world_await(uint64_t request);
 struct answer world_ask(enum who who, enum message_type type, void *message);
 void world_turns(unsigned count);
+/* Until the keeper has done what it does by itself, once at least. */
+void world_keep_house(void);
 
 /* A synced file, and the message that tells of it. */
 void world_file(enum store_place place, const char *name, struct slice bytes, uint64_t *out_inode);

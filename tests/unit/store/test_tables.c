@@ -333,49 +333,6 @@ static void referrers_are_of_one_subject(void **state)
     assert_int_equal(sum, 12);
 }
 
-static bool collect_entry(const struct journal_entry *entry, void *arg)
-{
-    char *all = arg;
-    size_t length = strlen(all);
-    (void)snprintf(all + length, 200 - length, "%u:%.*s ", (unsigned)entry->number,
-                   SLICE_PRINT(entry->tag));
-    return true;
-}
-
-static void commit(void)
-{
-    assert_int_equal(ledger_commit(&txn, &err), 0);
-    assert_int_equal(ledger_write(ledger, &txn, &err), 0);
-}
-
-static void the_journal_tells_what_changed_after_a_number(void **state)
-{
-    (void)state;
-    struct journal_entry entry = {.kind = JOURNAL_TAG, .when_ms = 100, .tag = SLICE_LITERAL("a")};
-    journal_add(txn, &entry);
-    entry.tag = SLICE_LITERAL("b");
-    journal_add(txn, &entry);
-    commit();
-    entry.when_ms = 200;
-    entry.tag = SLICE_LITERAL("c");
-    journal_add(txn, &entry);
-    commit();
-    char all[200] = "";
-    journal_each(txn, 0, collect_entry, all);
-    assert_string_equal(all, "1:a 1:b 2:c ");
-    all[0] = '\0';
-    journal_each(txn, 1, collect_entry, all);
-    assert_string_equal(all, "2:c ");
-    all[0] = '\0';
-    journal_each(txn, 2, collect_entry, all);
-    journal_each(txn, UINT64_MAX, collect_entry, all);
-    assert_string_equal(all, "");
-    assert_int_equal(journal_trim(txn, 200, 1), 1);
-    assert_int_equal(journal_trim(txn, 200, 10), 1);
-    journal_each(txn, 0, collect_entry, all);
-    assert_string_equal(all, "2:c ");
-}
-
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -392,7 +349,6 @@ int main(void)
         TEST(links_are_found_from_both_sides),
         TEST(referred_is_asked_by_repository_or_anywhere),
         TEST(referrers_are_of_one_subject),
-        TEST(the_journal_tells_what_changed_after_a_number),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
