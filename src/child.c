@@ -273,7 +273,7 @@ static int on_peer(struct child_frame *frame, struct slice body, int *fd, struct
     if (frame->worker != NULL && (role == ROLE_FETCHER || role == ROLE_KEEPER)) {
         worker_set_peer(frame->worker, role, fd);
     } else if (frame->fetcher != NULL && role == ROLE_WORKER) {
-        fetcher_set_worker(frame->fetcher, slot, fd);
+        fetcher_add_worker(frame->fetcher, slot, fd);
     } else if (frame->fetcher != NULL && role == ROLE_KEEPER) {
         fetcher_set_keeper(frame->fetcher, fd);
     } else if (frame->keeper != NULL && (role == ROLE_WORKER || role == ROLE_FETCHER)) {

@@ -33,8 +33,9 @@ struct fetcher *fetcher_new(const struct fetcher_options *options);
 void fetcher_set_config(struct fetcher *fetcher, struct config *config);
 /* Spools stay. */
 void fetcher_free(struct fetcher **fetcher);
-/* A new channel to the worker of that slot; replaces the one before (its followers are gone). */
-void fetcher_set_worker(struct fetcher *fetcher, unsigned slot, int *fd);
+/* A channel to a worker of that slot. One to an earlier worker of the slot stays, with what it
+ * follows, until it closes: that worker drains. */
+void fetcher_add_worker(struct fetcher *fetcher, unsigned slot, int *fd);
 /* A new channel to the keeper: the first thing said on it is BARRIER; what was not answered before
  * is sent again. */
 void fetcher_set_keeper(struct fetcher *fetcher, int *fd);

@@ -41,10 +41,12 @@ static void build_key(struct buf *key, const struct message_join *join, struct u
 
 static void leave_table(struct ask *ask)
 {
-    if (ask->is_in_table)
-        map_remove(ask->fetcher->asks, buf_bytes(&ask->key));
+    if (!ask->is_in_table)
+        return;
+    map_remove(ask->fetcher->asks, buf_bytes(&ask->key));
     ask->is_in_table = false;
     fetcher_count_flights(ask->fetcher);
+    drain_release(ask->fetcher);
 }
 
 static void ask_free(void *arg)
@@ -76,7 +78,6 @@ void ask_end(struct ask *ask)
     leave_table(ask);
     fetch_cancel(&ask->fetch);
     loop_defer(ask->fetcher->options.loop, ask_free, ask);
-    fetcher_check_drained(ask->fetcher);
 }
 
 void ask_answer_payload(struct ask *ask, struct message_answer *answer, int payload_fd)
@@ -166,6 +167,7 @@ static struct ask *ask_new(struct fetcher *fetcher, const struct message_join *j
     build_key(&ask->key, join, upstream);
     map_set(fetcher->asks, buf_bytes(&ask->key), ask);
     ask->is_in_table = true;
+    drain_hold(fetcher);
     metrics_add(METRIC_flights_started, 1);
     fetcher_count_flights(fetcher);
     return ask;

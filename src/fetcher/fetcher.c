@@ -5,8 +5,6 @@
  */
 #include "fetcher/fetcher.h"
 
-#include <poll.h>
-
 #include "absent.h"
 #include "ask.h"
 #include "base/alloc.h"
@@ -20,7 +18,6 @@
 #include "config/config.h"
 #include "flight.h"
 #include "follower.h"
-#include "gate.h"
 #include "ipc/channel.h"
 #include "ipc/keeper_client.h"
 #include "ipc/message.h"
@@ -78,10 +75,9 @@ static void join_blob(struct fetcher *fetcher, struct follower *follower,
         .repository = join->repository,
         .is_own_only = join->is_check != 0,
     };
-
     bool is_damaged = false;
-
     enum visible visible = lookup_blob(&lookup, &join->digest, &is_damaged);
+
     if (is_damaged)
         flight_forget_stored(fetcher, &join->digest, upstream);
     switch (visible) {
@@ -174,7 +170,8 @@ static void on_scanned(struct fetcher *fetcher)
     }
 }
 
-void fetcher_open_gate(struct fetcher *fetcher)
+/* More than once is harmless. */
+static void open_gate(struct fetcher *fetcher)
 {
     if (fetcher->is_opening)
         return;
@@ -186,7 +183,7 @@ void fetcher_open_gate(struct fetcher *fetcher)
 static void on_gate_timer(void *arg)
 {
     log_say(LOG_WARN, "no keeper yet: going on without it");
-    fetcher_open_gate(arg);
+    open_gate(arg);
 }
 
 /* ---- workers ---- */
@@ -223,7 +220,7 @@ static void on_closed(struct channel *channel, void *arg)
 
     (void)channel;
     forget_waiting(worker, NULL);
-    worker_link_free(&worker->fetcher->workers[worker->slot]);
+    worker_link_free(&worker);
 }
 
 static const struct channel_handler worker_handler = {
@@ -232,86 +229,15 @@ static const struct channel_handler worker_handler = {
     .on_failed = channel_end_process,
 };
 
-struct worker_link *worker_link_new(struct fetcher *fetcher, unsigned slot, int *fd)
-{
-    struct worker_link *worker = NEW(struct worker_link);
-
-    worker->fetcher = fetcher;
-    worker->slot = slot;
-    worker->followers = map_new();
-    worker->channel = channel_new(fetcher->options.loop, fd, &worker_handler, worker);
-    return worker;
-}
-
-void fetcher_set_worker(struct fetcher *fetcher, unsigned slot, int *fd)
+void fetcher_add_worker(struct fetcher *fetcher, unsigned slot, int *fd)
 {
     CHECK(slot < WORKERS_MAX);
-    if (fetcher->workers[slot]) {
-        forget_waiting(fetcher->workers[slot], NULL);
-        worker_link_free(&fetcher->workers[slot]);
-    }
-    fetcher->workers[slot] = worker_link_new(fetcher, slot, fd);
+    (void)worker_link_new(fetcher, slot, &worker_handler, fd);
 }
 
 void fetcher_set_keeper(struct fetcher *fetcher, int *fd)
 {
     keeper_client_set_channel(fetcher->keeper, fd);
-}
-
-/* ---- counting ---- */
-
-void fetcher_submit(struct fetcher *fetcher, struct pool_work *work)
-{
-    fetcher->works++;
-    pool_submit(fetcher->options.pool, work);
-}
-
-void fetcher_work_ended(struct fetcher *fetcher)
-{
-    CHECK(fetcher->works > 0);
-    fetcher->works--;
-}
-
-unsigned fetcher_flights(const struct fetcher *fetcher)
-{
-    return (unsigned)(map_count(fetcher->flights) + map_count(fetcher->asks));
-}
-
-void fetcher_count_flights(struct fetcher *fetcher)
-{
-    metrics_set(METRIC_flights, fetcher_flights(fetcher));
-}
-
-/* ---- draining ---- */
-
-static void drained(void *arg)
-{
-    struct fetcher *fetcher = arg;
-
-    timer_stop(fetcher->drain);
-    loop_cancel_deferred(fetcher->options.loop, fetcher);
-    if (fetcher->options.on_drained)
-        fetcher->options.on_drained(fetcher->options.arg);
-}
-
-void fetcher_check_drained(struct fetcher *fetcher)
-{
-    if (!fetcher->is_draining || fetcher->is_closing || !timer_is_running(fetcher->drain))
-        return;
-    if (keeper_client_pending(fetcher->keeper) > 0 || flight_any_storing(fetcher) ||
-        map_count(fetcher->asks) > 0)
-        return;
-    timer_stop(fetcher->drain);
-    loop_defer(fetcher->options.loop, drained, fetcher);
-}
-
-void fetcher_drain(struct fetcher *fetcher, uint64_t within_ms)
-{
-    if (fetcher->is_draining)
-        return;
-    fetcher->is_draining = true;
-    timer_start(fetcher->drain, within_ms);
-    fetcher_check_drained(fetcher);
 }
 
 /* ---- life ---- */
@@ -327,12 +253,12 @@ static int read_number(uint64_t *out, struct error *err, void *arg)
 
 static void on_barrier(void *arg)
 {
-    fetcher_open_gate(arg);
+    open_gate(arg);
 }
 
 static void on_keeper_quiet(void *arg)
 {
-    fetcher_check_drained(arg);
+    drain_check(arg);
 }
 
 static struct keeper_client *new_keeper_client(struct fetcher *fetcher)
@@ -364,13 +290,14 @@ struct fetcher *fetcher_new(const struct fetcher_options *options)
     fetcher->asks = map_new();
     fetcher->absent = map_new();
     list_init(&fetcher->retired_upstreams);
+    list_init(&fetcher->workers);
     list_init(&fetcher->waiting);
     list_init(&fetcher->all_asks);
     list_init(&fetcher->dead_flights);
     fetcher->spools = spool_index_new(fetcher);
     fetcher->keeper = new_keeper_client(fetcher);
     fetcher->gate = timer_new(options->loop, on_gate_timer, fetcher);
-    fetcher->drain = timer_new(options->loop, drained, fetcher);
+    drain_init(fetcher);
     timer_start(fetcher->gate, GATE_WAIT_MS);
     return fetcher;
 }
@@ -384,16 +311,6 @@ void fetcher_set_config(struct fetcher *fetcher, struct config *config)
     config_unref(&old);
 }
 
-/* What runs in the pool points to us. */
-static void wait_for_pool(struct fetcher *fetcher)
-{
-    while (fetcher->works > 0) {
-        struct pollfd ready = {.fd = pool_descriptor(fetcher->options.pool), .events = POLLIN};
-        poll(&ready, 1, 10);
-        pool_run_done(fetcher->options.pool);
-    }
-}
-
 void fetcher_free(struct fetcher **fetcher)
 {
     struct fetcher *gone = TAKE(*fetcher);
@@ -403,19 +320,20 @@ void fetcher_free(struct fetcher **fetcher)
     gone->is_closing = true;
     while (!list_is_empty(&gone->waiting))
         waiting_free(LIST_ITEM(gone->waiting.next, struct waiting_join, link));
-    for (unsigned slot = 0; slot < WORKERS_MAX; slot++)
-        worker_link_free(&gone->workers[slot]);
+    while (!list_is_empty(&gone->workers)) {
+        struct worker_link *worker = LIST_ITEM(gone->workers.next, struct worker_link, link);
+        worker_link_free(&worker);
+    }
     flight_free_all(gone);
     ask_free_all(gone);
-    wait_for_pool(gone);
+    fetcher_wait_for_pool(gone);
     keeper_client_free(&gone->keeper);
     upstream_free_all(gone);
     resolver_free(&gone->resolver);
     absent_free_all(gone);
     spool_index_free(&gone->spools);
     timer_free(&gone->gate);
-    timer_free(&gone->drain);
-    loop_cancel_deferred(gone->options.loop, gone);
+    drain_cleanup(gone);
     ledger_reader_free(&gone->reader);
     config_unref(&gone->config);
     mem_free(gone);

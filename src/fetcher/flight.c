@@ -47,6 +47,12 @@ static const unsigned moves[FLIGHT_STATES] = {
 };
 #undef TO
 
+/* Between its last byte and the keeper's answer: a drain waits for it. */
+static bool is_storing(const struct flight *flight)
+{
+    return flight->state == FLIGHT_VERIFYING || flight->state == FLIGHT_STORING;
+}
+
 void flight_set_state(struct flight *flight, enum flight_state next)
 {
     CHECK((moves[flight->state] & (1u << next)) != 0);
@@ -56,7 +62,12 @@ void flight_set_state(struct flight *flight, enum flight_state next)
         log_u64(&line, "flight", flight->id);
         log_end(&line, "%s -> %s", state_names[flight->state], state_names[next]);
     }
+    bool was_storing = is_storing(flight);
     flight->state = next;
+    if (!was_storing && is_storing(flight))
+        drain_hold(flight->fetcher);
+    else if (was_storing && !is_storing(flight))
+        drain_release(flight->fetcher);
 }
 
 void flight_log(const struct flight *flight, enum log_level level, const char *text)
@@ -142,6 +153,8 @@ void flight_end(struct flight *flight, bool keep_spool)
     timer_stop(flight->told.timer);
     timer_stop(flight->pace.timer);
     fetcher_count_flights(fetcher);
+    if (is_storing(flight))
+        drain_release(fetcher);
     list_append(&fetcher->dead_flights, &flight->link);
     loop_defer(fetcher->options.loop, free_dead, fetcher);
 }
@@ -435,20 +448,4 @@ void flight_free_all(struct fetcher *fetcher)
     map_each(fetcher->flights, end_one, NULL);
     free_dead(fetcher);
     map_free(&fetcher->flights);
-}
-
-static void look_storing(struct slice key, void *value, void *arg)
-{
-    const struct flight *flight = value;
-    bool *any = arg;
-    (void)key;
-    if (flight->state == FLIGHT_VERIFYING || flight->state == FLIGHT_STORING)
-        *any = true;
-}
-
-bool flight_any_storing(struct fetcher *fetcher)
-{
-    bool any = false;
-    map_each(fetcher->flights, look_storing, &any);
-    return any;
 }

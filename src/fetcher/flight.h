@@ -138,8 +138,6 @@ void flight_forget_stored(struct fetcher *fetcher, const struct digest *digest,
  * followers, go on in flights of their own. */
 void flight_seclude(struct flight *flight, struct upstream *owner);
 void flight_free_all(struct fetcher *fetcher);
-/* Is one between its last byte and the keeper's answer? */
-bool flight_any_storing(struct fetcher *fetcher);
 void flight_set_state(struct flight *flight, enum flight_state next);
 void flight_log(const struct flight *flight, enum log_level level, const char *text);
 /* All followers are told; the flight ends. */

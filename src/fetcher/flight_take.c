@@ -232,7 +232,6 @@ static void on_stored(const struct error *err, void *arg)
     flight_set_state(flight, FLIGHT_STORED);
     flight_log(flight, LOG_INFO, err ? "verified, but not stored" : "stored");
     timer_start(flight->timer, STORED_KEPT_MS);
-    fetcher_check_drained(flight->fetcher);
 }
 
 static struct source *first_proven(struct flight *flight)

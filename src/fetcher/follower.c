@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/map.h"
 #include "ipc/channel.h"
+#include "role.h"
 
 /* Smaller ones are copied into their packets. */
 #define PAYLOAD_MIN ((size_t)48 * 1024)
@@ -79,6 +80,19 @@ void follower_here(struct follower **follower)
     follower_free(follower);
 }
 
+struct worker_link *worker_link_new(struct fetcher *fetcher, unsigned slot,
+                                    const struct channel_handler *handler, int *fd)
+{
+    struct worker_link *worker = NEW(struct worker_link);
+
+    worker->fetcher = fetcher;
+    worker->slot = slot;
+    worker->followers = map_new();
+    worker->channel = channel_new(fetcher->options.loop, fd, handler, worker);
+    list_append(&fetcher->workers, &worker->link);
+    return worker;
+}
+
 void worker_link_refuse(struct worker_link *worker, uint64_t request, const struct error *err)
 {
     struct message_failed failed = {
@@ -110,6 +124,7 @@ void worker_link_free(struct worker_link **worker)
 
     if (!gone)
         return;
+    list_remove(&gone->link);
     map_each(gone->followers, leave_one, NULL);
     map_free(&gone->followers);
     channel_free(&gone->channel);

@@ -11,13 +11,16 @@
 #include "ipc/message.h"
 
 struct channel;
+struct channel_handler;
 struct error;
 struct fetcher;
 struct follower;
 struct map;
 struct source;
 
-struct worker_link { /* one incarnation of a worker */
+/* The channel to one incarnation of a worker. A slot has several while an older one drains. */
+struct worker_link {
+    struct list link; /* of the fetcher */
     struct fetcher *fetcher;
     unsigned slot;
     struct channel *channel;
@@ -50,7 +53,9 @@ void follower_answer(struct follower **follower, struct message_answer *answer, 
 void follower_fail(struct follower **follower, const struct error *err, uint64_t retry_after);
 void follower_here(struct follower **follower);
 
-struct worker_link *worker_link_new(struct fetcher *fetcher, unsigned slot, int *fd);
+/* Joins the fetcher's list; the handler's arg is the link. */
+struct worker_link *worker_link_new(struct fetcher *fetcher, unsigned slot,
+                                    const struct channel_handler *handler, int *fd);
 /* Its followers leave. */
 void worker_link_free(struct worker_link **worker);
 /* A request that was refused before it became a follower. */

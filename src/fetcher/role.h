@@ -34,13 +34,14 @@ struct fetcher {
     struct list dead_flights;      /* freed after this turn */
     struct map *absent;            /* tags an upstream lacks: key → struct absence */
     struct spool_index *spools;
-    struct worker_link *workers[WORKERS_MAX];
+    struct list workers; /* struct worker_link, in the order of their coming */
     struct list waiting; /* joins that came before the gate opened */
     struct timer *gate;  /* opens it without a keeper */
     bool is_opening;     /* the predecessor's work is in the ledger; its spools are being listed */
     bool is_open;        /* and known */
     struct timer *drain;
     bool is_draining;
+    size_t drain_holds;   /* what a drain waits for, but the keeper */
     bool is_closing;      /* fetcher_free runs: nothing new */
     size_t works;         /* in the pool */
     uint64_t large_key;   /* the pool's: large lists and manifests are read one after the other */
@@ -48,12 +49,20 @@ struct fetcher {
     uint64_t flights_made;
 };
 
+/* ---- role.c ---- */
 /* Work in the pool, counted so that fetcher_free can wait for it. The first thing `done` does is
  * fetcher_work_ended. */
 void fetcher_submit(struct fetcher *fetcher, struct pool_work *work);
 void fetcher_work_ended(struct fetcher *fetcher);
-/* Something of what a drain waits for is over. */
-void fetcher_check_drained(struct fetcher *fetcher);
+/* Blocks until nothing of ours is left in the pool: its work points to us. */
+void fetcher_wait_for_pool(struct fetcher *fetcher);
+/* A drain waits until everybody who holds it has released it, and the keeper has answered all. */
+void drain_init(struct fetcher *fetcher);
+void drain_cleanup(struct fetcher *fetcher);
+void drain_hold(struct fetcher *fetcher);
+void drain_release(struct fetcher *fetcher);
+/* The keeper has answered all. */
+void drain_check(struct fetcher *fetcher);
 /* The gauge of what runs. */
 void fetcher_count_flights(struct fetcher *fetcher);
 

@@ -126,7 +126,7 @@ static void join_worker_and_fetcher(struct house *house, unsigned slot)
         return;
     new_pair(ends);
     worker_set_peer(house->workers[slot], ROLE_FETCHER, &ends[0]);
-    fetcher_set_worker(house->fetcher, slot, &ends[1]);
+    fetcher_add_worker(house->fetcher, slot, &ends[1]);
 }
 
 static void join_worker_and_keeper(struct house *house, unsigned slot)

@@ -26,6 +26,7 @@
 
 struct stage_worker {
     struct channel *channel;
+    struct channel *predecessor; /* of an older process of the slot */
 };
 
 static struct {
@@ -155,8 +156,7 @@ static void on_worker_message(struct channel *channel, enum message_type type, s
 static void on_worker_closed(struct channel *channel, void *arg)
 {
     struct stage_worker *worker = arg;
-    (void)channel;
-    channel_free(&worker->channel);
+    channel_free(channel == worker->channel ? &worker->channel : &worker->predecessor);
 }
 
 static const struct channel_handler worker_handler = {
@@ -494,7 +494,7 @@ void stage_start_fetcher(bool with_keeper)
         assert_int_equal(channel_pair(pair, &err), 0);
         stage.workers[i].channel =
             channel_new(stage.loop, &pair[0], &worker_handler, &stage.workers[i]);
-        fetcher_set_worker(stage.fetcher, i, &pair[1]);
+        fetcher_add_worker(stage.fetcher, i, &pair[1]);
     }
     channel_free(&stage.keeper);
     if (!with_keeper)
@@ -518,6 +518,23 @@ void stage_restart_fetcher(void)
 void stage_kill_worker(unsigned worker)
 {
     channel_free(&stage.workers[worker].channel);
+}
+
+void stage_succeed_worker(unsigned worker)
+{
+    struct stage_worker *slot = &stage.workers[worker];
+    int pair[2];
+
+    assert_null(slot->predecessor);
+    slot->predecessor = slot->channel;
+    assert_int_equal(channel_pair(pair, &err), 0);
+    slot->channel = channel_new(stage.loop, &pair[0], &worker_handler, slot);
+    fetcher_add_worker(stage.fetcher, worker, &pair[1]);
+}
+
+void stage_end_predecessor(unsigned worker)
+{
+    channel_free(&stage.workers[worker].predecessor);
 }
 
 void stage_replace_keeper(void)
@@ -573,8 +590,10 @@ void stage_open(const char *yaml)
 void stage_close(void)
 {
     fetcher_free(&stage.fetcher);
-    for (unsigned i = 0; i < STAGE_WORKERS; i++)
+    for (unsigned i = 0; i < STAGE_WORKERS; i++) {
         channel_free(&stage.workers[i].channel);
+        channel_free(&stage.workers[i].predecessor);
+    }
     channel_free(&stage.keeper);
     loop_free(&stage.loop);
     pool_free(&stage.pool);

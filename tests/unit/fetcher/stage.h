@@ -57,6 +57,10 @@ void stage_stop_fetcher(void);
 void stage_start_fetcher(bool with_keeper);
 struct fetcher *stage_fetcher(void);
 void stage_kill_worker(unsigned worker);
+/* A second process of the slot comes; what the first asked is still answered until
+ * stage_end_predecessor. */
+void stage_succeed_worker(unsigned worker);
+void stage_end_predecessor(unsigned worker);
 void stage_replace_keeper(void);
 bool stage_was_repeated(void); /* the last BLOB_STORED */
 bool stage_is_drained(uint64_t unused);

@@ -95,6 +95,38 @@ static void fetcher_forgets_a_worker_that_died(void **state)
     assert_int_equal(fake_upstream_count(), 1);
 }
 
+static void an_old_worker_keeps_what_it_follows_when_its_successor_comes(void **state)
+{
+    (void)state;
+    script.pause_ms = 10;
+    uint64_t old = join(0, "library/app");
+    stage_until(stage_is_open, old);
+    stage_succeed_worker(0);
+    uint64_t successors = join(0, "library/app");
+    stage_until(stage_is_open, successors);
+    assert_int_equal(stage_seen(old)->verifieds, 0);
+    stage_until(stage_is_verified, old);
+    stage_until(stage_is_verified, successors);
+    stage_assert_file(stage_seen(old)->fd, script.blob);
+    stage_assert_file(stage_seen(successors)->fd, script.blob);
+    assert_int_equal(fake_upstream_count(), 1);
+}
+
+static void an_old_worker_that_ends_takes_nothing_from_its_successor(void **state)
+{
+    (void)state;
+    script.pause_ms = 10;
+    uint64_t old = join(0, "library/app");
+    stage_until(stage_is_open, old);
+    stage_succeed_worker(0);
+    uint64_t successors = join(0, "library/app");
+    stage_until(stage_is_open, successors);
+    stage_end_predecessor(0);
+    stage_until(stage_is_verified, successors);
+    assert_int_equal(stage_seen(old)->verifieds, 0);
+    assert_int_equal(fake_upstream_count(), 1);
+}
+
 static void flight_with_credentials_asks_for_a_proof_of_other_repositories(void **state)
 {
     (void)state;
@@ -195,6 +227,8 @@ int main(void)
 #define TEST(name, setup) cmocka_unit_test_setup_teardown(name, setup, teardown)
         TEST(fetcher_tells_a_new_keeper_what_was_not_answered, setup),
         TEST(fetcher_forgets_a_worker_that_died, setup),
+        TEST(an_old_worker_keeps_what_it_follows_when_its_successor_comes, setup),
+        TEST(an_old_worker_that_ends_takes_nothing_from_its_successor, setup),
         TEST(flight_with_credentials_asks_for_a_proof_of_other_repositories, setup_password),
         TEST(fetcher_refuses_joins_while_it_drains_and_then_says_so, setup),
         TEST(fetcher_drains_within_the_time_given, setup),
