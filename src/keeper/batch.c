@@ -8,8 +8,10 @@
 #include "apply.h"
 #include "base/alloc.h"
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/pool.h"
 #include "config/config.h"
+#include "ipc/metrics.h"
 #include "order.h"
 #include "orphans.h"
 #include "store/ledger.h"
@@ -104,6 +106,7 @@ static int commit_list(struct batch *batch, struct order *const *orders, size_t 
                        struct error *err)
 {
     struct ledger_txn *txn = NULL;
+    uint64_t began_us = clock_mono_us();
     int result = ledger_write(batch->options.ledger, &txn, err);
     if (result != 0)
         return result;
@@ -119,9 +122,11 @@ static int commit_list(struct batch *batch, struct order *const *orders, size_t 
         return result;
     }
     result = ledger_commit(&txn, err);
-    if (result == 0)
-        set_committed(batch, orders, count, number);
-    return result;
+    if (result != 0)
+        return result;
+    metrics_observe(METRIC_commit_seconds, 0, clock_mono_us() - began_us);
+    set_committed(batch, orders, count, number);
+    return 0;
 }
 
 static int try_list(struct batch *batch, struct order *const *orders, size_t count,

@@ -10,8 +10,12 @@
 #include "request.h"
 #include "worker_state.h"
 
-static void count_request(const struct request *request, uint64_t sent)
+static void count_request(const struct request *request, uint64_t sent, uint64_t us)
 {
+    const char *label = request->endpoint ? request->endpoint->label : "none";
+    unsigned operation = metrics_name(METRIC_NAME_operation, label);
+    metrics_add_at(METRIC_operations, operation, (unsigned)request->status / 100, 1);
+    metrics_observe(METRIC_operation_seconds, operation, us);
     metrics_add(METRIC_requests, 1);
     if (request->status >= 500)
         metrics_add(METRIC_requests_failed, 1);
@@ -68,7 +72,7 @@ static const char *outcome_of(const struct request *request, enum http_end end)
     return end == HTTP_END_ABORTED ? "aborted" : "answered";
 }
 
-static void print_line(const struct request *request, enum http_end end, uint64_t sent)
+static void print_line(const struct request *request, enum http_end end, uint64_t sent, uint64_t us)
 {
     if (!request->config->log.access || !log_is_on(LOG_INFO))
         return;
@@ -91,7 +95,7 @@ static void print_line(const struct request *request, enum http_end end, uint64_
     }
     log_u64(&line, "status", (uint64_t)request->status);
     log_u64(&line, "bytes", sent);
-    log_printf(&line, "ms", "%.1f", (double)(clock_mono_us() - request->began_us) / 1000.0);
+    log_printf(&line, "ms", "%.1f", (double)us / 1000.0);
     log_text(&line, "source", source_name(request->source));
     if (request->is_joined)
         log_u64(&line, "joined", 1);
@@ -101,8 +105,9 @@ static void print_line(const struct request *request, enum http_end end, uint64_
 void access_log_request(const struct request *request, enum http_end end)
 {
     uint64_t sent = http_conn_sent(request->conn);
-    count_request(request, sent);
-    print_line(request, end, sent);
+    uint64_t us = clock_mono_us() - request->began_us;
+    count_request(request, sent, us);
+    print_line(request, end, sent, us);
 }
 
 void access_log_refused(const struct worker *worker, const struct http_refusal *refusal,
