@@ -54,7 +54,9 @@ struct resolve_question {
     uint64_t now_ms; /* wall clock */
 };
 
-/* 0, or -1 with *error: 404 NAME_UNKNOWN, 405 UNSUPPORTED for what cannot be written. */
+/* 0, or -1 with *error: 404 NAME_UNKNOWN, 405 UNSUPPORTED for what cannot be written. *out says also
+ * then which repository it is about, unless its name is empty: only a principal that has rights to
+ * it may be told the error. */
 int resolve(const struct resolve_question *question, struct ledger_txn *txn, struct resolved *out,
             struct api_error *error);
 /* The hosted repository of this name. */
@@ -69,6 +71,8 @@ void resolved_from_record(struct slice origin, struct slice name,
                           const struct repository *repository, struct resolved *out);
 /* A set of enum byte_source. */
 unsigned resolved_sources(const struct resolved *target);
+/* The 405 for writing to a cached repository; returns -1. */
+int resolve_refuse_write(const struct resolved *cached, struct api_error *error);
 /* ?ns= names this server itself (`names:`). */
 bool resolve_is_own_name(const struct config *config, struct slice registry);
 /* Look the repository's record up again, in a newer snapshot. */

@@ -162,20 +162,6 @@ static bool is_hosted_here(const struct resolve_question *question, struct ledge
     return false;
 }
 
-static int bare_write(const struct resolve_question *question, struct ledger_txn *txn,
-                      struct resolved *out)
-{
-    const struct config_upstream *upstream = config_upstream_default(question->config);
-    if (out->is_known || question->operation->method != METHOD_DELETE || !upstream)
-        return 0;
-    /* Deleting what is only cached: say that it is an upstream's, not that it is unknown. */
-    struct resolved cached = {.is_bare = true};
-    set_upstream(&cached, txn, upstream, question->operation->name);
-    if (cached.is_known)
-        set_upstream(out, txn, upstream, question->operation->name);
-    return 0;
-}
-
 static int bare(const struct resolve_question *question, struct ledger_txn *txn,
                 struct resolved *out, struct api_error *error)
 {
@@ -183,9 +169,7 @@ static int bare(const struct resolve_question *question, struct ledger_txn *txn,
     out->is_bare = true;
     if (!question->is_mirror) {
         set(out, txn, NULL, operation->name);
-        if (action_is_write(question->action))
-            return bare_write(question, txn, out);
-        if (is_hosted_here(question, txn, out))
+        if (action_is_write(question->action) || is_hosted_here(question, txn, out))
             return 0;
     }
     const struct config_upstream *upstream = config_upstream_default(question->config);
@@ -208,11 +192,22 @@ static const struct config_upstream *shadowing_upstream(const struct config *con
     return slice_split(&name, '/', &first) ? config_upstream_find(config, first) : NULL;
 }
 
+int resolve_refuse_write(const struct resolved *cached, struct api_error *error)
+{
+    return api_error_set(error, API_UNSUPPORTED,
+                         "this name belongs to the upstream %s: its images are copies, they "
+                         "cannot be pushed or deleted",
+                         cached->upstream->name);
+}
+
 int resolve(const struct resolve_question *question, struct ledger_txn *txn, struct resolved *out,
             struct api_error *error)
 {
     const struct operation *operation = question->operation;
     bool writes = action_is_write(question->action);
+
+    out->name = slice_of("");
+    out->is_known = false;
     if (writes && question->is_mirror) {
         return api_error_set(error, API_UNSUPPORTED,
                              "this address is a mirror: nothing can be pushed or deleted here");
@@ -227,12 +222,8 @@ int resolve(const struct resolve_question *question, struct ledger_txn *txn, str
     } else {
         rc = bare(question, txn, out, error);
     }
-    if (rc == 0 && writes && out->truth == TRUTH_UPSTREAM) {
-        return api_error_set(error, API_UNSUPPORTED,
-                             "this name belongs to the upstream %s: its images are copies, they "
-                             "cannot be pushed or deleted",
-                             out->upstream->name);
-    }
+    if (rc == 0 && writes && out->truth == TRUTH_UPSTREAM)
+        return resolve_refuse_write(out, error);
     if (rc == 0 && writes && (upstream = shadowing_upstream(question->config, out->name)) != NULL) {
         return api_error_set(error, API_NAME_INVALID,
                              "names that begin with %s are that upstream's: push to another name",

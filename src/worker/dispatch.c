@@ -103,10 +103,13 @@ static int resolve_and_authorize(struct request *request, struct ledger_txn *txn
         .now_ms = clock_wall().ms,
     };
 
-    if (resolve(&question, txn, &request->target, error) != 0)
+    int rc = resolve(&question, txn, &request->target, error);
+    /* An error of resolve may tell what is here: first it is asked who may know that. */
+    if (request->target.name.length > 0 &&
+        authorize(&request->worker->options.authorizer, &request->principal, &request->target,
+                  question.action, &request->permit, error) != 0)
         return -1;
-    return authorize(&request->worker->options.authorizer, &request->principal, &request->target,
-                     question.action, &request->permit, error);
+    return rc;
 }
 
 static void handle_with_ledger(struct request *request)

@@ -104,6 +104,24 @@ static void ask(struct request *request, struct ledger_txn *txn, enum remove_kin
     keeper_client_ask(request->worker->keeper, &removal->call);
 }
 
+/* Of a name that is only cached, say that it is an upstream's. */
+static void fail_unknown(struct request *request, struct ledger_txn *txn)
+{
+    struct resolved *target = &request->target;
+    struct resolved cached;
+    struct permit ignored;
+    struct api_error error;
+
+    if (!target->is_bare || !resolve_cached_namesake(request->config, txn, target->name, &cached) ||
+        authorize_other(&request->permit, &cached, ACTION_PULL, &ignored, &error) != 0) {
+        request_fail_unknown(request, txn, API_NAME_UNKNOWN);
+        return;
+    }
+    (void)resolve_cached_namesake(request->config, txn, request->operation.name, target);
+    (void)resolve_refuse_write(target, &error);
+    request_fail(request, &error);
+}
+
 static bool may_remove(struct request *request, struct ledger_txn *txn)
 {
     if (!request->config->hosted.may_delete) {
@@ -111,7 +129,7 @@ static bool may_remove(struct request *request, struct ledger_txn *txn)
         return false;
     }
     if (!request->target.is_known) {
-        request_fail_unknown(request, txn, API_NAME_UNKNOWN);
+        fail_unknown(request, txn);
         return false;
     }
     return true;
