@@ -54,9 +54,9 @@ struct resolve_question {
     uint64_t now_ms; /* wall clock */
 };
 
-/* 0, or -1 with *error: 404 NAME_UNKNOWN, 405 UNSUPPORTED for what cannot be written. *out says also
- * then which repository it is about, unless its name is empty: only a principal that has rights to
- * it may be told the error. */
+/* 0, or -1 with *error: 404 NAME_UNKNOWN, 405 UNSUPPORTED for what cannot be written. *out says
+ * also then which repository it is about, unless its name is empty: only a principal that has
+ * rights to it may be told the error. */
 int resolve(const struct resolve_question *question, struct ledger_txn *txn, struct resolved *out,
             struct api_error *error);
 /* The hosted repository of this name. */

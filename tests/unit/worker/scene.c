@@ -341,6 +341,20 @@ const union any_message *scene_heard(struct scene *scene, enum process_role role
     return &peer->message;
 }
 
+const union any_message *scene_heard_any(struct scene *scene, enum process_role role,
+                                         enum message_type *out_type)
+{
+    struct peer *peer = &scene->peers[role];
+    heard_free(peer->current);
+    peer->current = next_heard(scene, role);
+    if (!peer->current)
+        return NULL;
+    *out_type = peer->current->type;
+    assert_int_equal(
+        message_decode(*out_type, buf_bytes(&peer->current->body), &peer->message, &err), 0);
+    return &peer->message;
+}
+
 void scene_heard_nothing(struct scene *scene, enum process_role role)
 {
     struct heard *heard = next_heard(scene, role);

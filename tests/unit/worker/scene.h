@@ -72,6 +72,9 @@ void scene_disconnect(struct scene *scene, enum process_role role);
  * until the next call. */
 const union any_message *scene_heard(struct scene *scene, enum process_role role,
                                      enum message_type type);
+/* The next thing, of any type but USED; NULL: it said nothing. */
+const union any_message *scene_heard_any(struct scene *scene, enum process_role role,
+                                         enum message_type *out_type);
 /* Has said nothing more (USED aside). */
 void scene_heard_nothing(struct scene *scene, enum process_role role);
 /* USED messages that were sent so far. */
