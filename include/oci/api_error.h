@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a client is told when it does not get what it asked for: code, HTTP status and a sentence
- * (distribution-spec, "Error Codes"). */
+/* The error that a client gets: code, HTTP status and a sentence (distribution-spec, "Error
+ * Codes"). */
 #ifndef OCI_API_ERROR_H
 #define OCI_API_ERROR_H
 
@@ -22,18 +22,18 @@ struct api_error {
     char text[400]; /* what, where, and what to do */
 };
 
-/* Fill *out with the code's usual status; returns -1. */
+/* Fills *out, with the code's usual status; returns -1. */
 int api_error_set(struct api_error *out, enum api_code code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 int api_error_set_status(struct api_error *out, enum api_code code, int status, const char *fmt,
                          ...) __attribute__((format(printf, 4, 5)));
-/* From an error of ours: kinds map to codes and statuses by one table (NO_SPACE 507, BUSY 503,
- * UPSTREAM 502, TIMEOUT 504, …). `not_found` is the code for ERR_NOT_FOUND, which depends on what
- * was asked. */
+/* From an error of ours: a table maps its kind to code and status (NO_SPACE 507, BUSY 503, UPSTREAM
+ * 502, TIMEOUT 504, …). `not_found` is the code for ERR_NOT_FOUND, which depends on what was asked
+ * for. Returns -1. */
 int api_error_from(struct api_error *out, const struct error *err, enum api_code not_found);
-/* The code as clients know it: "BLOB_UNKNOWN". */
+/* The code as it is sent: "BLOB_UNKNOWN". */
 const char *api_code_name(enum api_code code);
-/* Append {"errors":[{"code":…,"message":…}]}. */
+/* Appends {"errors":[{"code":…,"message":…}]}. */
 void api_error_print(struct buf *out, const struct api_error *error);
 /* The same with any number of errors, to which members may be added:
  *

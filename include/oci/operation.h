@@ -18,7 +18,7 @@
 #include "oci/api_error.h"
 #include "oci/digest.h"
 
-/* Methods we know; every other is OTHER. */
+/* The methods of the API; all others are OTHER. */
 enum http_method {
     METHOD_GET,
     METHOD_HEAD,
@@ -30,7 +30,7 @@ enum http_method {
     METHOD_OTHER,
 };
 
-/* What a path is about. */
+/* What an address is about. */
 enum operation_kind {
     OPERATION_BASE,         /* /v2/, and / for probes */
     OPERATION_CATALOG,      /* /v2/_catalog */
@@ -54,7 +54,7 @@ struct operation {
     struct digest digest;   /* BLOB, REFERRERS, MANIFEST by digest */
     struct slice upload_id; /* UPLOAD */
 
-    /* query; the has_ flags tell an empty value from none */
+    /* The query. The has_ flags tell an empty value from no parameter. */
     bool has_ns, has_n, has_last, has_digest, has_mount, has_from;
     struct slice ns; /* lower-cased */
     uint64_t n;      /* clamped to UINT32_MAX */
@@ -66,19 +66,19 @@ struct operation {
     struct slice tags[OPERATION_TAGS_MAX]; /* ?tag= of a push by digest */
     unsigned tag_count;
 
-    struct slice query; /* raw, as it came; points into the target */
-    struct buf text;    /* what the other slices point into */
+    struct slice query; /* raw, as the client sent it; points into the target */
+    struct buf text;    /* the other slices point into it */
 };
 
-/* What a query may have before it is refused. */
+/* A query with more than this is refused. */
 struct operation_limits {
     unsigned parameters;
     unsigned tags; /* up to OPERATION_TAGS_MAX */
 };
 
-/* One of RFC 9110 9.3, or PATCH. Case matters. */
+/* One of RFC 9110 9.3, or PATCH. Methods are case-sensitive. */
 bool http_method_is_known(struct slice method);
-/* Those that the API has. */
+/* METHOD_OTHER for a method that the API does not have. */
 enum http_method http_method_parse(struct slice method);
 /* First step: kind, method, raw query. `target` is in origin form, with its query. 0, or -1 with
  * *error: 404 for a path that is none of ours, 400 NAME_INVALID. The caller calls
@@ -91,8 +91,8 @@ int operation_parse_rest(struct operation *operation, const struct operation_lim
                          struct api_error *error);
 /* Frees what operation_parse_address took; safe on a zeroed struct. */
 void operation_cleanup(struct operation *operation);
-/* Append what of the raw query is no parameter of the API, each with a '&' before it: pages of some
- * upstreams have names of their own (next_page=…). */
+/* Appends those parameters of the raw query that are not of the API, each with a '&' before it:
+ * some upstreams have parameters of their own for pages (next_page=…). */
 void operation_print_others(const struct operation *operation, struct buf *out);
 
 #endif

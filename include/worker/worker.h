@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The worker: serves clients. May talk to clients, read the ledger and blobs/, write upload files;
- * nothing else. */
+/* The worker serves clients. It may talk to clients, read the ledger and blobs/, and write upload
+ * files; nothing else. */
 #ifndef WORKER_WORKER_H
 #define WORKER_WORKER_H
 
@@ -21,7 +21,7 @@ struct store;
 struct upload_table;
 struct worker;
 
-struct worker_options { /* all borrowed until worker_free, but the configuration */
+struct worker_options { /* borrowed until worker_free, except the configuration */
     struct loop *loop;
     struct pool *pool;
     struct config *config; /* to begin with; the worker takes a reference of its own */
@@ -30,29 +30,31 @@ struct worker_options { /* all borrowed until worker_free, but the configuration
     struct upload_table *uploads;
     struct authenticator authenticator; /* zeroed: everybody is anonymous */
     struct authorizer authorizer;       /* zeroed: everybody may do everything */
-    const struct endpoint *endpoints;   /* more than the program's own: for tests */
+    const struct endpoint *endpoints;   /* in addition to the program's own; for tests */
     size_t endpoint_count;
     unsigned slot;
     unsigned workers;              /* how many there are, for the fair share of connections */
-    void (*on_drained)(void *arg); /* worker_drain is finished */
+    void (*on_drained)(void *arg); /* worker_drain has finished; may be NULL */
     void *arg;
 };
 
-/* Borrows what the options point to; serves nobody before it has listeners. */
+/* It serves nobody before it has listeners. */
 struct worker *worker_new(const struct worker_options *options);
 /* From now on new requests use this configuration, of which the worker takes a reference; those
  * that run end with the one they began with. Timeouts and rates of connections change at once. */
 void worker_set_config(struct worker *worker, struct config *config);
-/* Closes its connections; what was asked of others is forgotten. */
+/* Closes its connections and waits for its work in the pool; questions to other processes are
+ * dropped. */
 void worker_free(struct worker **worker);
-/* A new channel to the fetcher or the keeper; replaces the one before, and what was asked there and
- * not answered is asked again here. */
+/* A new channel to the fetcher or the keeper, taken over. It replaces the old one; what was not
+ * answered there is asked again here. */
 void worker_set_peer(struct worker *worker, enum process_role role, int *fd);
 /* Takes a listening socket over. */
 void worker_listen(struct worker *worker, int *fd, enum listener_kind kind, const char *address);
 /* Takes a connected socket over: what a listener of this kind accepted. For tests. */
 void worker_adopt(struct worker *worker, int *fd, enum listener_kind kind, const char *peer);
-/* Accept no more, finish what runs; then on_drained. */
+/* Stops accepting and finishes running requests, for at most `within_ms`; then on_drained is
+ * called. */
 void worker_drain(struct worker *worker, uint64_t within_ms);
 
 #endif

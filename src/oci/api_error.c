@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The codes and their statuses, and which of our own kinds of error becomes which. */
+/* Tables: the codes with their statuses, and the code for each kind of error of our own. */
 #include "oci/api_error.h"
 
 #include <stdarg.h>
@@ -21,7 +21,7 @@ static const int code_statuses[] = {
 #undef API_ERROR
 };
 
-/* ERR_NOT_FOUND is not here: its code depends on what was asked. */
+/* ERR_NOT_FOUND is missing: its code depends on what was asked for. */
 static const struct {
     enum api_code code;
     int status;

@@ -10,7 +10,7 @@
  *
  * Components are decoded once and never normalised: dots, an encoded '/', backslashes, controls
  * and bytes beyond ASCII are refused wherever they stand. The text buffer is as large as the target
- * from the start, so that slices into it stay right.
+ * from the start, so that slices into it stay valid.
  */
 #include "oci/operation.h"
 
@@ -20,8 +20,8 @@
 #include "oci/name.h"
 #include "operation_query.h"
 
-/* longer than any valid path, even if each byte of it is encoded: 255 of the name, 136 of a digest,
- * the words between */
+/* Longer than any valid path, even if each of its bytes is encoded: 255 of the name, 136 of a
+ * digest, the words between them. */
 #define PATH_MAX_LENGTH 2048
 
 enum http_method http_method_parse(struct slice method)
@@ -63,7 +63,7 @@ bool operation_decode(struct operation *operation, struct slice text, struct sli
     return true;
 }
 
-/* What no name, tag or digest has and what attackers of paths try. */
+/* No name, tag or digest has these bytes; attacks on paths do. */
 static bool component_is_clean(struct slice component)
 {
     if (slice_is(component, ".") || slice_is(component, "..")) {
@@ -78,7 +78,7 @@ static bool component_is_clean(struct slice component)
     return true;
 }
 
-/* The decoded path behind "/v2/". */
+/* Decodes the path after "/v2/". */
 static int decode_path(struct operation *operation, struct slice raw, struct slice *out,
                        struct api_error *error)
 {
@@ -120,7 +120,7 @@ static bool cut_last(struct slice *path, struct slice *out)
     return true;
 }
 
-/* False when the path is none of ours. */
+/* Returns false when no operation has this path. */
 static bool find_kind(struct slice path, struct operation *out)
 {
     struct slice rest = path;
@@ -202,7 +202,7 @@ int operation_parse_address(struct operation *out, enum http_method method, stru
     buf_init(&out->text, target.length + 1);
     if (!buf_reserve(&out->text, target.length + 1))
         return api_error_set_status(error, API_UNAVAILABLE, 503, "no memory");
-    /* "/" is where probes written for the reference registry look */
+    /* Probes written for the reference registry ask for "/". */
     if (slice_is(path, "/v2/") || slice_is(path, "/v2") || slice_is(path, "/"))
         return 0;
     if (slice_starts_with(path, "/v2/")) {

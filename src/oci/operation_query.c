@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Query parameters: separated by '&' alone, '+' is a plus. A parameter counts only where the
- * operation has a use for it; others are skipped unread, so that a client may add what it likes.
+ * Query parameters are separated by '&' alone, and '+' is a plus. A parameter counts only where the
+ * operation has a use for it; others are skipped unread, so that a client may add any it likes.
  * One table says which belong where.
  */
 #include "operation_query.h"
@@ -21,7 +21,7 @@ static int refuse_second(const char *key, enum api_code code, struct api_error *
     return api_error_set_status(error, code, 400, "%s= appears twice in the query", key);
 }
 
-/* ASCII; the text is ours, so it may be changed where it lies. */
+/* ASCII only. The text is in our own buffer and is changed in place. */
 static void lower_case(struct operation *operation, struct slice text)
 {
     char *data = operation->text.data + (text.data - operation->text.data);
@@ -73,7 +73,7 @@ static int on_n(struct operation *operation, struct slice value, struct api_erro
         value = slice_skip(value, 1);
     }
     operation->has_n = true;
-    /* digits alone that do not parse are too many of them */
+    /* Digits that do not parse are too many. */
     if (text_parse_u64(value, &operation->n, &why) != 0 || operation->n > UINT32_MAX) {
         operation->n = UINT32_MAX;
     }
@@ -130,7 +130,7 @@ static int on_from(struct operation *operation, struct slice value, struct api_e
     if (operation->has_from) {
         return refuse_second("from", API_NAME_INVALID, error);
     }
-    /* What is no name has no blob to mount: the push goes on without. */
+    /* What is not a name has no blob to mount: the push goes on without a mount. */
     operation->has_from = name_is_valid(value);
     operation->from = operation->has_from ? value : slice_of("");
     return 0;
@@ -152,7 +152,7 @@ static int on_digest_algorithm(struct operation *operation, struct slice value,
 {
     enum hash_algorithm algorithm;
 
-    (void)operation; /* what PUT says decides, and is hashed then */
+    (void)operation; /* only checked: the digest of the PUT decides */
     if (!digest_algorithm_parse(value, &algorithm)) {
         return api_error_set(error, API_DIGEST_INVALID,
                              "digest-algorithm= is neither sha256 nor sha512");
@@ -168,7 +168,7 @@ static int on_tag(struct operation *operation, struct slice value, struct api_er
     if (!tag_is_valid(value)) {
         return api_error_set(error, API_MANIFEST_INVALID, "tag= is not a tag");
     }
-    /* one too many is counted, and refused by the caller */
+    /* One too many is counted; the caller refuses it. */
     if (operation->tag_count < OPERATION_TAGS_MAX) {
         operation->tags[operation->tag_count] = value;
     }
@@ -211,7 +211,7 @@ static int apply(struct operation *operation, struct slice key, struct slice val
     return is_used ? parameter->read(operation, value, error) : 0;
 }
 
-/* Cuts the next part off the query. */
+/* Cuts the next parameter off the query. */
 static struct slice next_part(struct slice *query)
 {
     ptrdiff_t ampersand = slice_find(*query, '&');
@@ -234,7 +234,7 @@ void operation_print_others(const struct operation *operation, struct buf *out)
     while (query.length > 0) {
         struct slice part = next_part(&query);
         struct slice key = key_of(part);
-        /* an encoded key could be one of ours in disguise */
+        /* An encoded key could be one of ours in disguise. */
         if (part.length > 0 && slice_find(key, '%') < 0 && find_parameter(key) == NULL) {
             buf_append_byte(out, '&');
             buf_append_slice(out, part);

@@ -5,10 +5,10 @@
 
 #include "oci/operation.h"
 
-/* Decode `text` behind what is in operation->text, which has room for all of the target. False on
- * a bad escape or a NUL. */
+/* Decodes `text` to the end of operation->text, which has room for the whole target. Returns false
+ * on a bad escape or a NUL. */
 bool operation_decode(struct operation *operation, struct slice text, struct slice *out);
-/* operation->query. Kind and method are known by now. 0 or -1. */
+/* Reads operation->query; kind and method must be known. 0, or -1 with *error. */
 int operation_parse_query(struct operation *operation, const struct operation_limits *limits,
                           struct api_error *error);
 

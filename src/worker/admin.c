@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Pages that probes and Prometheus read. */
+/* Pages for probes and for Prometheus. */
 #include "admin.h"
 
 #include "answer.h"

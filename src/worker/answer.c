@@ -100,13 +100,13 @@ static void free_pieces(struct request *request)
 
 static const struct request_steps piece_steps = {.on_drained = send_piece, .on_gone = free_pieces};
 
-/* NULL: there was no room for it. */
+/* `body` is NULL when there was no room for it. */
 static void respond_body(struct request *request, int status, const struct headers *headers,
                          struct answer_body *body)
 {
     if (!body) {
         request_failf(request, API_UNAVAILABLE,
-                      "too many large answers are on their way; ask again, or for pages (n=)");
+                      "too many large answers are being sent; try again, or ask for pages (n=)");
         return;
     }
     struct pieces *pieces = NEW(struct pieces);

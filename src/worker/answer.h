@@ -18,26 +18,27 @@ struct error;
 struct ledger_txn;
 struct request;
 
-/* Headers that every answer about the repository has. */
+/* Begins the headers of an answer about the request's repository. */
 void request_headers(const struct request *request, struct headers *headers);
-/* A whole answer; for HEAD the body is left out and its length said. */
+/* A whole answer. For HEAD the body is left out, and Content-Length is its length. */
 void request_respond(struct request *request, int status, const struct headers *headers,
                      struct slice body);
-/* HEAD: the head of a body of this length. */
+/* For HEAD and 304: the head of an answer whose body has this length. */
 void request_respond_head(struct request *request, int status, const struct headers *headers,
                           uint64_t length);
-/* The beginning of an answer in pieces. */
+/* Begins an answer in pieces; the caller goes on with http_conn_send_… and http_conn_end. `length`
+ * may be HTTP_NO_LENGTH. */
 void request_begin(struct request *request, int status, const struct headers *headers,
                    uint64_t length);
-/* A body that is in memory: sent in pieces when it is large, and then taken over. 503 when too many
- * such are on their way. */
+/* A whole answer with a body in memory. A large one is taken over and sent in pieces; the answer is
+ * 503 when too many of these are on their way. */
 void request_respond_buf(struct request *request, int status, const struct headers *headers,
                          struct buf *body);
-/* The same of bytes that others may be sent too, whose digest it is: copied once for all of them.
- */
+/* The same for content that many clients may be getting: it is copied once for all of them, found
+ * by its digest. */
 void request_respond_shared(struct request *request, int status, const struct headers *headers,
                             const struct digest *digest, struct slice bytes);
-/* An error; 429 and 503 with a Retry-After of ours. Its text is also what the access log says. */
+/* An error; 429 and 503 have a Retry-After. The access log has its text as well. */
 void request_fail(struct request *request, const struct api_error *error);
 void request_failf(struct request *request, enum api_code code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
@@ -47,13 +48,14 @@ void request_fail_with(struct request *request, const struct api_error *error,
 /* With several errors, or with their detail: `body` was printed with api_errors_begin and so on;
  * status and text of the log are those of `error`. */
 void request_fail_list(struct request *request, const struct api_error *error, struct slice body);
-/* With a Retry-After; seconds 0: one of ours. */
+/* With a Retry-After of so many seconds; 0: the usual one. */
 void request_fail_retry(struct request *request, const struct api_error *error, uint64_t seconds);
 /* From an error of ours; `not_found` is the code of ERR_NOT_FOUND here. */
 void request_fail_error(struct request *request, const struct error *err, enum api_code not_found);
-/* What the ledger does not have: but if the ledger could not be read, nobody knows that: 503. */
+/* The ledger does not have it: `code`. But when the ledger could not be read, 503. */
 void request_fail_unknown(struct request *request, struct ledger_txn *txn, enum api_code code);
-/* It cannot be finished; the client must not take it for whole. */
+/* The answer cannot be finished: the connection is reset, so that the client does not take it for
+ * complete. */
 void request_abort(struct request *request, const char *why);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Lists may be cut into several fields. A digest is taken without its quotes too. */
+/* A list may be spread over several fields. Digests are accepted without their quotes too. */
 #include "condition.h"
 
 #include "answer.h"
@@ -8,7 +8,7 @@
 #include "request.h"
 #include "rules/visible.h"
 
-/* `is_weak`: W/"…" counts as well. */
+/* is_weak: a weak tag, W/"…", matches as well. */
 static bool names_digest(struct slice value, const char *text, bool is_weak)
 {
     struct slice part;
@@ -39,14 +39,14 @@ static bool is_named(const struct request *request, const char *field, const str
     return false;
 }
 
-static bool has(const struct request *request, const char *field)
+static bool has_field(const struct request *request, const char *field)
 {
     return http_head_find(request->head, field) != NULL;
 }
 
 bool condition_is_set(const struct request *request)
 {
-    return has(request, "If-Match") || has(request, "If-None-Match");
+    return has_field(request, "If-Match") || has_field(request, "If-None-Match");
 }
 
 bool condition_has_it(const struct request *request, const struct digest *digest)
@@ -58,11 +58,11 @@ void condition_fail(struct request *request)
 {
     struct api_error error;
     api_error_set_status(&error, API_UNSUPPORTED, 412,
-                         "what is here is not what If-Match or If-None-Match ask for");
+                         "the stored content does not meet If-Match or If-None-Match");
     request_fail(request, &error);
 }
 
-static bool check(struct request *request, bool is_met)
+static bool check_condition(struct request *request, bool is_met)
 {
     if (!is_met)
         condition_fail(request);
@@ -71,16 +71,16 @@ static bool check(struct request *request, bool is_met)
 
 bool condition_may_read(struct request *request, const struct digest *digest)
 {
-    return check(request,
-                 !has(request, "If-Match") || is_named(request, "If-Match", digest, false));
+    return check_condition(request, !has_field(request, "If-Match") ||
+                                        is_named(request, "If-Match", digest, false));
 }
 
 bool condition_may_write(struct request *request, const struct digest *current)
 {
-    bool is_match =
-        !has(request, "If-Match") || (current && is_named(request, "If-Match", current, false));
+    bool is_match = !has_field(request, "If-Match") ||
+                    (current && is_named(request, "If-Match", current, false));
     bool is_new = !current || !condition_has_it(request, current);
-    return check(request, is_match && is_new);
+    return check_condition(request, is_match && is_new);
 }
 
 bool condition_find_current(const struct request *request, struct ledger_txn *txn,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Fields are appended whole or not at all. */
+/* A field is appended whole or not at all. */
 #include "headers.h"
 
 #include <stdarg.h>

@@ -48,7 +48,7 @@ static const struct listing_kind tags_kind = {
     .name_max = TAG_MAX_LENGTH,
 };
 
-/* The upstream's JSON, as it is; its next page by our own address. */
+/* The upstream's JSON is relayed as it is, with a Link of our own to its next page. */
 static void relay_tags(struct request *request, const struct message_answer *answer)
 {
     AUTO_BUF struct buf body;
@@ -63,7 +63,7 @@ static void relay_tags(struct request *request, const struct message_answer *ans
     request_respond_buf(request, 200, &headers, &body);
 }
 
-static bool list_what_is_here(struct request *request, struct slice warning)
+static bool list_cached_tags(struct request *request, struct slice warning)
 {
     struct serve_age age = {.is_stale = true, .warning = warning};
     struct ledger_txn *txn = worker_read(request->worker);
@@ -71,7 +71,7 @@ static bool list_what_is_here(struct request *request, struct slice warning)
     worker_read_end(request->worker);
     if (!request->target.is_known)
         return false;
-    request->outcome = "listed what is here";
+    request->outcome = "listed what is cached";
     listing_begin(request, &tags_kind, &age);
     return true;
 }
@@ -89,7 +89,7 @@ static void on_tags(struct request *request, enum message_type type, const void 
     }
     struct slice warning =
         type == MESSAGE_FAILED ? failed->text : SLICE_LITERAL("the upstream was not asked");
-    if (list_what_is_here(request, warning))
+    if (list_cached_tags(request, warning))
         return;
     if (type == MESSAGE_FAILED) {
         fetch_error_answer(request, failed, API_NAME_UNKNOWN);

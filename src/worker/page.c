@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Names are appended to the JSON as they come, in the order of the ledger. */
+/* Names are appended to the JSON in the order in which the ledger has them. */
 #include "page.h"
 
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One page of a sorted list of names as JSON: what n and last of the query mean, and the link to
+/* One page of a sorted list of names as JSON: what n= and last= of the query mean, and the Link to
  * the next page. */
 #ifndef WORKER_PAGE_H
 #define WORKER_PAGE_H
@@ -37,13 +37,14 @@ void page_cleanup(struct page *page);
 bool page_may_be_long(const struct page *page, size_t name_max);
 /* Append a name. False: the page is full and there is more; stop. Names need no escaping. */
 bool page_add(struct page *page, struct slice name);
-/* The next page is asked for the way this one was: "ns=ghcr.io&", or nothing. */
 #define PAGE_LINK_MAX       3072 /* of the header's value */
 #define PAGE_NAMESPACE_SIZE (REGISTRY_MAX_LENGTH + 8)
+/* How the next page is asked for, as this one was: "ns=ghcr.io&", or nothing. */
 void page_print_namespace(const struct operation *operation, char out[PAGE_NAMESPACE_SIZE]);
 /* How many entries the page may have: n of the query, but at most `max`. PAGE_UNLIMITED: no n. */
 uint64_t page_limit(const struct operation *operation, uint64_t max);
-/* The value of the Link header, or nothing when this was the last page. */
+/* Appends the value of the Link header, or nothing when this is the last page. `path` is the
+ * list's, `more` from page_print_namespace. */
 void page_link(const struct page *page, const char *path, const char *more, struct buf *out);
 
 #endif

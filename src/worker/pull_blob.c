@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Here and visible: from disk. Hosted and not here: 404. Cached: from a flight; its size alone for
- * HEAD.
+ * GET and HEAD of a blob. A blob that is here and visible in the repository is served from disk.
+ * One that is not is 404 in a hosted repository; in a cached one GET follows a flight, and HEAD
+ * asks for the size alone.
  */
 #include "pull_blob.h"
 
@@ -20,7 +21,7 @@
 #include "worker_state.h"
 
 #define TRIES_MAX   2
-#define PARENTS_MAX 8 /* looked at */
+#define PARENTS_MAX 8 /* manifests that are looked at for a size */
 
 /* ---- HEAD of what is not here: the size alone ---- */
 
@@ -49,7 +50,7 @@ static void ask_size(struct request *request)
     wait_for_answer(request, &subject, request->config->fetch.deadline, on_size);
 }
 
-/* ---- */
+/* ---- the size that manifests of the repository say ---- */
 
 struct said_size {
     const struct permit *permit;
@@ -91,7 +92,7 @@ static uint64_t size_in_manifest(struct ledger_txn *txn, const struct request *r
     return said.is_disputed ? UINT64_MAX : said.size;
 }
 
-static void miss(struct request *request, struct ledger_txn *txn)
+static void handle_miss(struct request *request, struct ledger_txn *txn)
 {
     uint64_t size = size_in_manifest(txn, request);
     if (!request_is_head(request)) {
@@ -120,7 +121,7 @@ void pull_blob(struct request *request, struct ledger_txn *txn)
     if (serve_visible(request, txn, &request->permit))
         return;
     if (resolved_sources(&request->target) != 0) {
-        miss(request, txn);
+        handle_miss(request, txn);
         return;
     }
     if (serve_may_ask_namesake(request, txn, &namesake, &permit) &&
@@ -139,11 +140,11 @@ void pull_blob_again(struct request *request)
         return;
     }
     if (request->tries < TRIES_MAX) {
-        miss(request, txn);
+        handle_miss(request, txn);
     } else {
         struct api_error error;
         api_error_set_status(&error, API_UNAVAILABLE, 502,
-                             "the blob was brought, but cannot be read from the store");
+                             "the blob was fetched, but cannot be read from the store");
         request_fail(request, &error);
     }
     worker_read_end(request->worker);

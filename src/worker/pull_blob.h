@@ -6,8 +6,9 @@
 struct ledger_txn;
 struct request;
 
+/* An endpoint's handler. */
 void pull_blob(struct request *request, struct ledger_txn *txn);
-/* The fetcher says that it is here by now. */
+/* Look once more: the fetcher says that the blob is here. Answers the request. */
 void pull_blob_again(struct request *request);
 
 #endif

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Cached tags:   fresh and here → served
- *                stale and here → asked, served stale when the answer takes longer than
- *                                 fetch.tag_check_wait or is a failure of the upstream
- *                not here       → asked, 504 after fetch.deadline
+ * GET and HEAD of a manifest. By digest, it is served from disk when it is visible in the
+ * repository, and else asked of the fetcher. By tag, a hosted repository's ledger decides; a tag of
+ * a cached repository is served or asked for:
+ *
+ *   fresh and here → served
+ *   stale and here → the upstream is asked, and the stale one served when its answer takes longer
+ *                    than fetch.tag_check_wait or is a failure of the upstream
+ *   not here       → the upstream is asked; 504 after fetch.deadline
  */
 #include "pull_manifest.h"
 
@@ -32,7 +36,7 @@ static bool serve_digest(struct request *request, struct ledger_txn *txn,
            serve_manifest_record(request, digest, &record, age);
 }
 
-/* What a tag names is visible in its repository. */
+/* A tag names a manifest that is linked in its repository: that link must still be there. */
 static bool serve_tag(struct request *request, struct ledger_txn *txn, const struct tag *tag,
                       const struct serve_age *age)
 {
@@ -62,28 +66,29 @@ static bool serve_stale(struct request *request, struct slice warning, uint64_t 
     return is_served;
 }
 
-/* ---- asking ---- */
+/* ---- asking the fetcher ---- */
 
-static void ask(struct request *request, enum join_kind kind, const struct digest *digest,
-                bool may_be_stale);
+static void ask_manifest(struct request *request, enum join_kind kind, const struct digest *digest,
+                         bool may_be_stale);
 
-/* A pusher asks HEAD by a bare name before he pushes: whatever ails the upstream, it is not here.
- */
+/* Clients ask HEAD by a bare name before they push. To them, every failure of the upstream means
+ * that the manifest is not here. */
 static bool is_pushers_question(const struct request *request)
 {
     return request_is_head(request) && request->target.is_bare &&
            request->listener != LISTENER_MIRROR;
 }
 
-/* A pusher who is told that a manifest is here does not send it: then the repository must have it,
- * and it is not enough that its bytes are public. */
+/* A client that hears from HEAD that a manifest is here does not push it. Then the repository
+ * itself must have it: it is not enough that its bytes are public. */
 static bool needs_proof(const struct request *request)
 {
     return is_pushers_question(request) && request->operation.by_digest &&
            request->target.truth == TRUTH_UPSTREAM;
 }
 
-static void failed(struct request *request, bool may_be_stale, const struct message_failed *failure)
+static void handle_failure(struct request *request, bool may_be_stale,
+                           const struct message_failed *failure)
 {
     if (may_be_stale && !fetch_error_is_believed(failure) && serve_stale(request, failure->text, 0))
         return;
@@ -94,13 +99,13 @@ static void failed(struct request *request, bool may_be_stale, const struct mess
     fetch_error_answer(request, failure, API_MANIFEST_UNKNOWN);
 }
 
-static void fail_lost(struct request *request, bool may_be_stale)
+static void fail_unreadable(struct request *request, bool may_be_stale)
 {
     struct message_failed failure = {
         .kind = ERR_INTERNAL,
-        .text = SLICE_LITERAL("the manifest was brought, but cannot be read from the store"),
+        .text = SLICE_LITERAL("the manifest was fetched, but cannot be read from the store"),
     };
-    failed(request, may_be_stale, &failure);
+    handle_failure(request, may_be_stale, &failure);
 }
 
 static void serve_answer(struct request *request, const struct message_answer *answer)
@@ -121,7 +126,7 @@ static void serve_answer(struct request *request, const struct message_answer *a
     serve_manifest(request, &body, &age);
 }
 
-/* The fetcher says that the bytes are in the ledger, or that the client of a HEAD needs none. */
+/* The answer has no bytes: they are in the ledger, or the client asked HEAD and needs none. */
 static bool serve_named(struct request *request, const struct message_answer *answer)
 {
     struct serve_age age = {
@@ -141,17 +146,17 @@ static bool serve_named(struct request *request, const struct message_answer *an
     return true;
 }
 
-static void again(struct request *request, bool may_be_stale, enum join_kind kind,
-                  const struct digest *digest)
+static void ask_again(struct request *request, bool may_be_stale, enum join_kind kind,
+                      const struct digest *digest)
 {
     if (++request->tries >= TRIES_MAX) {
-        fail_lost(request, may_be_stale);
+        fail_unreadable(request, may_be_stale);
     } else {
-        ask(request, kind, digest, may_be_stale);
+        ask_manifest(request, kind, digest, may_be_stale);
     }
 }
 
-static void here(struct request *request, bool may_be_stale)
+static void serve_if_here(struct request *request, bool may_be_stale)
 {
     struct ledger_txn *txn = worker_read(request->worker);
     struct tag tag;
@@ -164,40 +169,40 @@ static void here(struct request *request, bool may_be_stale)
     }
     worker_read_end(request->worker);
     if (!is_served) {
-        again(request, may_be_stale, request->operation.by_digest ? JOIN_MANIFEST : JOIN_TAG,
-              &request->operation.digest);
+        ask_again(request, may_be_stale, request->operation.by_digest ? JOIN_MANIFEST : JOIN_TAG,
+                  &request->operation.digest);
     }
 }
 
-static void answered(struct request *request, bool may_be_stale, enum message_type type,
-                     const void *message)
+static void handle_answer(struct request *request, bool may_be_stale, enum message_type type,
+                          const void *message)
 {
     const struct message_answer *answer = message;
     if (type == MESSAGE_FAILED) {
-        failed(request, may_be_stale, message);
+        handle_failure(request, may_be_stale, message);
     } else if (type == MESSAGE_HERE) {
-        here(request, may_be_stale);
+        serve_if_here(request, may_be_stale);
     } else if (answer->body.length > 0) {
         serve_answer(request, answer);
     } else if (!serve_named(request, answer)) {
-        again(request, may_be_stale, JOIN_MANIFEST, &answer->digest);
+        ask_again(request, may_be_stale, JOIN_MANIFEST, &answer->digest);
     }
 }
 
 static void on_answer(struct request *request, enum message_type type, const void *message)
 {
-    answered(request, false, type, message);
+    handle_answer(request, false, type, message);
 }
 
-/* The tag is here, and may be served without the upstream's word. */
+/* The tag is here and may be served stale. */
 static void on_check(struct request *request, enum message_type type, const void *message)
 {
-    answered(request, true, type, message);
+    handle_answer(request, true, type, message);
 }
 
-/* JOIN_TAG for the request's tag, JOIN_MANIFEST for `digest`. */
-static void ask(struct request *request, enum join_kind kind, const struct digest *digest,
-                bool may_be_stale)
+/* `kind`: JOIN_TAG for the request's tag, JOIN_MANIFEST for `digest`. */
+static void ask_manifest(struct request *request, enum join_kind kind, const struct digest *digest,
+                         bool may_be_stale)
 {
     const struct config *config = request->config;
     struct question_subject subject = {
@@ -219,7 +224,7 @@ static void ask(struct request *request, enum join_kind kind, const struct diges
     }
 }
 
-/* ---- */
+/* ---- by digest, by tag ---- */
 
 static void pull_by_digest(struct request *request, struct ledger_txn *txn)
 {
@@ -232,7 +237,7 @@ static void pull_by_digest(struct request *request, struct ledger_txn *txn)
     if (may_be_served && serve_digest(request, txn, &request->permit, digest, NULL))
         return;
     if (resolved_sources(&request->target) != 0) {
-        ask(request, JOIN_MANIFEST, digest, false);
+        ask_manifest(request, JOIN_MANIFEST, digest, false);
         return;
     }
     if (serve_may_ask_namesake(request, txn, &namesake, &permit) &&
@@ -241,7 +246,8 @@ static void pull_by_digest(struct request *request, struct ledger_txn *txn)
     request_fail_unknown(request, txn, API_MANIFEST_UNKNOWN);
 }
 
-/* Never with a period of 0, also in the very millisecond or when the clock was set back. */
+/* With a period of 0 nothing is, not even in the same millisecond or after the clock was set
+ * back. */
 static bool is_within(uint64_t now, uint64_t since, uint64_t period)
 {
     uint64_t age = now > since ? now - since : 0;
@@ -268,7 +274,7 @@ static void pull_cached_tag(struct request *request, struct ledger_txn *txn)
     if (rule->is_offline) {
         request_fail_unknown(request, txn, API_MANIFEST_UNKNOWN);
     } else {
-        ask(request, JOIN_TAG, NULL, may_be_stale);
+        ask_manifest(request, JOIN_TAG, NULL, may_be_stale);
     }
 }
 

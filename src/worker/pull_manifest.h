@@ -6,6 +6,7 @@
 struct ledger_txn;
 struct request;
 
+/* An endpoint's handler. */
 void pull_manifest(struct request *request, struct ledger_txn *txn);
 
 #endif

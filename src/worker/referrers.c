@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Hosted: from the ledger. Cached: the upstream's own list, or while it cannot be asked what of it
- * is here. */
+/* For a cached repository the upstream's own list is relayed; while the upstream cannot be asked,
+ * the client gets what is cached of it. */
 #include "referrers.h"
 
 #include <stdio.h>
@@ -21,13 +21,13 @@
 #include "wait.h"
 #include "worker_state.h"
 
-/* Of a manifest that is here. */
-static bool list_what_is_here(struct request *request, struct slice warning)
+/* What is cached, of a manifest that is here. */
+static bool list_cached_referrers(struct request *request, struct slice warning)
 {
     struct serve_age age = {.is_stale = true, .warning = warning};
     struct ledger_txn *txn = worker_read(request->worker);
     resolve_refresh(&request->target, txn);
-    /* `last` may be the upstream's own. */
+    /* last= may be the upstream's own, which is no digest. */
     bool is_here = visible_links(&request->permit, txn, &request->operation.digest) != 0 &&
                    referrers_page_is_valid(request);
     if (is_here)
@@ -57,15 +57,15 @@ static void respond_none(struct request *request)
                   slice_of(""));
 }
 
-static void fail(struct request *request, const struct message_failed *failed)
+static void fail_or_list_cached(struct request *request, const struct message_failed *failed)
 {
-    if (fetch_error_is_believed(failed) || !list_what_is_here(request, failed->text))
+    if (fetch_error_is_believed(failed) || !list_cached_referrers(request, failed->text))
         fetch_error_answer(request, failed, API_NAME_UNKNOWN);
 }
 
-/* ---- an upstream without the API: clients keep the index under a tag made from the digest ---- */
+/* ---- upstreams without the API: clients keep the index under a tag made from the digest ---- */
 
-/* distribution-spec, "Referrers Tag Schema": at most 64 digits. */
+/* distribution-spec, "Referrers Tag Schema": the tag has at most 64 digits of the digest. */
 static void print_tag(const struct digest *digest, char out[TAG_MAX_LENGTH + 1])
 {
     char text[DIGEST_TEXT_SIZE];
@@ -73,7 +73,7 @@ static void print_tag(const struct digest *digest, char out[TAG_MAX_LENGTH + 1])
     (void)snprintf(out, TAG_MAX_LENGTH + 1, "%.*s-%.64s", (int)(colon - text), text, colon + 1);
 }
 
-/* The fetcher says which index the tag names, and that it is in the ledger. */
+/* The fetcher said which index the tag names, and that it is in the ledger. */
 static bool respond_stored(struct request *request, const struct digest *digest)
 {
     struct manifest_record record;
@@ -98,7 +98,7 @@ static void on_tag(struct request *request, enum message_type type, const void *
     request->source = SOURCE_UPSTREAM;
     request->outcome = "listed by the upstream, under a tag";
     if (type == MESSAGE_FAILED && failed->kind != ERR_NOT_FOUND) {
-        fail(request, failed);
+        fail_or_list_cached(request, failed);
     } else if (type == MESSAGE_ANSWER && answer->body.length > 0 &&
                media_kind_of(answer->media_type) == MEDIA_INDEX) {
         respond_index(request, answer->body, slice_of(""));
@@ -120,7 +120,7 @@ static void ask_for_tag(struct request *request)
     wait_for_answer(request, &subject, request->config->fetch.deadline, on_tag);
 }
 
-/* ---- an upstream's ---- */
+/* ---- upstreams with the API ---- */
 
 static void on_referrers(struct request *request, enum message_type type, const void *message)
 {
@@ -131,7 +131,7 @@ static void on_referrers(struct request *request, enum message_type type, const 
         request->outcome = "listed by the upstream";
         respond_index(request, answer->body, answer->link);
     } else if (type == MESSAGE_FAILED && failed->kind != ERR_NOT_FOUND) {
-        fail(request, failed);
+        fail_or_list_cached(request, failed);
     } else {
         ask_for_tag(request);
     }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- *   pool: ledger → entries, as many as the page may have → their descriptors → answer, Link
+ *   in the pool:  ledger → entries, as many as the page may have → their descriptors → answer
  *
- * When much is to be read for the descriptors, they wait for a turn of their own. A page ends at
- * its number of entries, at 4 MiB (clients read no larger index), or when enough was looked at or
- * is to be read for one request; the next one begins behind the last digest that was looked at.
+ * Descriptors for which many bytes must be read are made in a second job, one page at a time. A
+ * page ends at its number of entries, at 4 MiB (clients read no larger index), or when one request
+ * has looked at enough records or has enough bytes to read. The next page begins after the last
+ * digest that was looked at.
  */
 #include "referrers_page.h"
 
@@ -29,7 +30,7 @@
 #define INDEX_MAX      ((size_t)4 * 1024 * 1024)
 #define DESCRIPTOR_MAX (2 * INDEX_MAX) /* annotations of one manifest, escaped */
 #define READ_MAX       ((uint64_t)8 * 1024 * 1024)
-#define LOOKED_MAX     10000
+#define LOOKED_MAX     10000 /* records */
 
 struct entry {
     struct digest digest;
@@ -55,7 +56,7 @@ struct referrers_page {
     unsigned looked;
     uint64_t to_read;
     bool has_more;
-    struct digest last; /* the next page begins behind it */
+    struct digest last; /* the next page begins after it */
     struct buf out;
 };
 
@@ -72,7 +73,7 @@ static void page_free(struct referrers_page *page)
     mem_free(page);
 }
 
-/* ---- in the pool: which ---- */
+/* ---- in the pool: the entries ---- */
 
 static void add_entry(struct referrers_page *page, const struct digest *digest,
                       const struct manifest_record *record)
@@ -150,7 +151,7 @@ static void add_annotation(struct slice key, struct jsonio_value value, void *ar
     jsonio_put_member(annotations->json, key, jsonio_string(value));
 }
 
-/* A file that is damaged or gone costs its annotations, not the list. */
+/* A file that is damaged or missing costs its own annotations, not the list. */
 static void add_annotations(const struct referrers_page *page, const struct entry *entry,
                             struct jsonio_writer *json)
 {
@@ -279,7 +280,7 @@ static void answer_page(struct referrers_page *page)
         headers_add(&headers, "OCI-Filters-Applied", SLICE_LITERAL("artifactType"));
     add_link(page, &headers);
     request->source = SOURCE_DISK;
-    request->outcome = page->is_stale ? "listed what is here" : "listed";
+    request->outcome = page->is_stale ? "listed what is cached" : "listed";
     request_respond_buf(request, 200, &headers, &page->out);
 }
 

@@ -11,9 +11,9 @@
 struct request;
 struct serve_age;
 
-/* `last` of the query, if there is one, is a digest. */
+/* last= of the query, if there is one, is a digest. */
 bool referrers_page_is_valid(const struct request *request);
-/* The answer to the request, soon; `age` may be NULL, and is copied. */
+/* Answers the request, later. `age` may be NULL, and is copied. */
 void referrers_page_answer(struct request *request, const struct serve_age *age);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One question to the keeper; it outlives its client, for it cannot be called back. */
+/* A removal is one call to the keeper. It cannot be taken back: it outlives its client. */
 #include "remove.h"
 
 #include <string.h>
@@ -52,7 +52,7 @@ static void answer_refused(const struct removal *removal, const struct keeper_an
     request_fail(removal->request, &error);
 }
 
-static void on_answer(struct keeper_call *call, const struct keeper_answer *answer)
+static void on_removal_answer(struct keeper_call *call, const struct keeper_answer *answer)
 {
     struct removal *removal = LIST_ITEM(call, struct removal, call);
     struct headers headers;
@@ -70,11 +70,11 @@ static void on_answer(struct keeper_call *call, const struct keeper_answer *answ
     request_respond(removal->request, 202, &headers, slice_of(""));
 }
 
-static void ask(struct request *request, struct ledger_txn *txn, enum remove_kind kind)
+static void removal_begin(struct request *request, struct ledger_txn *txn, enum remove_kind kind)
 {
     struct digest current;
     bool is_there = condition_find_current(request, txn, &current);
-    /* What is not there is 404, whatever the condition. */
+    /* What is not there is answered 404, whatever the condition. */
     if (is_there && !condition_may_write(request, &current))
         return;
     struct removal *removal = NEW(struct removal);
@@ -87,7 +87,7 @@ static void ask(struct request *request, struct ledger_txn *txn, enum remove_kin
         memcpy(removal->tag, operation->tag.data, operation->tag.length);
     request_set_actor(request, &removal->call);
     removal->call.type = MESSAGE_REMOVE;
-    removal->call.on_answer = on_answer;
+    removal->call.on_answer = on_removal_answer;
     removal->call.message.remove = (struct message_remove){
         .kind = kind,
         .repository = slice_of(removal->repository),
@@ -125,7 +125,7 @@ static void fail_unknown(struct request *request, struct ledger_txn *txn)
 static bool may_remove(struct request *request, struct ledger_txn *txn)
 {
     if (!request->config->hosted.may_delete) {
-        request_failf(request, API_UNSUPPORTED, "deleting is turned off (`hosted.delete`)");
+        request_failf(request, API_UNSUPPORTED, "deleting is disabled (`hosted.delete`)");
         return false;
     }
     if (!request->target.is_known) {
@@ -138,11 +138,11 @@ static bool may_remove(struct request *request, struct ledger_txn *txn)
 void remove_manifest(struct request *request, struct ledger_txn *txn)
 {
     if (may_remove(request, txn))
-        ask(request, txn, request->operation.by_digest ? REMOVE_MANIFEST : REMOVE_TAG);
+        removal_begin(request, txn, request->operation.by_digest ? REMOVE_MANIFEST : REMOVE_TAG);
 }
 
 void remove_blob(struct request *request, struct ledger_txn *txn)
 {
     if (may_remove(request, txn))
-        ask(request, txn, REMOVE_BLOB);
+        removal_begin(request, txn, REMOVE_BLOB);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One request, from its head to its line in the access log. front.c makes it when its head is here
- * and frees it when its answer is over. What a request waits for is its `step`; a step that
- * outlives the request (a commit under way) is told by on_gone to forget it.
+ * One request, from its head to its line in the access log. front.c makes it when its head has
+ * arrived and ends it when its answer is over. What a request waits for is its `step`. A step that
+ * outlives the request, such as a commit that is under way, learns from on_gone to forget it.
  */
 #ifndef WORKER_REQUEST_H
 #define WORKER_REQUEST_H
@@ -26,7 +26,7 @@ struct keeper_call;
 struct request;
 struct worker;
 
-/* What the connection's callbacks mean to whom the request is with; each may be NULL. */
+/* The connection's callbacks, for the step that the request is in; each may be NULL. */
 struct request_steps {
     void (*on_body)(struct request *request, size_t length, bool is_end);
     void (*on_drained)(struct request *request);
@@ -57,12 +57,12 @@ struct request {
     uint64_t id;
     uint64_t began_us;
     const struct request_steps *steps;
-    void *step;     /* theirs */
+    void *step;     /* belongs to `steps` */
     int fd;         /* the file that is being sent, or -1 */
     int status;     /* 0: not answered yet */
-    unsigned tries; /* how often the fetcher said that it is here by now */
+    unsigned tries; /* how often the fetcher said that the content is here */
     enum request_source source;
-    bool is_joined;      /* shared what another client had started */
+    bool is_joined;      /* it shares a flight or a question with another client */
     bool is_asked;       /* the fetcher had to be asked */
     bool is_damage_told; /* the log has a line about the file it would be served from */
     const char *outcome; /* a constant sentence */
@@ -72,12 +72,12 @@ struct request {
 /* `head` lives until the connection's on_done. */
 struct request *request_new(struct worker *worker, struct http_conn *conn,
                             const struct http_head *head, enum listener_kind listener);
-/* Its parts that are no connection's stay as they are while somebody holds a reference, so that
- * work in the pool may read them after the client is gone; `conn` and `head` are NULL then.
- * References are taken and given back on the loop's thread. */
+/* While work in the pool holds a reference it may read the request, even after the client has left;
+ * `conn` and `head` belong to the connection and are NULL then. References are taken and released
+ * on the loop's thread. */
 struct request *request_ref(struct request *request);
 void request_unref(struct request **request);
-/* Settle who is told of the connection's events from now on. */
+/* From now on the connection's events go to these steps. NULL: nobody waits for any. */
 void request_set_step(struct request *request, const struct request_steps *steps, void *step);
 
 bool request_is_head(const struct request *request);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See serve.h. */
+/* A stored file is opened before anything is answered, so that a missing or damaged one can still
+ * be fetched again. */
 #include "serve.h"
 
 #include <stdio.h>
@@ -56,7 +57,7 @@ void serve_plan_blob(const struct request *request, const struct digest *digest,
 {
     struct byte_range ranges[BYTE_RANGES_MAX];
     struct slice header;
-    unsigned most = (unsigned)request->config->limits.ranges;
+    unsigned max = (unsigned)request->config->limits.ranges;
     unsigned count;
     out->status = 200;
     blob_parts_whole(&out->parts, size);
@@ -67,7 +68,7 @@ void serve_plan_blob(const struct request *request, const struct digest *digest,
     if (!wants_range(request, digest, &header)) {
         return;
     }
-    enum byte_range_verdict verdict = byte_range_resolve(header, size, most, ranges, &count);
+    enum byte_range_verdict verdict = byte_range_resolve(header, size, max, ranges, &count);
     if (verdict == RANGE_UNSATISFIABLE) {
         out->status = 416;
     } else if (verdict == RANGE_SATISFIABLE) {
@@ -124,7 +125,7 @@ void serve_blob_head(struct request *request, const struct digest *digest, uint6
         blob_headers(request, digest, &headers);
     }
     if (plan->status == 304) {
-        request->outcome = "the client has it";
+        request->outcome = "not modified";
         request_respond_head(request, 304, &headers, 0);
         return;
     }
@@ -154,12 +155,12 @@ void serve_blob_size(struct request *request, const struct digest *digest, uint6
 }
 
 enum opened {
-    OPENED_FILE,
-    OPENED_NOTHING,
-    OPENED_FAILED
+    OPENED_FILE,    /* request->fd, or no file is needed */
+    OPENED_NOTHING, /* missing or damaged: a miss */
+    OPENED_FAILED,  /* the request was answered */
 };
 
-/* One line a request, however often the file is looked at. */
+/* At most one line for each request, however often the file is tried. */
 static void log_damage(struct request *request, const struct digest *digest,
                        const struct error *err)
 {
@@ -184,8 +185,8 @@ static void log_damage(struct request *request, const struct digest *digest,
                 err->text);
 }
 
-/* FAILED: answered. Only a file that is not there, or not whole, is a miss: without descriptors, or
- * on a disk that fails, nobody knows. */
+/* Only a missing or damaged file is a miss. Without descriptors, or on a failing disk, nobody can
+ * tell whether it is there: the answer is 503. */
 static enum opened open_blob(struct request *request, const struct digest *digest, uint64_t size)
 {
     struct error err;
@@ -196,7 +197,7 @@ static enum opened open_blob(struct request *request, const struct digest *diges
     log_damage(request, digest, &err);
     if (err.kind == ERR_NOT_FOUND || err.kind == ERR_CORRUPT)
         return OPENED_NOTHING;
-    request_failf(request, API_UNAVAILABLE, "the file cannot be read now: %s", err.text);
+    request_failf(request, API_UNAVAILABLE, "the stored file cannot be read now: %s", err.text);
     return OPENED_FAILED;
 }
 
@@ -223,7 +224,7 @@ static void on_parts_gone(struct request *request)
 static const struct request_steps part_steps = {.on_drained = on_part_sent,
                                                 .on_gone = on_parts_gone};
 
-/* One part needs no memory of its own: when it is sent, the answer ends. */
+/* An answer of one part needs no state: it ends when the part is sent. */
 static void send_parts(struct request *request, struct blob_parts *parts)
 {
     if (parts->is_multipart) {
@@ -239,7 +240,7 @@ bool serve_blob(struct request *request, const struct digest *digest, uint64_t s
 {
     struct serve_plan plan;
     serve_plan_blob(request, digest, size, &plan);
-    /* A pusher who hears from HEAD that it is here does not send it. */
+    /* HEAD opens the file too: a client that hears from it that a blob is here does not push it. */
     bool needs_file = request_is_head(request) || serve_plan_has_body(&plan);
     enum opened opened = needs_file ? open_blob(request, digest, size) : OPENED_FILE;
     if (opened != OPENED_FILE)
@@ -329,7 +330,7 @@ bool serve_has_manifest(const struct request *request, const struct digest *dige
 bool serve_manifest_record(struct request *request, const struct digest *digest,
                            const struct manifest_record *record, const struct serve_age *age)
 {
-    /* Also for HEAD: a pusher who hears that it is here does not send it. */
+    /* For HEAD too: a client that hears from it that a manifest is here does not push it. */
     enum opened opened =
         record->bytes.length == 0 ? open_blob(request, digest, record->size) : OPENED_FILE;
     if (opened != OPENED_FILE)

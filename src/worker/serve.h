@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Answers from the ledger and the disk, and the heads of blob answers wherever their bytes come
- * from. What may be answered was found with rules/visible.h. */
+/* Answers from the ledger and from disk, and the heads of blob answers, wherever their bytes come
+ * from. The caller has found with rules/visible.h that the content may be answered. */
 #ifndef WORKER_SERVE_H
 #define WORKER_SERVE_H
 
@@ -21,7 +21,7 @@ struct resolved;
 bool serve_may_ask_namesake(const struct request *request, struct ledger_txn *txn,
                             struct resolved *namesake, struct permit *out);
 
-/* Which bytes of a blob the request is for. */
+/* Which bytes of a blob the request asks for, and how it is answered. */
 struct serve_plan {
     int status; /* 200, 206, 304, 416 */
     struct blob_parts parts;
@@ -29,40 +29,43 @@ struct serve_plan {
 void serve_plan_blob(const struct request *request, const struct digest *digest, uint64_t size,
                      struct serve_plan *out);
 bool serve_plan_has_body(const struct serve_plan *plan);
-/* Its head: begun for 200 and 206, answered whole for 304 and 416. */
+/* Sends the head: 200 and 206 are begun, 304 and 416 are answered whole. */
 void serve_blob_head(struct request *request, const struct digest *digest, uint64_t size,
                      const struct serve_plan *plan);
-/* Queue a piece of the body. */
+/* Queues a piece of the body; `fd` is borrowed until it is sent. */
 void serve_piece(struct request *request, int fd, const struct blob_piece *piece);
 
-/* Answer with a blob that is here. False, and nothing answered, when its file is not, or damaged;
- * when it cannot be read now, that is answered. */
+/* Answers with a stored blob. Returns false, with nothing answered, when its file is missing or
+ * damaged. A file that cannot be opened now (no descriptors, a failing disk) is answered 503. */
 bool serve_blob(struct request *request, const struct digest *digest, uint64_t size);
-/* HEAD of a blob of this size. */
+/* Answers HEAD of a blob of this size. */
 void serve_blob_size(struct request *request, const struct digest *digest, uint64_t size);
 
+/* How old the content of an answer is. */
 struct serve_age {
-    bool is_stale; /* marked with Warning and Age */
-    uint64_t checked_ms;
-    struct slice warning;
+    bool is_stale;        /* the answer has Warning and Age */
+    uint64_t checked_ms;  /* wall clock of the upstream's last word; 0: unknown */
+    struct slice warning; /* why it is served stale */
 };
+
+/* A manifest to answer with. */
 struct serve_body {
     struct digest digest;
     struct slice media_type;
-    struct slice bytes; /* empty: in the file, or for HEAD nowhere */
+    struct slice bytes; /* empty: request->fd is its file; for HEAD there may be neither */
     uint64_t size;
 };
-/* Answer with a manifest; `age` may be NULL. Without bytes, request->fd is its file (but for HEAD).
- */
+/* Answers with a manifest; `age` may be NULL. */
 void serve_manifest(struct request *request, const struct serve_body *body,
                     const struct serve_age *age);
-/* Are the record's bytes here, in the ledger or in a whole file? */
+/* Are the record's bytes here, in the ledger or in an undamaged file? */
 bool serve_has_manifest(const struct request *request, const struct digest *digest,
                         const struct manifest_record *record);
-/* The same from its record. False, and nothing answered, when its bytes are not here. */
+/* Answers with a manifest from its record. Returns false, with nothing answered, when its bytes are
+ * not here. */
 bool serve_manifest_record(struct request *request, const struct digest *digest,
                            const struct manifest_record *record, const struct serve_age *age);
-/* Warning: 299 and Age. */
+/* Adds Warning and Age. */
 void serve_mark_stale(struct headers *headers, const struct serve_age *age);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the upstream's next page is asked by goes to the client and comes back unread: some count by
- * `last`, others by tokens under names of their own. */
+/* The query of the upstream's next page goes to the client and comes back unread: some upstreams
+ * count by `last`, others by tokens under names of their own. */
 #include "upstream_list.h"
 
 #include "answer.h"
@@ -19,9 +19,9 @@ void upstream_list_ask(struct request *request, enum join_kind kind, wait_answer
     const struct operation *operation = &request->operation;
     AUTO_BUF struct buf query;
     buf_init(&query, LIST_QUERY_MAX + 1);
-    uint64_t most = request->config->limits.page;
+    uint64_t max = request->config->limits.page;
     if (operation->has_n)
-        buf_printf(&query, "&n=%llu", (unsigned long long)page_limit(operation, most));
+        buf_printf(&query, "&n=%llu", (unsigned long long)page_limit(operation, max));
     if (operation->has_last) {
         buf_append_text(&query, "&last=");
         text_percent_encode(&query, operation->last, "");
@@ -29,7 +29,7 @@ void upstream_list_ask(struct request *request, enum join_kind kind, wait_answer
     operation_print_others(operation, &query);
     if (query.is_over) {
         request_failf(request, API_PAGINATION_NUMBER_INVALID,
-                      "the query is longer than any that an upstream is asked with");
+                      "the query is longer than any that is sent to an upstream");
         return;
     }
     buf_consume(&query, query.length > 0); /* the first '&' */

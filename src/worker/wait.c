@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The wait is the request's step, and gone before the request is answered. A client that left is
- * seldom noticed before something is sent to it; so whoever has sent his end is not waited for
- * longer than a second, and his question not for his sake.
+ * The wait is the request's step, and is freed before the request is answered. That a client has
+ * left is seldom noticed before something is sent to it. A half-closed client may have left:
+ * it is given at most one more second, and its question is not kept for it.
  */
 #include "wait.h"
 
@@ -15,7 +15,7 @@
 #include "request.h"
 #include "worker_state.h"
 
-#define LOOK_MS 1000 /* how often we look whether the client has sent its end */
+#define LOOK_MS 1000 /* how often we check whether the client has half-closed */
 
 struct wait {
     struct question_waiter waiter;
@@ -40,8 +40,8 @@ static void on_gone(struct request *request)
 
 static const struct request_steps wait_steps = {.on_gone = on_gone};
 
-/* The answer may have a step of its own. */
-static void finish(struct wait *wait, enum message_type type, const void *message)
+/* The wait is freed first: on_answer may set a step of its own. */
+static void wait_finish(struct wait *wait, enum message_type type, const void *message)
 {
     struct request *request = wait->request;
     wait_answer_fn *answer = wait->on_answer;
@@ -52,10 +52,10 @@ static void finish(struct wait *wait, enum message_type type, const void *messag
 
 static void on_answer(struct question_waiter *waiter, enum message_type type, const void *message)
 {
-    finish(LIST_ITEM(waiter, struct wait, waiter), type, message);
+    wait_finish(LIST_ITEM(waiter, struct wait, waiter), type, message);
 }
 
-static void on_late(void *arg)
+static void on_wait_late(void *arg)
 {
     struct wait *wait = arg;
     struct message_failed failed = {
@@ -64,29 +64,29 @@ static void on_late(void *arg)
     };
     if (!http_conn_has_ended(wait->request->conn))
         question_keep(&wait->waiter);
-    finish(wait, MESSAGE_FAILED, &failed);
+    wait_finish(wait, MESSAGE_FAILED, &failed);
 }
 
-static void look_later(struct wait *wait, uint64_t left_ms)
+static void check_later(struct wait *wait, uint64_t left_ms)
 {
     timer_start(wait->timer, left_ms < LOOK_MS ? left_ms : LOOK_MS);
 }
 
-static void on_timer(void *arg)
+static void on_wait_timer(void *arg)
 {
     struct wait *wait = arg;
     uint64_t now = clock_mono().ms;
     if (now < wait->until_ms && !http_conn_has_ended(wait->request->conn)) {
-        look_later(wait, wait->until_ms - now);
+        check_later(wait, wait->until_ms - now);
         return;
     }
-    loop_defer(wait->request->worker->options.loop, on_late, wait);
+    loop_defer(wait->request->worker->options.loop, on_wait_late, wait);
 }
 
-static void on_full(void *arg)
+static void on_fetcher_full(void *arg)
 {
     struct message_failed failed = fetch_link_full();
-    finish(arg, MESSAGE_FAILED, &failed);
+    wait_finish(arg, MESSAGE_FAILED, &failed);
 }
 
 void wait_for_answer(struct request *request, const struct question_subject *subject,
@@ -97,13 +97,13 @@ void wait_for_answer(struct request *request, const struct question_subject *sub
     wait->request = request;
     wait->on_answer = answer;
     wait->waiter.on_answer = on_answer;
-    wait->timer = timer_new(worker->options.loop, on_timer, wait);
+    wait->timer = timer_new(worker->options.loop, on_wait_timer, wait);
     wait->until_ms = clock_mono().ms + within_ms;
     request_set_step(request, &wait_steps, wait);
     if (!question_wait(worker->questions, subject, &wait->waiter, &request->is_joined)) {
-        loop_defer(worker->options.loop, on_full, wait);
+        loop_defer(worker->options.loop, on_fetcher_full, wait);
         return;
     }
     request->is_asked = true;
-    look_later(wait, within_ms);
+    check_later(wait, within_ms);
 }

@@ -46,7 +46,7 @@ static struct front *front_of(struct worker *worker, enum listener_kind kind)
 
 /* ---- connections ---- */
 
-/* Of clients. */
+/* Connections of clients: those of the admin listener do not count. */
 static unsigned connections(const struct worker *worker)
 {
     unsigned count = 0;
@@ -65,8 +65,8 @@ static void on_gauge_timer(void *arg)
     }
 }
 
-/* By this worker's descriptors, and in all workers together; what others closed in the last second
- * may still count. Who administers has a share of its own. */
+/* Full for this worker's descriptors, or for all workers together; what other workers closed in the
+ * last second may still count. The admin listener has a share of its own. */
 static bool is_full(const struct front *front)
 {
     uint64_t limit = front->worker->config->limits.connections;
@@ -88,7 +88,7 @@ static void on_accept(int *fd, const struct stream_kind *stream, const char *pee
     }
 }
 
-/* The share is of what is open now, in all workers. */
+/* The fair share is one of what is open in all workers now. */
 static bool should_pause(void *arg)
 {
     const struct front *front = arg;
@@ -214,7 +214,7 @@ void worker_set_config(struct worker *worker, struct config *config)
     answer_bodies_set_limit(worker->answers, config->limits.answer_memory);
 }
 
-/* Jobs in the pool and questions to the keeper have owners that live until they are answered. */
+/* The owners of jobs in the pool and of calls to the keeper live until these have ended. */
 static void finish_work(struct worker *worker)
 {
     while (worker->jobs > 0 || keeper_client_pending(worker->keeper) > 0) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the worker's modules share: one struct per worker, passed down; every service in it is
- * borrowed from main or owned by worker.c. */
+/* What the worker's modules share: one struct per worker, passed down. Its services are borrowed
+ * from main (options) or owned by worker.c. worker_state.c has the functions. */
 #ifndef WORKER_WORKER_STATE_H
 #define WORKER_WORKER_STATE_H
 
@@ -27,7 +27,7 @@ struct recency;
 struct timer;
 struct worker;
 
-struct front { /* an HTTP server per kind of listener; the server's arg */
+struct front { /* one HTTP server for each kind of listener; it is the server's arg */
     struct worker *worker;
     enum listener_kind kind;
     struct http_server *server;
@@ -56,34 +56,35 @@ struct worker {
     struct recency *recency;
     struct manifest_room *room;
     struct answer_bodies *answers;
-    uint64_t large_key; /* of the pool: manifests that need room are read one at a time */
+    uint64_t large_key; /* key in the pool: work that needs much memory runs one at a time */
 
-    uint64_t requests;               /* numbered from 1 */
-    unsigned running;                /* requests that are not done */
+    uint64_t requests;               /* how many there were: the newest one's number */
+    unsigned running;                /* requests that are not over */
     unsigned jobs;                   /* in the pool */
-    char *blocks[WORKER_BLOCKS_MAX]; /* free blocks of upload bodies */
+    char *blocks[WORKER_BLOCKS_MAX]; /* free blocks for upload bodies */
     unsigned block_count;
 
-    struct timer *gauge_timer; /* while there are connections: their number is told to all */
+    struct timer *gauge_timer; /* publishes the number of connections while there are any */
     struct timer *drain_timer;
     uint64_t drain_until_ms;
     bool is_draining;
 };
 
-/* A read transaction of this worker: nests, and sees the snapshot of the outermost begin. Never
- * held across a turn of the loop. */
+/* The read transaction of the loop's thread. It nests, and shows the snapshot of the outermost
+ * begin. It is never held across a turn of the loop; work in the pool has a reader of its own. */
 struct ledger_txn *worker_read(struct worker *worker);
 void worker_read_end(struct worker *worker);
 
-/* Work in the pool that belongs to this worker: worker_free waits for it. */
+/* Work in the pool for this worker; worker_free waits for it. `run` is called on a thread of the
+ * pool, `done` on the loop's, where the job may be freed or submitted again. */
 struct worker_job {
     struct pool_work work;
     struct worker *worker;
-    struct config
-        *config; /* the worker's when it was submitted; a reference until `done` is called */
+    struct config *config; /* the worker's when it was submitted; a reference until `done` */
     void (*run)(struct worker_job *job);
     void (*done)(struct worker_job *job);
 };
+/* `run` and `done` are set. Jobs with the same key, not 0, run in order, one at a time. */
 void worker_submit(struct worker *worker, struct worker_job *job, uint64_t key);
 
 #endif
