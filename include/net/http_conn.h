@@ -75,7 +75,8 @@ struct http_response {
     bool is_head;            /* the head alone is sent */
 };
 
-/* `handler` and `settings` are borrowed. */
+/* `handler` and `settings` are borrowed. The process must ignore SIGPIPE: sendfile has no flag
+ * against it. */
 struct http_server *http_server_new(struct loop *loop, struct pool *pool,
                                     const struct http_settings *settings,
                                     const struct http_handler *handler, void *arg);
@@ -116,8 +117,8 @@ void http_conn_respond(struct http_conn *conn, const struct http_response *respo
  * content_length and calling http_conn_end aborts. */
 void http_conn_begin(struct http_conn *conn, const struct http_response *response);
 void http_conn_send_bytes(struct http_conn *conn, struct slice bytes); /* copied */
-/* `fd` is borrowed until on_drained or on_done. One piece at a time: after on_drained the next. ≤
- * 256 KiB a call and turn; reads ahead in the pool when the page is not in memory. */
+/* `fd` is borrowed until on_drained or on_done. One piece at a time: after on_drained the next. At
+ * most 1 MiB of it is sent in a turn of the loop; the pool reads ahead when it is not in memory. */
 void http_conn_send_file(struct http_conn *conn, int fd, uint64_t offset, uint64_t length);
 void http_conn_end(struct http_conn *conn);
 /* The answer cannot be finished: reset, so that no client takes it for whole. on_done follows with

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Strict HTTP/1.1 requests (RFC 9112), pure: bytes in, a head or a refusal out. What is ambiguous
- * is refused; nothing is guessed or repaired. reliability figures: request line 8 KiB, head 32 KiB,
- * 100 fields.
+ * is refused; nothing is guessed or repaired. The limits are the caller's.
  */
 #ifndef NET_HTTP_PARSER_H
 #define NET_HTTP_PARSER_H

@@ -4,10 +4,8 @@
  *
  * Deadlines: one list per kind, appended at the end, and so in order of time, since a kind has one
  * length. One timer for all, started for the earliest first member; when it comes too early (its
- * member got a later deadline), it is started anew. Setting a deadline is two pointer swaps.
+ * member got a later deadline), it is started again. Setting a deadline is two pointer swaps.
  */
-#include <signal.h>
-
 #include "base/alloc.h"
 #include "base/check.h"
 #include "base/error.h"
@@ -109,8 +107,6 @@ struct http_server *http_server_new(struct loop *loop, struct pool *pool,
         list_init(&server->deadlines[kind]);
     server->sweep = timer_new(loop, on_sweep, server);
     buf_init(&server->head, 256 * 1024UL);
-    /* sendfile has no flag against the signal of a broken pipe. */
-    CHECK(signal(SIGPIPE, SIG_IGN) != SIG_ERR);
     return server;
 }
 

@@ -2,6 +2,7 @@
 #include "roles/house.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -243,6 +244,7 @@ struct house *house_new(const char *settings)
     struct house *house = NEW(struct house);
 
     list_init(&house->visitors);
+    (void)signal(SIGPIPE, SIG_IGN);
     clock_freeze((struct monotime){1000000}, (struct walltime){1700000000000});
     house->folder = scratch_make();
     open_disk(house, settings);

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -53,6 +54,13 @@ static void send_part(struct fixture *fixture, struct http_conn *conn)
     fixture->parts_sent += length;
 }
 
+static void send_piece(struct fixture *fixture, struct http_conn *conn)
+{
+    static const char piece[STREAM_PIECE];
+    fixture->pieces_left--;
+    http_conn_send_bytes(conn, slice_from(piece, sizeof(piece)));
+}
+
 static void on_request(struct http_conn *conn, const struct http_head *head, void *arg)
 {
     struct fixture *fixture = arg;
@@ -79,6 +87,10 @@ static void on_request(struct http_conn *conn, const struct http_head *head, voi
     } else if (slice_is(head->target, "/pieces")) {
         begin(conn, HTTP_NO_LENGTH);
         http_conn_send_bytes(conn, SLICE_LITERAL("ab"));
+    } else if (slice_is(head->target, "/stream")) {
+        begin(conn, HTTP_NO_LENGTH);
+        fixture->pieces_left = STREAM_PIECES;
+        send_piece(fixture, conn);
     } else if (slice_is(head->target, "/abort")) {
         begin(conn, 100);
         http_conn_send_bytes(conn, SLICE_LITERAL("x"));
@@ -110,7 +122,9 @@ static void on_drained(struct http_conn *conn)
 {
     struct fixture *fixture = http_conn_user(conn);
     fixture->drained++;
-    if (fixture->parts_sent > 0)
+    if (fixture->pieces_left > 0)
+        send_piece(fixture, conn);
+    else if (fixture->parts_sent > 0)
         send_part(fixture, conn);
     else if (fixture->drained == 1)
         http_conn_send_bytes(conn, SLICE_LITERAL("cd"));
@@ -186,6 +200,7 @@ void fixture_use_tcp(struct fixture *fixture)
 int fixture_setup(void **state)
 {
     struct fixture *fixture = NEW(struct fixture);
+    (void)signal(SIGPIPE, SIG_IGN);
     clock_freeze((struct monotime){1000}, (struct walltime){1767225600000});
     fixture->settings = (struct http_settings){
         .limits = {.line_max = 8192,

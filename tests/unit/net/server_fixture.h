@@ -7,6 +7,7 @@
  *   /body    reads all, answers it      /early   answers 403, reads nothing
  *   /file    sends the fixture's file   /pieces  "ab", then "cd", of unknown length
  *   /parts   the file, 100,000 bytes at a time
+ *   /stream  200 pieces of 64 KiB, of unknown length, each when the one before is sent
  *   /abort   begins, then aborts        /short   promises 100 bytes, sends one
  */
 #ifndef TESTS_UNIT_NET_SERVER_FIXTURE_H
@@ -17,6 +18,9 @@
 
 #include "base/buf.h"
 #include "net/http_conn.h"
+
+#define STREAM_PIECE  ((size_t)64 * 1024)
+#define STREAM_PIECES 200
 
 struct fixture {
     struct loop *loop;
@@ -41,6 +45,7 @@ struct fixture {
     int file;
     size_t file_size;
     size_t parts_sent;
+    size_t pieces_left;
 };
 
 int fixture_setup(void **state);

@@ -90,6 +90,37 @@ static void an_unknown_length_ends_with_the_connection_in_1_0(void **state)
     assert_true(f->is_ended);
 }
 
+/* A client that does not read: the handler is asked for no more than the kernel takes. */
+static void an_answer_of_unknown_length_waits_for_its_client(void **state)
+{
+    struct fixture *f = *state;
+    fixture_send(f, GET("/stream"));
+    fixture_run(f);
+    size_t left = f->pieces_left;
+    assert_true(left > STREAM_PIECES - 100);
+    fixture_pass(f, 30000);
+    assert_int_equal(f->pieces_left, left);
+    (void)fixture_talk(f, "");
+    assert_int_equal(f->last_end, HTTP_END_SENT);
+    struct slice all = buf_bytes(&f->received);
+    assert_true(slice_ends_with(all, "\r\n0\r\n\r\n"));
+    assert_true(all.length >
+                STREAM_PIECE * STREAM_PIECES + STREAM_PIECES * strlen("10000\r\n\r\n"));
+    assert_non_null(strstr(fixture_talk(f, GET("/hello")), "hello"));
+}
+
+static void an_answer_of_unknown_length_to_1_0_ends_with_the_connection(void **state)
+{
+    struct fixture *f = *state;
+    fixture_send(f, "GET /stream HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+    (void)fixture_talk(f, "");
+    struct slice all = buf_bytes(&f->received);
+    const char *end = strstr(buf_text(&f->received), "\r\n\r\n");
+    assert_non_null(end);
+    assert_int_equal(all.length - (size_t)(end + 4 - all.data), STREAM_PIECE * STREAM_PIECES);
+    assert_true(f->is_ended);
+}
+
 static void http_1_0_is_kept_only_when_asked(void **state)
 {
     struct fixture *f = *state;
@@ -747,6 +778,8 @@ int main(void)
         TEST(head_requests_get_the_length_and_no_body),
         TEST(an_unknown_length_is_chunked),
         TEST(an_unknown_length_ends_with_the_connection_in_1_0),
+        TEST(an_answer_of_unknown_length_waits_for_its_client),
+        TEST(an_answer_of_unknown_length_to_1_0_ends_with_the_connection),
         TEST(http_1_0_is_kept_only_when_asked),
         TEST(what_follows_a_last_request_is_never_answered),
         TEST(a_handler_may_answer_later),

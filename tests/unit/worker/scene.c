@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -68,6 +69,7 @@ struct scene *scene_new_with(const char *settings, const struct worker_options *
     struct buf text;
     buf_init(&text, 65536);
     buf_printf(&text, "storage: { path: %s }\nlog: { access: false }\n%s", root, settings);
+    (void)signal(SIGPIPE, SIG_IGN);
     clock_freeze((struct monotime){1000000}, (struct walltime){1700000000000});
     assert_int_equal(config_parse(buf_bytes(&text), &scene->config, &err), 0);
     buf_cleanup(&text);
