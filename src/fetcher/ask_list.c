@@ -6,7 +6,6 @@
 #include "base/error.h"
 #include "config/config.h"
 #include "fetch.h"
-#include "flight.h"
 #include "follower.h"
 #include "ipc/keeper_client.h"
 #include "listing.h"
@@ -79,7 +78,7 @@ static void ask_blob(struct ask *ask)
 {
     char path[512];
 
-    source_print_blob_path(slice_of(ask->repository), &ask->digest, path, sizeof(path));
+    upstream_print_blob_path(slice_of(ask->repository), &ask->digest, path, sizeof(path));
     struct fetch_request request = {
         .method = TRANSFER_HEAD,
         .path = path,

@@ -7,13 +7,11 @@
 #include "base/check.h"
 #include "base/map.h"
 #include "config/config.h"
-#include "exchange.h"
 #include "follower.h"
 #include "ipc/keeper_client.h"
 #include "ipc/metrics.h"
 #include "net/loop.h"
 #include "role.h"
-#include "spool_index.h"
 #include "take.h"
 #include "upstream.h"
 
@@ -23,50 +21,26 @@
 #define GO_ON_LEFT_BYTES (64ul * 1024 * 1024)
 #define UNKNOWN_SIZE_MAX (16ul * 1024 * 1024) /* workers hold no more of such a blob */
 
-static const char *const state_names[FLIGHT_STATES] = {
-    [FLIGHT_STARTING] = "starting",     [FLIGHT_HASHING] = "hashing",
-    [FLIGHT_REQUESTING] = "requesting", [FLIGHT_STREAMING] = "streaming",
-    [FLIGHT_WAITING] = "waiting",       [FLIGHT_PAUSED] = "paused",
-    [FLIGHT_VERIFYING] = "verifying",   [FLIGHT_STORING] = "storing",
-    [FLIGHT_STORED] = "stored",         [FLIGHT_FAILED] = "failed",
-};
-
 #define TO(state) (1u << FLIGHT_##state)
 static const unsigned moves[FLIGHT_STATES] = {
-    [FLIGHT_STARTING] = TO(HASHING) | TO(REQUESTING) | TO(FAILED),
-    [FLIGHT_HASHING] = TO(REQUESTING) | TO(VERIFYING) | TO(FAILED),
-    [FLIGHT_REQUESTING] =
-        TO(STREAMING) | TO(WAITING) | TO(VERIFYING) | TO(REQUESTING) | TO(PAUSED) | TO(FAILED),
-    [FLIGHT_STREAMING] = TO(VERIFYING) | TO(WAITING) | TO(REQUESTING) | TO(PAUSED) | TO(FAILED),
-    [FLIGHT_WAITING] = TO(REQUESTING) | TO(PAUSED) | TO(FAILED),
-    [FLIGHT_PAUSED] = TO(REQUESTING) | TO(FAILED),
-    [FLIGHT_VERIFYING] = TO(STORING) | TO(REQUESTING) | TO(FAILED),
+    [FLIGHT_FLYING] = TO(PAUSED) | TO(STORING) | TO(FAILED),
+    [FLIGHT_PAUSED] = TO(FLYING) | TO(FAILED),
     [FLIGHT_STORING] = TO(STORED),
-    [FLIGHT_STORED] = TO(STARTING),
-    [FLIGHT_FAILED] = TO(STARTING),
+    [FLIGHT_STORED] = TO(FLYING),
+    [FLIGHT_FAILED] = TO(FLYING),
 };
 #undef TO
 
-/* Between its last byte and the keeper's answer: a drain waits for it. */
-static bool is_storing(const struct flight *flight)
-{
-    return flight->state == FLIGHT_VERIFYING || flight->state == FLIGHT_STORING;
-}
-
+/* A drain waits for what is being stored. */
 void flight_set_state(struct flight *flight, enum flight_state next)
 {
-    CHECK((moves[flight->state] & (1u << next)) != 0);
-    if (log_is_on(LOG_DEBUG)) {
-        struct log_line line;
-        log_begin(&line, LOG_DEBUG);
-        log_u64(&line, "flight", flight->id);
-        log_end(&line, "%s -> %s", state_names[flight->state], state_names[next]);
-    }
-    bool was_storing = is_storing(flight);
+    enum flight_state old = flight->state;
+
+    CHECK((moves[old] & (1u << next)) != 0);
     flight->state = next;
-    if (!was_storing && is_storing(flight))
+    if (next == FLIGHT_STORING)
         drain_hold(flight->fetcher);
-    else if (was_storing && !is_storing(flight))
+    else if (old == FLIGHT_STORING)
         drain_release(flight->fetcher);
 }
 
@@ -74,7 +48,8 @@ void flight_log(const struct flight *flight, enum log_level level, const char *t
 {
     struct log_line line;
     char digest[DIGEST_TEXT_SIZE];
-    const struct source *source = flight->source;
+    const struct source *source = flight->download.source;
+    const struct take *take = flight->download.take;
 
     if (!log_is_on(level))
         return;
@@ -85,8 +60,8 @@ void flight_log(const struct flight *flight, enum log_level level, const char *t
         log_text(&line, "origin", source->upstream->config->name);
         log_text(&line, "repo", source->repository);
     }
-    if (flight->take)
-        log_u64(&line, "bytes", flight->take->bytes);
+    if (take)
+        log_u64(&line, "bytes", take->bytes);
     log_end(&line, "%s", text);
 }
 
@@ -101,8 +76,8 @@ static void build_key(struct buf *key, const struct digest *digest, const struct
         buf_append_text(key, owner->config->name);
 }
 
-static struct flight *find_flight(struct fetcher *fetcher, const struct digest *digest,
-                                  const struct upstream *owner)
+struct flight *flight_find(struct fetcher *fetcher, const struct digest *digest,
+                           const struct upstream *owner)
 {
     AUTO_BUF struct buf key;
 
@@ -120,7 +95,7 @@ static void free_dead(void *arg)
         list_remove(&flight->link);
         timer_free(&flight->timer);
         timer_free(&flight->told.timer);
-        timer_free(&flight->pace.timer);
+        download_cleanup(&flight->download);
         upstream_unref(&flight->owner);
         mem_free(flight);
     }
@@ -135,45 +110,36 @@ void flight_end(struct flight *flight, bool keep_spool)
     if (map_find(fetcher->flights, buf_bytes(&key)) == flight)
         map_remove(fetcher->flights, buf_bytes(&key));
     keeper_client_forget(fetcher->keeper, flight);
-    exchange_cancel(&flight->exchange);
     while (!list_is_empty(&flight->followers)) {
         struct follower *follower = LIST_ITEM(flight->followers.next, struct follower, link);
         follower_free(&follower);
     }
     while (!list_is_empty(&flight->sources))
         source_free(LIST_ITEM(flight->sources.next, struct source, link));
-    bool is_kept =
-        keep_spool && flight->take && !flight->take->is_memory && flight->take->bytes > 0;
-    unsigned number = flight->take ? flight->take->number : 0;
     take_drop(&flight->base, false);
-    take_drop(&flight->take, is_kept || flight->is_stored);
-    if (is_kept && !fetcher->is_closing)
-        spool_index_add(fetcher->spools, &flight->digest, number);
+    download_end(&flight->download, keep_spool, flight->is_stored);
     timer_stop(flight->timer);
     timer_stop(flight->told.timer);
-    timer_stop(flight->pace.timer);
     fetcher_count_flights(fetcher);
-    if (is_storing(flight))
+    if (flight->state == FLIGHT_STORING)
         drain_release(fetcher);
     list_append(&fetcher->dead_flights, &flight->link);
     loop_defer(fetcher->options.loop, free_dead, fetcher);
 }
 
-void flight_bury(struct flight *flight)
+void flight_reap(struct flight *flight)
 {
-    if (flight->take && !take_is_idle(flight->take))
-        return;
-    if (flight->state == FLIGHT_PAUSED)
+    if (flight->state != FLIGHT_FAILED || !download_is_idle(&flight->download))
         return;
     if (list_is_empty(&flight->followers)) {
         flight_end(flight, true);
         return;
     }
-    flight_set_state(flight, FLIGHT_STARTING);
-    flight_begin(flight);
+    flight_set_state(flight, FLIGHT_FLYING);
+    download_begin(&flight->download);
 }
 
-/* Kept for who comes next, unless nobody would give the rest of it. */
+/* A spool is kept for the next flight, unless no upstream would give the rest of it. */
 static bool is_spool_useless(enum error_kind kind)
 {
     return kind == ERR_DIGEST_MISMATCH || kind == ERR_NOT_FOUND || kind == ERR_DENIED ||
@@ -188,10 +154,8 @@ void flight_fail(struct flight *flight, const struct error *err, uint64_t retry_
     flight_log(flight, LOG_WARN, copy.text);
     timer_stop(flight->timer);
     timer_stop(flight->told.timer);
-    exchange_cancel(&flight->exchange);
+    download_reset(&flight->download, !is_spool_useless(copy.kind));
     take_drop(&flight->base, false);
-    if (is_spool_useless(copy.kind))
-        take_drop(&flight->take, false);
     while (!list_is_empty(&flight->followers)) {
         struct follower *follower = LIST_ITEM(flight->followers.next, struct follower, link);
         follower_fail(&follower, &copy, retry_after);
@@ -199,38 +163,28 @@ void flight_fail(struct flight *flight, const struct error *err, uint64_t retry_
     while (!list_is_empty(&flight->sources))
         source_free(LIST_ITEM(flight->sources.next, struct source, link));
     flight->is_strict = false;
-    flight->mismatches = 0;
     flight->told.bytes = 0;
-    flight_bury(flight);
+    flight_reap(flight);
 }
 
-void flight_on_timer(void *arg)
+static void on_timer(void *arg)
 {
     struct flight *flight = arg;
 
     switch (flight->state) {
-    case FLIGHT_WAITING:
-        flight_request(flight);
-        break;
     case FLIGHT_PAUSED:
-        if (take_is_idle(flight->take)) {
+        if (download_is_idle(&flight->download))
             flight_end(flight, true);
-        } else {
+        else
             timer_start(flight->timer, PAUSED_KEPT_MS);
-        }
         break;
     case FLIGHT_STORED:
-        if (list_is_empty(&flight->followers)) {
+        if (list_is_empty(&flight->followers))
             flight_end(flight, false);
-        } else { /* they wait for the proof of their sources */
+        else /* they wait for the proof of their sources */
             timer_start(flight->timer, STORED_KEPT_MS);
-        }
         break;
-    case FLIGHT_STARTING:
-    case FLIGHT_HASHING:
-    case FLIGHT_REQUESTING:
-    case FLIGHT_STREAMING:
-    case FLIGHT_VERIFYING:
+    case FLIGHT_FLYING:
     case FLIGHT_STORING:
     case FLIGHT_FAILED:
     case FLIGHT_STATES:
@@ -241,21 +195,20 @@ void flight_on_timer(void *arg)
 /* ---- joining and leaving ---- */
 
 /* Nobody follows: is it worth going on? */
-static bool is_worth_it(const struct flight *flight)
+static bool is_worth_it(const struct download *download)
 {
-    uint64_t bytes = flight->take ? flight->take->queued : 0;
+    uint64_t bytes = download->take ? download->take->queued : 0;
 
-    if (flight->size == UINT64_MAX)
+    if (download->size == UINT64_MAX)
         return bytes <= UNKNOWN_SIZE_MAX;
-    return bytes >= flight->size / 4 || flight->size - bytes <= GO_ON_LEFT_BYTES;
+    return bytes >= download->size / 4 || download->size - bytes <= GO_ON_LEFT_BYTES;
 }
 
 static void pause_flight(struct flight *flight)
 {
-    exchange_cancel(&flight->exchange);
+    download_stop(&flight->download);
     timer_stop(flight->told.timer);
-    flight->is_held = false;
-    if (!flight->take) { /* nothing is there to be kept */
+    if (!flight->download.take) { /* nothing is there to be kept */
         flight_end(flight, false);
         return;
     }
@@ -264,13 +217,12 @@ static void pause_flight(struct flight *flight)
     timer_start(flight->timer, PAUSED_KEPT_MS);
 }
 
-void flight_look_alone(struct flight *flight)
+void flight_check_abandoned(struct flight *flight)
 {
-    bool is_running = flight->state == FLIGHT_REQUESTING || flight->state == FLIGHT_STREAMING ||
-                      flight->state == FLIGHT_WAITING;
-    if (!is_running || !list_is_empty(&flight->followers) || is_worth_it(flight))
+    if (!download_is_asking(&flight->download) || !list_is_empty(&flight->followers) ||
+        is_worth_it(&flight->download))
         return;
-    if (flight->size == UINT64_MAX) { /* it may have no end */
+    if (flight->download.size == UINT64_MAX) { /* it may have no end */
         flight_log(flight, LOG_INFO, "ended: nobody follows, and its size is not known");
         flight_end(flight, false);
     } else {
@@ -284,7 +236,7 @@ static void on_leave(struct follower *follower)
 
     follower_free(&follower);
     if (!flight->fetcher->is_closing)
-        flight_look_alone(flight);
+        flight_check_abandoned(flight);
 }
 
 /* `owner`: it is one apart, for that upstream; or NULL. */
@@ -300,12 +252,10 @@ static struct flight *flight_new(struct fetcher *fetcher, const struct digest *d
     flight->digest = *digest;
     flight->owner = owner ? upstream_ref(owner) : NULL;
     flight->is_apart = owner != NULL;
-    flight->size = UINT64_MAX;
-    flight->other_size = UINT64_MAX;
     list_init(&flight->sources);
     list_init(&flight->followers);
-    flight->timer = timer_new(fetcher->options.loop, flight_on_timer, flight);
-    flight->pace.timer = timer_new(fetcher->options.loop, flight_on_pace, flight);
+    download_init(&flight->download, flight);
+    flight->timer = timer_new(fetcher->options.loop, on_timer, flight);
     flight->told.timer = timer_new(fetcher->options.loop, flight_on_announce, flight);
     map_set(fetcher->flights, buf_bytes(&key), flight);
     metrics_add(METRIC_flights_started, 1);
@@ -316,8 +266,8 @@ static struct flight *flight_new(struct fetcher *fetcher, const struct digest *d
 void flight_join(struct fetcher *fetcher, struct follower *follower,
                  const struct message_join *join, struct upstream *upstream)
 {
-    struct flight *flight = find_flight(fetcher, &join->digest, upstream);
-    struct flight *shared = find_flight(fetcher, &join->digest, NULL);
+    struct flight *flight = flight_find(fetcher, &join->digest, upstream);
+    struct flight *shared = flight_find(fetcher, &join->digest, NULL);
     bool is_free = !join->is_check && (!shared || !shared->owner || shared->owner == upstream);
 
     if (!flight && is_free)
@@ -325,70 +275,29 @@ void flight_join(struct fetcher *fetcher, struct follower *follower,
     bool is_new = !flight;
     if (is_new)
         flight = flight_new(fetcher, &join->digest, is_free ? NULL : upstream);
-    if (flight->size == UINT64_MAX && join->size != UINT64_MAX && !flight->take) {
-        flight->size = join->size;
-        flight->is_size_hint = true;
-    }
-    if (join->size != UINT64_MAX && flight->size != join->size)
-        flight_log(flight, LOG_INFO, "a manifest says another size");
+    download_hint_size(&flight->download, join->size);
     follower->owner = flight;
     follower->on_leave = on_leave;
     follower->source = source_get(flight, upstream, join->repository);
     list_append(&flight->followers, &follower->link);
     if (is_new) {
-        flight_begin(flight);
-        if (flight->state == FLIGHT_REQUESTING)
+        download_begin(&flight->download);
+        if (flight->download.state == DOWNLOAD_REQUESTING)
             flight_log(flight, LOG_INFO, "started");
     } else if (flight->state == FLIGHT_PAUSED) {
         timer_stop(flight->timer);
-        flight->source = NULL;
-        follower->source->is_spent = false;
-        flight_request(flight);
+        follower->source->is_exhausted = false;
+        flight_set_state(flight, FLIGHT_FLYING);
+        download_resume(&flight->download);
     } else {
         flight_admit(flight, follower);
-        flight_hurry(flight);
+        download_try_faster_source(&flight->download);
     }
-}
-
-/* ---- stored, and damaged since ---- */
-
-/* Those who follow a stored flight wait for the proof of their source; none has its spool. */
-static void restart(struct flight *flight)
-{
-    flight_log(flight, LOG_WARN, "the stored file is damaged: starting over");
-    timer_stop(flight->timer);
-    take_drop(&flight->take, true); /* its name is the keeper's */
-    flight->is_stored = false;
-    flight->is_strict = false;
-    flight->mismatches = 0;
-    flight->told.bytes = 0;
-    flight->source = NULL;
-    LIST_EACH (link, &flight->sources)
-        LIST_ITEM(link, struct source, link)->is_spent = false;
-    flight_set_state(flight, FLIGHT_STARTING);
-    flight_begin(flight);
-}
-
-static void forget_stored(struct flight *flight)
-{
-    if (!flight || flight->state != FLIGHT_STORED || !flight->is_stored)
-        return;
-    if (list_is_empty(&flight->followers))
-        flight_end(flight, false);
-    else
-        restart(flight);
-}
-
-void flight_forget_stored(struct fetcher *fetcher, const struct digest *digest,
-                          const struct upstream *upstream)
-{
-    forget_stored(find_flight(fetcher, digest, upstream));
-    forget_stored(find_flight(fetcher, digest, NULL));
 }
 
 /* ---- private to one upstream ---- */
 
-/* The new spool is another file: who had the old one open opens anew. */
+/* The new spool is another file: a follower that had the old one open gets OPEN again. */
 static void move_follower(struct follower *follower, struct flight *flight)
 {
     const struct source *source = follower->source;
@@ -403,7 +312,7 @@ static void move_follower(struct follower *follower, struct flight *flight)
 static void move_source(struct source *source)
 {
     struct flight *flight = source->flight;
-    struct flight *apart = find_flight(flight->fetcher, &flight->digest, source->upstream);
+    struct flight *apart = flight_find(flight->fetcher, &flight->digest, source->upstream);
 
     LIST_EACH (link, &flight->followers) {
         struct follower *follower = LIST_ITEM(link, struct follower, link);
@@ -414,7 +323,7 @@ static void move_source(struct source *source)
             apart = flight_new(flight->fetcher, &flight->digest, source->upstream);
         move_follower(follower, apart);
         if (is_new) {
-            flight_begin(apart);
+            download_begin(&apart->download);
         } else {
             flight_admit(apart, follower);
         }
@@ -422,7 +331,7 @@ static void move_source(struct source *source)
     source_free(source);
 }
 
-void flight_seclude(struct flight *flight, struct upstream *owner)
+void flight_make_private(struct flight *flight, struct upstream *owner)
 {
     if (flight->owner)
         return;

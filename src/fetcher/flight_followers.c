@@ -6,6 +6,7 @@
  * While a base is there, those who read it are told nothing but TAKEN, and nobody new is admitted:
  * all followers read one take.
  */
+#include "base/alloc.h"
 #include "base/check.h"
 #include "config/config.h"
 #include "flight.h"
@@ -26,17 +27,13 @@ static bool is_verified(const struct flight *flight)
 /* May there be something to read? Not while requesting from the start, nor after a failure. */
 static bool has_spool(const struct flight *flight)
 {
-    bool has_head = flight->state == FLIGHT_STREAMING || flight->state == FLIGHT_VERIFYING ||
-                    is_verified(flight);
-    if (flight->size == UINT64_MAX && !has_head)
-        return false;
-    return flight->take && !flight->base && flight->state != FLIGHT_FAILED &&
-           flight->state != FLIGHT_HASHING;
+    return !flight->base && flight->state != FLIGHT_FAILED && download_has_spool(&flight->download);
 }
 
 static void tell_verified(struct flight *flight, struct follower *follower)
 {
-    struct message_verified verified = {.request = follower->request, .size = flight->size};
+    struct message_verified verified = {.request = follower->request,
+                                        .size = flight->download.size};
     follower_send(follower, MESSAGE_VERIFIED, &verified, -1);
     follower_free(&follower);
 }
@@ -45,21 +42,21 @@ static void open_follower(struct flight *flight, struct follower *follower)
 {
     struct message_open message = {
         .request = follower->request,
-        .size = flight->size,
-        .bytes = flight->take->bytes,
+        .size = flight->download.size,
+        .bytes = flight->download.take->bytes,
         .is_strict = flight->is_strict || follower->source->upstream->config->is_strict,
     };
-    follower_send(follower, MESSAGE_OPEN, &message, flight->take->read_fd);
+    follower_send(follower, MESSAGE_OPEN, &message, flight->download.take->read_fd);
     follower->is_open = true;
-    if (flight->told.bytes < flight->take->bytes)
-        flight->told.bytes = flight->take->bytes;
+    if (flight->told.bytes < flight->download.take->bytes)
+        flight->told.bytes = flight->download.take->bytes;
     if (is_verified(flight))
         tell_verified(flight, follower);
 }
 
 bool flight_needs_proof(const struct flight *flight)
 {
-    return flight->is_apart || flight->take->is_private;
+    return flight->is_apart || flight->download.take->is_private;
 }
 
 void flight_admit(struct flight *flight, struct follower *follower)
@@ -94,15 +91,14 @@ static void reopen_all(struct flight *flight)
 void flight_set_strict(struct flight *flight)
 {
     flight->is_strict = true;
-    if (flight->take && !flight->base)
+    if (flight->download.take && !flight->base)
         reopen_all(flight);
 }
 
-void flight_set_size(struct flight *flight, uint64_t size)
+void flight_resized(struct flight *flight, bool is_contradicted)
 {
-    flight->size = size;
-    flight->is_size_hint = false;
-    if (flight->take && !flight->base)
+    flight->is_strict = flight->is_strict || is_contradicted;
+    if (flight->download.take && !flight->base)
         reopen_all(flight);
 }
 
@@ -115,7 +111,7 @@ void flight_admit_all(struct flight *flight)
 
 static void announce(struct flight *flight)
 {
-    flight->told.bytes = flight->take->bytes;
+    flight->told.bytes = flight->download.take->bytes;
     flight->told.at = clock_mono();
     timer_stop(flight->told.timer);
     LIST_EACH (link, &flight->followers) {
@@ -128,11 +124,12 @@ static void announce(struct flight *flight)
 
 void flight_grew(struct flight *flight)
 {
-    if (flight->base || !flight->take || flight->take->bytes <= flight->told.bytes)
+    if (flight->base || !flight->download.take ||
+        flight->download.take->bytes <= flight->told.bytes)
         return;
     uint64_t waited_ms = monotime_since(clock_mono(), flight->told.at);
-    bool is_whole = flight->take->bytes == flight->size;
-    if (is_whole || flight->take->bytes - flight->told.bytes >= ANNOUNCE_BYTES ||
+    bool is_whole = flight->download.take->bytes == flight->download.size;
+    if (is_whole || flight->download.take->bytes - flight->told.bytes >= ANNOUNCE_BYTES ||
         waited_ms >= ANNOUNCE_MS) {
         announce(flight);
     } else if (!timer_is_running(flight->told.timer)) {
@@ -143,13 +140,24 @@ void flight_grew(struct flight *flight)
 void flight_on_announce(void *arg)
 {
     struct flight *flight = arg;
-    if (!flight->base && flight->take && flight->take->bytes > flight->told.bytes)
+    if (!flight->base && flight->download.take && flight->download.take->bytes > flight->told.bytes)
         announce(flight);
+}
+
+void flight_start_over(struct flight *flight, struct take **take)
+{
+    if (flight->base || !flight_is_read(flight)) {
+        take_drop(take, false); /* nobody was told of it */
+        return;
+    }
+    flight->base = TAKE(*take);
+    flight->base_until = flight->told.bytes;
+    timer_stop(flight->told.timer);
 }
 
 void flight_hand_over(struct flight *flight)
 {
-    struct take *take = flight->take;
+    struct take *take = flight->download.take;
 
     CHECK(flight->base && take);
     uint64_t same_until = flight->base_until < take->bytes ? flight->base_until : take->bytes;
@@ -169,7 +177,7 @@ void flight_hand_over(struct flight *flight)
         struct message_taken taken = {
             .request = follower->request,
             .same_until = same_until,
-            .size = flight->size,
+            .size = flight->download.size,
             .bytes = take->bytes,
         };
         follower_send(follower, MESSAGE_TAKEN, &taken, take->read_fd);

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who may give a flight its bytes, and whose followers may see them: flight.h. */
-#include <stdio.h>
-
+/* See source.h. */
 #include "base/alloc.h"
 #include "config/config.h"
 #include "fetch.h"
@@ -10,14 +8,6 @@
 #include "ipc/keeper_client.h"
 #include "role.h"
 #include "upstream.h"
-
-void source_print_blob_path(struct slice repository, const struct digest *digest, char *out,
-                            size_t size)
-{
-    char text[DIGEST_TEXT_SIZE];
-    (void)snprintf(out, size, "/v2/%.*s/blobs/%s", SLICE_PRINT(repository),
-                   digest_print(digest, text));
-}
 
 struct source *source_get(struct flight *flight, struct upstream *upstream, struct slice repository)
 {
@@ -34,32 +24,37 @@ struct source *source_get(struct flight *flight, struct upstream *upstream, stru
     return source;
 }
 
-void source_set_state(struct source *source, enum source_state next)
+static void source_set_state(struct source *source, enum source_state next)
 {
     source->state = next;
 }
 
-struct source *source_next(struct flight *flight)
+void source_set_proven(struct source *source)
+{
+    source_set_state(source, SOURCE_PROVEN);
+}
+
+struct source *source_next(struct flight *flight, const struct source *current)
 {
     struct source *slow = NULL;
 
     LIST_EACH (link, &flight->sources) {
         struct source *source = LIST_ITEM(link, struct source, link);
-        if (source->is_spent)
+        if (source->is_exhausted)
             continue;
         if (!source->is_slow)
             return source;
-        if (!slow || source == flight->source)
+        if (!slow || source == current)
             slow = source;
     }
     return slow;
 }
 
-bool source_has_other(const struct flight *flight, bool may_be_slow)
+bool source_has_other(const struct flight *flight, const struct source *current, bool may_be_slow)
 {
     LIST_EACH (link, &flight->sources) {
         const struct source *source = LIST_ITEM(link, const struct source, link);
-        if (source->upstream != flight->source->upstream && !source->is_spent &&
+        if (source->upstream != current->upstream && !source->is_exhausted &&
             (may_be_slow || !source->is_slow))
             return true;
     }
@@ -74,18 +69,17 @@ void source_set_slow(struct source *source)
     }
 }
 
-void source_set_spent(struct source *source)
+void source_set_exhausted(struct source *source)
 {
     LIST_EACH (link, &source->flight->sources) {
         struct source *other = LIST_ITEM(link, struct source, link);
-        other->is_spent = other->is_spent || other->upstream == source->upstream;
+        other->is_exhausted = other->is_exhausted || other->upstream == source->upstream;
     }
 }
 
 void source_free(struct source *source)
 {
-    if (source->flight->source == source)
-        source->flight->source = NULL;
+    download_forget_source(&source->flight->download, source);
     fetch_cancel(&source->proof);
     list_remove(&source->link);
     upstream_unref(&source->upstream);
@@ -139,7 +133,7 @@ static void on_proof(const struct fetch_result *result, void *arg)
     }
     source_set_state(source, SOURCE_UNPROVEN);
     tell_followers(source, &end->err, end->retry_after);
-    if (end->is_final && flight->source != source)
+    if (end->is_final && flight->download.source != source)
         source_free(source);
 }
 
@@ -150,8 +144,8 @@ void source_prove(struct source *source)
     if (source->state != SOURCE_UNPROVEN)
         return;
     source_set_state(source, SOURCE_PROVING);
-    source_print_blob_path(slice_of(source->repository), &source->flight->digest, path,
-                           sizeof(path));
+    upstream_print_blob_path(slice_of(source->repository), &source->flight->digest, path,
+                             sizeof(path));
     struct fetch_request request = {
         .upstream = source->upstream,
         .method = TRANSFER_HEAD,

@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "bearer.h"
 #include "config/config.h"
+#include "oci/digest.h"
 #include "role.h"
 
 #define RETRY_AFTER_MAX_S 300
@@ -266,6 +267,14 @@ uint64_t upstream_busy_ms(const struct upstream *upstream)
             least_ms = wait_ms;
     }
     return least_ms;
+}
+
+void upstream_print_blob_path(struct slice repository, const struct digest *digest, char *out,
+                              size_t size)
+{
+    char text[DIGEST_TEXT_SIZE];
+    (void)snprintf(out, size, "/v2/%.*s/blobs/%s", SLICE_PRINT(repository),
+                   digest_print(digest, text));
 }
 
 static bool is_number(struct slice text)

@@ -23,6 +23,7 @@
 struct buf;
 struct config;
 struct config_upstream;
+struct digest;
 struct error;
 struct fetcher;
 struct map;
@@ -82,6 +83,10 @@ uint64_t upstream_busy_ms(const struct upstream *upstream);
 uint64_t upstream_read_retry_after(struct slice headers);
 /* How long a 429 with these headers is obeyed, in seconds: at least 1, a few if it does not say. */
 uint64_t upstream_read_busy(struct slice headers);
+
+/* "/v2/REPOSITORY/blobs/DIGEST" */
+void upstream_print_blob_path(struct slice repository, const struct digest *digest, char *out,
+                              size_t size);
 
 /* Where a request goes, for the rules about addresses and credentials. */
 enum host_trust {
