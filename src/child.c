@@ -408,7 +408,8 @@ int child_run(enum process_role role, unsigned slot)
     log_open(process_role_name(role), (int)slot, LOG_INFO, LOG_TEXT);
     frame->loop = loop_new();
     int line = MASTER_LINE;
-    frame->line = channel_new(frame->loop, &line, &handler, frame);
+    frame->line =
+        channel_new(frame->loop, &line, (struct channel_ends){role, ROLE_MASTER}, &handler, frame);
     loop_run(frame->loop);
     /* A channel that failed ends the loop without us. */
     int status = frame->is_stopped ? frame->status : CHILD_FAILED;

@@ -36,9 +36,15 @@ struct channel_handler {
 
 /* Both ends of a new channel, as descriptors to hand to two processes. ERR_IO. */
 int channel_pair(int out_fds[2], struct error *err);
+/* Who speaks to whom. Only what the table of messages lets pass between the two is sent and taken.
+ */
+struct channel_ends {
+    enum process_role self;
+    enum process_role other;
+};
 /* Takes the descriptor over; the handler is borrowed. */
-struct channel *channel_new(struct loop *loop, int *fd, const struct channel_handler *handler,
-                            void *arg);
+struct channel *channel_new(struct loop *loop, int *fd, struct channel_ends ends,
+                            const struct channel_handler *handler, void *arg);
 /* The on_failed of all who have a master: ends the loop, and the process with it. */
 void channel_end_process(struct channel *channel, void *arg);
 /* From inside a callback too. What is queued is dropped. */

@@ -88,7 +88,9 @@ struct worker_link *worker_link_new(struct fetcher *fetcher, unsigned slot,
     worker->fetcher = fetcher;
     worker->slot = slot;
     worker->followers = map_new();
-    worker->channel = channel_new(fetcher->options.loop, fd, handler, worker);
+    worker->channel =
+        channel_new(fetcher->options.loop, fd, (struct channel_ends){ROLE_FETCHER, ROLE_WORKER},
+                    handler, worker);
     list_append(&fetcher->workers, &worker->link);
     return worker;
 }

@@ -51,6 +51,7 @@ struct queued {
 
 struct channel {
     struct loop *loop; /* borrowed: outlives its channels */
+    struct channel_ends ends;
     const struct channel_handler *handler;
     void *arg;
     int fd;
@@ -181,6 +182,17 @@ void channel_end_process(struct channel *channel, void *arg)
     loop_stop(channel->loop);
 }
 
+/* Each role has its own rights; a message that another may send is not taken from it. */
+static bool may_take(const struct channel *channel, enum message_type type)
+{
+    if (message_may_pass(type, channel->ends.other, channel->ends.self))
+        return true;
+    log_say(LOG_ERROR, "the %s sent %s, which it may not send to the %s",
+            process_role_name(channel->ends.other), message_name(type),
+            process_role_name(channel->ends.self));
+    return false;
+}
+
 static void on_readable(struct channel *channel)
 {
     for (int i = 0; i < MESSAGES_PER_TURN; i++) {
@@ -192,7 +204,11 @@ static void on_readable(struct channel *channel)
         if (result == FRAME_LOST) {
             note_failure(channel, "from");
         } else if (result == FRAME_BROKEN) {
-            log_say(LOG_ERROR, "another process sent what is no message");
+            log_say(LOG_ERROR, "malformed message from the %s",
+                    process_role_name(channel->ends.other));
+        } else if (result == FRAME_DONE && !may_take(channel, frame.type)) {
+            frame_cleanup(&frame);
+            result = FRAME_BROKEN;
         }
         if (result != FRAME_DONE) {
             close_channel(channel);
@@ -220,12 +236,13 @@ static void on_event(unsigned ready, void *arg)
     }
 }
 
-struct channel *channel_new(struct loop *loop, int *fd, const struct channel_handler *handler,
-                            void *arg)
+struct channel *channel_new(struct loop *loop, int *fd, struct channel_ends ends,
+                            const struct channel_handler *handler, void *arg)
 {
     struct channel *channel = NEW(struct channel);
 
     channel->loop = loop;
+    channel->ends = ends;
     channel->handler = handler;
     channel->arg = arg;
     channel->fd = fd_take(fd);
@@ -368,6 +385,7 @@ void channel_send(struct channel *channel, enum message_type type, const void *m
     if (channel->state != CHANNEL_OPEN) {
         return;
     }
+    CHECK(message_may_pass(type, channel->ends.self, channel->ends.other));
     buf_clear(&channel->scratch);
     message_encode(type, message, &channel->scratch);
     CHECK(!channel->scratch.is_over);

@@ -408,7 +408,9 @@ static const struct channel_handler keeper_handler = {
 void keeper_client_set_channel(struct keeper_client *client, int *fd)
 {
     close_channel(client);
-    client->channel = channel_new(client->options.loop, fd, &keeper_handler, client);
+    client->channel = channel_new(client->options.loop, fd,
+                                  (struct channel_ends){client->options.role, ROLE_KEEPER},
+                                  &keeper_handler, client);
     if (client->options.on_barrier) {
         struct message_barrier barrier = {.request = ++client->last_number};
         client->barrier = barrier.request;

@@ -117,7 +117,8 @@ static void peer_line_open(struct peer_line *line)
     static const struct channel_handler handler = {on_channel_message, on_closed,
                                                    channel_end_process};
     timer_free(&line->patience);
-    line->channel = channel_new(line->peers->loop, &line->fd, &handler, line);
+    line->channel = channel_new(line->peers->loop, &line->fd,
+                                (struct channel_ends){ROLE_KEEPER, line->role}, &handler, line);
 }
 
 /* The predecessor lives on beside this one. Its predecessor may be waiting itself. */

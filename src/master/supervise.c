@@ -91,7 +91,8 @@ void supervise_start(struct master *master, struct child *child)
         return;
     }
     child_set_state(child, CHILD_STARTING);
-    child->line = channel_new(master->loop, &line, &handler, child);
+    child->line = channel_new(master->loop, &line, (struct channel_ends){ROLE_MASTER, child->role},
+                              &handler, child);
     give(master, child);
 }
 

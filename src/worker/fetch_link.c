@@ -154,7 +154,8 @@ void fetch_link_set_channel(struct fetch_link *link, int *fd)
 {
     if (link->channel)
         lose(link);
-    link->channel = channel_new(link->loop, fd, &handler, link);
+    link->channel = channel_new(link->loop, fd, (struct channel_ends){ROLE_WORKER, ROLE_FETCHER},
+                                &handler, link);
     LIST_EACH (each, &link->open) {
         struct fetch_ask *ask = LIST_ITEM(each, struct fetch_ask, link);
         if (!ask->is_settled)

@@ -493,14 +493,17 @@ void stage_start_fetcher(bool with_keeper)
         channel_free(&stage.workers[i].channel);
         assert_int_equal(channel_pair(pair, &err), 0);
         stage.workers[i].channel =
-            channel_new(stage.loop, &pair[0], &worker_handler, &stage.workers[i]);
+            channel_new(stage.loop, &pair[0], (struct channel_ends){ROLE_WORKER, ROLE_FETCHER},
+                        &worker_handler, &stage.workers[i]);
         fetcher_add_worker(stage.fetcher, i, &pair[1]);
     }
     channel_free(&stage.keeper);
     if (!with_keeper)
         return;
     assert_int_equal(channel_pair(pair, &err), 0);
-    stage.keeper = channel_new(stage.loop, &pair[0], &keeper_handler, NULL);
+    stage.keeper =
+        channel_new(stage.loop, &pair[0], (struct channel_ends){ROLE_KEEPER, ROLE_FETCHER},
+                    &keeper_handler, NULL);
     fetcher_set_keeper(stage.fetcher, &pair[1]);
 }
 
@@ -528,7 +531,9 @@ void stage_succeed_worker(unsigned worker)
     assert_null(slot->predecessor);
     slot->predecessor = slot->channel;
     assert_int_equal(channel_pair(pair, &err), 0);
-    slot->channel = channel_new(stage.loop, &pair[0], &worker_handler, slot);
+    slot->channel =
+        channel_new(stage.loop, &pair[0], (struct channel_ends){ROLE_WORKER, ROLE_FETCHER},
+                    &worker_handler, slot);
     fetcher_add_worker(stage.fetcher, worker, &pair[1]);
 }
 
@@ -543,7 +548,9 @@ void stage_replace_keeper(void)
 
     channel_free(&stage.keeper);
     assert_int_equal(channel_pair(pair, &err), 0);
-    stage.keeper = channel_new(stage.loop, &pair[0], &keeper_handler, NULL);
+    stage.keeper =
+        channel_new(stage.loop, &pair[0], (struct channel_ends){ROLE_KEEPER, ROLE_FETCHER},
+                    &keeper_handler, NULL);
     fetcher_set_keeper(stage.fetcher, &pair[1]);
 }
 

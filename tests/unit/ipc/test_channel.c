@@ -41,16 +41,18 @@ struct end {
 static struct loop *loop;
 static struct end left;
 static struct end right;
+static const struct channel_ends left_ends = {ROLE_FETCHER, ROLE_WORKER};
+static const struct channel_ends right_ends = {ROLE_WORKER, ROLE_FETCHER};
 
 static uint64_t number_of(enum message_type type, struct slice body)
 {
-    struct message_ping ping;
+    struct message_here here;
     struct message_grew grew;
     struct error err;
 
-    if (type == MESSAGE_PING) {
-        assert_int_equal(message_decode(type, body, &ping, &err), 0);
-        return ping.number;
+    if (type == MESSAGE_HERE || type == MESSAGE_LEAVE) { /* they are alike */
+        assert_int_equal(message_decode(type, body, &here, &err), 0);
+        return here.request;
     }
     if (type == MESSAGE_GREW) {
         assert_int_equal(message_decode(type, body, &grew, &err), 0);
@@ -128,8 +130,8 @@ static int setup(void **state)
     right.fd = -1;
     loop = loop_new();
     assert_int_equal(channel_pair(fds, &err), 0);
-    left.channel = channel_new(loop, &fds[0], &handler, &left);
-    right.channel = channel_new(loop, &fds[1], &handler, &right);
+    left.channel = channel_new(loop, &fds[0], left_ends, &handler, &left);
+    right.channel = channel_new(loop, &fds[1], right_ends, &handler, &right);
     assert_int_equal(fds[0], -1);
     return 0;
 }
@@ -148,9 +150,14 @@ static int teardown(void **state)
 
 static void ping(struct end *from, uint64_t number)
 {
-    struct message_ping message = {.number = number};
+    struct message_here here = {.request = number};
+    struct message_leave leave = {.request = number};
 
-    channel_send(from->channel, MESSAGE_PING, &message, -1);
+    if (from == &left) {
+        channel_send(from->channel, MESSAGE_HERE, &here, -1);
+    } else {
+        channel_send(from->channel, MESSAGE_LEAVE, &leave, -1);
+    }
 }
 
 static void grew(uint64_t request, uint64_t bytes)
@@ -181,11 +188,11 @@ static void run_until_closed(const struct end *end)
 static size_t fill_socket(void)
 {
     char *text = mem_zalloc(1, 30000);
-    struct message_hello message = {.version = slice_from(text, 30000)};
+    struct message_failed message = {.text = slice_from(text, 30000)};
     size_t count = 0;
 
     while (channel_queued(left.channel) == 0) {
-        channel_send(left.channel, MESSAGE_HELLO, &message, -1);
+        channel_send(left.channel, MESSAGE_FAILED, &message, -1);
         count++;
         assert_true(count < 1000);
     }
@@ -240,19 +247,19 @@ static void one_turn_reads_a_bounded_number(void **state)
 static void a_descriptor_arrives_and_is_closed_unless_taken(void **state)
 {
     int pipe_ends[2];
-    struct message_config message = {0};
+    struct message_open message = {0};
     char byte = 'x';
     (void)state;
 
     assert_int_equal(pipe2(pipe_ends, O_CLOEXEC | O_NONBLOCK), 0);
     right.is_taking = true;
-    channel_send(left.channel, MESSAGE_CONFIG, &message, pipe_ends[1]);
+    channel_send(left.channel, MESSAGE_OPEN, &message, pipe_ends[1]);
     run_until_seen(&right, 1);
     assert_int_equal(write(right.fd, &byte, 1), 1);
     assert_int_equal(read(pipe_ends[0], &byte, 1), 1);
     fd_close(&right.fd);
     right.is_taking = false;
-    channel_send(left.channel, MESSAGE_CONFIG, &message, pipe_ends[1]);
+    channel_send(left.channel, MESSAGE_OPEN, &message, pipe_ends[1]);
     fd_close(&pipe_ends[1]);
     run_until_seen(&right, 2);
     assert_int_equal(read(pipe_ends[0], &byte, 1), 0); /* no writer is left */
@@ -262,13 +269,13 @@ static void a_descriptor_arrives_and_is_closed_unless_taken(void **state)
 static void a_queued_descriptor_is_the_channels_own(void **state)
 {
     int pipe_ends[2];
-    struct message_config message = {0};
+    struct message_open message = {0};
     char byte = 'x';
     size_t count = fill_socket();
     (void)state;
 
     assert_int_equal(pipe2(pipe_ends, O_CLOEXEC | O_NONBLOCK), 0);
-    channel_send(left.channel, MESSAGE_CONFIG, &message, pipe_ends[1]);
+    channel_send(left.channel, MESSAGE_OPEN, &message, pipe_ends[1]);
     fd_close(&pipe_ends[1]);
     right.is_taking = true;
     run_until_seen(&right, count + 1);
@@ -428,11 +435,30 @@ static void nonsense_closes_the_channel(void **state)
     channel_free(&left.channel);
     channel_free(&right.channel);
     assert_int_equal(channel_pair(fds, &err), 0);
-    right.channel = channel_new(loop, &fds[0], &handler, &right);
+    right.channel = channel_new(loop, &fds[0], right_ends, &handler, &right);
     assert_int_equal(send(fds[1], "\x10\xff\x7f", 3, 0), 3);
     run_until_closed(&right);
     assert_int_equal(right.count, 0);
     fd_close(&fds[1]);
+}
+
+/* A worker that was taken over by a client must not speak as a fetcher. */
+static void a_message_that_the_sender_may_not_send_closes_the_channel(void **state)
+{
+    int fds[2];
+    struct error err;
+    struct message_here here = {.request = 1};
+    (void)state;
+
+    channel_free(&left.channel);
+    channel_free(&right.channel);
+    assert_int_equal(channel_pair(fds, &err), 0);
+    left.channel = channel_new(loop, &fds[0], left_ends, &handler, &left);
+    right.channel = channel_new(loop, &fds[1], (struct channel_ends){ROLE_WORKER, ROLE_KEEPER},
+                                &handler, &right);
+    channel_send(left.channel, MESSAGE_HERE, &here, -1);
+    run_until_closed(&right);
+    assert_int_equal(right.count, 0);
 }
 
 /* No descriptor beyond those open now. */
@@ -468,13 +494,13 @@ static void a_message_that_cannot_be_taken_ends_the_process(void **state)
 
 static void a_message_that_cannot_be_queued_ends_the_process(void **state)
 {
-    struct message_config message = {0};
+    struct message_open message = {0};
     struct rlimit before;
     (void)state;
 
     (void)fill_socket();
     exhaust_descriptors(&before);
-    channel_send(left.channel, MESSAGE_CONFIG, &message, 0);
+    channel_send(left.channel, MESSAGE_OPEN, &message, 0);
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
     loop_run(loop);
     assert_int_equal(left.failed, 1);
@@ -490,7 +516,7 @@ static void channel_flush_waits_for_the_reader_no_longer_than_it_may(void **stat
 
     channel_free(&left.channel);
     assert_int_equal(channel_pair(fds, &err), 0);
-    left.channel = channel_new(loop, &fds[0], &handler, &left);
+    left.channel = channel_new(loop, &fds[0], left_ends, &handler, &left);
     (void)fill_socket();
     ping(&left, 7);
     channel_flush(left.channel, 1);
@@ -522,6 +548,7 @@ int main(void)
         TEST(a_channel_may_be_freed_inside_on_message),
         TEST(a_channel_may_be_freed_inside_on_closed),
         TEST(nonsense_closes_the_channel),
+        TEST(a_message_that_the_sender_may_not_send_closes_the_channel),
         TEST(a_message_that_cannot_be_taken_ends_the_process),
         TEST(a_message_that_cannot_be_queued_ends_the_process),
         TEST(channel_flush_waits_for_the_reader_no_longer_than_it_may),

@@ -55,7 +55,6 @@ static void on_message(struct channel *channel, enum message_type type, struct s
     union {
         union keeper_message message;
         struct message_barrier barrier;
-        struct message_used used;
     } any;
     (void)channel;
     (void)arg;
@@ -103,7 +102,8 @@ static void connect_keeper(void)
     int fds[2];
     assert_int_equal(channel_pair(fds, &err), 0);
     channel_free(&world.keeper);
-    world.keeper = channel_new(world.loop, &fds[1], &handler, NULL);
+    world.keeper = channel_new(world.loop, &fds[1],
+                               (struct channel_ends){ROLE_KEEPER, ROLE_FETCHER}, &handler, NULL);
     keeper_client_set_channel(world.client, &fds[0]);
     settle();
 }
@@ -428,12 +428,12 @@ static void the_end_cancels_what_is_asked_and_forgets_what_is_told(void **state)
 
 static void mentions_are_lost_without_a_keeper(void **state)
 {
-    struct message_used used = {.when = 1};
+    struct message_barrier barrier = {.request = 1};
     (void)state;
-    keeper_client_mention(world.client, MESSAGE_USED, &used);
+    keeper_client_mention(world.client, MESSAGE_BARRIER, &barrier);
     connect_keeper();
     assert_int_equal(world.heard, 0);
-    keeper_client_mention(world.client, MESSAGE_USED, &used);
+    keeper_client_mention(world.client, MESSAGE_BARRIER, &barrier);
     settle();
     assert_int_equal(world.heard, 1);
 }

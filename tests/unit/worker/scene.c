@@ -301,7 +301,8 @@ void scene_connect(struct scene *scene, enum process_role role)
     assert_int_equal(channel_pair(fds, &err), 0);
     struct peer *peer = &scene->peers[role];
     channel_free(&peer->channel);
-    peer->channel = channel_new(scene->loop, &fds[1], &handler, peer);
+    peer->channel =
+        channel_new(scene->loop, &fds[1], (struct channel_ends){role, ROLE_WORKER}, &handler, peer);
     worker_set_peer(scene->worker, role, &fds[0]);
     scene_settle(scene);
 }
