@@ -35,7 +35,7 @@ void request_begin(struct request *request, int status, const struct headers *he
 void request_respond_buf(struct request *request, int status, const struct headers *headers,
                          struct buf *body);
 /* The same for content that many clients may be getting: it is copied once for all of them, found
- * by its digest. */
+ * by its digest, or by its bytes when `digest` is NULL. */
 void request_respond_shared(struct request *request, int status, const struct headers *headers,
                             const struct digest *digest, struct slice bytes);
 /* An error; 429 and 503 have a Retry-After. The access log has its text as well. */

@@ -18,7 +18,8 @@ struct answer_body {
     struct list link;
     struct answer_bodies *bodies;
     unsigned refs;
-    struct digest digest; /* algorithm 0: it is nobody else's */
+    bool is_shared;       /* by answer_body_share */
+    struct digest digest; /* algorithm 0: unknown */
     struct buf bytes;
 };
 
@@ -72,7 +73,9 @@ struct answer_body *answer_body_share(struct answer_bodies *bodies, const struct
 {
     LIST_EACH (link, &bodies->all) {
         struct answer_body *body = LIST_ITEM(link, struct answer_body, link);
-        if (digest_equal(&body->digest, digest)) {
+        bool is_it = digest ? digest_equal(&body->digest, digest)
+                            : body->is_shared && slice_equal(buf_bytes(&body->bytes), bytes);
+        if (is_it) {
             body->refs++;
             return body;
         }
@@ -80,7 +83,9 @@ struct answer_body *answer_body_share(struct answer_bodies *bodies, const struct
     struct answer_body *body = add(bodies, bytes.length);
     if (!body)
         return NULL;
-    body->digest = *digest;
+    body->is_shared = true;
+    if (digest)
+        body->digest = *digest;
     buf_init(&body->bytes, bytes.length);
     buf_append_slice(&body->bytes, bytes);
     return body;

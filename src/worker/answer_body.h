@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Bodies of answers that are in memory and larger than a socket takes at once: lists, and manifests
- * that come from an upstream. What a worker holds of them has a limit (limits.answer_memory), and a
- * manifest that many clients wait for is held once.
+ * that come from an upstream. What a worker holds of them has a limit (limits.answer_memory), and
+ * content that many clients wait for is held once.
  */
 #ifndef WORKER_ANSWER_BODY_H
 #define WORKER_ANSWER_BODY_H
@@ -16,22 +16,23 @@ struct answer_body;
 struct buf;
 struct digest;
 
-/* Up to this a body is no concern of theirs. */
+/* A body of at most so many bytes is not counted. */
 #define ANSWER_BODY_FREE ((size_t)64 * 1024)
 
 struct answer_bodies *answer_bodies_new(size_t limit);
 /* What is held stays held when it becomes smaller. */
 void answer_bodies_set_limit(struct answer_bodies *bodies, size_t limit);
-/* All bodies were given back before. */
+/* All bodies were released before. */
 void answer_bodies_free(struct answer_bodies **bodies);
 
-/* Takes the bytes over; NULL: there is no room, and nothing was taken. */
+/* Takes the bytes over. NULL when there is no room; nothing was taken then. */
 struct answer_body *answer_body_take(struct answer_bodies *bodies, struct buf *bytes);
-/* Of these bytes, whose digest it is: copied unless somebody holds them. NULL: there is no room. */
+/* A body of these bytes, which are copied unless one of them is held. `digest` is theirs; NULL when
+ * it is not known: then bytes are compared. NULL when there is no room. */
 struct answer_body *answer_body_share(struct answer_bodies *bodies, const struct digest *digest,
                                       struct slice bytes);
 struct slice answer_body_bytes(const struct answer_body *body);
-/* Give it back. */
+/* Releases it. */
 void answer_body_unref(struct answer_body **body);
 
 #endif

@@ -51,16 +51,14 @@ static const struct listing_kind tags_kind = {
 /* The upstream's JSON is relayed as it is, with a Link of our own to its next page. */
 static void relay_tags(struct request *request, const struct message_answer *answer)
 {
-    AUTO_BUF struct buf body;
     struct headers headers;
+
     request_headers(request, &headers);
     headers_add(&headers, "Content-Type", SLICE_LITERAL("application/json"));
     upstream_list_add_link(request, answer->link, &headers);
     request->source = SOURCE_UPSTREAM;
     request->outcome = "listed by the upstream";
-    buf_init(&body, answer->body.length + 1);
-    buf_append_slice(&body, answer->body);
-    request_respond_buf(request, 200, &headers, &body);
+    request_respond_shared(request, 200, &headers, NULL, answer->body);
 }
 
 static bool list_cached_tags(struct request *request, struct slice warning)

@@ -38,14 +38,12 @@ static bool list_cached_referrers(struct request *request, struct slice warning)
 
 static void respond_index(struct request *request, struct slice body, struct slice next)
 {
-    AUTO_BUF struct buf copy;
     struct headers headers;
+
     request_headers(request, &headers);
     headers_add(&headers, "Content-Type", SLICE_LITERAL(MEDIA_TYPE_OCI_INDEX));
     upstream_list_add_link(request, next, &headers);
-    buf_init(&copy, body.length);
-    buf_append_slice(&copy, body);
-    request_respond_buf(request, 200, &headers, &copy);
+    request_respond_shared(request, 200, &headers, NULL, body);
 }
 
 static void respond_none(struct request *request)

@@ -84,6 +84,28 @@ static void a_shared_body_is_held_once(void **state)
     answer_body_unref(&most);
 }
 
+static void equal_bytes_of_unknown_digest_are_held_once(void **state)
+{
+    (void)state;
+    struct slice bytes = SLICE_LITERAL("0123456789");
+    struct digest digest;
+    digest_of(HASH_SHA256, bytes, &digest);
+    struct answer_body *taken = take(10);
+    struct answer_body *first = answer_body_share(bodies, NULL, bytes);
+    struct answer_body *second = answer_body_share(bodies, NULL, bytes);
+    struct answer_body *other = answer_body_share(bodies, NULL, SLICE_LITERAL("xxxxxxxxxx"));
+    struct answer_body *known = answer_body_share(bodies, &digest, bytes);
+    assert_ptr_equal(first, second);
+    assert_ptr_not_equal(first, other);
+    assert_ptr_not_equal(taken, other); /* the buffer of one client alone */
+    assert_ptr_not_equal(first, known);
+    answer_body_unref(&taken);
+    answer_body_unref(&first);
+    answer_body_unref(&second);
+    answer_body_unref(&other);
+    answer_body_unref(&known);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -92,6 +114,7 @@ int main(void)
         TEST(bodies_fit_up_to_the_limit),
         TEST(one_body_is_taken_however_large),
         TEST(a_shared_body_is_held_once),
+        TEST(equal_bytes_of_unknown_digest_are_held_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -230,6 +230,32 @@ static void lists_of_what_is_cached_walk_in_the_pool(void **state)
     guest_leave(scene, &guest);
 }
 
+/* One copy for all clients, and not one copy each in the turn in which the answer comes. */
+static void lists_of_an_upstream_are_copied_once(void **state)
+{
+    struct guest guests[8];
+    struct message_answer answer = {.state = ANSWER_FRESH};
+    AUTO_BUF struct buf body;
+    (void)state;
+
+    buf_init(&body, 1024 * 1024);
+    for (unsigned i = 0; i < 100000; i++)
+        buf_append_text(&body, "\"t\",  ");
+    for (unsigned i = 0; i < 8; i++) {
+        guest_come(scene, &guests[i], LISTENER_FULL);
+        get(&guests[i], "/v2/docker.io/team/app/tags/list");
+    }
+    answer.request = scene_heard(scene, ROLE_FETCHER, MESSAGE_JOIN)->join.request;
+    answer.body = buf_bytes(&body);
+    scene_say(scene, ROLE_FETCHER, MESSAGE_ANSWER, &answer, -1);
+    scene_heard_nothing(scene, ROLE_FETCHER);
+    for (unsigned i = 0; i < 8; i++) {
+        assert_int_equal(guest_status(scene, &guests[i]), 200);
+        assert_int_equal(guest_body_length(scene, &guests[i]), buf_bytes(&body).length);
+        guest_leave(scene, &guests[i]);
+    }
+}
+
 /* The memory of a list is not counted before it is made: so only one is made at a time. */
 static void long_lists_are_made_one_after_the_other(void **state)
 {
@@ -277,6 +303,7 @@ int main(void)
         TEST(lists_of_repositories_walk_in_the_pool),
         TEST(lists_of_referrers_walk_in_the_pool),
         TEST(lists_of_what_is_cached_walk_in_the_pool),
+        TEST(lists_of_an_upstream_are_copied_once),
         TEST(long_lists_are_made_one_after_the_other),
         TEST(lists_are_forgotten_with_their_client),
     };
