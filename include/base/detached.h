@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Threads for calls that take as long as they like and that nobody can interrupt: getaddrinfo().
- * base/pool is for work that ends soon, because whoever frees a pool waits for it; nobody ever
- * waits here. A call owns its memory: when its owner is gone, the thread that returns frees it.
+ * Threads for calls that may block without limit and cannot be interrupted, such as getaddrinfo().
+ * Freeing a base/pool waits for its work; freeing this never waits. A call owns its memory: if the
+ * object is gone when the call returns, its thread frees it.
  *
- * Threads are started on demand, at most as many as the limit, and end when nothing waits for them.
- * The loop watches detached_descriptor() for reading and calls detached_run_done() then.
+ * Threads are started on demand, up to a limit, and end when no call is waiting. The loop watches
+ * detached_descriptor() for reading and then calls detached_run_done().
  *
- * tests/fakes/detached.c is a second implementation, without threads: the test says which call
+ * tests/fakes/detached.c is a second implementation without threads: the test decides when a call
  * returns.
  */
 #ifndef BASE_DETACHED_H
@@ -20,29 +20,30 @@
 struct detached;
 struct error;
 
-/* Embedded in what the caller allocates, which must point to nothing that can be freed before
- * `done`. After `done` it is the caller's again. */
+/* Embedded in an object of the caller. While the call is submitted, `run` may use nothing that
+ * somebody else could free. After `done` the object is the caller's again. */
 struct detached_call {
-    /* On a thread of its own; may wait for ever. */
+    /* Runs on a thread of its own; may block for ever. */
     void (*run)(struct detached_call *call);
-    /* On the loop's thread, from detached_run_done. */
+    /* Called on the loop's thread, by detached_run_done. */
     void (*done)(struct detached_call *call);
-    /* Instead of `done` when the object was freed meanwhile: frees the call. On any thread. */
+    /* Called instead of `done` when the threads' owner is gone: frees the object. On any thread. */
     void (*drop)(struct detached_call *call);
-    struct list link; /* of the object */
+    struct list link; /* private */
 };
 
-/* At most so many threads at a time; none is started yet. */
+/* Runs at most `threads` calls at a time. No thread is started yet. */
 struct detached *detached_new(unsigned threads);
-/* Never waits. Calls that have not run, or whose `done` has not come, are dropped here; those that
- * are running are dropped when they return. */
+/* Never waits. Calls that are waiting or finished are dropped now, those that are running when they
+ * return. */
 void detached_free(struct detached **detached);
-/* From the loop's thread only. While all threads are taken the call waits for one. ERR_BUSY when
- * the system gives no thread and none is running; the call remains the caller's then. */
+/* On the loop's thread only. The call waits while all threads are busy. ERR_BUSY when no thread is
+ * running and none can be started; the call is still the caller's then. */
 int detached_submit(struct detached *detached, struct detached_call *call, struct error *err);
 /* Readable when detached_run_done has something to do. */
 int detached_descriptor(const struct detached *detached);
-/* Calls `done` of what has returned since the last call. `done` may submit, but not free. */
+/* Calls `done` for all calls that have returned. `done` may submit, but must not free `detached`.
+ */
 void detached_run_done(struct detached *detached);
 
 #endif

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Threads that nobody waits for. (door: pthread)
+ * Threads that are never waited for. (door: pthread)
  *
- *   submit --> waiting --> a thread: run --> finished --> loop's thread: done
- *                 |               |             |
- *                 +---- freed: drop, on the thread that finds it -----+
+ *   submit --> waiting --> a thread: run --> finished --> the loop: done
+ *                 |                |            |
+ *                 +----------------+------------+-- the owner is gone: drop
  *
- * Invariant: `shared` lives as long as its owner or one of its threads; the last of them frees it.
- * All of it is guarded by the lock.
+ * Invariant: the struct lives as long as its owner or one of its threads; the last of them frees
+ * it. Everything in it is guarded by the lock.
  */
 #include "base/detached.h"
 
@@ -24,8 +24,8 @@
 #include "base/fd.h"
 #include "thread.h"
 
-/* The resolver of the C library keeps answers of up to 64 KiB on the stack, and loads modules that
- * may want more. Only what is touched costs memory. */
+/* The C library's resolver keeps answers of up to 64 KiB on the stack, and its modules may need
+ * more. Only the pages that are touched cost memory. */
 #define STACK_SIZE ((size_t)1024 * 1024)
 
 struct detached {
@@ -47,14 +47,14 @@ static struct detached_call *take_first(struct list *calls)
     return call;
 }
 
-static void destroy(struct detached *detached)
+static void destroy_detached(struct detached *detached)
 {
     CHECK(pthread_mutex_destroy(&detached->lock) == 0);
     fd_close(&detached->descriptor);
     mem_free(detached);
 }
 
-/* EAGAIN means that it is readable already, which is all that is wanted. */
+/* EAGAIN means that the descriptor is readable already. */
 static void tell_loop(const struct detached *detached)
 {
     uint64_t one = 1;
@@ -84,7 +84,7 @@ static void *detached_thread_main(void *arg)
     bool is_last = detached->is_abandoned && detached->thread_count == 0;
     pthread_mutex_unlock(&detached->lock);
     if (is_last)
-        destroy(detached);
+        destroy_detached(detached);
     return NULL;
 }
 
@@ -118,26 +118,26 @@ void detached_free(struct detached **detached)
     bool is_last = gone->thread_count == 0;
     pthread_mutex_unlock(&gone->lock);
     if (is_last)
-        destroy(gone);
+        destroy_detached(gone);
 }
 
 int detached_submit(struct detached *detached, struct detached_call *call, struct error *err)
 {
-    int failed = 0;
+    int rc = 0;
 
     pthread_mutex_lock(&detached->lock);
     list_append(&detached->waiting, &call->link);
     if (detached->thread_count < detached->thread_limit) {
-        failed = thread_start(detached_thread_main, detached, STACK_SIZE, NULL);
-        detached->thread_count += failed ? 0 : 1;
+        rc = thread_start(detached_thread_main, detached, STACK_SIZE, NULL);
+        detached->thread_count += rc == 0 ? 1 : 0;
     }
-    bool is_refused = failed && detached->thread_count == 0;
+    bool is_refused = rc != 0 && detached->thread_count == 0;
     if (is_refused)
         list_remove(&call->link);
     pthread_mutex_unlock(&detached->lock);
     if (!is_refused)
         return 0;
-    error_set_errno(err, failed, "starting a thread");
+    error_set_errno(err, rc, "starting a thread");
     err->kind = ERR_BUSY;
     return -ERR_BUSY;
 }
@@ -153,7 +153,7 @@ void detached_run_done(struct detached *detached)
     struct detached_call *call;
     uint64_t told;
 
-    /* Nothing to read is fine: called without having been told. */
+    /* There may be nothing to read. */
     CHECK(read(detached->descriptor, &told, sizeof(told)) > 0 || errno == EAGAIN || errno == EINTR);
     list_init(&finished);
     pthread_mutex_lock(&detached->lock);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See thread.h. Only a thread that cannot be created is an error of the system; everything else
- * that fails here is our own mistake. */
+/* Starts a thread. Only pthread_create() can fail for reasons that are not our own mistake. */
 #include "thread.h"
 
 #include <signal.h>
@@ -13,7 +12,7 @@ int thread_start(void *(*thread_main)(void *), void *arg, size_t stack_size, pth
     pthread_t thread;
     sigset_t all;
     sigset_t before;
-    int failed;
+    int rc;
 
     sigfillset(&all);
     CHECK(pthread_attr_init(&attributes) == 0);
@@ -21,10 +20,10 @@ int thread_start(void *(*thread_main)(void *), void *arg, size_t stack_size, pth
     if (!out_thread)
         CHECK(pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED) == 0);
     CHECK(pthread_sigmask(SIG_SETMASK, &all, &before) == 0);
-    failed = pthread_create(&thread, &attributes, thread_main, arg);
+    rc = pthread_create(&thread, &attributes, thread_main, arg);
     CHECK(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
     CHECK(pthread_attr_destroy(&attributes) == 0);
-    if (!failed && out_thread)
+    if (rc == 0 && out_thread)
         *out_thread = thread;
-    return failed;
+    return rc;
 }

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * See resolve.h. A host is a name that was asked for; it is settled while it needs no new answer.
+ * The resolver and its cache. A host is one name; it is settled while its result is recent enough.
  *
  *              ask                   answer or failure
- *   settled ---------> queried ------------------------> settled for 30 s or 5 s
- *      |                  |
- *      |                  +-- 1.8 s --> late: waits get the last answer, the query goes on
- *      +--> waits get what is known, after this turn
+ *   expired ---------> queried ------------------------> settled for 30 s or 5 s
+ *                         |                                 |
+ *                         +-- 1.8 s --> late                +--> ask: the result, after this turn
+ *                                        |
+ *                                        +--> waits and asks get the old answer; the query goes on
  *
  * Invariant: a host with waits has a query under way, or a deferred call to on_host_settled.
  */
@@ -29,33 +30,33 @@
 #define THREADS_MAX     8
 #define HOSTS_MAX       1024
 #define NAME_LENGTH_MAX 255
-#define FRESH_MS        30000    /* an answer */
-#define FAILED_MS       5000     /* a failure, also that there is no such name */
-#define USABLE_MS       86400000 /* an answer that cannot be had again */
-#define PATIENCE_MS     1800     /* with a new answer, while an old one is usable (RFC 8767 5) */
-#define SLOW_MS         2000     /* worth a line in the log */
+#define FRESH_MS        30000    /* how long an answer is used without a new query */
+#define FAILED_MS       5000     /* the same for a failure, or a name that does not exist */
+#define USABLE_MS       86400000 /* how long an answer is used when a new query fails */
+#define PATIENCE_MS     1800     /* for a new answer while an old one is usable (RFC 8767 5) */
+#define SLOW_MS         2000     /* a query that took longer is logged */
 
 struct host {
-    struct list link; /* of the resolver, the least recently asked first */
+    struct list link; /* in the resolver's list, the least recently used first */
     struct resolver *resolver;
     char *name; /* in lower case */
     struct list waits;
     struct name_query *query; /* under way; NULL: none */
     struct monotime asked_at;
-    struct timer *patience; /* runs while waits are kept from a usable answer */
-    bool is_late;           /* the query under way is out of patience */
+    struct timer *patience; /* runs while an old answer is held back */
+    bool is_late;           /* the query under way takes too long: do not wait for it */
     struct resolved_name *answer;
     struct monotime answered_at;
-    struct error err; /* of the newest query; ERR_NONE: it succeeded */
+    struct error err; /* of the last query; ERR_NONE: it succeeded */
     struct monotime settled_until;
 };
 
 struct name_wait {
-    struct list link; /* of the host, or of the resolver's refused */
+    struct list link; /* in the host's waits, or the resolver's refused */
     struct resolver *resolver;
     name_fn *fn;
     void *arg;
-    struct error err; /* of a refused one */
+    struct error err; /* of a refused wait */
 };
 
 struct resolver {
@@ -64,7 +65,7 @@ struct resolver {
     struct watch *watch;
     struct map *by_name;
     struct list hosts;
-    struct list refused; /* waits that have no host; told after the turn */
+    struct list refused; /* waits without a host; they fail after the turn */
 };
 
 /* ---- hosts ---- */
@@ -93,8 +94,8 @@ static bool is_settled(const struct host *host)
     return !host->query && clock_mono().ms < host->settled_until.ms;
 }
 
-/* Callbacks may cancel each other, ask again, and so make room at the expense of this host: the
- * waits are moved out first, and what they are told is copied. */
+/* A callback may cancel other waits, and may ask for another name, which can evict this host. So
+ * the waits are moved to a list of our own, and the result is copied. */
 static void tell_waits(struct host *host)
 {
     bool is_known = has_usable_answer(host);
@@ -102,7 +103,7 @@ static void tell_waits(struct host *host)
     struct error err = host->err;
     struct list waits;
 
-    if (!is_known && host->query) /* nothing to tell yet */
+    if (!is_known && host->query) /* there is no result yet */
         return;
     if (is_known)
         answer = *host->answer;
@@ -174,7 +175,7 @@ static void on_query_done(struct detached_call *call)
     timer_stop(host->patience);
     if (rc == 0) {
         host_set_answer(host, &query->result);
-    } else if (rc == -ERR_NOT_FOUND) { /* the name server's word, not its silence */
+    } else if (rc == -ERR_NOT_FOUND) { /* the name server says so: the old answer is wrong */
         mem_free(TAKE(host->answer));
     }
     host->settled_until = monotime_add(clock_mono(), rc == 0 ? FRESH_MS : FAILED_MS);
@@ -234,7 +235,7 @@ bool resolve_is_needed(struct slice host)
     return inet_aton(text, &v4) == 0 && inet_pton(AF_INET6, text, &v6) != 1;
 }
 
-/* Makes room for one more; false when every host is being looked up. */
+/* Makes room for one more host; false when all are being looked up. */
 static bool evict_host(struct resolver *resolver)
 {
     if (map_count(resolver->by_name) < HOSTS_MAX)

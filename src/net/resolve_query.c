@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See resolve_query.h. The only caller of getaddrinfo() in this program. */
+/* getaddrinfo() and its results. This is the only place that calls it. */
 #include "resolve_query.h"
 
 #include <errno.h>
@@ -10,8 +10,8 @@
 #include "base/alloc.h"
 #include "base/error.h"
 
-/* Addresses that this kernel cannot connect to are not asked for; AI_ADDRCONFIG would also drop
- * those of a machine that has nothing but its loopback. */
+/* Without IPv6 in the kernel, IPv6 addresses are not asked for. AI_ADDRCONFIG is no substitute: it
+ * also finds nothing on a machine that has only a loopback interface. */
 static bool has_ipv6(void)
 {
     int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -22,7 +22,7 @@ static bool has_ipv6(void)
     return true;
 }
 
-/* Zones are dropped with the port: libcurl takes none with the addresses it is given. */
+/* Drops the zone of an IPv6 address, because libcurl accepts none in CURLOPT_RESOLVE. */
 static bool copy_address(const struct sockaddr *from, union resolved_address *out)
 {
     *out = (union resolved_address){0};

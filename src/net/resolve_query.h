@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One call of getaddrinfo() on a thread of its own. The query owns its name and its result, so that
- * it can outlive the resolver. */
+/* One call of getaddrinfo() on a thread. The query owns its name and its result, because it may
+ * outlive the resolver. */
 #ifndef NET_RESOLVE_QUERY_H
 #define NET_RESOLVE_QUERY_H
 
@@ -11,8 +11,8 @@
 struct error;
 
 struct name_query {
-    struct detached_call call; /* first: query and call are one address */
-    void *owner;               /* for `done`; the thread does not touch it */
+    struct detached_call call; /* the first member: a call can be cast to its query */
+    void *owner;               /* used by `done` alone, not by the thread */
     char *name;
     int failure; /* EAI_…; 0: none */
     int sys;     /* errno, with EAI_SYSTEM */
@@ -23,7 +23,8 @@ struct name_query {
 struct name_query *name_query_new(struct slice name, void (*done)(struct detached_call *call),
                                   void *owner);
 void name_query_free(struct name_query **query);
-/* 0, and the addresses are in `result`; ERR_NOT_FOUND: the name has no address; ERR_UPSTREAM. */
+/* 0: the addresses are in `result`. ERR_NOT_FOUND: the name does not exist or has no address.
+ * ERR_UPSTREAM: the query failed. */
 int name_query_judge(const struct name_query *query, struct error *err);
 
 #endif

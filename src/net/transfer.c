@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The life of a transfer, and how long it may take. (door: libcurl)
+ * The life of a transfer and its timeouts. (door: libcurl)
  *
  *   name --> starting --head--> body --end--> finished --deferred--> on_done, freed
  *    |          |                 |              ^
  *    +----------+---- error, timeout, refusal ---+       cancel: silent, freed after the turn
  *
- * libcurl must not be called back into from its own callbacks beyond what its manual allows, so
- * everything that ends a transfer is deferred to the end of the turn.
+ * Most functions of libcurl must not be called from its callbacks, so whatever ends a transfer is
+ * deferred to the end of the turn.
  */
 #include "base/alloc.h"
 #include "base/buf.h"
@@ -21,7 +21,7 @@
 
 #define HEAD_MAX (64ul * 1024)
 
-/* The states follow one another; some are passed over. */
+/* A transfer only moves forward; it may skip states. */
 void transfer_set_state(struct transfer *transfer, enum transfer_state next)
 {
     CHECK(next > transfer->state);
@@ -41,7 +41,7 @@ void transfer_free(struct transfer *transfer)
         curl->easy_cleanup(transfer->easy);
     curl->list_free(transfer->headers);
     curl->list_free(transfer->addresses);
-    resolver_cancel(&transfer->name);
+    resolver_cancel(&transfer->lookup);
     timer_free(&transfer->timer);
     transfer_upload_cleanup(&transfer->upload);
     buf_cleanup(&transfer->head);
@@ -66,7 +66,7 @@ void transfer_finish(struct transfer *transfer)
     if (transfer->state >= TRANSFER_FINISHED)
         return;
     transfer_set_state(transfer, TRANSFER_FINISHED);
-    resolver_cancel(&transfer->name);
+    resolver_cancel(&transfer->lookup);
     timer_stop(transfer->timer);
     loop_defer(transfer->set->loop, on_finished, transfer);
 }
@@ -78,15 +78,14 @@ void transfer_cancel(struct transfer **transfer)
     if (!gone || gone->state == TRANSFER_CANCELLED)
         return;
     transfer_set_state(gone, TRANSFER_CANCELLED);
-    resolver_cancel(&gone->name);
+    resolver_cancel(&gone->lookup);
     timer_stop(gone->timer);
     loop_cancel_deferred(gone->set->loop, gone);
     loop_defer(gone->set->loop, on_finished, gone);
 }
 
-/* The system's own word where there is one: "connection refused" tells more than "could not
- * connect". */
-static void describe(struct transfer *transfer, CURLcode code)
+/* The system's error text is preferred: "connection refused" says more than "could not connect". */
+static void describe_failure(struct transfer *transfer, CURLcode code)
 {
     const struct curl_api *curl = transfer->set->curl;
     long number = 0;
@@ -99,8 +98,7 @@ static void describe(struct transfer *transfer, CURLcode code)
         }
     }
     if (code == CURLE_SSL_CACERT_BADFILE) {
-        error_set(&transfer->err, ERR_UPSTREAM,
-                  "the file of certificates (ca_file) cannot be read");
+        error_set(&transfer->err, ERR_UPSTREAM, "the CA certificates (ca_file) cannot be read");
     } else {
         error_set(&transfer->err, ERR_UPSTREAM, "%s", curl->easy_text(code));
     }
@@ -109,7 +107,7 @@ static void describe(struct transfer *transfer, CURLcode code)
 void transfer_end(struct transfer *transfer, CURLcode code)
 {
     if (transfer->err.kind != ERR_NONE) {
-        /* Set where it happened: more exact than libcurl's code. */
+        /* The callback that failed has said more than libcurl's code can. */
     } else if (code == CURLE_OK && transfer->state == TRANSFER_STARTING) {
         error_set(&transfer->err, ERR_UPSTREAM, "the answer has no head");
     } else if (code == CURLE_OPERATION_TIMEDOUT) {
@@ -117,15 +115,15 @@ void transfer_end(struct transfer *transfer, CURLcode code)
     } else if (code != CURLE_OK && transfer->was_refused) {
         error_set(&transfer->err, ERR_DENIED, "the address is not allowed");
     } else if (code != CURLE_OK) {
-        describe(transfer, code);
+        describe_failure(transfer, code);
     }
     transfer_finish(transfer);
 }
 
-/* ---- time ---- */
+/* ---- timeouts ---- */
 
-/* For how long nothing may happen, from quiet_since on; UINT64_MAX: as long as it likes. The total
- * time is apart. */
+/* How long the transfer may stay silent, counted from quiet_since; UINT64_MAX is no limit. The
+ * limit of the total time is ends_at. */
 static uint64_t patience_ms(const struct transfer *transfer)
 {
     uint64_t ms = transfer->head_timeout_ms;
@@ -162,10 +160,11 @@ static void judge_timeout(struct transfer *transfer, struct error *err)
     unsigned long long ms = patience_ms(transfer);
 
     if (transfer->state == TRANSFER_NAME) {
-        error_set(err, ERR_TIMEOUT, "no answer of the name server for %s within %llu ms",
+        error_set(err, ERR_TIMEOUT, "the name server did not answer for %s within %llu ms",
                   transfer->host, ms);
     } else if (transfer_is_sending(transfer)) {
-        error_set(err, ERR_TIMEOUT, "no byte of the request's body was taken within %llu ms", ms);
+        error_set(err, ERR_TIMEOUT, "the server took no byte of the request's body within %llu ms",
+                  ms);
     } else if (transfer->state == TRANSFER_STARTING) {
         error_set(err, ERR_TIMEOUT, "no answer within %llu ms", ms);
     } else {
@@ -204,7 +203,8 @@ static void on_resume(void *arg)
 
 void transfer_resume(struct transfer *transfer)
 {
-    /* libcurl hands over what it kept from inside that call, so not from inside the caller's. */
+    /* Deferred, because libcurl delivers the bytes that it kept from inside curl_easy_pause(), and
+     * on_data must not come from inside the caller's call. */
     if (transfer->state < TRANSFER_FINISHED)
         loop_defer(transfer->set->loop, on_resume, transfer);
 }
@@ -260,8 +260,8 @@ static struct transfer *transfer_new(struct transfer_set *set,
     return transfer;
 }
 
-static int prepare(struct transfer *transfer, const struct transfer_request *request,
-                   struct error *err)
+static int prepare_transfer(struct transfer *transfer, const struct transfer_request *request,
+                            struct error *err)
 {
     int rc = transfer_plan_connection(transfer, request, err);
 
@@ -271,7 +271,7 @@ static int prepare(struct transfer *transfer, const struct transfer_request *req
         return rc;
     transfer->easy = transfer->set->curl->easy_init();
     if (!transfer->easy)
-        return error_set(err, ERR_INTERNAL, "libcurl gives no handle");
+        return error_set(err, ERR_INTERNAL, "curl_easy_init failed");
     return transfer_set_options(transfer, request, err);
 }
 
@@ -286,13 +286,13 @@ int transfer_start(struct transfer_set *set, const struct transfer_request *requ
     struct transfer *transfer = transfer_new(set, request);
     transfer->handler = handler;
     transfer->arg = arg;
-    rc = prepare(transfer, request, err);
+    rc = prepare_transfer(transfer, request, err);
     if (rc != 0) {
         transfer_free(transfer);
         return rc;
     }
     start_timer(transfer);
-    /* libcurl refuses a new transfer inside one of its callbacks. */
+    /* curl_multi_add_handle() may not be called from a callback of libcurl. */
     loop_defer(set->loop, on_start, transfer);
     *out = transfer;
     return 0;

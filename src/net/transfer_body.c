@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The body of a request: libcurl asks for the next bytes, and is paused while there are none. They
- * come from memory, or from a file that may still grow. A piece of a file that is not in the page
- * cache is read by the pool first, so that the loop does not wait for a disk. (door: libcurl)
+ * The body of a request, from memory or from a file that may still grow. libcurl asks for the next
+ * bytes and is paused while there are none. A piece of a file that is not in the page cache is
+ * first read ahead by the pool, so that the loop does not wait for a disk. (door: libcurl)
  */
 #include <errno.h>
 #include <string.h>
@@ -18,7 +18,7 @@
 #define READ_COLD    (-1)
 #define READ_FAILED  (-2)
 
-bool transfer_method_has_body(enum transfer_method method)
+static bool must_have_body(enum transfer_method method)
 {
     return method == TRANSFER_POST || method == TRANSFER_PUT || method == TRANSFER_PATCH;
 }
@@ -30,7 +30,7 @@ int transfer_plan_body(struct transfer *transfer, const struct transfer_request 
     struct transfer_upload *upload = &transfer->upload;
 
     upload->fd = -1;
-    upload->is_wanted = body || transfer_method_has_body(request->method);
+    upload->is_wanted = body || must_have_body(request->method);
     upload->is_ended = true;
     if (!body)
         return 0;
@@ -43,7 +43,7 @@ int transfer_plan_body(struct transfer *transfer, const struct transfer_request 
         return 0;
     }
     if (body->available > body->length)
-        return error_set(err, ERR_INVALID, "more of the body is there than its length");
+        return error_set(err, ERR_INVALID, "the body is longer than its declared length");
     upload->offset = body->offset;
     upload->length = body->length;
     upload->available = body->available;
@@ -64,7 +64,7 @@ bool transfer_is_sending(const struct transfer *transfer)
     return upload->has_begun && !(upload->is_ended && upload->sent == upload->available);
 }
 
-/* ---- more bytes ---- */
+/* ---- the source ---- */
 
 static void on_body_more(void *arg)
 {
@@ -77,8 +77,8 @@ static void on_body_more(void *arg)
     transfer_unpause(transfer, transfer->is_paused ? CURLPAUSE_RECV : CURLPAUSE_CONT);
 }
 
-/* libcurl sends no more after a refusal, but it takes the answer for whole only when it is not
- * paused. */
+/* After an error status libcurl sends no more of the body, but it does not finish the transfer
+ * while the upload is paused. */
 void transfer_upload_answered(struct transfer *transfer, int status)
 {
     if (!transfer->upload.is_wanted || status < 400)
@@ -87,8 +87,8 @@ void transfer_upload_answered(struct transfer *transfer, int status)
     loop_defer(transfer->set->loop, on_body_more, transfer);
 }
 
-/* While the upload is paused libcurl only reads. When it does not even do that, the server has
- * closed the connection, which libcurl would find out with the next byte that it sends. */
+/* While the upload is paused libcurl only reads. If it stops reading as well, the server has closed
+ * the connection; libcurl itself would notice only when it sends the next byte. */
 void transfer_lost_socket(struct transfer *transfer)
 {
     if (transfer->state >= TRANSFER_FINISHED || transfer->err.kind != ERR_NONE ||
@@ -106,7 +106,7 @@ void transfer_body_grew(struct transfer *transfer, uint64_t available)
     if (transfer->state >= TRANSFER_FINISHED || upload->is_ended || available <= upload->available)
         return;
     if (available > upload->length) {
-        error_set(&transfer->err, ERR_INVALID, "more of the body is there than its length");
+        error_set(&transfer->err, ERR_INVALID, "the body is longer than its declared length");
         transfer_finish(transfer);
         return;
     }
@@ -122,7 +122,7 @@ void transfer_body_end(struct transfer *transfer)
     if (transfer->state >= TRANSFER_FINISHED || upload->is_ended)
         return;
     if (upload->length != UINT64_MAX) {
-        error_set(&transfer->err, ERR_INVALID, "the body ended before its length");
+        error_set(&transfer->err, ERR_INVALID, "the body is shorter than its declared length");
         transfer_finish(transfer);
         return;
     }
@@ -140,8 +140,8 @@ static void on_ahead(void *arg)
     on_body_more(transfer);
 }
 
-/* Bytes read, READ_COLD or READ_FAILED. What was read ahead is read without asking again, even if
- * it is no longer in the cache: otherwise it could go on for ever. */
+/* The number of bytes read, READ_COLD or READ_FAILED. What was read ahead is read without another
+ * check, even if it has left the cache since: reading ahead could go on for ever otherwise. */
 static ssize_t read_file(struct transfer *transfer, char *out, size_t length)
 {
     struct transfer_upload *upload = &transfer->upload;
@@ -159,9 +159,9 @@ static ssize_t read_file(struct transfer *transfer, char *out, size_t length)
     if (got > 0)
         return got;
     if (got == 0)
-        error_set(&transfer->err, ERR_IO, "the file of the body is shorter than was said");
+        error_set(&transfer->err, ERR_IO, "the file of the body is shorter than announced");
     else
-        error_set_errno(&transfer->err, errno, "reading the body");
+        error_set_errno(&transfer->err, errno, "reading the request's body");
     return READ_FAILED;
 }
 
@@ -180,12 +180,12 @@ static size_t read_ahead_first(struct transfer *transfer)
     upload->warm_until = upload->sent + length;
     upload->ahead = read_ahead_start(transfer->set->pool, upload->fd, upload->offset + upload->sent,
                                      length, on_ahead, transfer);
-    if (!upload->ahead) /* no descriptor is left: the next read waits for the disk */
+    if (!upload->ahead) /* no descriptor is left: wait for the disk on the loop */
         loop_defer(transfer->set->loop, on_body_more, transfer);
     return pause_upload(transfer);
 }
 
-/* The stall timeout holds from the first byte to the last, the head timeout after it. */
+/* The stall timeout applies from the first byte to the last, then the head timeout again. */
 static void note_sent(struct transfer *transfer, size_t length)
 {
     bool was_sending = transfer_is_sending(transfer);
@@ -224,8 +224,8 @@ size_t transfer_on_read(char *out, size_t size, size_t count, void *arg)
     return length;
 }
 
-/* A connection that was open for another request may turn out to be closed: libcurl begins again on
- * a new one. */
+/* libcurl rewinds the body to send the request again, when the server turns out to have closed the
+ * connection that was kept open. */
 int transfer_on_seek(void *arg, curl_off_t offset, int origin)
 {
     struct transfer *transfer = arg;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From a name to a connection: the host's name, or the proxy's, is looked up by net/resolve, and
- * libcurl is given the addresses. It never looks up a name itself, because it would wait for its
- * thread on the loop when the transfer ends. Each address is judged when it is connected to.
+ * From a name to a connection: net/resolve looks up the name of the host or of the proxy, and
+ * libcurl gets the addresses. libcurl must not look up names itself: when a transfer ends it waits,
+ * on the loop, for the thread that does it. Each address is checked just before it is connected to.
  * (door: libcurl)
  */
 #include <arpa/inet.h>
@@ -14,7 +14,7 @@
 #include "net/resolve.h"
 #include "transfer_parts.h"
 
-#define PROXY_PORT       1080 /* libcurl's, of a proxy without one; 443 with https */
+#define PROXY_PORT       1080 /* libcurl's default for http proxies; for https ones it is 443 */
 #define ADDRESSES_LENGTH 2048
 
 /* ---- the name ---- */
@@ -34,7 +34,7 @@ static int plan_local(struct transfer *transfer, const struct transfer_request *
     struct sockaddr_un address;
 
     if (request->proxy)
-        return error_set(err, ERR_INVALID, "a unix socket is not reached by a proxy");
+        return error_set(err, ERR_INVALID, "a unix socket cannot be reached through a proxy");
     if (request->unix_socket[0] == '\0' || strlen(request->unix_socket) >= sizeof(address.sun_path))
         return error_set(err, ERR_INVALID, "the path of a unix socket has 1 to %zu bytes",
                          sizeof(address.sun_path) - 1);
@@ -48,22 +48,23 @@ int transfer_plan_connection(struct transfer *transfer, const struct transfer_re
     struct url_parts peer;
 
     if (!url_split(slice_of(request->url), &peer))
-        return error_set(err, ERR_INVALID, "not an http or https address");
+        return error_set(err, ERR_INVALID, "not an http or https URL");
     if (request->unix_socket)
         return plan_local(transfer, request, err);
     if (request->proxy && !url_split(slice_of(request->proxy), &peer))
-        return error_set(err, ERR_INVALID, "the proxy is not an http or https address");
+        return error_set(err, ERR_INVALID, "the proxy is not an http or https URL");
     transfer->port = request->proxy ? proxy_port(&peer) : peer.port;
     if (!resolve_is_needed(peer.host))
         return 0;
     if (!transfer->set->resolver)
-        return error_set(err, ERR_INVALID, "the host is a name, and none can be looked up here");
+        return error_set(err, ERR_INVALID,
+                         "the host is a name, and there is no resolver to look it up");
     transfer->host = slice_dup(peer.host);
     return 0;
 }
 
-/* HOST:PORT:ADDRESS,ADDRESS… for CURLOPT_RESOLVE. With a plus sign in front libcurl forgets it
- * after a minute; it is used within this turn. */
+/* "+HOST:PORT:ADDRESS,ADDRESS…" for CURLOPT_RESOLVE. The plus sign makes libcurl forget the
+ * addresses after a minute instead of never; this transfer uses them at once. */
 static bool print_addresses(const struct transfer *transfer, const struct resolved_name *name,
                             struct buf *out)
 {
@@ -88,7 +89,7 @@ static int list_addresses(struct transfer *transfer, const struct resolved_name 
 
     buf_init(&text, ADDRESSES_LENGTH);
     if (!print_addresses(transfer, name, &text))
-        return error_set(err, ERR_INTERNAL, "the addresses of %s cannot be written",
+        return error_set(err, ERR_INTERNAL, "the addresses of %s cannot be printed",
                          transfer->host);
     return transfer_append(transfer, &transfer->addresses, buf_text(&text), err);
 }
@@ -97,7 +98,7 @@ static void on_name(const struct resolved_name *name, const struct error *err, v
 {
     struct transfer *transfer = arg;
 
-    transfer->name = NULL;
+    transfer->lookup = NULL;
     if (err) {
         transfer->err = *err;
         transfer->err.kind = ERR_UPSTREAM;
@@ -115,13 +116,13 @@ void transfer_connect(struct transfer *transfer)
         transfer_begin(transfer);
         return;
     }
-    transfer->name =
+    transfer->lookup =
         resolver_ask(transfer->set->resolver, slice_of(transfer->host), on_name, transfer);
 }
 
 /* ---- the address ---- */
 
-/* What is left of the connect timeout; 0 is libcurl's own, 300 s. */
+/* What the lookup left of the connect timeout. 0 means libcurl's default, 300 s. */
 static long connect_ms(const struct transfer *transfer)
 {
     uint64_t used_ms = monotime_since(clock_mono(), transfer->started_at);

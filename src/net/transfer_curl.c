@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Loads libcurl. The library stays until the process ends. (door: libcurl) */
+/* Loads libcurl with dlopen(). It is never unloaded. (door: libcurl) */
 #include "transfer_curl.h"
 
 #include <dlfcn.h>
@@ -9,7 +9,7 @@
 
 #include "base/error.h"
 
-struct symbol {
+struct curl_symbol {
     const char *name;
     size_t offset; /* of the function pointer in struct curl_api */
 };
@@ -19,7 +19,7 @@ struct symbol {
         name, offsetof(struct curl_api, field)                                                     \
     }
 
-static const struct symbol symbols[] = {
+static const struct curl_symbol symbols[] = {
     SYMBOL("curl_global_init", global_init),
     SYMBOL("curl_easy_init", easy_init),
     SYMBOL("curl_easy_cleanup", easy_cleanup),

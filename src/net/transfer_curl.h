@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* libcurl's functions, loaded with the first transfer, so that a server that never misses does not
- * pay for it. Types and constants come from its headers. */
+/* The functions of libcurl, which is loaded at the first transfer: a process without transfers does
+ * not pay for it (decision 5). Types and constants come from its headers. */
 #ifndef TRANSFER_CURL_H
 #define TRANSFER_CURL_H
 
@@ -30,7 +30,8 @@ struct curl_api {
     void (*list_free)(struct curl_slist *list);
 };
 
-/* The same table every time; ERR_INTERNAL when libcurl is not there. */
+/* Loads libcurl if that has not been done. *out is the same table each time. ERR_INTERNAL when
+ * libcurl cannot be loaded. */
 int curl_api_load(const struct curl_api **out, struct error *err);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * libcurl's multi handle on our loop: its sockets, its one timer, the transfers that it has ended.
- * When it refuses to go on, all its transfers end with an error, and the next transfer after them
- * makes a new handle. (door: libcurl)
+ * libcurl's multi handle on our loop: its sockets, its timer, and the transfers that it has ended.
+ * When a call of the multi handle fails, all its transfers end with an error; once they are gone,
+ * the next transfer makes a new handle. (door: libcurl)
  */
 #include <unistd.h>
 
@@ -12,7 +12,8 @@
 #include "net/loop.h"
 #include "transfer_parts.h"
 
-/* One descriptor that libcurl wants watched; freed after the turn in which it is let go. */
+/* A descriptor that libcurl wants to be watched. It is freed after the turn in which libcurl gives
+ * it up. */
 struct socket_watch {
     struct list link;
     struct transfer_set *set;
@@ -22,7 +23,7 @@ struct socket_watch {
 
 /* ---- when libcurl fails ---- */
 
-static void log_refusal(const struct transfer_set *set, const char *what, CURLMcode code)
+static void log_failed_call(const struct transfer_set *set, const char *what, CURLMcode code)
 {
     struct log_line line;
 
@@ -37,7 +38,7 @@ static void break_set(struct transfer_set *set, const char *what, CURLMcode code
     if (set->is_broken)
         return;
     set->is_broken = true;
-    log_refusal(set, what, code);
+    log_failed_call(set, what, code);
     timer_stop(set->timer);
     LIST_EACH (link, &set->transfers) {
         struct transfer *transfer = LIST_ITEM(link, struct transfer, link);
@@ -91,7 +92,7 @@ int transfer_join_multi(struct transfer *transfer, struct error *err)
     struct transfer_set *set = transfer->set;
 
     if (set->is_broken)
-        return error_set(err, ERR_INTERNAL, "libcurl has failed");
+        return error_set(err, ERR_INTERNAL, "libcurl has failed; its transfers are being ended");
     CURLMcode code = FAILPOINT("transfer.add") ? CURLM_OUT_OF_MEMORY
                                                : set->curl->multi_add(set->multi, transfer->easy);
     if (code != CURLM_OK)
@@ -127,7 +128,7 @@ void transfer_unpause(struct transfer *transfer, int paused)
     collect_ended(set);
 }
 
-/* ---- what libcurl wants of the loop ---- */
+/* ---- what libcurl asks of the loop ---- */
 
 static void on_socket_ready(unsigned ready, void *arg)
 {
@@ -168,7 +169,7 @@ static void free_socket(void *arg)
     mem_free(watched);
 }
 
-/* NULL when libcurl does not take it. */
+/* NULL when libcurl refuses to remember it. */
 static struct socket_watch *watch_socket(struct transfer_set *set, curl_socket_t socket)
 {
     struct socket_watch *watched = NEW(struct socket_watch);
@@ -186,7 +187,7 @@ static struct socket_watch *watch_socket(struct transfer_set *set, curl_socket_t
     return NULL;
 }
 
-static void let_socket_go(struct transfer_set *set, CURL *easy, struct socket_watch *watched)
+static void unwatch_socket(struct transfer_set *set, CURL *easy, struct socket_watch *watched)
 {
     struct transfer *transfer = NULL;
 
@@ -199,7 +200,7 @@ static void let_socket_go(struct transfer_set *set, CURL *easy, struct socket_wa
         transfer_lost_socket(transfer);
 }
 
-/* After -1 libcurl gives the handle up: drive() sees it. */
+/* After -1 the multi handle is dead, and the call that drive() makes returns an error. */
 static int on_curl_socket(CURL *easy, curl_socket_t socket, int what, void *arg, void *known)
 {
     struct transfer_set *set = arg;
@@ -207,7 +208,7 @@ static int on_curl_socket(CURL *easy, curl_socket_t socket, int what, void *arg,
     unsigned events = WATCH_NONE;
 
     if (what == CURL_POLL_REMOVE) {
-        let_socket_go(set, easy, watched);
+        unwatch_socket(set, easy, watched);
         return 0;
     }
     if (!watched)
@@ -251,7 +252,7 @@ static void cleanup_multi(struct transfer_set *set)
     set->is_broken = false;
     timer_stop(set->timer);
     if (code != CURLM_OK)
-        log_refusal(set, "curl_multi_cleanup", code);
+        log_failed_call(set, "curl_multi_cleanup", code);
 }
 
 static bool has_transfer_in_multi(const struct transfer_set *set)
@@ -268,14 +269,14 @@ int transfer_prepare_multi(struct transfer_set *set, struct error *err)
     if (set->multi && !set->is_broken)
         return 0;
     if (has_transfer_in_multi(set))
-        return error_set(err, ERR_INTERNAL, "libcurl has failed");
+        return error_set(err, ERR_INTERNAL, "libcurl has failed; its transfers are being ended");
     cleanup_multi(set);
     int rc = curl_api_load(&set->curl, err);
     if (rc != 0)
         return rc;
     CURLM *multi = set->curl->multi_init();
     if (!multi)
-        return error_set(err, ERR_INTERNAL, "libcurl gives no multi handle");
+        return error_set(err, ERR_INTERNAL, "curl_multi_init failed");
     CURLMcode code = set_multi_options(set, multi);
     set->multi = multi;
     if (code == CURLM_OK)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What libcurl is told of a request: HTTP/1.1, TLS 1.2 and later, and nothing of its own accord: no
- * redirect, no cookie, no netrc, no decoding, no lookup of names. (door: libcurl) */
+/* A request as libcurl's options: HTTP/1.1, TLS 1.2 or later, certificates verified. libcurl does
+ * nothing on its own: it follows no redirect, keeps no cookie, reads no netrc, decodes no body and
+ * looks up no name. (door: libcurl) */
 #include "base/slice.h"
 #include "transfer_parts.h"
 
@@ -20,7 +21,7 @@ int transfer_append(const struct transfer *transfer, struct curl_slist **list, c
         FAILPOINT("transfer.list") ? NULL : transfer->set->curl->list_append(*list, text);
 
     if (!longer)
-        return error_set(err, ERR_INTERNAL, "libcurl has no memory for a list");
+        return error_set(err, ERR_INTERNAL, "curl_slist_append failed");
     *list = longer;
     return 0;
 }
@@ -37,7 +38,7 @@ static void set_protocol(struct transfer_options *options, const struct transfer
     TRANSFER_SET(options, CURLOPT_USERAGENT, "entrepot");
 }
 
-/* An upload is a PUT to libcurl, and gets the name of its method from us. */
+/* To libcurl every request with a body is an upload, which is a PUT unless we name the method. */
 static void set_method(struct transfer_options *options, enum transfer_method method)
 {
     static const char *const names[] = {
@@ -67,7 +68,7 @@ static void set_body(struct transfer_options *options, struct transfer *transfer
 static void set_connection(struct transfer_options *options, const struct transfer_request *request)
 {
     TRANSFER_SET(options, CURLOPT_NOSIGNAL, 1L);
-    /* It gets all addresses from us; should it look up a name after all, nobody waits for it. */
+    /* libcurl gets all addresses from us. If it looks up a name after all, it does not wait. */
     TRANSFER_SET(options, CURLOPT_QUICK_EXIT, 1L);
     TRANSFER_SET(options, CURLOPT_PROXY, request->proxy ? request->proxy : "");
     TRANSFER_SET(options, CURLOPT_NOPROXY, "");
@@ -95,7 +96,7 @@ static void set_callbacks(struct transfer_options *options, struct transfer *tra
     TRANSFER_SET(options, CURLOPT_OPENSOCKETDATA, transfer);
 }
 
-/* A line break in a header would be a header of its own, or the end of the head. */
+/* Refuses line breaks: they would begin another header, or end the head. */
 static int add_header(struct transfer *transfer, const char *header, struct error *err)
 {
     struct slice line = slice_of(header);
@@ -106,7 +107,7 @@ static int add_header(struct transfer *transfer, const char *header, struct erro
 }
 
 /* "Expect:" without a value keeps libcurl from asking for 100 Continue, which costs a round trip,
- * or a second with a server that does not know it. */
+ * and a second with servers that ignore it. */
 static int add_headers(struct transfer *transfer, const char *const *headers, struct error *err)
 {
     int rc = transfer->upload.is_wanted

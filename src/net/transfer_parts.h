@@ -1,7 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the files of net/transfer share. transfer.c: the life of a transfer, and the loop that
- * drives libcurl. transfer_options.c: what libcurl is told of a request. transfer_connect.c: from a
- * name to a connection. transfer_response.c: the head and the body that come back. */
+/*
+ * What the files of net/transfer share.
+ *
+ *   transfer.c           the life of a transfer and its timeouts
+ *   transfer_multi.c     libcurl's multi handle on our loop
+ *   transfer_options.c   a request as libcurl's options
+ *   transfer_connect.c   from a name to a connection
+ *   transfer_body.c      the body of the request
+ *   transfer_response.c  the head and the body of the response
+ *   transfer_text.c      URLs and header lines
+ *   transfer_curl.c      loads libcurl
+ */
 #ifndef NET_TRANSFER_PARTS_H
 #define NET_TRANSFER_PARTS_H
 
@@ -23,7 +32,7 @@ struct timer;
 
 struct transfer_set {
     struct loop *loop;
-    struct resolver *resolver;   /* borrowed; NULL: no names */
+    struct resolver *resolver;   /* borrowed; NULL: names are refused */
     struct pool *pool;           /* borrowed; NULL: bodies are read on the loop */
     const struct curl_api *curl; /* NULL until the first transfer */
     CURLM *multi;
@@ -31,33 +40,32 @@ struct transfer_set {
     struct list transfers;
     struct list sockets;
     bool is_inside; /* libcurl is running */
-    bool
-        is_broken; /* libcurl refused to go on: all transfers are ended, then a new multi is made */
+    bool is_broken; /* the multi handle failed: its transfers are over, the next makes a new one */
 };
 
 enum transfer_state {
-    TRANSFER_NAME,     /* its host's, or its proxy's, is being looked up */
+    TRANSFER_NAME,     /* the name of the host or the proxy is being looked up */
     TRANSFER_STARTING, /* no final head yet */
     TRANSFER_BODY,
     TRANSFER_FINISHED,  /* on_done is deferred */
-    TRANSFER_CANCELLED, /* nothing more is said */
+    TRANSFER_CANCELLED, /* no callback comes any more */
 };
 
 /* The body of the request. */
 struct transfer_upload {
-    bool is_wanted;     /* there is one, perhaps an empty one */
-    struct slice bytes; /* borrowed; with a file: none */
-    int fd;             /* our own; -1: `bytes` are the body */
-    uint64_t offset;    /* of the body in the file */
+    bool is_wanted;     /* the request has a body, if only an empty one */
+    struct slice bytes; /* borrowed; unused with a file */
+    int fd;             /* our own; -1: the body is `bytes` */
+    uint64_t offset;    /* where the body begins in the file */
     uint64_t length;    /* UINT64_MAX: not known */
     uint64_t available;
     uint64_t sent;
-    uint64_t warm_until; /* read ahead up to this byte of the body */
+    uint64_t warm_until; /* the body has been read ahead up to this byte */
     struct read_ahead *ahead;
-    bool is_ended;   /* available is all */
-    bool has_begun;  /* connected, and the head is sent */
+    bool is_ended;   /* `available` is the whole body */
+    bool has_begun;  /* libcurl is connected and has asked for bytes */
     bool is_paused;  /* libcurl waits for bytes */
-    bool is_refused; /* the server wants no more of it */
+    bool is_refused; /* the server answered with an error: it takes no more */
 };
 
 struct transfer {
@@ -70,59 +78,59 @@ struct transfer {
     struct curl_slist *headers;
     struct curl_slist *addresses; /* of the host */
     bool (*may_connect)(const struct sockaddr *address, void *arg);
-    char *host; /* to look up; NULL: it is an address */
+    char *host; /* the name to look up; NULL: there is none */
     unsigned port;
-    struct name_wait *name;
-    bool is_local; /* a unix socket: may_connect is not asked */
+    struct name_wait *lookup;
+    bool is_local; /* over a unix socket: may_connect is not asked */
     struct transfer_upload upload;
     struct buf head;
-    struct timer *timer; /* what patience_ms says; or ends_at, when that is sooner */
+    struct timer *timer; /* the next of the timeouts */
     struct monotime started_at;
     struct monotime ends_at;
-    struct monotime quiet_since; /* the start, the last byte of the body */
+    struct monotime quiet_since; /* the start, or the last byte of a body */
     uint64_t connect_timeout_ms;
     uint64_t head_timeout_ms;
     uint64_t stall_timeout_ms;
-    bool is_paused;
-    bool was_refused; /* may_connect said no */
+    bool is_paused;   /* on_data returned TRANSFER_PAUSE */
+    bool was_refused; /* may_connect returned false */
     bool is_in_multi;
-    struct error err; /* how it ended; ERR_NONE: well */
+    struct error err; /* ERR_NONE: nothing has failed */
 };
 
 /* ---- transfer.c ---- */
 
 void transfer_set_state(struct transfer *transfer, enum transfer_state next);
-/* A byte came or went, or the state is new: patience begins again. */
+/* The timeout of the state begins again. */
 void transfer_restart_timer(struct transfer *transfer);
-/* libcurl is done with it; transfer->err is kept when there is one already. */
+/* libcurl has ended it with this code. An error that is already in transfer->err is kept. */
 void transfer_end(struct transfer *transfer, CURLcode code);
-/* transfer->err says how it ended; on_done comes after the turn. */
+/* Ends the transfer with transfer->err; on_done comes after the turn. */
 void transfer_finish(struct transfer *transfer);
-/* All that it needs is there: libcurl may have it. Not from inside one of its callbacks. */
+/* Hands the transfer to libcurl. Must not be called from a callback of libcurl. */
 void transfer_begin(struct transfer *transfer);
-/* Not from inside one of libcurl's callbacks when it is in the multi handle. */
+/* Must not be called from a callback of libcurl while the transfer is in the multi handle. */
 void transfer_free(struct transfer *transfer);
 
 /* ---- transfer_multi.c ---- */
 
-/* Loads libcurl and makes the multi handle, if they are not there. ERR_INTERNAL. */
+/* Loads libcurl and makes the multi handle if that has not been done. ERR_INTERNAL. */
 int transfer_prepare_multi(struct transfer_set *set, struct error *err);
-/* ERR_INTERNAL: libcurl does not take it. */
+/* ERR_INTERNAL when libcurl refuses the transfer. */
 int transfer_join_multi(struct transfer *transfer, struct error *err);
-/* Harmless when it is not there. */
+/* Does nothing when the transfer is not in the multi handle. */
 void transfer_leave_multi(struct transfer *transfer);
-/* `paused` are the directions that stay paused (CURLPAUSE_…); ends the transfer when that fails. */
+/* Resumes all directions but those in `paused` (CURLPAUSE_…). Ends the transfer when it fails. */
 void transfer_unpause(struct transfer *transfer, int paused);
 
 /* ---- transfer_options.c ---- */
 
-/* An option that libcurl does not take may be the one that keeps a request safe: the first that is
- * refused ends the transfer, and the error (ERR_INTERNAL) names it. */
+/* Sets options and keeps the first failure: the option that libcurl refuses may be the one that
+ * keeps a request safe. The error (ERR_INTERNAL) names it. */
 struct transfer_options {
     const struct curl_api *curl;
     CURL *easy;
     struct error *err;
-    int rc; /* of the first that was refused */
+    int rc; /* of the first option that was refused */
 };
 #define TRANSFER_SET(options, option, value)                                                       \
     transfer_judge_option((options), #option,                                                      \
@@ -130,7 +138,7 @@ struct transfer_options {
                               ? CURLE_UNKNOWN_OPTION                                               \
                               : (options)->curl->easy_set((options)->easy, option, value))
 void transfer_judge_option(struct transfer_options *options, const char *name, CURLcode code);
-/* All options but those of the connection, which is planned later. */
+/* Sets all options but those of transfer_set_connection. */
 int transfer_set_options(struct transfer *transfer, const struct transfer_request *request,
                          struct error *err);
 /* Appends to *list. ERR_INTERNAL when there is no memory. */
@@ -139,28 +147,28 @@ int transfer_append(const struct transfer *transfer, struct curl_slist **list, c
 
 /* ---- transfer_connect.c ---- */
 
-/* Notes whose name must be looked up. ERR_INVALID: the URL or the proxy is no address. */
+/* Finds out which name must be looked up. ERR_INVALID when the URL, the proxy or the path of the
+ * unix socket is none. */
 int transfer_plan_connection(struct transfer *transfer, const struct transfer_request *request,
                              struct error *err);
-/* Looks the name up if there is one, then transfer_begin. */
+/* Looks up the name, if there is one, and then calls transfer_begin. */
 void transfer_connect(struct transfer *transfer);
-/* Tells libcurl of the addresses, and of the time that is left for connecting. */
+/* Gives libcurl the addresses, and the time that is left for connecting. */
 int transfer_set_connection(struct transfer *transfer, struct error *err);
 curl_socket_t transfer_on_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address);
 
 /* ---- transfer_body.c ---- */
 
-/* A request of this method has a body, if only an empty one. */
-bool transfer_method_has_body(enum transfer_method method);
-/* ERR_INVALID; ERR_IO: no descriptor is left. */
+/* Takes over the request's body. ERR_INVALID when the request cannot have it; ERR_IO when no
+ * descriptor is left. */
 int transfer_plan_body(struct transfer *transfer, const struct transfer_request *request,
                        struct error *err);
 void transfer_upload_cleanup(struct transfer_upload *upload);
-/* Some of the body was asked for, and not all of it is sent. */
+/* libcurl has asked for the body and has not got all of it. */
 bool transfer_is_sending(const struct transfer *transfer);
-/* The answer began with this status. */
+/* The response has begun with this status. */
 void transfer_upload_answered(struct transfer *transfer, int status);
-/* libcurl watches the transfer's socket no longer. */
+/* libcurl has stopped watching the transfer's socket. */
 void transfer_lost_socket(struct transfer *transfer);
 size_t transfer_on_read(char *out, size_t size, size_t count, void *arg);
 int transfer_on_seek(void *arg, curl_off_t offset, int origin);

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What comes back: the final head (1xx are skipped, trailers ignored), judged before the caller
- * sees it, and the bytes of the body. Called by libcurl. (door: libcurl) */
+/* The response: its final head, which is checked before the caller sees it (1xx responses are
+ * skipped, trailers ignored), and the bytes of its body. libcurl calls these functions. (door:
+ * libcurl) */
 #include "base/slice.h"
 #include "base/text.h"
 #include "transfer_parts.h"
 
-/* The body's length, where the head frames it in one way only. Two ways are an attack or a bug:
- * refused, and so is a coding of which libcurl may think something else than who sent it. */
+/* Reads the body's length; false refuses the head. A head that frames its body in two ways is an
+ * attack or a bug. Any transfer coding but "chunked" may be read differently by libcurl and by the
+ * sender. */
 static bool read_length(struct slice headers, uint64_t *out)
 {
     struct slice line;
@@ -33,7 +35,7 @@ static bool read_length(struct slice headers, uint64_t *out)
     return !(is_chunked && has_length);
 }
 
-static bool head_ended(struct transfer *transfer)
+static bool on_head_end(struct transfer *transfer)
 {
     struct transfer_response response = {.content_length = UINT64_MAX};
     struct slice head = buf_bytes(&transfer->head);
@@ -42,7 +44,7 @@ static bool head_ended(struct transfer *transfer)
 
     if (transfer->set->curl->easy_get(transfer->easy, CURLINFO_RESPONSE_CODE, &status) !=
         CURLE_OK) {
-        error_set(&transfer->err, ERR_INTERNAL, "libcurl does not tell the status");
+        error_set(&transfer->err, ERR_INTERNAL, "libcurl does not report the status");
         return false;
     }
     if (status < 200) {
@@ -52,7 +54,7 @@ static bool head_ended(struct transfer *transfer)
     response.status = (int)status;
     response.headers = slice_skip(head, end < 0 ? 0 : (size_t)end + 1);
     if (!read_length(response.headers, &response.content_length)) {
-        error_set(&transfer->err, ERR_UPSTREAM, "the length of the answer is ambiguous");
+        error_set(&transfer->err, ERR_UPSTREAM, "the response has no unambiguous length");
         return false;
     }
     transfer_set_state(transfer, TRANSFER_BODY);
@@ -60,7 +62,7 @@ static bool head_ended(struct transfer *transfer)
     transfer_upload_answered(transfer, response.status);
     bool goes_on = transfer->handler->on_head(transfer, &response, transfer->arg);
     if (!goes_on && transfer->state == TRANSFER_BODY)
-        error_set(&transfer->err, ERR_CANCELLED, "not wanted");
+        error_set(&transfer->err, ERR_CANCELLED, "the receiver cancelled it");
     return goes_on;
 }
 
@@ -75,12 +77,12 @@ size_t transfer_on_header(char *data, size_t size, size_t count, void *arg)
     if (transfer->state == TRANSFER_BODY) /* a trailer */
         return length;
     if (slice_is(line, "\r\n") || slice_is(line, "\n"))
-        return head_ended(transfer) ? length : 0;
+        return on_head_end(transfer) ? length : 0;
     if (slice_starts_with(line, "HTTP/"))
         buf_clear(&transfer->head);
     buf_append_slice(&transfer->head, line);
     if (transfer->head.is_over) {
-        error_set(&transfer->err, ERR_TOO_LARGE, "the head of the answer is over 64 KiB");
+        error_set(&transfer->err, ERR_TOO_LARGE, "the head of the response is over 64 KiB");
         return 0;
     }
     return length;
@@ -104,6 +106,6 @@ size_t transfer_on_data(char *data, size_t size, size_t count, void *arg)
         break;
     }
     if (transfer->state < TRANSFER_FINISHED)
-        error_set(&transfer->err, ERR_CANCELLED, "not wanted");
+        error_set(&transfer->err, ERR_CANCELLED, "the receiver cancelled it");
     return 0;
 }

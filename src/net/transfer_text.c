@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What transfers have as text: URLs and header lines. Pure. */
+/* The texts of a transfer: URLs and header lines. Pure functions. */
 #include "base/error.h"
 #include "base/text.h"
 #include "net/transfer.h"
@@ -7,6 +7,7 @@
 bool transfer_next_header(struct slice *headers, const char *name, struct slice *out)
 {
     struct slice line;
+
     while (slice_split(headers, '\n', &line)) {
         ptrdiff_t colon = slice_find(line, ':');
         if (colon < 0 || !slice_is_nocase(slice_from(line.data, (size_t)colon), name))
@@ -37,7 +38,8 @@ static bool is_address_byte(char byte)
            (byte >= '0' && byte <= '9') || byte == ':' || byte == '.';
 }
 
-/* The host ends at *end of the authority; false if it has bytes that no host has. */
+/* Splits off the host; *end is where it ends in the authority. False if it has bytes that a host
+ * cannot have. */
 static bool split_host(struct slice authority, struct slice *host, size_t *end)
 {
     if (authority.length > 0 && authority.data[0] == '[') {
@@ -65,6 +67,7 @@ static bool split_host(struct slice authority, struct slice *host, size_t *end)
 static bool split_authority(struct slice authority, struct url_parts *out)
 {
     size_t end = 0;
+
     if (!split_host(authority, &out->host, &end))
         return false;
     out->port = out->is_https ? 443 : 80;

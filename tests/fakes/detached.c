@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Detached calls without threads, in the order of their submission. A call that the test holds is
- * one whose thread has not returned; what is freed meanwhile is dropped at once.
- */
+/* Detached calls without threads, in the order of their submission. A held call stands for one that
+ * has not returned; it is dropped when its owner is freed. */
 #include "fakes/detached.h"
 
 #include <errno.h>

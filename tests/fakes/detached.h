@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* base/detached without threads: a call runs when the test says so. */
+/* base/detached without threads: the test decides when a call runs. */
 #ifndef FAKES_DETACHED_H
 #define FAKES_DETACHED_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-/* From now on, calls run as soon as the loop looks (the default), or wait for
- * fake_detached_release. */
+/* Whether new calls wait for fake_detached_release, or run in the loop's next turn (the default).
+ */
 void fake_detached_hold(bool is_held);
-/* Lets the oldest held call run; its `done` comes with the loop's next turn. */
+/* The oldest held call runs in the loop's next turn. */
 void fake_detached_release(void);
-/* Calls that are held, of all objects. */
+/* The number of held calls. */
 size_t fake_detached_held(void);
-/* The next submit fails for want of a thread. */
+/* The next detached_submit fails, as if no thread could be started. */
 void fake_detached_refuse(void);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Stands in front of the C library's functions: the linker takes the program's own. Names are set
- * while no thread asks. */
+/* The linker prefers these functions to those of the C library. Names may be set only while no
+ * thread asks. */
 #include "fakes/names.h"
 
 #include <arpa/inet.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Transfers against a script, on the fake loop: head, body in pieces of 16 KiB, end, each in a turn
- * of its own, so that everything can happen in between.
+ * Transfers against a script, on the fake loop. The head, each piece of the body and the end come
+ * in turns of their own, so that a test can do anything in between.
  */
 #include "fakes/transfer.h"
 
@@ -121,16 +121,17 @@ static void transfer_free(struct transfer *transfer)
     mem_free(transfer);
 }
 
-static void end(struct transfer *transfer, enum error_kind kind, const char *text)
+static void end_transfer(struct transfer *transfer, enum error_kind kind, const char *text)
 {
     struct error err;
+
     if (kind != ERR_NONE)
         error_set(&err, kind, "%s", text);
     transfer->handler->on_done(transfer, kind == ERR_NONE ? NULL : &err, transfer->arg);
     transfer_free(transfer);
 }
 
-static void step(void *arg);
+static void on_step(void *arg);
 
 static void next_step(struct transfer *transfer)
 {
@@ -140,7 +141,7 @@ static void next_step(struct transfer *transfer)
     if (pause_ms > 0) {
         timer_start(transfer->timer, pause_ms < left_ms ? pause_ms : left_ms);
     } else {
-        loop_defer(transfer->set->loop, step, transfer);
+        loop_defer(transfer->set->loop, on_step, transfer);
     }
 }
 
@@ -159,19 +160,19 @@ static bool send_head(struct transfer *transfer)
     return transfer->handler->on_head(transfer, &response, transfer->arg);
 }
 
-/* One piece; false when the transfer is over or waits. */
+/* Sends one piece, or ends the transfer. */
 static void send_piece(struct transfer *transfer)
 {
     const struct fake_answer *answer = &transfer->answer;
     uint64_t limit = answer->is_cut ? answer->cut_at : answer->body.length;
-    uint64_t most = answer->piece > 0 ? answer->piece : PIECE;
-    uint64_t length = limit - transfer->sent < most ? limit - transfer->sent : most;
+    uint64_t max = answer->piece > 0 ? answer->piece : PIECE;
+    uint64_t length = limit - transfer->sent < max ? limit - transfer->sent : max;
 
     if (length == 0) {
         if (answer->is_cut) {
-            end(transfer, answer->failure ? answer->failure : ERR_UPSTREAM, "cut");
+            end_transfer(transfer, answer->failure ? answer->failure : ERR_UPSTREAM, "cut");
         } else {
-            end(transfer, ERR_NONE, "");
+            end_transfer(transfer, ERR_NONE, "");
         }
         return;
     }
@@ -185,12 +186,12 @@ static void send_piece(struct transfer *transfer)
         transfer->is_paused = true;
         break;
     case TRANSFER_ABORT:
-        end(transfer, ERR_CANCELLED, "not wanted");
+        end_transfer(transfer, ERR_CANCELLED, "the receiver cancelled it");
         break;
     }
 }
 
-static void step(void *arg)
+static void on_step(void *arg)
 {
     struct transfer *transfer = arg;
 
@@ -199,14 +200,14 @@ static void step(void *arg)
     if (clock_mono().ms >= transfer->ends_at.ms)
         error_set(&transfer->err, ERR_TIMEOUT, "the answer took too long");
     if (transfer->err.kind != ERR_NONE) {
-        end(transfer, transfer->err.kind, transfer->err.text);
+        end_transfer(transfer, transfer->err.kind, transfer->err.text);
     } else if (!transfer->has_head && transfer->answer.status == 0) {
-        end(transfer, transfer->answer.failure, "connection refused");
+        end_transfer(transfer, transfer->answer.failure, "connection refused");
     } else if (!transfer->has_head) {
         if (!send_head(transfer)) {
-            end(transfer, ERR_CANCELLED, "not wanted");
+            end_transfer(transfer, ERR_CANCELLED, "the receiver cancelled it");
         } else if (transfer->is_head_only) {
-            end(transfer, ERR_NONE, "");
+            end_transfer(transfer, ERR_NONE, "");
         } else {
             next_step(transfer);
         }
@@ -215,7 +216,7 @@ static void step(void *arg)
     }
 }
 
-static bool may_connect(const struct transfer *transfer, const char *address)
+static bool is_address_allowed(const struct transfer *transfer, const char *address)
 {
     struct sockaddr_in v4 = {.sin_family = AF_INET};
 
@@ -239,8 +240,8 @@ static void read_body(struct fake_body *body)
     buf_added(&body->bytes, more);
 }
 
-/* The script says what is answered; the answer begins a turn later, or after its delay. */
-static void answer(struct transfer *transfer)
+/* Asks the script. Its answer begins in the next turn, or after its delay. */
+static void begin_answer(struct transfer *transfer)
 {
     struct fake_request *noted = transfer->noted;
     struct slice body = buf_bytes(&transfer->body.bytes);
@@ -250,7 +251,7 @@ static void answer(struct transfer *transfer)
     noted->body = slice_from(slice_dup(body), body.length);
     noted->is_body_whole = transfer->body.is_ended;
     upstream.fn(noted, &transfer->answer, upstream.arg);
-    noted->is_refused = !may_connect(transfer, transfer->answer.address);
+    noted->is_refused = !is_address_allowed(transfer, transfer->answer.address);
     if (noted->is_refused) {
         error_set(&transfer->err, ERR_DENIED, "the address is not allowed");
     } else if (transfer->answer.delay_ms > transfer->head_timeout_ms) {
@@ -258,10 +259,11 @@ static void answer(struct transfer *transfer)
     }
     uint64_t delay_ms =
         transfer->err.kind == ERR_TIMEOUT ? transfer->head_timeout_ms : transfer->answer.delay_ms;
+    timer_stop(transfer->timer);
     if (delay_ms > 0) {
         timer_start(transfer->timer, delay_ms);
     } else {
-        loop_defer(transfer->set->loop, step, transfer);
+        loop_defer(transfer->set->loop, on_step, transfer);
     }
 }
 
@@ -271,7 +273,7 @@ static void check_body(struct transfer *transfer)
 
     read_body(body);
     if (!transfer->is_answered && (body->is_ended || body->available >= upstream.answer_after))
-        answer(transfer);
+        begin_answer(transfer);
 }
 
 static int plan_body(struct transfer *transfer, const struct transfer_request *request,
@@ -303,7 +305,7 @@ static void fail_body(struct transfer *transfer, const char *text)
 {
     error_set(&transfer->err, ERR_INVALID, "%s", text);
     transfer->is_answered = true;
-    loop_defer(transfer->set->loop, step, transfer);
+    loop_defer(transfer->set->loop, on_step, transfer);
 }
 
 void transfer_body_grew(struct transfer *transfer, uint64_t available)
@@ -313,7 +315,7 @@ void transfer_body_grew(struct transfer *transfer, uint64_t available)
     if (body->is_ended || available <= body->available)
         return;
     if (available > body->length) {
-        fail_body(transfer, "more of the body is there than its length");
+        fail_body(transfer, "the body is longer than its declared length");
         return;
     }
     body->available = available;
@@ -328,7 +330,7 @@ void transfer_body_end(struct transfer *transfer)
     if (body->is_ended)
         return;
     if (body->length != UINT64_MAX) {
-        fail_body(transfer, "the body ended before its length");
+        fail_body(transfer, "the body is shorter than its declared length");
         return;
     }
     body->is_ended = true;
@@ -367,12 +369,12 @@ int transfer_start(struct transfer_set *set, const struct transfer_request *requ
     struct url_parts parts;
 
     if (!url_split(slice_of(request->url), &parts))
-        return error_set(err, ERR_INVALID, "not an http or https address");
+        return error_set(err, ERR_INVALID, "not an http or https URL");
     struct transfer *transfer = NEW(struct transfer);
     transfer->set = set;
     transfer->handler = handler;
     transfer->arg = arg;
-    transfer->timer = timer_new(set->loop, step, transfer);
+    transfer->timer = timer_new(set->loop, on_step, transfer);
     transfer->is_head_only = request->method == TRANSFER_HEAD;
     transfer->ends_at = monotime_add(
         clock_mono(), request->total_timeout_ms > 0 ? request->total_timeout_ms : UINT64_MAX);
@@ -387,28 +389,32 @@ int transfer_start(struct transfer_set *set, const struct transfer_request *requ
         return rc;
     }
     transfer->noted = note(request);
+    if (request->total_timeout_ms > 0)
+        timer_start(transfer->timer, request->total_timeout_ms);
     check_body(transfer);
     *out = transfer;
     return 0;
 }
 
-static void resume(void *arg)
+static void on_resume(void *arg)
 {
     struct transfer *transfer = arg;
+
     if (!transfer->is_paused)
         return;
     transfer->is_paused = false;
-    step(transfer);
+    on_step(transfer);
 }
 
 void transfer_resume(struct transfer *transfer)
 {
-    loop_defer(transfer->set->loop, resume, transfer);
+    loop_defer(transfer->set->loop, on_resume, transfer);
 }
 
 void transfer_limit(struct transfer *transfer, uint64_t ms)
 {
     struct monotime end = monotime_add(clock_mono(), ms);
+
     if (end.ms < transfer->ends_at.ms)
         transfer->ends_at = end;
 }
