@@ -41,7 +41,7 @@ struct found {
     unsigned take;
 };
 
-struct removal {
+struct spool_removal {
     struct pool_work work;
     struct fetcher *fetcher;
     char name[STORE_NAME_SIZE];
@@ -57,20 +57,20 @@ static void remove_file(struct fetcher *fetcher, const char *name)
 
 static void run_removal(struct pool_work *work)
 {
-    struct removal *removal = LIST_ITEM(work, struct removal, work);
+    struct spool_removal *removal = LIST_ITEM(work, struct spool_removal, work);
     remove_file(removal->fetcher, removal->name);
 }
 
 static void on_removed(struct pool_work *work)
 {
-    struct removal *removal = LIST_ITEM(work, struct removal, work);
+    struct spool_removal *removal = LIST_ITEM(work, struct spool_removal, work);
     fetcher_work_ended(removal->fetcher);
     mem_free(removal);
 }
 
 static void remove_take(struct spool_index *index, const struct digest *digest, unsigned take)
 {
-    struct removal *removal = NEW(struct removal);
+    struct spool_removal *removal = NEW(struct spool_removal);
 
     removal->fetcher = index->fetcher;
     removal->work = (struct pool_work){.run = run_removal, .done = on_removed};

@@ -19,7 +19,7 @@
 #define HEADER_MAX     16384
 #define CHALLENGES_MAX 50
 
-struct reader {
+struct challenge_reader {
     struct slice rest;
     struct challenge current;
     bool is_wanted; /* current is Bearer or Basic */
@@ -36,7 +36,7 @@ static bool is_token_char(char c)
            (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
 }
 
-static char peek(const struct reader *reader)
+static char peek(const struct challenge_reader *reader)
 {
     if (reader->rest.length == 0) {
         return '\0';
@@ -44,14 +44,14 @@ static char peek(const struct reader *reader)
     return reader->rest.data[0];
 }
 
-static void skip_space(struct reader *reader)
+static void skip_space(struct challenge_reader *reader)
 {
     while (reader->rest.length > 0 && (peek(reader) == ' ' || peek(reader) == '\t')) {
         reader->rest = slice_skip(reader->rest, 1);
     }
 }
 
-static struct slice read_token(struct reader *reader)
+static struct slice read_token(struct challenge_reader *reader)
 {
     size_t length = 0;
 
@@ -64,7 +64,7 @@ static struct slice read_token(struct reader *reader)
 }
 
 /* The value into out, without quotes and escapes. `size` counts the NUL. */
-static int read_quoted(struct reader *reader, char *out, size_t size, struct error *err)
+static int read_quoted(struct challenge_reader *reader, char *out, size_t size, struct error *err)
 {
     size_t length = 0;
     size_t at = 1;
@@ -93,7 +93,7 @@ static int read_quoted(struct reader *reader, char *out, size_t size, struct err
     return 0;
 }
 
-static int read_value(struct reader *reader, char *out, size_t size, struct error *err)
+static int read_value(struct challenge_reader *reader, char *out, size_t size, struct error *err)
 {
     if (peek(reader) == '"') {
         return read_quoted(reader, out, size, err);
@@ -108,7 +108,7 @@ static int read_value(struct reader *reader, char *out, size_t size, struct erro
 }
 
 /* Where a parameter of the current challenge goes; NULL if it does not interest us. */
-static char *place_of(struct reader *reader, struct slice key, size_t *out_size)
+static char *place_of(struct challenge_reader *reader, struct slice key, size_t *out_size)
 {
     struct challenge *current = &reader->current;
 
@@ -128,7 +128,7 @@ static char *place_of(struct reader *reader, struct slice key, size_t *out_size)
 }
 
 /* Behind the '='. */
-static int read_parameter(struct reader *reader, struct slice key, struct error *err)
+static int read_parameter(struct challenge_reader *reader, struct slice key, struct error *err)
 {
     char ignored[HEADER_MAX];
     size_t size = sizeof(ignored);
@@ -140,7 +140,7 @@ static int read_parameter(struct reader *reader, struct slice key, struct error 
     return read_value(reader, place != NULL ? place : ignored, size, err);
 }
 
-static int end_challenge(struct reader *reader, struct error *err)
+static int end_challenge(struct challenge_reader *reader, struct error *err)
 {
     if (!reader->has_challenge || !reader->is_wanted) {
         return 0;
@@ -157,7 +157,7 @@ static int end_challenge(struct reader *reader, struct error *err)
     return 0;
 }
 
-static int begin_challenge(struct reader *reader, struct slice scheme, struct error *err)
+static int begin_challenge(struct challenge_reader *reader, struct slice scheme, struct error *err)
 {
     if (++reader->challenges > CHALLENGES_MAX) {
         return error_set(err, ERR_INVALID, "too many challenges in WWW-Authenticate");
@@ -171,7 +171,7 @@ static int begin_challenge(struct reader *reader, struct slice scheme, struct er
 }
 
 /* At the start of a token68 that stands alone: skips it. False leaves the reader where it is. */
-static bool skip_token68(struct reader *reader)
+static bool skip_token68(struct challenge_reader *reader)
 {
     size_t length = 0;
     struct slice rest = reader->rest;
@@ -194,7 +194,7 @@ static bool skip_token68(struct reader *reader)
 }
 
 /* One element of the list: "scheme", "scheme token68", "scheme key=value" or "key=value". */
-static int read_element(struct reader *reader, struct error *err)
+static int read_element(struct challenge_reader *reader, struct error *err)
 {
     struct slice token = read_token(reader);
 
@@ -235,7 +235,7 @@ static int read_element(struct reader *reader, struct error *err)
 
 int challenge_parse(struct slice header, struct challenge *out, struct error *err)
 {
-    struct reader reader = {.rest = header};
+    struct challenge_reader reader = {.rest = header};
 
     if (header.length > HEADER_MAX) {
         return error_set(err, ERR_INVALID, "WWW-Authenticate is too long");

@@ -28,7 +28,7 @@ bool media_type_is_clean(struct slice media_type)
     return true;
 }
 
-struct annotations {
+struct annotation_check {
     const char *path;
     struct error *err;
     int result;
@@ -47,7 +47,7 @@ static bool has_control(struct slice text)
 
 static void check_annotation(struct slice key, struct jsonio_value value, void *arg)
 {
-    struct annotations *check = (struct annotations *)arg;
+    struct annotation_check *check = (struct annotation_check *)arg;
 
     if (check->result != 0) {
         return;
@@ -64,7 +64,7 @@ static void check_annotation(struct slice key, struct jsonio_value value, void *
 int annotations_check(struct jsonio_value owner, const char *path, struct error *err)
 {
     struct jsonio_value annotations = jsonio_member(owner, "annotations");
-    struct annotations check = {.path = path, .err = err, .result = 0};
+    struct annotation_check check = {.path = path, .err = err, .result = 0};
     enum jsonio_type type = jsonio_type(annotations);
 
     if (type == JSONIO_ABSENT || type == JSONIO_NULL) {

@@ -178,7 +178,7 @@ static bool is_pulled_from(struct ledger_txn *txn, const struct repository *repo
     return has_manifest;
 }
 
-struct search {
+struct repository_search {
     struct ledger_txn *txn;
     bool is_found;
 };
@@ -186,7 +186,7 @@ struct search {
 static bool on_below(struct slice name, const struct repository *repository, void *arg)
 {
     (void)name;
-    struct search *search = arg;
+    struct repository_search *search = arg;
     search->is_found = is_pulled_from(search->txn, repository);
     return !search->is_found;
 }
@@ -202,7 +202,7 @@ bool repository_any_hosted_below(struct ledger_txn *txn, struct slice first)
     record_add_u8(&prefix, '/');
     if (prefix.is_over)
         return false;
-    struct search search = {txn, false};
+    struct repository_search search = {txn, false};
     struct names names = {txn, 1, on_below, &search};
     ledger_walk(txn, TABLE_REPOSITORY, record_bytes(&prefix), slice_from(NULL, 0), on_repository,
                 &names);

@@ -21,7 +21,7 @@
 #define ENTRIES_MAX 16384
 #define BATCH_BYTES ((size_t)48 * 1024)
 
-struct entry {
+struct recency_entry {
     struct list link; /* in the order of the first use */
     uint64_t used_ms;
     bool is_dirty;
@@ -65,7 +65,7 @@ static void on_timer(void *arg)
     AUTO_BUF struct buf batch;
     buf_init(&batch, BATCH_BYTES + DIGEST_BINARY_MAX);
     LIST_EACH (link, &recency->order) {
-        struct entry *entry = LIST_ITEM(link, struct entry, link);
+        struct recency_entry *entry = LIST_ITEM(link, struct recency_entry, link);
         if (!entry->is_dirty)
             continue;
         entry->is_dirty = false;
@@ -86,7 +86,7 @@ struct recency *recency_new(struct worker *worker)
     return recency;
 }
 
-static void drop(struct recency *recency, struct entry *entry)
+static void drop(struct recency *recency, struct recency_entry *entry)
 {
     uint8_t binary[DIGEST_BINARY_MAX];
     size_t length = digest_encode(&entry->digest, binary);
@@ -103,7 +103,7 @@ void recency_free(struct recency **recency)
     timer_free(&old->timer);
     timer_free(&old->urgent_timer);
     while (!list_is_empty(&old->order))
-        drop(old, LIST_ITEM(old->order.next, struct entry, link));
+        drop(old, LIST_ITEM(old->order.next, struct recency_entry, link));
     map_free(&old->entries);
     buf_cleanup(&old->urgent);
     mem_free(old);
@@ -122,7 +122,7 @@ void recency_note(struct recency *recency, const struct digest *digest)
     uint8_t binary[DIGEST_BINARY_MAX];
     struct slice key = slice_from(binary, digest_encode(digest, binary));
     uint64_t now = clock_mono().ms;
-    struct entry *entry = map_find(recency->entries, key);
+    struct recency_entry *entry = map_find(recency->entries, key);
     if (entry && now < entry->used_ms + FRESH_MS) {
         entry->used_ms = now;
         entry->is_dirty = true;
@@ -132,8 +132,8 @@ void recency_note(struct recency *recency, const struct digest *digest)
     }
     if (!entry) {
         if (map_count(recency->entries) >= ENTRIES_MAX)
-            drop(recency, LIST_ITEM(recency->order.next, struct entry, link));
-        entry = NEW(struct entry);
+            drop(recency, LIST_ITEM(recency->order.next, struct recency_entry, link));
+        entry = NEW(struct recency_entry);
         entry->digest = *digest;
         list_init(&entry->link);
         list_append(&recency->order, &entry->link);

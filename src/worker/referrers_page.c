@@ -32,7 +32,7 @@
 #define READ_MAX       ((uint64_t)8 * 1024 * 1024)
 #define LOOKED_MAX     10000 /* records */
 
-struct entry {
+struct referrer {
     struct digest digest;
     uint64_t size;
     char *media_type;
@@ -50,7 +50,7 @@ struct referrers_page {
     char *warning;
 
     uint64_t limit;
-    struct entry *entries;
+    struct referrer *entries;
     size_t count;
     size_t capacity;
     unsigned looked;
@@ -82,7 +82,7 @@ static void add_entry(struct referrers_page *page, const struct digest *digest,
         page->capacity = page->capacity > 0 ? page->capacity * 2 : 8;
         page->entries = mem_realloc(page->entries, page->capacity * sizeof(*page->entries));
     }
-    page->entries[page->count++] = (struct entry){
+    page->entries[page->count++] = (struct referrer){
         .digest = *digest,
         .size = record->size,
         .media_type = slice_dup(record->media_type),
@@ -152,7 +152,7 @@ static void add_annotation(struct slice key, struct jsonio_value value, void *ar
 }
 
 /* A file that is damaged or missing costs its own annotations, not the list. */
-static void add_annotations(const struct referrers_page *page, const struct entry *entry,
+static void add_annotations(const struct referrers_page *page, const struct referrer *entry,
                             struct jsonio_writer *json)
 {
     AUTO_JSONIO struct jsonio *document = NULL;
@@ -171,7 +171,7 @@ static void add_annotations(const struct referrers_page *page, const struct entr
         jsonio_put_end(json);
 }
 
-static void add_descriptor(const struct referrers_page *page, const struct entry *entry,
+static void add_descriptor(const struct referrers_page *page, const struct referrer *entry,
                            bool has_annotations, struct buf *out)
 {
     struct jsonio_writer json;

@@ -15,6 +15,7 @@ sys.dont_write_bytecode = True
 import check_docs
 import check_duplicates
 import check_format
+import check_names
 import check_paths
 import check_sizes
 import check_tiers
@@ -230,6 +231,57 @@ class Duplicates(LintTest):
         self.write("src/base/a.c", includes + self.lines(0, 9))
         self.write("src/net/b.c", includes + self.lines(0, 9))
         self.assert_clean(check_duplicates.check)
+
+
+class Names(LintTest):
+    def test_one_definition_and_any_number_of_uses(self):
+        self.write("include/base/a.h", "struct line;\nstruct line {\n    int x;\n};\nstruct line *line_new(void);\n")
+        self.write("src/base/a.c", "struct line *line_new(void)\n{\n    return (struct line *)0;\n}\n\n"
+                                   "static int run(void)\n{\n    return 0;\n}\n")
+        self.write("src/net/b.c", "static int run(void)\n{\n    struct line *line = line_new();\n    return !line;\n}\n")
+        self.assert_clean(check_names.check)
+
+    def test_a_tag_in_two_parts(self):
+        self.write("src/base/a.c", "struct line {\n    int x;\n};\n")
+        self.write("src/net/b.c", "/* struct line { */\n\nstruct line {\n    int x;\n};\n")
+        self.assert_finds(check_names.check, "src/base/a.c:1", "struct line", "in base and net", "src/net/b.c:3")
+
+    def test_a_tag_of_two_kinds(self):
+        self.write("include/ipc/a.h", "enum state {\n    A,\n};\n")
+        self.write("src/ipc/b.h", "union\n    state {\n    int x;\n};\n")
+        self.assert_finds(check_names.check, "enum state", "twice in ipc")
+
+    def test_a_tag_in_two_files_of_a_part(self):
+        self.write("src/worker/a.c", "struct entry { int x; };\n")
+        self.write("src/worker/b.c", "struct entry { int y; };\n")
+        self.assert_finds(check_names.check, "struct entry", "twice in worker")
+
+    def test_external_functions(self):
+        self.write("src/worker/a.c", "void request_end(struct request *request,\n                 int why)\n{\n}\n")
+        self.write("src/keeper/b.c", "int request_end(void)\n{\n    return 0;\n}\n")
+        self.assert_finds(check_names.check, "function request_end", "in keeper and worker")
+
+    def test_static_and_inline_functions_have_names_of_their_own(self):
+        self.write("src/worker/a.c", "static void on_done(void)\n{\n}\n")
+        self.write("src/keeper/b.c", "static void on_done(void)\n{\n}\n")
+        self.write("include/net/c.h", "static inline void on_done(void)\n{\n}\n")
+        self.assert_clean(check_names.check)
+
+    def test_macros_are_no_definitions(self):
+        macro = "#define MAKE(name) \\\n    struct message { \\\n        int x; \\\n    };\n"
+        self.write("src/worker/a.c", macro)
+        self.write("src/keeper/b.c", macro)
+        self.assert_clean(check_names.check)
+
+    def test_exceptions_need_a_reason_and_a_use(self):
+        self.write("src/worker/a.c", "struct entry { int x; };\n")
+        self.write("src/worker/b.c", "struct entry { int y; };\n")
+        self.write("tests/lint/name_exceptions.txt", "# what may be\nentry # about to be renamed\n")
+        self.assert_clean(check_names.check)
+        self.write("tests/lint/name_exceptions.txt", "entry\n")
+        self.assert_finds(check_names.check, "no reason for entry")
+        self.write("tests/lint/name_exceptions.txt", "entry # a\nother # b\n")
+        self.assert_finds(check_names.check, "other is not defined twice any more")
 
 
 class Paths(LintTest):
