@@ -6,6 +6,7 @@
 #include <fcntl.h>
 
 #include "base/error.h"
+#include "base/failpoint.h"
 #include "base/fd.h"
 #include "store/store.h"
 #include "store/upload_table.h"
@@ -16,6 +17,8 @@ int upload_lock(int fd, struct error *err)
 {
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 
+    if (FAILPOINT("upload.lock"))
+        return error_set(err, ERR_IO, "cannot lock an upload (failpoint)");
     if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
         return 0;
     if (errno == EAGAIN || errno == EACCES)

@@ -4,6 +4,7 @@
 #include <poll.h>
 
 #include "base/pool.h"
+#include "fakes/pool.h"
 
 static struct pool *pool;
 static char trace[16];
@@ -61,9 +62,41 @@ static void work_runs_inline_in_order_when_asked(void **state)
     assert_string_equal(trace, "aAbBaA");
 }
 
+static void held_works_run_one_by_one_and_in_the_order_of_their_key(void **state)
+{
+    struct pool_work works[3] = {{.run = run, .done = done, .key = 1},
+                                 {.run = run, .done = done, .key = 1},
+                                 {.run = run, .done = done, .key = 2}};
+
+    (void)state;
+    trace_length = 0;
+    pool = pool_new(4);
+    fake_pool_hold(pool, true);
+    for (unsigned i = 0; i < 3; i++)
+        pool_submit(pool, &works[i]);
+    assert_false(is_readable());
+    pool_run_done(pool);
+    assert_int_equal(trace_length, 0);
+    assert_false(fake_pool_deliver(pool));
+    assert_false(fake_pool_run(pool, 2)); /* the second waits for the first */
+    assert_true(fake_pool_run(pool, 1));
+    assert_true(fake_pool_run(pool, 0));
+    assert_true(fake_pool_deliver(pool));
+    assert_string_equal(trace, "cbC");
+    fake_pool_hold(pool, false);
+    assert_true(is_readable());
+    pool_run_done(pool);
+    assert_string_equal(trace, "cbCBbB");
+    assert_int_equal(pool_pending(pool), 0);
+    pool_free(&pool);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(work_runs_inline_in_order_when_asked)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(work_runs_inline_in_order_when_asked),
+        cmocka_unit_test(held_works_run_one_by_one_and_in_the_order_of_their_key),
+    };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -120,9 +120,14 @@ static void peer_clean(struct peer *peer)
     }
 }
 
-void scene_free(struct scene *scene)
+void scene_end_worker(struct scene *scene)
 {
     worker_free(&scene->worker);
+}
+
+void scene_free(struct scene *scene)
+{
+    scene_end_worker(scene);
     for (unsigned i = 0; i < ROLES; i++)
         peer_clean(&scene->peers[i]);
     pool_free(&scene->pool);
@@ -222,6 +227,16 @@ struct worker *scene_worker(struct scene *scene)
 struct store *scene_store(struct scene *scene)
 {
     return scene->store;
+}
+
+struct config *scene_config(struct scene *scene)
+{
+    return scene->config;
+}
+
+struct upload_table *scene_uploads(struct scene *scene)
+{
+    return scene->uploads;
 }
 
 int scene_open_upload(struct scene *scene, const char *repository, const char *id)

@@ -16,6 +16,7 @@
 
 struct pool;
 struct scene;
+struct config;
 struct store;
 struct worker;
 struct worker_options;
@@ -35,6 +36,8 @@ struct scene *scene_new(const char *settings);
 /* With what these options say of authenticator, authorizer and endpoints. */
 struct scene *scene_new_with(const char *settings, const struct worker_options *extra);
 void scene_free(struct scene *scene);
+/* The end of the worker, whatever it is doing; store, ledger and uploads stay. */
+void scene_end_worker(struct scene *scene);
 /* Run until nothing more happens; the clock stands still. */
 void scene_settle(struct scene *scene);
 /* Let virtual time pass. */
@@ -52,7 +55,10 @@ void scene_put_manifest(struct ledger_txn *txn, const char *origin, const char *
 
 struct pool *scene_pool(struct scene *scene);
 struct worker *scene_worker(struct scene *scene);
+/* What the scene is made of, for tests that disturb it. */
 struct store *scene_store(struct scene *scene);
+struct config *scene_config(struct scene *scene);
+struct upload_table *scene_uploads(struct scene *scene);
 /* The file of an upload session, opened anew: a lock on it meets the worker's. */
 int scene_open_upload(struct scene *scene, const char *repository, const char *id);
 
