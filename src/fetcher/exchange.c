@@ -203,8 +203,11 @@ static enum transfer_want on_hop_data(struct slice bytes, void *arg)
     struct exchange *exchange = arg;
     enum transfer_want want = exchange->handler->on_data(bytes, exchange->arg);
 
-    if (want == TRANSFER_CONTINUE)
+    if (want == TRANSFER_CONTINUE) {
         metrics_add(METRIC_upstream_bytes, bytes.length);
+        metrics_add_at(METRIC_upstream_received_bytes, exchange->request.upstream->metric, 0,
+                       bytes.length);
+    }
     return want;
 }
 

@@ -92,12 +92,37 @@ static void hop_free(struct hop *hop)
     mem_free(hop);
 }
 
+static enum metric_outcome outcome_of(const struct error *err)
+{
+    switch ((unsigned)err->kind) {
+    case ERR_NONE:
+        return METRIC_OUTCOME_ok;
+    case ERR_NOT_FOUND:
+        return METRIC_OUTCOME_not_found;
+    case ERR_UNAUTHORIZED:
+    case ERR_DENIED:
+        return METRIC_OUTCOME_denied;
+    case ERR_BUSY:
+        return METRIC_OUTCOME_limited;
+    case ERR_CANCELLED:
+        return METRIC_OUTCOME_cancelled;
+    default:
+        return METRIC_OUTCOME_failed;
+    }
+}
+
+static void count_outcome(const struct hop *hop, enum metric_outcome outcome)
+{
+    metrics_add_at(METRIC_upstream_answers, upstream_of(hop)->metric, outcome, 1);
+}
+
 static void hop_finish(void *arg)
 {
     struct hop *hop = arg;
     const struct exchange_handler *handler = hop->handler;
     struct exchange_end end = hop->end;
 
+    count_outcome(hop, outcome_of(&hop->end.err));
     arg = hop->arg;
     hop_free(hop); /* the request may go in the callback */
     handler->on_done(&end, arg);
@@ -312,6 +337,8 @@ static bool on_head(struct transfer *transfer, const struct transfer_response *r
     struct hop *hop = arg;
 
     hop->refused_bytes = 0;
+    metrics_observe(METRIC_upstream_first_byte_seconds, upstream_of(hop)->metric,
+                    monotime_since(clock_mono(), hop->began_at) * 1000);
     if (is_at_home(hop)) {
         read_pulls_left(upstream_of(hop), response->headers);
         if (response->status < 500 || response->status == 501)
@@ -554,6 +581,9 @@ void hop_resume(struct hop *hop)
 void hop_cancel(struct hop **hop)
 {
     struct hop *gone = TAKE(*hop);
-    if (gone)
-        hop_free(gone);
+
+    if (!gone)
+        return;
+    count_outcome(gone, METRIC_OUTCOME_cancelled);
+    hop_free(gone);
 }

@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "bearer.h"
 #include "config/config.h"
+#include "ipc/metrics.h"
 #include "oci/digest.h"
 #include "role.h"
 
@@ -80,6 +81,7 @@ static struct upstream *upstream_new(struct fetcher *fetcher, const struct confi
     upstream->fetcher = fetcher;
     upstream->whole = config_ref(fetcher->config);
     upstream->config = config;
+    upstream->metric = metrics_name(METRIC_NAME_upstream, config->name);
     upstream->pulls_left = UINT64_MAX;
     upstream->urls = mem_zalloc(config->urls.count, sizeof(*upstream->urls));
     upstream->transfers =

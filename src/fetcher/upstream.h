@@ -41,6 +41,7 @@ struct upstream {
     struct fetcher *fetcher;
     struct config *whole; /* the configuration that `config` is in; a reference */
     const struct config_upstream *config;
+    unsigned metric;                /* its index in METRIC_NAME_upstream */
     struct transfer_set *transfers; /* its own: a connection is reused only for this upstream */
     struct upstream_url *urls;
     size_t url_count;

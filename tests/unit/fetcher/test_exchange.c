@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "ipc/metrics.h"
 #include "oci/media_type.h"
 #include "stage.h"
 
@@ -145,6 +146,36 @@ static void exchange_gets_a_token_and_asks_again(void **state)
                                                   "repository:library/app:pull");
     assert_false(was_told(1, "Authorization"));
     assert_true(was_told(2, "Authorization: Bearer ticket\r\n"));
+}
+
+/* What the upstream of these tests has been counted for. */
+static uint64_t count_of(enum metric_outcome outcome)
+{
+    unsigned upstream = metrics_name(METRIC_NAME_upstream, "docker.io");
+    return metrics_sum_at(METRIC_upstream_answers, upstream, outcome);
+}
+
+static void exchange_counts_what_became_of_it(void **state)
+{
+    (void)state;
+    unsigned upstream = metrics_name(METRIC_NAME_upstream, "docker.io");
+    uint64_t bytes = metrics_sum_at(METRIC_upstream_received_bytes, upstream, 0);
+    static const struct {
+        int status;
+        enum metric_outcome outcome;
+    } cases[] = {
+        {0, METRIC_OUTCOME_ok},       {404, METRIC_OUTCOME_not_found},
+        {403, METRIC_OUTCOME_denied}, {429, METRIC_OUTCOME_limited},
+        {500, METRIC_OUTCOME_failed},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        uint64_t before = count_of(cases[i].outcome);
+        script.blob = stage_bytes((unsigned)i + 10, 1000);
+        script.status = cases[i].status;
+        (void)pull();
+        assert_true(count_of(cases[i].outcome) > before);
+    }
+    assert_int_equal(metrics_sum_at(METRIC_upstream_received_bytes, upstream, 0), bytes + 1000);
 }
 
 static void exchange_keeps_the_token(void **state)
@@ -407,6 +438,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
 #define TEST(name, setup) cmocka_unit_test_setup_teardown(name, setup, teardown)
         TEST(exchange_gets_a_token_and_asks_again, setup),
+        TEST(exchange_counts_what_became_of_it, setup),
         TEST(exchange_keeps_the_token, setup),
         TEST(exchange_gives_up_when_the_token_is_refused, setup),
         TEST(exchange_refuses_a_token_that_breaks_the_line, setup),
