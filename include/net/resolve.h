@@ -55,7 +55,7 @@ bool resolve_is_needed(struct slice host);
 typedef void name_fn(const struct resolved_name *name, const struct error *err, void *arg);
 /* fn is called exactly once, never from inside this call; the wait is freed before it. There is no
  * timeout: a caller that does not want to wait any longer cancels. */
-struct name_wait *resolver_ask(struct resolver *resolver, struct slice host, name_fn *fn,
+struct name_wait *resolver_ask(struct resolver *resolver, struct slice name, name_fn *fn,
                                void *arg);
 /* fn will not be called. The query goes on, and its result is kept. Sets *wait to NULL; NULL is
  * allowed. */

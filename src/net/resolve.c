@@ -263,6 +263,13 @@ static struct host *host_new(struct resolver *resolver, const char *name)
     return host;
 }
 
+static char to_lower(char byte)
+{
+    if (byte >= 'A' && byte <= 'Z')
+        return (char)(byte | 0x20);
+    return byte;
+}
+
 static struct host *find_host(struct resolver *resolver, struct slice text, struct error *err)
 {
     char name[NAME_LENGTH_MAX + 1];
@@ -271,10 +278,8 @@ static struct host *find_host(struct resolver *resolver, struct slice text, stru
         error_set(err, ERR_NOT_FOUND, "a host name has 1 to %d bytes", NAME_LENGTH_MAX);
         return NULL;
     }
-    for (size_t i = 0; i < text.length; i++) {
-        char byte = text.data[i];
-        name[i] = byte >= 'A' && byte <= 'Z' ? (char)(byte - 'A' + 'a') : byte;
-    }
+    for (size_t i = 0; i < text.length; i++)
+        name[i] = to_lower(text.data[i]);
     name[text.length] = '\0';
     struct host *host = map_find(resolver->by_name, slice_of(name));
     if (!host && !evict_host(resolver)) {
@@ -296,10 +301,10 @@ static void on_refused(void *arg)
     fn(NULL, &err, fn_arg);
 }
 
-struct name_wait *resolver_ask(struct resolver *resolver, struct slice text, name_fn *fn, void *arg)
+struct name_wait *resolver_ask(struct resolver *resolver, struct slice name, name_fn *fn, void *arg)
 {
     struct name_wait *wait = NEW(struct name_wait);
-    struct host *host = find_host(resolver, text, &wait->err);
+    struct host *host = find_host(resolver, name, &wait->err);
 
     wait->resolver = resolver;
     wait->fn = fn;

@@ -93,9 +93,10 @@ int name_query_judge(const struct name_query *query, struct error *err)
 {
     if (query->failure == 0 && query->result.count > 0)
         return 0;
-    if (query->failure == 0 || query->failure == EAI_NONAME || query->failure == EAI_NODATA)
+    if (query->failure == 0 || query->failure == EAI_NONAME || query->failure == EAI_NODATA) {
         return error_set(err, ERR_NOT_FOUND, "no address is known for the name \"%s\"",
                          query->name);
+    }
     if (query->failure == EAI_SYSTEM && query->sys != 0) {
         error_set_errno(err, query->sys, "looking up the name \"%s\"", query->name);
         err->kind = ERR_UPSTREAM;

@@ -158,10 +158,11 @@ static ssize_t read_file(struct transfer *transfer, char *out, size_t length)
         got = pread(upload->fd, out, length, at);
     if (got > 0)
         return got;
-    if (got == 0)
+    if (got == 0) {
         error_set(&transfer->err, ERR_IO, "the file of the body is shorter than announced");
-    else
+    } else {
         error_set_errno(&transfer->err, errno, "reading the request's body");
+    }
     return READ_FAILED;
 }
 

@@ -35,9 +35,11 @@ static int plan_local(struct transfer *transfer, const struct transfer_request *
 
     if (request->proxy)
         return error_set(err, ERR_INVALID, "a unix socket cannot be reached through a proxy");
-    if (request->unix_socket[0] == '\0' || strlen(request->unix_socket) >= sizeof(address.sun_path))
+    if (request->unix_socket[0] == '\0' ||
+        strlen(request->unix_socket) >= sizeof(address.sun_path)) {
         return error_set(err, ERR_INVALID, "the path of a unix socket has 1 to %zu bytes",
                          sizeof(address.sun_path) - 1);
+    }
     transfer->is_local = true;
     return 0;
 }
@@ -56,9 +58,10 @@ int transfer_plan_connection(struct transfer *transfer, const struct transfer_re
     transfer->port = request->proxy ? proxy_port(&peer) : peer.port;
     if (!resolve_is_needed(peer.host))
         return 0;
-    if (!transfer->set->resolver)
+    if (!transfer->set->resolver) {
         return error_set(err, ERR_INVALID,
                          "the host is a name, and there is no resolver to look it up");
+    }
     transfer->host = slice_dup(peer.host);
     return 0;
 }
@@ -88,9 +91,10 @@ static int list_addresses(struct transfer *transfer, const struct resolved_name 
     AUTO_BUF struct buf text;
 
     buf_init(&text, ADDRESSES_LENGTH);
-    if (!print_addresses(transfer, name, &text))
+    if (!print_addresses(transfer, name, &text)) {
         return error_set(err, ERR_INTERNAL, "the addresses of %s cannot be printed",
                          transfer->host);
+    }
     return transfer_append(transfer, &transfer->addresses, buf_text(&text), err);
 }
 

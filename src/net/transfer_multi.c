@@ -44,9 +44,10 @@ static void break_set(struct transfer_set *set, const char *what, CURLMcode code
         struct transfer *transfer = LIST_ITEM(link, struct transfer, link);
         if (!transfer->is_in_multi || transfer->state >= TRANSFER_FINISHED)
             continue;
-        if (transfer->err.kind == ERR_NONE)
+        if (transfer->err.kind == ERR_NONE) {
             error_set(&transfer->err, ERR_INTERNAL, "libcurl: %s: %s", what,
                       set->curl->multi_text(code));
+        }
         transfer_finish(transfer);
     }
 }
@@ -95,9 +96,10 @@ int transfer_join_multi(struct transfer *transfer, struct error *err)
         return error_set(err, ERR_INTERNAL, "libcurl has failed; its transfers are being ended");
     CURLMcode code = FAILPOINT("transfer.add") ? CURLM_OUT_OF_MEMORY
                                                : set->curl->multi_add(set->multi, transfer->easy);
-    if (code != CURLM_OK)
+    if (code != CURLM_OK) {
         return error_set(err, ERR_INTERNAL, "curl_multi_add_handle: %s",
                          set->curl->multi_text(code));
+    }
     transfer->is_in_multi = true;
     return 0;
 }

@@ -9,9 +9,10 @@
 
 void transfer_judge_option(struct transfer_options *options, const char *name, CURLcode code)
 {
-    if (code != CURLE_OK && options->rc == 0)
+    if (code != CURLE_OK && options->rc == 0) {
         options->rc = error_set(options->err, ERR_INTERNAL, "libcurl refuses %s: %s", name,
                                 options->curl->easy_text(code));
+    }
 }
 
 int transfer_append(const struct transfer *transfer, struct curl_slist **list, const char *text,

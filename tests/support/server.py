@@ -13,6 +13,7 @@ import urllib.request
 
 from .waiting import Folder, slow_factor, wait_until
 
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 START_SECONDS = 30
 STOP_SECONDS = 60
 FIELD = re.compile(r'([a-z_0-9]+)=("(?:[^"\\]|\\.)*"|\S+)')
@@ -28,13 +29,13 @@ def binary():
     path = os.environ.get("ENTREPOT_BINARY")
     if path:
         return path
-    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    return os.path.join(root, "build", "dev", "entrepot")
+    return os.path.join(ROOT, "build", "dev", "entrepot")
 
 
 def built(path):
-    """A file of the build that the program under test belongs to."""
-    return os.path.join(os.path.dirname(binary()), path)
+    """A file of the tests' build: next to the program, or in build/dev when the program was built without tests."""
+    beside = os.path.join(os.path.dirname(binary()), path)
+    return beside if os.path.exists(beside) else os.path.join(ROOT, "build", "dev", path)
 
 
 def preload(library):
