@@ -135,6 +135,11 @@ int config_parse(struct slice text, struct config **out, struct error *err);
 struct config *config_ref(struct config *config);
 /* Drops a reference and sets the pointer to NULL, which may be NULL already; the last one frees. */
 void config_unref(struct config **config);
+/* Gives the settings of `next` that need a restart the values that they have in `running`, and
+ * appends the paths of those that differed, "listen, workers". `auto` workers in `next` are no
+ * difference. */
+void config_keep_until_restart(struct config *next, const struct config *running,
+                               struct buf *out_paths);
 /* As YAML that config_parse reads back to an equal configuration; secrets only if asked for. */
 void config_print(const struct config *config, bool with_secrets, struct buf *out);
 /* The manual page of settings, Markdown. */

@@ -98,13 +98,20 @@ static void read_flag(struct reader *reader, const char *flag)
 
 /* ---- what must fit together ---- */
 
+/* The place is the one of the two that was written; the other may have its default. */
 static void check_order(struct reader *reader, const char *small_path, uint64_t small,
                         const char *large_path, uint64_t large)
 {
-    const struct setting *setting = setting_find(&settings_of_config, slice_of(small_path));
-    if (small > large) {
-        reader_problem(reader, reader_at(reader, setting), small_path,
-                       "it is more than %s, which holds it", large_path);
+    const struct setting *small_setting = setting_find(&settings_of_config, slice_of(small_path));
+    const struct setting *large_setting = setting_find(&settings_of_config, slice_of(large_path));
+    if (small <= large)
+        return;
+    if (reader_is_written(reader, small_setting)) {
+        reader_problem(reader, reader_at(reader, small_setting), small_path,
+                       "it is more than %s: lower it, or raise that", large_path);
+    } else {
+        reader_problem(reader, reader_at(reader, large_setting), large_path,
+                       "it is less than %s: raise it, or lower that", small_path);
     }
 }
 

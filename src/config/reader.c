@@ -55,6 +55,11 @@ const struct position *reader_at(const struct reader *reader, const struct setti
     return at->source != NULL ? at : &nobody;
 }
 
+bool reader_is_written(const struct reader *reader, const struct setting *setting)
+{
+    return reader->at[setting - settings_of_config.items].source != NULL;
+}
+
 static void set(struct reader *reader, const struct setting *setting, void *object,
                 const struct position *at)
 {

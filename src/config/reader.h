@@ -48,6 +48,8 @@ bool reader_key_is_right(struct reader *reader, const struct node *map, size_t i
                          const char *path);
 /* Where a setting was said last; never NULL. */
 const struct position *reader_at(const struct reader *reader, const struct setting *setting);
+/* False: it has its default. */
+bool reader_is_written(const struct reader *reader, const struct setting *setting);
 
 /* ---- upstreams.c ---- */
 void upstreams_read(struct reader *reader, const struct node *map);

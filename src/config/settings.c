@@ -411,6 +411,87 @@ void settings_set_initial(const struct setting_table *table, void *object)
     }
 }
 
+/* ---- copying ---- */
+
+static const void *const_field_of(const struct setting *setting, const void *object)
+{
+    return (const char *)object + setting->offset;
+}
+
+static void listens_copy(struct config *to, const struct config *from)
+{
+    listens_free(to);
+    to->listens = mem_zalloc(from->listen_count + 1, sizeof(*to->listens));
+    to->listen_count = from->listen_count;
+    for (size_t i = 0; i < from->listen_count; i++) {
+        to->listens[i].address = mem_strdup(from->listens[i].address);
+        to->listens[i].is_mirror = from->listens[i].is_mirror;
+    }
+}
+
+static void list_copy(struct config_list *to, const struct config_list *from)
+{
+    list_free(to);
+    to->items = mem_zalloc(from->count + 1, sizeof(char *));
+    to->count = from->count;
+    for (size_t i = 0; i < from->count; i++)
+        to->items[i] = mem_strdup(from->items[i]);
+}
+
+static void text_copy(char **to, const char *from)
+{
+    mem_free(*to);
+    *to = from ? mem_strdup(from) : NULL;
+}
+
+void setting_copy(const struct setting *setting, void *to, const void *from)
+{
+    void *field = field_of(setting, to);
+    const void *source = const_field_of(setting, from);
+    switch (setting->type) {
+    case SETTING_TEXT:
+    case SETTING_PATH:
+    case SETTING_ADDRESS:
+    case SETTING_PROXY:
+    case SETTING_PATTERN:
+        text_copy(field, *(char *const *)source);
+        return;
+    case SETTING_COUNT:
+    case SETTING_SIZE:
+    case SETTING_DURATION:
+        *(uint64_t *)field = *(const uint64_t *)source;
+        return;
+    case SETTING_BOOL:
+    case SETTING_VERIFY:
+        *(bool *)field = *(const bool *)source;
+        return;
+    case SETTING_LOG_LEVEL:
+        *(enum log_level *)field = *(const enum log_level *)source;
+        return;
+    case SETTING_LOG_FORMAT:
+        *(enum log_format *)field = *(const enum log_format *)source;
+        return;
+    case SETTING_WORKERS:
+        *(unsigned *)field = *(const unsigned *)source;
+        return;
+    case SETTING_SHARE:
+        ((struct config *)to)->storage.cache_limit =
+            ((const struct config *)from)->storage.cache_limit;
+        ((struct config *)to)->storage.cache_limit_percent =
+            ((const struct config *)from)->storage.cache_limit_percent;
+        return;
+    case SETTING_LISTENS:
+        listens_copy(to, from);
+        return;
+    case SETTING_HOSTS:
+    case SETTING_PATTERNS:
+    case SETTING_URLS:
+        list_copy(field, source);
+        return;
+    }
+    UNREACHABLE();
+}
+
 /* ---- printing ---- */
 
 char setting_capital(char letter)

@@ -74,6 +74,8 @@ int setting_set(const struct setting *setting, void *object, const struct slice 
                 size_t count, struct error *err);
 /* Every initial value. */
 void settings_set_initial(const struct setting_table *table, void *object);
+/* Give the setting the value that it has in another object of the same kind. */
+void setting_copy(const struct setting *setting, void *to, const void *from);
 /* As YAML; false: there is no value, and nothing was printed. */
 bool setting_print(const struct setting *setting, const void *object, struct buf *out);
 void settings_free(const struct setting_table *table, void *object);

@@ -330,9 +330,64 @@ static void the_example_is_right_and_gives_the_defaults(void **state)
     }
 }
 
+static void what_needs_a_restart_keeps_its_value(void **state)
+{
+    (void)state;
+    struct result running;
+    struct result next;
+    AUTO_BUF struct buf paths;
+    buf_init(&paths, 4096);
+    assert_int_equal(load("listen: [127.0.0.1:1, { address: 127.0.0.1:2, role: mirror }]\n"
+                          "workers: 3\n",
+                          NULL, &running),
+                     0);
+    assert_int_equal(load("listen: 127.0.0.1:3\n"
+                          "admin: none\n"
+                          "user: somebody\n"
+                          "storage: { path: /elsewhere, grace: 2h }\n"
+                          "limits: { uploads: 7, uploads_per_repository: 7 }\n"
+                          "log: { level: debug }\n",
+                          NULL, &next),
+                     0);
+    config_keep_until_restart(next.config, running.config, &paths);
+    assert_string_equal(buf_text(&paths), "listen, admin, user, storage.path, limits.uploads");
+    assert_int_equal(next.config->listen_count, 2);
+    assert_string_equal(next.config->listens[1].address, "127.0.0.1:2");
+    assert_true(next.config->listens[1].is_mirror);
+    assert_string_equal(next.config->admin, "127.0.0.1:32001");
+    assert_null(next.config->user);
+    assert_string_equal(next.config->storage.path, "/var/lib/entrepot");
+    assert_int_equal(next.config->workers, 3);
+    assert_int_equal(next.config->limits.uploads, 1000);
+    assert_int_equal(next.config->storage.grace_ms, 7200000);
+    assert_int_equal(next.config->log.level, LOG_DEBUG);
+    buf_clear(&paths);
+    config_keep_until_restart(next.config, running.config, &paths);
+    assert_int_equal(buf_bytes(&paths).length, 0);
+    result_free(&running);
+    result_free(&next);
+}
+
+static void a_configuration_is_freed_with_its_last_reference(void **state)
+{
+    (void)state;
+    struct result result;
+    assert_int_equal(load("", NULL, &result), 0);
+    struct config *again = config_ref(result.config);
+    assert_ptr_equal(again, result.config);
+    config_unref(&result.config);
+    assert_null(result.config);
+    assert_string_equal(again->listens[0].address, "localhost:32000");
+    config_unref(&again);
+    config_unref(&again);
+    result_free(&result);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_needs_a_restart_keeps_its_value),
+        cmocka_unit_test(a_configuration_is_freed_with_its_last_reference),
         cmocka_unit_test(an_empty_file_gives_the_defaults),
         cmocka_unit_test(every_part_of_a_file_is_read),
         cmocka_unit_test(what_is_printed_is_read_back_the_same),
