@@ -33,10 +33,13 @@ int identity_resolve(const char *user, struct identity *out, struct error *err);
 
 /* What the command line and the configuration decided. */
 struct master_options {
-    struct config *config; /* the number of workers is filled in */
+    struct config *config; /* to begin with; the master takes a reference */
     const struct identity *identity;
     const char *version;
     int uploads_fd; /* shared memory of upload sessions */
+    /* Reads the configuration again, from where it was read first. ERR_INVALID: what is wrong with
+     * it was logged. */
+    int (*load)(struct config **out, void *arg);
     /* Everything is up; addresses as bound. May be NULL. */
     void (*on_ready)(const char *const *addresses, size_t count, void *arg);
     void *arg;

@@ -31,9 +31,10 @@ enum store_place {
 /* Make what is missing (master, before it drops privilege), write `layout`. ERR_UNSUPPORTED: a
  * layout newer than we know, a network file system, folders on several file systems; ERR_IO. */
 int store_prepare(const char *root, struct error *err);
-/* Give ROOT, its folders and `layout` to the user the server will run as (master, before it drops
- * privilege; not what is in the folders). */
-int store_give(const char *root, uid_t user, gid_t group, struct error *err);
+/* Give what belongs to root in the folder, and then the folder itself, to the user that the server
+ * will run as: what store_prepare has just made, and what a run as root has left (main, while it is
+ * root). `name` is the user's, for errors. ERR_IO. */
+int store_give(const char *root, uid_t uid, gid_t gid, const char *name, struct error *err);
 int store_open(const char *root, struct store **out, struct error *err);
 void store_close(struct store **store);
 const char *store_ledger_folder(const struct store *store);

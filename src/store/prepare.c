@@ -4,6 +4,7 @@
  * system (locks and memory maps lie there), folders on several file systems (files are renamed
  * between them).
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
@@ -214,19 +215,62 @@ int store_prepare(const char *root, struct error *err)
     return result;
 }
 
-int store_give(const char *root, uid_t user, gid_t group, struct error *err)
+/* ---- the folder's owner ---- */
+
+#define GIVE_DEPTH  3 /* ROOT/blobs/sha256/ab */
+#define GIVE_ALWAYS 2 /* ROOT and its folders are looked at even when they are the user's */
+
+struct new_owner {
+    uid_t uid;
+    gid_t gid;
+    const char *name;
+};
+
+static int give_folder(int at, const char *name, const struct new_owner *owner, unsigned depth,
+                       struct error *err);
+
+/* A file with a second name is left alone: it may be another's, linked here to be given away. */
+static int give_entry(int folder, const char *name, const struct new_owner *owner, unsigned depth,
+                      struct error *err)
 {
-    AUTO_CLOSE int root_fd = -1;
-    int result = layout_open_folder(AT_FDCWD, root, &root_fd, err);
-    if (result != 0)
-        return result;
-    if (fchown(root_fd, user, group) != 0)
-        return error_set_errno(err, errno, "cannot give %s to the server's user", root);
-    for (size_t i = 0; i < FOLDERS; i++) {
-        if (fchownat(root_fd, folders[i], user, group, AT_SYMLINK_NOFOLLOW) != 0)
-            return error_set_errno(err, errno, "cannot give %s to the server's user", folders[i]);
-    }
-    if (fchownat(root_fd, LAYOUT_FILE, user, group, AT_SYMLINK_NOFOLLOW) != 0)
-        return error_set_errno(err, errno, "cannot give the file layout to the server's user");
+    struct stat status;
+    if (name[0] == '.' || fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) != 0)
+        return 0;
+    bool is_roots = status.st_uid == 0;
+    if (S_ISDIR(status.st_mode) && depth > 0 && (is_roots || depth > GIVE_ALWAYS))
+        return give_folder(folder, name, owner, depth - 1, err);
+    if (S_ISREG(status.st_mode) && is_roots && status.st_nlink == 1 &&
+        fchownat(folder, name, owner->uid, owner->gid, AT_SYMLINK_NOFOLLOW) != 0)
+        return error_set_errno(err, errno, "cannot give %s to %s", name, owner->name);
     return 0;
+}
+
+/* Contents first: a folder that is the user's is done, and a start does not look at every blob. */
+static int give_folder(int at, const char *name, const struct new_owner *owner, unsigned depth,
+                       struct error *err)
+{
+    int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | (at == AT_FDCWD ? 0 : O_NOFOLLOW);
+    int fd = openat(at, name, flags);
+    DIR *folder = fd < 0 ? NULL : fdopendir(fd);
+    if (!folder) {
+        int rc = error_set_errno(err, errno, "cannot read folder %s", name);
+        fd_close(&fd);
+        return rc;
+    }
+    int rc = 0;
+    const struct dirent *entry = NULL;
+    while (rc == 0 && (entry = readdir(folder))) /* NOLINT(concurrency-mt-unsafe) */
+        rc = give_entry(fd, entry->d_name, owner, depth, err);
+    struct stat status;
+    if (rc == 0 && fstat(fd, &status) == 0 && status.st_uid == 0 &&
+        fchown(fd, owner->uid, owner->gid) != 0)
+        rc = error_set_errno(err, errno, "cannot give folder %s to %s", name, owner->name);
+    (void)closedir(folder);
+    return rc;
+}
+
+int store_give(const char *root, uid_t uid, gid_t gid, const char *name, struct error *err)
+{
+    struct new_owner owner = {.uid = uid, .gid = gid, .name = name};
+    return give_folder(AT_FDCWD, root, &owner, GIVE_DEPTH, err);
 }
