@@ -2,13 +2,13 @@
 /*
  * A child's frame around its role. The master's messages come in this order: HELLO, CONFIG, SHARED,
  * then LISTENER and PEER, START. With the first of the latter, everything the role needs is opened
- * and the role is made. An end of the line means that the master is dead.
+ * and the role is made. CONFIG, LISTENER and PEER may come again at any time. An end of the line
+ * means that the master is dead.
  *
  *   WAITING ──(first LISTENER, PEER or START)──► MADE ──(DRAIN, end of the line)──► loop_stop
  */
 #include "child.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,31 +17,32 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/failpoint.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/pool.h"
+#include "child_roles.h"
 #include "config/config.h"
-#include "fetcher/fetcher.h"
 #include "ipc/channel.h"
 #include "ipc/metrics.h"
-#include "keeper/keeper.h"
 #include "master/master.h"
 #include "net/loop.h"
 #include "store/ledger.h"
 #include "store/store.h"
 #include "store/upload_table.h"
-#include "worker/worker.h"
 
 #define POOL_THREADS    16
 #define LOCK_WAIT_MS    5000
 #define LEDGER_WAIT_MS  10000
 #define LEDGER_PAUSE_MS 20
-#define ORPHAN_DRAIN_MS 30000 /* a worker whose master died */
+#define ORPHAN_DRAIN_MS 30000 /* of a role that outlives its master */
 #define CHILD_FAILED    1     /* the exit status; starting again may help */
 
 struct child_frame {
     enum process_role role;
+    const struct role_ops *ops;
     unsigned slot;
+    unsigned generation; /* of our slot */
     struct loop *loop;
     struct channel *line; /* NULL: the master is gone */
     struct config *config;
@@ -49,10 +50,8 @@ struct child_frame {
     struct store *store;
     struct ledger *ledger;
     struct upload_table *uploads;
-    struct worker *worker; /* the one of our role */
-    struct fetcher *fetcher;
-    struct keeper *keeper;
-    bool is_made;
+    void *object; /* the role; NULL: not made yet */
+    bool has_metrics;
     bool is_stopped;
     int status; /* when is_stopped */
 };
@@ -70,12 +69,20 @@ static void give_up(struct child_frame *frame, const struct error *err)
     stop(frame, CHILD_CANNOT_START);
 }
 
+/* ---- what the role needs ---- */
+
 static void on_drained(void *arg)
 {
     stop(arg, 0);
 }
 
-/* ---- what the role needs ---- */
+static void ask_master(enum control_kind kind, uint64_t argument, void *arg)
+{
+    struct child_frame *frame = arg;
+    struct message_control message = {.kind = (uint64_t)kind, .argument = argument};
+    if (frame->line)
+        channel_send(frame->line, MESSAGE_CONTROL, &message, -1);
+}
 
 /* Wait without the loop: nothing runs yet. An end of the line ends the waiting too. */
 static bool pause_for_ledger(void)
@@ -87,7 +94,7 @@ static bool pause_for_ledger(void)
 static int open_ledger(struct child_frame *frame, struct error *err)
 {
     const char *folder = store_ledger_folder(frame->store);
-    if (frame->role == ROLE_KEEPER)
+    if (frame->ops->writes_ledger)
         return ledger_open(folder, true, &frame->ledger, err);
     struct monotime began = clock_mono();
     int rc = ledger_open(folder, false, &frame->ledger, err);
@@ -100,111 +107,85 @@ static int open_ledger(struct child_frame *frame, struct error *err)
 static int open_store(struct child_frame *frame, struct error *err)
 {
     int rc = store_open(frame->config->storage.path, &frame->store, err);
-    if (rc == 0 && frame->role == ROLE_KEEPER)
+    if (rc == 0 && frame->ops->writes_ledger)
         rc = store_lock(frame->store, LOCK_WAIT_MS, err);
     return rc == 0 ? open_ledger(frame, err) : rc;
 }
 
-static void make_worker(struct child_frame *frame)
+static struct role_parts parts_of(struct child_frame *frame, struct config *config)
 {
-    struct worker_options options = {
+    return (struct role_parts){
         .loop = frame->loop,
         .pool = frame->pool,
-        .config = frame->config,
+        .config = config,
         .store = frame->store,
         .ledger = frame->ledger,
         .uploads = frame->uploads,
         .slot = frame->slot,
-        .workers = frame->config->workers,
         .on_drained = on_drained,
+        .ask_master = ask_master,
         .arg = frame,
     };
-    frame->worker = worker_new(&options);
 }
 
-static void make_fetcher(struct child_frame *frame)
+static int check_config(struct child_frame *frame, struct config *config, struct error *err)
 {
-    struct fetcher_options options = {
-        .loop = frame->loop,
-        .pool = frame->pool,
-        .config = frame->config,
-        .store = frame->store,
-        .ledger = frame->ledger,
-        .on_drained = on_drained,
-        .arg = frame,
-    };
-    frame->fetcher = fetcher_new(&options);
+    struct role_parts parts = parts_of(frame, config);
+    return frame->ops->check ? frame->ops->check(&parts, err) : 0;
 }
 
-static int make_keeper(struct child_frame *frame, struct error *err)
+static int make_role(struct child_frame *frame, struct error *err)
 {
-    struct keeper_options options = {
-        .loop = frame->loop,
-        .pool = frame->pool,
-        .config = frame->config,
-        .store = frame->store,
-        .ledger = frame->ledger,
-        .uploads = frame->uploads,
-        .on_drained = on_drained,
-        .arg = frame,
-    };
-    int rc = keeper_check(&options, err);
-    if (rc == 0)
-        frame->keeper = keeper_new(&options);
-    return rc;
+    if (!frame->config || !frame->uploads)
+        return error_set(err, ERR_INTERNAL, "the master sent no configuration or no shared memory");
+    int rc = open_store(frame, err);
+    if (rc != 0)
+        return rc;
+    frame->pool = pool_new(POOL_THREADS);
+    loop_add_pool(frame->loop, frame->pool);
+    rc = check_config(frame, frame->config, err);
+    if (rc != 0)
+        return rc;
+    struct role_parts parts = parts_of(frame, frame->config);
+    frame->object = frame->ops->make(&parts);
+    return 0;
 }
 
 /* True when the role is there; else the loop was stopped. */
-static bool make(struct child_frame *frame)
+static bool has_role(struct child_frame *frame)
 {
-    struct error err = {.text = "the master sent no configuration or no shared memory"};
-    if (frame->is_made)
-        return true;
-    if (frame->is_stopped)
-        return false;
-    if (frame->config == NULL || frame->uploads == NULL || open_store(frame, &err) != 0) {
+    struct error err;
+    if (frame->object || frame->is_stopped)
+        return frame->object != NULL;
+    if (make_role(frame, &err) != 0) {
         give_up(frame, &err);
         return false;
     }
-    frame->pool = pool_new(POOL_THREADS);
-    loop_add_pool(frame->loop, frame->pool);
-    if (frame->role == ROLE_WORKER) {
-        make_worker(frame);
-    } else if (frame->role == ROLE_FETCHER) {
-        make_fetcher(frame);
-    } else if (make_keeper(frame, &err) != 0) {
-        give_up(frame, &err);
-        return false;
-    }
-    frame->is_made = true;
     return true;
 }
 
 /* ---- what the master says ---- */
 
-static int on_hello(struct slice body, struct error *err)
+static int on_hello(struct child_frame *frame, struct slice body, struct error *err)
 {
     struct message_hello hello;
     int rc = message_decode(MESSAGE_HELLO, body, &hello, err);
-    if (rc == 0 && !slice_is(hello.version, ENTREPOT_VERSION)) {
-        rc = error_set(err, ERR_UNSUPPORTED, "this is version %s, the master's is %.*s",
-                       ENTREPOT_VERSION, SLICE_PRINT(hello.version));
-    }
-    return rc;
+    if (rc != 0)
+        return rc;
+    if (hello.protocol != MESSAGE_PROTOCOL)
+        return error_set(err, ERR_UNSUPPORTED,
+                         "this is version %s with protocol %u, but the master's version %.*s has "
+                         "protocol %llu: restart the server",
+                         ENTREPOT_VERSION, MESSAGE_PROTOCOL, SLICE_PRINT(hello.version),
+                         (unsigned long long)hello.protocol);
+    if (!slice_is(hello.version, ENTREPOT_VERSION))
+        log_say(LOG_INFO, "this is version %s, the master's is %.*s", ENTREPOT_VERSION,
+                SLICE_PRINT(hello.version));
+    frame->generation = (unsigned)hello.generation;
+    return 0;
 }
 
-/* The role that is there already takes the new one. */
-static void give_config(struct child_frame *frame)
-{
-    if (frame->worker)
-        worker_set_config(frame->worker, frame->config);
-    if (frame->fetcher)
-        fetcher_set_config(frame->fetcher, frame->config);
-    if (frame->keeper)
-        keeper_set_config(frame->keeper, frame->config);
-}
-
-static int on_config(struct child_frame *frame, int fd, struct error *err)
+static int read_config(int fd, struct config **out, struct error *err)
 {
     uint64_t size = 0;
     int rc = fd_size(fd, &size, err);
@@ -213,30 +194,62 @@ static int on_config(struct child_frame *frame, int fd, struct error *err)
     if (size > CONFIG_TEXT_MAX)
         return error_set(err, ERR_TOO_LARGE, "the configuration is too long");
     AUTO_FREE char *text = mem_alloc((size_t)size + 1);
-    struct config *config = NULL;
     rc = fd_pread_all(fd, text, (size_t)size, 0, err);
-    if (rc == 0)
-        rc = config_parse(slice_from(text, (size_t)size), &config, err);
-    if (rc == 0) {
-        struct config *old = frame->config;
-        frame->config = config;
-        give_config(frame);
-        config_unref(&old);
-        log_close();
-        log_open(process_role_name(frame->role), (int)frame->slot, config->log.level,
-                 config->log.format);
-    }
-    return rc;
+    return rc == 0 ? config_parse(slice_from(text, (size_t)size), out, err) : rc;
 }
 
+/* Takes the reference over. */
+static void install_config(struct child_frame *frame, struct config *config)
+{
+    struct config *old = frame->config;
+    frame->config = config;
+    log_close();
+    log_open(process_role_name(frame->role), (int)frame->slot, config->log.level,
+             config->log.format);
+    if (frame->object)
+        frame->ops->set_config(frame->object, config);
+    config_unref(&old);
+}
+
+/* The first must be right. A later one that is not changes nothing, and the master is told. */
+static int on_config(struct child_frame *frame, struct slice body, int fd, struct error *err)
+{
+    struct message_config message;
+    struct config *config = NULL;
+    int rc = message_decode(MESSAGE_CONFIG, body, &message, err);
+    if (rc == 0)
+        rc = read_config(fd, &config, err);
+    if (rc == 0 && frame->object)
+        rc = check_config(frame, config, err);
+    if (rc == 0) {
+        install_config(frame, config);
+    } else {
+        config_unref(&config);
+    }
+    if (!frame->object)
+        return rc;
+    if (rc != 0)
+        log_say(LOG_ERROR, "the new configuration is refused: %s", err->text);
+    struct message_config_judged judged = {.number = message.number, .is_taken = rc == 0};
+    channel_send(frame->line, MESSAGE_CONFIG_JUDGED, &judged, -1);
+    return 0;
+}
+
+/* Once of each kind: threads use it without a lock. */
 static int on_shared(struct child_frame *frame, struct slice body, int fd, struct error *err)
 {
     struct message_shared shared;
     int rc = message_decode(MESSAGE_SHARED, body, &shared, err);
-    if (rc == 0 && shared.kind == SHARED_METRICS) {
-        rc = metrics_attach(fd, frame->role, frame->slot, err);
-    } else if (rc == 0 && shared.kind == SHARED_UPLOADS && frame->uploads == NULL) {
+    if (rc != 0)
+        return rc;
+    if (shared.kind == SHARED_METRICS && !frame->has_metrics) {
+        rc = metrics_attach(fd, frame->role, frame->slot, frame->generation, err);
+        frame->has_metrics = rc == 0;
+    } else if (shared.kind == SHARED_UPLOADS && !frame->uploads) {
         rc = upload_table_attach(fd, &frame->uploads, err);
+    } else {
+        log_say(LOG_WARN, "shared memory of kind %llu is ignored: it is unknown, or here already",
+                (unsigned long long)shared.kind);
     }
     return rc;
 }
@@ -252,11 +265,11 @@ static int on_listener(struct child_frame *frame, struct slice body, int *fd, st
     int rc = message_decode(MESSAGE_LISTENER, body, &listener, err);
     if (rc == 0)
         rc = check_descriptor(*fd, "a listening socket", err);
-    if (rc != 0 || frame->worker == NULL)
+    if (rc != 0 || !frame->ops->listen)
         return rc;
     char address[160];
-    (void)snprintf(address, sizeof address, "%.*s", SLICE_PRINT(listener.address));
-    worker_listen(frame->worker, fd, (enum listener_kind)listener.kind, address);
+    (void)snprintf(address, sizeof(address), "%.*s", SLICE_PRINT(listener.address));
+    frame->ops->listen(frame->object, fd, (enum listener_kind)listener.kind, address);
     return 0;
 }
 
@@ -266,42 +279,17 @@ static int on_peer(struct child_frame *frame, struct slice body, int *fd, struct
     int rc = message_decode(MESSAGE_PEER, body, &peer, err);
     if (rc == 0)
         rc = check_descriptor(*fd, "a channel", err);
-    if (rc != 0)
-        return rc;
-    enum process_role role = (enum process_role)peer.role;
-    unsigned slot = (unsigned)peer.slot;
-    if (frame->worker != NULL && (role == ROLE_FETCHER || role == ROLE_KEEPER)) {
-        worker_set_peer(frame->worker, role, fd);
-    } else if (frame->fetcher != NULL && role == ROLE_WORKER) {
-        fetcher_add_worker(frame->fetcher, slot, fd);
-    } else if (frame->fetcher != NULL && role == ROLE_KEEPER) {
-        fetcher_set_keeper(frame->fetcher, fd);
-    } else if (frame->keeper != NULL && (role == ROLE_WORKER || role == ROLE_FETCHER)) {
-        keeper_set_peer(frame->keeper, role, slot, fd);
-    }
-    return 0;
+    if (rc == 0)
+        frame->ops->set_peer(frame->object, &peer, fd);
+    return rc;
 }
 
 static void drain(struct child_frame *frame, uint64_t within_ms)
 {
-    if (!frame->is_made) {
-        stop(frame, 0);
-    } else if (frame->worker != NULL) {
-        worker_drain(frame->worker, within_ms);
-    } else if (frame->fetcher != NULL) {
-        fetcher_drain(frame->fetcher, within_ms);
+    if (frame->object) {
+        frame->ops->drain(frame->object, within_ms);
     } else {
-        keeper_drain(frame->keeper, within_ms);
-    }
-}
-
-static void on_ping(struct child_frame *frame, struct slice body)
-{
-    struct message_ping ping;
-    struct error err;
-    if (message_decode(MESSAGE_PING, body, &ping, &err) == 0) {
-        struct message_pong pong = {.number = ping.number};
-        channel_send(frame->line, MESSAGE_PONG, &pong, -1);
+        stop(frame, 0);
     }
 }
 
@@ -313,35 +301,29 @@ static void on_drain(struct child_frame *frame, struct slice body)
     drain(frame, message.within_ms);
 }
 
+static void on_ping(struct child_frame *frame, struct slice body)
+{
+    struct message_ping ping;
+    struct error err;
+    if (message_decode(MESSAGE_PING, body, &ping, &err) != 0)
+        return;
+    struct message_pong pong = {.number = ping.number};
+    channel_send(frame->line, MESSAGE_PONG, &pong, -1);
+    if (FAILPOINT("child.ask_reload"))
+        ask_master(CONTROL_RELOAD, 0, frame);
+}
+
 static void say_ready(struct child_frame *frame)
 {
+    (void)FAILPOINT("child.start");
     struct message_ready ready = {.version = SLICE_LITERAL(ENTREPOT_VERSION)};
     /* From now on somebody may wait for a turn; being made takes the keeper longer. */
     loop_on_turn(frame->loop, metrics_on_turn, NULL);
     channel_send(frame->line, MESSAGE_READY, &ready, -1);
 }
 
-/* Before the role is there: what it is made of. True: the message was one of those. */
-static bool take_part(struct child_frame *frame, enum message_type type, struct slice body, int fd)
-{
-    struct error err;
-    int rc = 0;
-    if (type == MESSAGE_HELLO) {
-        rc = on_hello(body, &err);
-    } else if (type == MESSAGE_CONFIG) {
-        rc = on_config(frame, fd, &err);
-    } else if (type == MESSAGE_SHARED) {
-        rc = on_shared(frame, body, fd, &err);
-    } else {
-        return false;
-    }
-    if (rc != 0)
-        give_up(frame, &err);
-    return true;
-}
-
-static void on_message(struct channel *channel, enum message_type type, struct slice body, int *fd,
-                       void *arg)
+static void on_line_message(struct channel *channel, enum message_type type, struct slice body,
+                            int *fd, void *arg)
 {
     (void)channel;
     struct child_frame *frame = arg;
@@ -351,7 +333,13 @@ static void on_message(struct channel *channel, enum message_type type, struct s
         on_ping(frame, body);
     } else if (type == MESSAGE_DRAIN) {
         on_drain(frame, body);
-    } else if (take_part(frame, type, body, *fd) || !make(frame)) {
+    } else if (type == MESSAGE_HELLO) {
+        rc = on_hello(frame, body, &err);
+    } else if (type == MESSAGE_CONFIG) {
+        rc = on_config(frame, body, *fd, &err);
+    } else if (type == MESSAGE_SHARED) {
+        rc = on_shared(frame, body, *fd, &err);
+    } else if (!has_role(frame)) {
         return;
     } else if (type == MESSAGE_LISTENER) {
         rc = on_listener(frame, body, fd, &err);
@@ -364,15 +352,14 @@ static void on_message(struct channel *channel, enum message_type type, struct s
         give_up(frame, &err);
 }
 
-/* The master is dead. What is queued for clients is still served; what can be asked of nobody any
- * more is not worth staying for. */
-static void on_closed(struct channel *channel, void *arg)
+/* The master is dead. */
+static void on_line_closed(struct channel *channel, void *arg)
 {
     (void)channel;
     struct child_frame *frame = arg;
     channel_free(&frame->line);
     log_say(LOG_WARN, "the master is gone, ending");
-    if (frame->role == ROLE_WORKER) {
+    if (frame->ops->outlives_master) {
         drain(frame, ORPHAN_DRAIN_MS);
     } else {
         stop(frame, 0);
@@ -383,11 +370,10 @@ static void on_closed(struct channel *channel, void *arg)
 
 static void close_all(struct child_frame *frame)
 {
-    worker_free(&frame->worker);
-    fetcher_free(&frame->fetcher);
-    keeper_free(&frame->keeper);
+    if (frame->object)
+        frame->ops->free(TAKE(frame->object));
     pool_free(&frame->pool);
-    if (frame->line != NULL)
+    if (frame->line)
         channel_flush(frame->line, 100);
     channel_free(&frame->line);
     upload_table_detach(&frame->uploads);
@@ -399,9 +385,12 @@ static void close_all(struct child_frame *frame)
 
 int child_run(enum process_role role, unsigned slot)
 {
-    static const struct channel_handler handler = {on_message, on_closed, NULL};
+    static const struct channel_handler handler = {on_line_message, on_line_closed, NULL};
+    if (!role_ops(role))
+        return CHILD_CANNOT_START;
     struct child_frame *frame = NEW(struct child_frame);
     frame->role = role;
+    frame->ops = role_ops(role);
     frame->slot = slot;
     /* The master executes itself by /proc/self/exe, which would be its name in ps and top. */
     (void)prctl(PR_SET_NAME, "entrepot");

@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "ipc/message.h"
+
 struct config;
 struct fetcher;
 struct ledger;
@@ -22,6 +24,8 @@ struct fetcher_options { /* all borrowed until fetcher_free, but the configurati
     struct store *store;
     struct ledger *ledger;
     void (*on_drained)(void *arg);
+    /* A message to the master; see enum control_kind. May be NULL. */
+    void (*ask_master)(enum control_kind kind, uint64_t argument, void *arg);
     void *arg;
 };
 
@@ -33,9 +37,9 @@ struct fetcher *fetcher_new(const struct fetcher_options *options);
 void fetcher_set_config(struct fetcher *fetcher, struct config *config);
 /* Spools stay. */
 void fetcher_free(struct fetcher **fetcher);
-/* A channel to a worker of that slot. One to an earlier worker of the slot stays, with what it
- * follows, until it closes: that worker drains. */
-void fetcher_add_worker(struct fetcher *fetcher, unsigned slot, int *fd);
+/* A channel to a worker of that slot; `id` is the process's, see message PEER. One to an earlier
+ * worker of the slot stays, with what it follows, until it closes: that worker drains. */
+void fetcher_add_worker(struct fetcher *fetcher, unsigned slot, uint64_t id, int *fd);
 /* A new channel to the keeper: the first thing said on it is BARRIER; what was not answered before
  * is sent again. */
 void fetcher_set_keeper(struct fetcher *fetcher, int *fd);

@@ -48,6 +48,11 @@ struct message_head {
     ;
 #include "ipc/messages.def"
 
+/* What both ends of a line must have alike. It grows with every change of messages.def that an
+ * older process would misunderstand; new messages and new fields at the end of one are no such
+ * changes. Versions may differ. */
+#define MESSAGE_PROTOCOL 1
+
 /* Who a process is. */
 enum process_role {
     ROLE_MASTER,
@@ -67,6 +72,14 @@ enum process_role {
 enum shared_kind {
     SHARED_METRICS = 1,
     SHARED_UPLOADS = 2,
+};
+
+/* What a child may ask of the master; `argument` of CONTROL in brackets. role_policy.c says who may
+ * ask what. */
+enum control_kind {
+    CONTROL_RELOAD = 1,    /* read the configuration again */
+    CONTROL_PEER_LIED = 2, /* [id] that worker sent what no worker can have meant: end it */
+    CONTROLS,              /* count */
 };
 
 /* What a listening socket that the master passes is for. */

@@ -43,11 +43,16 @@ enum metric_outcome {
     METRIC_OUTCOMES,
 };
 
+/* Processes of one slot that may count at the same time: one, and one before it that still ends. */
+#define METRICS_GENERATIONS 2
+
 /* Make the shared memory (master); *out_fd is for the children. ERR_IO. */
 int metrics_create(int *out_fd, struct error *err);
-/* Map it and say who we are; what was counted before moves there. Indexes from metrics_name are
+/* Map it and say who we are; what was counted before moves there. Two processes of a slot whose
+ * generations follow each other do not disturb each other. Indexes from metrics_name are
  * void afterwards. */
-int metrics_attach(int fd, enum process_role role, unsigned slot, struct error *err);
+int metrics_attach(int fd, enum process_role role, unsigned slot, unsigned generation,
+                   struct error *err);
 /* Back to empty private memory. For tests. */
 void metrics_detach(void);
 
@@ -69,7 +74,7 @@ void metrics_add_dropped_lines(void);
  */
 void metrics_on_turn(uint64_t busy_us, void *unused);
 /* Master: a process died; zero its gauges, count the restart. */
-void metrics_slot_died(enum process_role role, unsigned slot);
+void metrics_slot_died(enum process_role role, unsigned slot, unsigned generation);
 /* Sum over a role's blocks, of a family without labels but `role`; the highest of a PEAK. */
 uint64_t metrics_sum(enum metric metric, enum process_role role);
 /* Sum over all blocks, of a counter with labels. */

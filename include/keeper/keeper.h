@@ -29,6 +29,8 @@ struct keeper_options { /* all borrowed until keeper_free, but the configuration
     struct ledger *ledger; /* opened for writing */
     struct upload_table *uploads;
     void (*on_drained)(void *arg);
+    /* A message to the master; see enum control_kind. May be NULL. */
+    void (*ask_master)(enum control_kind kind, uint64_t argument, void *arg);
     void *arg;
 };
 
@@ -42,7 +44,8 @@ void keeper_set_config(struct keeper *keeper, struct config *config);
 void keeper_free(struct keeper **keeper);
 /* A new channel to that process; what its predecessor sent is applied before anything on the new
  * one. */
-void keeper_set_peer(struct keeper *keeper, enum process_role role, unsigned slot, int *fd);
+void keeper_set_peer(struct keeper *keeper, enum process_role role, unsigned slot, uint64_t id,
+                     int *fd);
 /* Finish and answer what was received, at most within_ms; then on_drained. */
 void keeper_drain(struct keeper *keeper, uint64_t within_ms);
 

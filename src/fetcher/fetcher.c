@@ -188,6 +188,16 @@ static void on_gate_timer(void *arg)
 
 /* ---- workers ---- */
 
+/* Our own processes send no such messages: a worker that does is broken, or not ours any more. */
+static void report_malformed(const struct worker_link *worker, const struct error *err)
+{
+    const struct fetcher_options *options = &worker->fetcher->options;
+
+    log_say(LOG_ERROR, "worker %u: %s", worker->slot, err->text);
+    if (options->ask_master)
+        options->ask_master(CONTROL_PEER_LIED, worker->id, options->arg);
+}
+
 static void on_message(struct channel *channel, enum message_type type, struct slice body, int *fd,
                        void *arg)
 {
@@ -198,8 +208,10 @@ static void on_message(struct channel *channel, enum message_type type, struct s
     fd_close(fd); /* workers send none */
     if (type == MESSAGE_JOIN) {
         struct message_join join;
-        if (message_decode(type, body, &join, &err) != 0)
+        if (message_decode(type, body, &join, &err) != 0) {
+            report_malformed(worker, &err);
             return;
+        }
         if (worker->fetcher->is_open) {
             on_join(worker, &join);
         } else {
@@ -207,8 +219,10 @@ static void on_message(struct channel *channel, enum message_type type, struct s
         }
     } else if (type == MESSAGE_LEAVE) {
         struct message_leave leave;
-        if (message_decode(type, body, &leave, &err) != 0)
+        if (message_decode(type, body, &leave, &err) != 0) {
+            report_malformed(worker, &err);
             return;
+        }
         forget_waiting(worker, &leave.request);
         worker_link_leave(worker, leave.request);
     }
@@ -229,10 +243,11 @@ static const struct channel_handler worker_handler = {
     .on_failed = channel_end_process,
 };
 
-void fetcher_add_worker(struct fetcher *fetcher, unsigned slot, int *fd)
+void fetcher_add_worker(struct fetcher *fetcher, unsigned slot, uint64_t id, int *fd)
 {
     CHECK(slot < WORKERS_MAX);
-    (void)worker_link_new(fetcher, slot, &worker_handler, fd);
+    struct worker_link *worker = worker_link_new(fetcher, slot, &worker_handler, fd);
+    worker->id = id;
 }
 
 void fetcher_set_keeper(struct fetcher *fetcher, int *fd)

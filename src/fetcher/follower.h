@@ -23,6 +23,7 @@ struct worker_link {
     struct list link; /* of the fetcher */
     struct fetcher *fetcher;
     unsigned slot;
+    uint64_t id; /* of the process */
     struct channel *channel;
     struct map *followers; /* request number → struct follower */
 };

@@ -25,6 +25,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/failpoint.h"
 #include "base/fd.h"
 #include "base/list.h"
 #include "base/log.h"
@@ -69,6 +70,8 @@ struct channel {
 
 int channel_pair(int out_fds[2], struct error *err)
 {
+    if (FAILPOINT("ipc.channel_pair"))
+        return error_set_errno(err, EMFILE, "cannot make a channel");
     int fds[2];
 
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) != 0) {

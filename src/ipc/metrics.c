@@ -61,12 +61,13 @@ static unsigned block_count(enum process_role role)
 }
 
 /* The one place that knows where a process counts: the single roles first, the workers last. */
-static unsigned block_index(enum process_role role, unsigned slot)
+static unsigned block_index(enum process_role role, unsigned slot, unsigned generation)
 {
     CHECK(role < ROLES && slot < block_count(role));
-    if (role == ROLE_WORKER)
-        return ROLES - 1 + slot;
-    return role < ROLE_WORKER ? (unsigned)role : (unsigned)role - 1;
+    unsigned seat = role == ROLE_WORKER  ? ROLES - 1 + slot
+                    : role < ROLE_WORKER ? (unsigned)role
+                                         : (unsigned)role - 1;
+    return seat * METRICS_GENERATIONS + generation % METRICS_GENERATIONS;
 }
 
 static _Atomic uint64_t *cell_of(struct metrics_block *block, size_t cell)
@@ -168,9 +169,10 @@ static void move_family(enum metric metric)
     }
 }
 
-int metrics_attach(int fd, enum process_role role, unsigned slot, struct error *err)
+int metrics_attach(int fd, enum process_role role, unsigned slot, unsigned generation,
+                   struct error *err)
 {
-    unsigned index = block_index(role, slot);
+    unsigned index = block_index(role, slot, generation);
     uint64_t size = 0;
 
     if (fd_size(fd, &size, err) != 0)
@@ -341,9 +343,9 @@ void metrics_on_turn(uint64_t busy_us, void *unused)
     metrics_add(METRIC_loop_over_250ms, busy_us > 250000);
 }
 
-void metrics_slot_died(enum process_role role, unsigned slot)
+void metrics_slot_died(enum process_role role, unsigned slot, unsigned generation)
 {
-    unsigned index = block_index(role, slot);
+    unsigned index = block_index(role, slot, generation);
     struct metrics_block *dead = shared ? &shared->blocks[index].block : &private_block;
 
     if (shared) /* it may have died before it attached */
@@ -368,8 +370,8 @@ static uint64_t combine(enum metric metric, uint64_t sum, uint64_t value)
 
 uint64_t metrics_read(enum metric metric, size_t cell, enum process_role role)
 {
-    unsigned first = role == ROLES ? 0 : block_index(role, 0);
-    unsigned count = role == ROLES ? METRICS_BLOCKS : block_count(role);
+    unsigned first = role == ROLES ? 0 : block_index(role, 0, 0);
+    unsigned count = role == ROLES ? METRICS_BLOCKS : block_count(role) * METRICS_GENERATIONS;
     uint64_t sum = 0;
 
     if (!shared)

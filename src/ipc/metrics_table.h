@@ -20,7 +20,7 @@
 #define METRICS_CACHE_LINE 64
 #define METRICS_NAME_SIZE  64
 #define METRICS_NAMES_MAX  32 /* at least every METRIC_NAME's room */
-#define METRICS_BLOCKS     (ROLES - 1 + WORKERS_MAX)
+#define METRICS_BLOCKS     ((ROLES - 1 + WORKERS_MAX) * METRICS_GENERATIONS)
 
 /* Upper bounds of the buckets in microseconds; the last bucket has none. */
 #define METRICS_BUCKETS 15

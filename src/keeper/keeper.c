@@ -16,6 +16,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/pool.h"
@@ -184,8 +185,12 @@ static void order_start(struct keeper *keeper, bool is_urgent)
     loop_defer(keeper->options.loop, on_turn_end, keeper);
 }
 
-static void log_bad(const struct order *order, const struct peer_line *line)
+/* Our own processes send no such orders: a worker that does is broken, or not ours any more. */
+static void report_bad(const struct keeper *keeper, const struct order *order,
+                       const struct peer_line *line)
 {
+    if (peer_line_role(line) == ROLE_WORKER && keeper->options.ask_master)
+        keeper->options.ask_master(CONTROL_PEER_LIED, peer_line_id(line), keeper->options.arg);
     log_say(LOG_WARN, "%s of a %s: %s", message_name(order->type),
             process_role_name(peer_line_role(line)), order->refusal.text);
 }
@@ -196,7 +201,7 @@ static void on_used(struct keeper *keeper, const struct peer_line *line, struct 
         return;
     struct order *order = order_new(MESSAGE_USED, body);
     if (order_is_bad(order)) {
-        log_bad(order, line);
+        report_bad(keeper, order, line);
         finish_order(order);
         return;
     }
@@ -218,10 +223,14 @@ static void on_message(struct peer_line *line, enum message_type type, struct sl
     struct order *order = order_new(type, body);
     order->line = line;
     peer_line_ref(line);
-    if (!order_is_bad(order) && peer_line_orders(line) > LINE_ORDERS_MAX)
-        order_refuse(order, ERR_BUSY, "too many orders at once");
+    if (FAILPOINT("keeper.order_is_bad"))
+        order_refuse(order, ERR_INVALID, "failpoint");
     if (order_is_bad(order)) {
-        log_bad(order, line);
+        report_bad(keeper, order, line);
+    } else if (peer_line_orders(line) > LINE_ORDERS_MAX) {
+        order_refuse(order, ERR_BUSY, "too many orders at once");
+    }
+    if (order_is_bad(order)) {
         answer(order);
         finish_order(order);
         return;
@@ -318,9 +327,10 @@ void keeper_free(struct keeper **keeper)
     *keeper = NULL;
 }
 
-void keeper_set_peer(struct keeper *keeper, enum process_role role, unsigned slot, int *fd)
+void keeper_set_peer(struct keeper *keeper, enum process_role role, unsigned slot, uint64_t id,
+                     int *fd)
 {
-    peers_add(keeper->peers, role, slot, fd);
+    peers_add(keeper->peers, role, slot, id, fd);
 }
 
 static void on_drain_deadline(void *arg)

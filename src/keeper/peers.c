@@ -28,6 +28,7 @@ struct peer_line {
     struct peers *peers; /* NULL when closed */
     struct peer *peer;
     enum process_role role;
+    uint64_t id;             /* of the process */
     int fd;                  /* while waiting */
     struct channel *channel; /* while open */
     struct timer *patience;  /* of a waiting worker's line */
@@ -133,7 +134,12 @@ static void on_patience(void *arg)
     }
 }
 
-void peers_add(struct peers *peers, enum process_role role, unsigned slot, int *fd)
+uint64_t peer_line_id(const struct peer_line *line)
+{
+    return line->id;
+}
+
+void peers_add(struct peers *peers, enum process_role role, unsigned slot, uint64_t id, int *fd)
 {
     if ((unsigned)role >= ROLES || slot >= WORKERS_MAX) {
         log_say(LOG_ERROR, "a channel to role %u, slot %u: there is no such process",
@@ -145,6 +151,7 @@ void peers_add(struct peers *peers, enum process_role role, unsigned slot, int *
     line->peers = peers;
     line->peer = &peers->table[role][slot];
     line->role = role;
+    line->id = id;
     line->fd = fd_take(fd);
     bool is_first = list_is_empty(&line->peer->lines);
     list_append(&line->peer->lines, &line->link);

@@ -13,6 +13,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/slice.h"
 #include "ipc/message.h"
@@ -27,7 +28,8 @@ typedef void peers_message_fn(struct peer_line *line, enum message_type type, st
 struct peers *peers_new(struct loop *loop, peers_message_fn *on_message, void *arg);
 /* Closes all lines; each is freed with its last order (peer_line_unref). */
 void peers_free(struct peers **peers);
-void peers_add(struct peers *peers, enum process_role role, unsigned slot, int *fd);
+/* `id`: the process's, see message PEER. */
+void peers_add(struct peers *peers, enum process_role role, unsigned slot, uint64_t id, int *fd);
 /* Until what was sent is written, at most wait_ms for each. */
 void peers_flush(struct peers *peers, unsigned wait_ms);
 
@@ -37,6 +39,7 @@ void peer_line_unref(struct peer_line *line);
 /* Orders that wait for theirs. */
 size_t peer_line_orders(const struct peer_line *line);
 enum process_role peer_line_role(const struct peer_line *line);
+uint64_t peer_line_id(const struct peer_line *line);
 /* Dropped when the line is closed. */
 void peer_line_send(struct peer_line *line, enum message_type type, const void *message);
 

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "base/check.h"
 #include "base/error.h"
 #include "base/fd.h"
@@ -22,19 +23,26 @@
 
 void child_print(const struct child *child, char out[64])
 {
-    (void)snprintf(out, 64, "%s %u (pid %ld)", process_role_name(child->role), child->slot,
-                   (long)child->pid);
+    (void)snprintf(out, 64, "%s %u (pid %ld)", process_role_name(child->seat->role),
+                   child->seat->slot, (long)child->pid);
 }
 
 void child_set_state(struct child *child, enum child_state next)
 {
     static const bool may_follow[CHILD_STATES][CHILD_STATES] = {
-        [CHILD_DOWN] = {[CHILD_STARTING] = true, [CHILD_GONE] = true},
-        [CHILD_STARTING] = {[CHILD_READY] = true, [CHILD_DOWN] = true},
-        [CHILD_READY] = {[CHILD_DOWN] = true},
+        [CHILD_STARTING] = {[CHILD_READY] = true, [CHILD_ENDING] = true},
+        [CHILD_READY] = {[CHILD_ENDING] = true},
     };
     CHECK(may_follow[child->state][next]);
     child->state = next;
+    child->ticks = 0;
+}
+
+void child_free(struct child *child)
+{
+    list_remove(&child->link);
+    channel_free(&child->line);
+    mem_free(child);
 }
 
 /* A terminal's Ctrl-C goes to all of us; the master alone decides. */
@@ -42,9 +50,9 @@ static void set_signals(void)
 {
     static const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
     static const int usual[] = {SIGCHLD, SIGQUIT, SIGUSR1, SIGUSR2};
-    for (size_t i = 0; i < sizeof ignored / sizeof ignored[0]; i++)
+    for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
         (void)signal(ignored[i], SIG_IGN);
-    for (size_t i = 0; i < sizeof usual / sizeof usual[0]; i++)
+    for (size_t i = 0; i < sizeof(usual) / sizeof(usual[0]); i++)
         (void)signal(usual[i], SIG_DFL);
     sigset_t none;
     (void)sigemptyset(&none);
@@ -79,20 +87,16 @@ static _Noreturn void become(const struct identity *identity, int line, char *co
     _exit(CHILD_CANNOT_START);
 }
 
-int child_spawn(const struct child *child, const struct identity *identity, pid_t *out_pid,
-                int *out_line, struct error *err)
+/* The pid of the new process, or -1 with errno. */
+static pid_t fork_child(const struct seat *seat, const struct identity *identity, int line)
 {
-    int pair[2] = {-1, -1};
-    int rc = channel_pair(pair, err);
-    if (rc != 0)
-        return rc;
     char program[] = "entrepot";
     char role_flag[] = "--role";
     char slot_flag[] = "--slot";
     char role[16];
     char slot[16];
-    (void)snprintf(role, sizeof role, "%s", process_role_name(child->role));
-    (void)snprintf(slot, sizeof slot, "%u", child->slot);
+    (void)snprintf(role, sizeof(role), "%s", process_role_name(seat->role));
+    (void)snprintf(slot, sizeof(slot), "%u", seat->slot);
     char *const arguments[] = {program, role_flag, role, slot_flag, slot, NULL};
     /* Our signal handlers must not run in the copy: they would write into our loop's socket. */
     sigset_t all;
@@ -101,15 +105,36 @@ int child_spawn(const struct child *child, const struct identity *identity, pid_
     (void)pthread_sigmask(SIG_BLOCK, &all, &before);
     pid_t pid = fork();
     if (pid == 0)
-        become(identity, pair[1], arguments);
+        become(identity, line, arguments);
     int saved = errno;
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    errno = saved;
+    return pid;
+}
+
+int child_spawn(struct seat *seat, const struct identity *identity, uint64_t id, struct child **out,
+                int *out_line, struct error *err)
+{
+    int pair[2] = {-1, -1};
+    int rc = channel_pair(pair, err);
+    if (rc != 0)
+        return rc;
+    pid_t pid = fork_child(seat, identity, pair[1]);
+    if (pid < 0)
+        rc = error_set_errno(err, errno, "cannot fork");
     fd_close(&pair[1]);
-    if (pid < 0) {
+    if (rc != 0) {
         fd_close(&pair[0]);
-        return error_set_errno(err, saved, "cannot fork");
+        return rc;
     }
-    *out_pid = pid;
+    struct child *child = NEW(struct child);
+    list_init(&child->link);
+    child->seat = seat;
+    child->id = id;
+    child->generation = seat->generations++;
+    child->pid = pid;
+    child->started = clock_mono();
+    *out = child;
     *out_line = pair[0];
     return 0;
 }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The end: first the workers finish what their clients wait for, with fetcher and keeper at their
- * side; then the fetcher tells the keeper what it has; then the keeper commits it.
+ * The end of the server, role by role in the order of their policies: first the workers finish what
+ * their clients wait for, with the help of fetcher and keeper; then the fetcher tells the keeper
+ * what it has; then the keeper commits it.
  *
- *   RUNNING → DRAIN_WORKERS → DRAIN_FETCHER → DRAIN_KEEPER → loop_stop
- *                    each: DRAIN to them, on when the last of them is dead
+ *   RUNNING ──► DRAINING, drain_order 1 ──► 2 ──► 3 ──► loop_stop
+ *                 each: DRAIN to all children of the role, and on when the last of them is dead
  */
 #include <signal.h>
 
@@ -14,93 +15,102 @@
 #include "master_state.h"
 #include "net/loop.h"
 
-#define AFTER_WORKERS_MS 3000 /* for fetcher and keeper, over the workers' time */
+#define AFTER_WORKERS_MS 3000 /* for fetcher and keeper, in addition to the workers' time */
 
-static bool is_of_phase(enum master_phase phase, const struct child *child)
+static bool is_being_drained(const struct seat *seat)
 {
-    return (phase == PHASE_DRAIN_WORKERS && child->role == ROLE_WORKER) ||
-           (phase == PHASE_DRAIN_FETCHER && child->role == ROLE_FETCHER) ||
-           (phase == PHASE_DRAIN_KEEPER && child->role == ROLE_KEEPER);
+    return role_policy(seat->role)->drain_order == seat->master->drain_order;
 }
 
-bool drain_is_wanted(const struct master *master, const struct child *child)
+bool drain_is_wanted(const struct seat *seat)
 {
-    if (master->phase < PHASE_DRAIN_WORKERS)
+    const struct master *master = seat->master;
+    if (master->phase != PHASE_DRAINING)
         return true;
-    if (master->status != 0 || child->role == ROLE_WORKER)
-        return false;
-    return child->role == ROLE_KEEPER ? master->phase < PHASE_DRAIN_KEEPER
-                                      : master->phase < PHASE_DRAIN_FETCHER;
+    /* A worker that dies while workers are drained is not needed again; fetcher and keeper are
+     * needed until it is their turn. After a failed start nobody is. */
+    return master->status == 0 && role_policy(seat->role)->drain_order > master->drain_order;
 }
 
-/* So much of the whole time as is left, and never nothing. */
+/* What is left of the whole time, and never nothing. */
 static uint64_t time_left(const struct master *master)
 {
-    uint64_t whole = master->options.config->limits.drain_timeout;
+    uint64_t whole = master->sealed.config->limits.drain_timeout;
     uint64_t used = monotime_since(clock_mono(), master->drain_began);
     uint64_t left = used < whole ? whole - used : 0;
-    return master->phase == PHASE_DRAIN_WORKERS ? left : left + AFTER_WORKERS_MS / 3;
+    return master->drain_order == 1 ? left : left + AFTER_WORKERS_MS / 3;
 }
 
-static void tell(const struct master *master, struct child *child)
-{
-    struct message_drain message = {.within_ms = time_left(master)};
-    child->is_stopping = true;
-    timer_stop(child->restart);
-    if (child->state == CHILD_DOWN) {
-        child_set_state(child, CHILD_GONE);
-    } else if (child->line != NULL) {
-        channel_send(child->line, MESSAGE_DRAIN, &message, -1);
-    }
-}
-
-/* True: nobody of this phase lives. */
+/* True: no process of this role lives, and none will start. */
 static bool is_over(const struct master *master)
 {
-    for (size_t i = 0; i < master->child_count; i++) {
-        if (is_of_phase(master->phase, &master->children[i]) &&
-            master->children[i].state != CHILD_GONE)
+    LIST_EACH (link, &master->children) {
+        if (is_being_drained(LIST_ITEM(link, struct child, link)->seat))
             return false;
     }
     return true;
 }
 
-static void enter(struct master *master, enum master_phase phase)
+static void drain_role(struct master *master, unsigned drain_order)
 {
-    master->phase = phase;
-    for (size_t i = 0; i < master->child_count; i++) {
-        if (is_of_phase(phase, &master->children[i]))
-            tell(master, &master->children[i]);
+    struct message_drain message = {.within_ms = 0};
+    master->drain_order = drain_order;
+    message.within_ms = time_left(master);
+    for (size_t i = 0; i < master->seat_count; i++) {
+        struct seat *seat = &master->seats[i];
+        if (!is_being_drained(seat))
+            continue;
+        timer_stop(seat->restart);
+        seat->is_closed = seat->is_closed || !seat->current;
     }
+    LIST_EACH (link, &master->children) {
+        struct child *child = LIST_ITEM(link, struct child, link);
+        if (!is_being_drained(child->seat))
+            continue;
+        child->is_draining = true;
+        if (child->line)
+            channel_send(child->line, MESSAGE_DRAIN, &message, -1);
+    }
+}
+
+static unsigned last_order(const struct master *master)
+{
+    unsigned last = 0;
+    for (size_t i = 0; i < master->seat_count; i++) {
+        unsigned order = role_policy(master->seats[i].role)->drain_order;
+        last = order > last ? order : last;
+    }
+    return last;
 }
 
 void drain_advance(struct master *master)
 {
-    while (master->phase >= PHASE_DRAIN_WORKERS && is_over(master)) {
-        if (master->phase == PHASE_DRAIN_KEEPER) {
+    while (master->phase == PHASE_DRAINING && is_over(master)) {
+        if (master->drain_order >= last_order(master)) {
             loop_stop(master->loop);
             return;
         }
-        enter(master, master->phase + 1);
+        drain_role(master, master->drain_order + 1);
     }
 }
 
 void drain_begin(struct master *master)
 {
-    if (master->phase >= PHASE_DRAIN_WORKERS)
+    if (master->phase == PHASE_DRAINING)
         return;
-    uint64_t within = master->options.config->limits.drain_timeout;
+    uint64_t within = master->sealed.config->limits.drain_timeout;
     log_say(LOG_INFO, "draining, within %llu ms", (unsigned long long)within);
+    master->phase = PHASE_DRAINING;
     master->drain_began = clock_mono();
     timer_start(master->hard_limit, within + AFTER_WORKERS_MS);
-    enter(master, PHASE_DRAIN_WORKERS);
+    drain_role(master, 1);
 }
 
 void drain_hurry(struct master *master)
 {
-    for (size_t i = 0; i < master->child_count; i++) {
-        const struct child *child = &master->children[i];
-        if (is_of_phase(master->phase, child) && child->pid > 0)
+    LIST_EACH (link, &master->children) {
+        const struct child *child = LIST_ITEM(link, const struct child, link);
+        if (is_being_drained(child->seat))
             (void)kill(child->pid, SIGKILL);
     }
 }

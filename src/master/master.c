@@ -17,16 +17,12 @@
 #include "config/config.h"
 #include "cpu_count.h"
 #include "ipc/channel.h"
+#include "ipc/metrics.h"
 #include "master_state.h"
 #include "net/loop.h"
 #include "privileges.h"
 
 #define TICK_MS 2000
-
-struct child *master_keeper(struct master *master)
-{
-    return &master->children[0];
-}
 
 /* ---- ready ---- */
 
@@ -42,28 +38,35 @@ static void say_ready(struct master *master)
         if (bound->kind != LISTENER_ADMIN)
             addresses[count++] = bound->address;
     }
-    log_u64(&line, "workers", master->options.config->workers);
+    log_u64(&line, "workers", master->sealed.config->workers);
     log_text(&line, "version", master->options.version);
     log_end(&line, "ready");
     if (master->options.on_ready != NULL)
         master->options.on_ready(addresses, count, master->options.arg);
 }
 
-void master_child_ready(struct master *master, struct child *child)
+static void on_child_ready(struct child *child)
 {
-    child_set_state(child, CHILD_READY);
-    child->was_ever_ready = true;
-    child->unanswered = 0;
+    struct master *master = child->seat->master;
     if (master->phase != PHASE_STARTING)
         return;
-    if (child == master_keeper(master))
+    if (role_policy(child->seat->role)->is_first)
         supervise_start_missing(master);
-    for (size_t i = 0; i < master->child_count; i++) {
-        if (!master->children[i].was_ever_ready)
+    for (size_t i = 0; i < master->seat_count; i++) {
+        if (!master->seats[i].was_ever_ready)
             return;
     }
     master->phase = PHASE_RUNNING;
     say_ready(master);
+}
+
+static void on_child_message(struct child *child, enum message_type type, struct slice body)
+{
+    if (type == MESSAGE_CONTROL) {
+        control_on_message(child, body);
+    } else if (type == MESSAGE_CONFIG_JUDGED) {
+        reload_on_judged(child, body);
+    }
 }
 
 /* ---- events ---- */
@@ -74,9 +77,8 @@ static void on_signal(int signal_number, void *arg)
     if (signal_number == SIGCHLD) {
         supervise_reap(master);
     } else if (signal_number == SIGHUP) {
-        log_say(LOG_WARN,
-                "SIGHUP: reloading is not there yet; restart to change the configuration");
-    } else if (master->phase >= PHASE_DRAIN_WORKERS) {
+        reload_begin(master);
+    } else if (master->phase == PHASE_DRAINING) {
         drain_hurry(master);
     } else {
         drain_begin(master);
@@ -90,72 +92,65 @@ static void on_tick(void *arg)
     timer_start(master->tick, TICK_MS);
     metrics_add_dropped_lines();
     supervise_tick(master);
+    rendezvous_tick(master);
+    reload_tick(master);
 }
 
 static void on_hard_limit(void *arg)
 {
     struct master *master = arg;
-    log_say(LOG_WARN, "not drained in time, killing who is left");
-    for (size_t i = 0; i < master->child_count; i++) {
-        if (master->children[i].pid > 0)
-            (void)kill(master->children[i].pid, SIGKILL);
-    }
+    log_say(LOG_WARN, "not drained in time, killing the processes that are left");
+    LIST_EACH (link, &master->children)
+        (void)kill(LIST_ITEM(link, struct child, link)->pid, SIGKILL);
     loop_stop(master->loop);
 }
 
 static void on_restart(void *arg)
 {
-    struct child *child = arg;
-    supervise_start(child->owner, child);
+    supervise_start(arg);
 }
 
 /* ---- set-up ---- */
 
-static void add_child(struct master *master, enum process_role role, unsigned slot)
+static void add_seat(struct master *master, enum process_role role, unsigned slot)
 {
-    struct child *child = &master->children[master->child_count++];
-    *child = (struct child){.role = role, .slot = slot, .state = CHILD_DOWN, .owner = master};
-    child->restart = timer_new(master->loop, on_restart, child);
+    struct seat *seat = &master->seats[master->seat_count++];
+    *seat = (struct seat){.master = master, .role = role, .slot = slot};
+    seat->restart = timer_new(master->loop, on_restart, seat);
 }
 
-static int seal_config(const struct config *config, bool with_secrets, int *out_fd,
-                       struct error *err)
+static void add_seats(struct master *master)
 {
-    AUTO_BUF struct buf text;
-    buf_init(&text, CONFIG_TEXT_MAX);
-    config_print(config, with_secrets, &text);
-    if (text.is_over) {
-        return error_set(err, ERR_TOO_LARGE, "the configuration is longer than %u bytes",
-                         CONFIG_TEXT_MAX);
+    for (enum process_role role = ROLE_MASTER + 1; role < ROLES; role++) {
+        unsigned count = role_policy(role)->has_workers ? master->options.config->workers : 1;
+        for (unsigned slot = 0; slot < count; slot++)
+            add_seat(master, role, slot);
     }
-    return fd_memory_file("configuration", buf_bytes(&text), out_fd, err);
 }
 
 static int open_all(struct master *master, struct error *err)
 {
-    const struct config *config = master->options.config;
-    int rc = listeners_open(config, &master->listeners, err);
+    int rc = listeners_open(master->options.config, &master->listeners, err);
     if (rc == 0)
         rc = metrics_create(&master->metrics_fd, err);
     if (rc == 0)
-        rc = metrics_attach(master->metrics_fd, ROLE_MASTER, 0, err);
+        rc = metrics_attach(master->metrics_fd, ROLE_MASTER, 0, 0, err);
     if (rc == 0)
-        rc = seal_config(config, false, &master->config_fd, err);
-    if (rc == 0)
-        rc = seal_config(config, true, &master->secret_config_fd, err);
+        rc = sealed_config_open(&master->sealed, master->options.config, err);
     return rc;
 }
 
 static void close_all(struct master *master)
 {
-    for (size_t i = 0; i < master->child_count; i++) {
-        channel_free(&master->children[i].line);
-        timer_free(&master->children[i].restart);
-    }
+    LIST_EACH (link, &master->children)
+        child_free(LIST_ITEM(link, struct child, link));
+    for (size_t i = 0; i < master->seat_count; i++)
+        timer_free(&master->seats[i].restart);
+    rendezvous_forget_all(master);
     listeners_close(&master->listeners);
     fd_close(&master->metrics_fd);
-    fd_close(&master->config_fd);
-    fd_close(&master->secret_config_fd);
+    sealed_config_close(&master->sealed);
+    sealed_config_close(&master->next);
     timer_free(&master->tick);
     timer_free(&master->hard_limit);
     loop_free(&master->loop);
@@ -165,31 +160,47 @@ static void prepare(struct master *master)
 {
     static const int signals[] = {SIGCHLD, SIGTERM, SIGINT, SIGHUP};
     master->loop = loop_new();
-    for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++)
+    for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
         loop_on_signal(master->loop, signals[i], on_signal, master);
     (void)signal(SIGPIPE, SIG_IGN);
     master->tick = timer_new(master->loop, on_tick, master);
     master->hard_limit = timer_new(master->loop, on_hard_limit, master);
-    add_child(master, ROLE_KEEPER, 0);
-    add_child(master, ROLE_FETCHER, 0);
-    for (unsigned i = 0; i < master->options.config->workers; i++)
-        add_child(master, ROLE_WORKER, i);
+    list_init(&master->children);
+    list_init(&master->appointments);
+    master->on_child_ready = on_child_ready;
+    master->on_child_message = on_child_message;
+    add_seats(master);
+}
+
+static void start_first(struct master *master)
+{
+    for (size_t i = 0; i < master->seat_count; i++) {
+        if (role_policy(master->seats[i].role)->is_first)
+            supervise_start(&master->seats[i]);
+    }
+}
+
+/* `auto` becomes a number, as it is in the processes' copies. */
+static void count_workers(struct config *config)
+{
+    if (config->workers == 0)
+        config->workers = cpu_count() < WORKERS_MAX ? cpu_count() : WORKERS_MAX;
 }
 
 int master_run(const struct master_options *options)
 {
-    struct config *config = options->config;
     struct master *master = NEW(struct master);
     master->options = *options;
-    master->config_fd = master->secret_config_fd = master->metrics_fd = -1;
-    if (config->workers == 0)
-        config->workers = cpu_count() < WORKERS_MAX ? cpu_count() : WORKERS_MAX;
+    master->sealed.fd = master->sealed.secret_fd = -1;
+    master->next.fd = master->next.secret_fd = -1;
+    master->metrics_fd = -1;
+    count_workers(options->config);
     privileges_raise_descriptors();
     prepare(master);
     struct error err;
     if (open_all(master, &err) == 0) {
         timer_start(master->tick, TICK_MS);
-        supervise_start(master, master_keeper(master));
+        start_first(master);
         loop_run(master->loop);
         log_say(LOG_INFO, "stopped");
     } else {

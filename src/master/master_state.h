@@ -1,65 +1,105 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The master's state, and how its three files share the work: master.c sets up and takes signals,
- * supervise.c starts and restarts, drain.c stops. */
+/*
+ * The master's state, and how its files share the work. Each may call those below it:
+ *
+ *   master.c      set-up, signals, what children say
+ *   control.c     what children may ask for          reload.c  another configuration
+ *   supervise.c   starting, noticing deaths and hangs, starting again
+ *   drain.c       stopping, role by role             rendezvous.c  channels between children
+ */
 #ifndef MASTER_STATE_H
 #define MASTER_STATE_H
 
 #include "base/clock.h"
+#include "base/list.h"
 #include "child_process.h"
-#include "ipc/metrics.h"
 #include "listeners.h"
 #include "master/master.h"
+#include "role_policy.h"
 
+struct config;
 struct loop;
 
-#define CHILDREN_MAX (WORKERS_MAX + 2)
+#define SEATS_MAX (WORKERS_MAX + ROLES)
 
 enum master_phase {
-    PHASE_STARTING, /* until all are READY for the first time */
+    PHASE_STARTING, /* until all seats were ready once */
     PHASE_RUNNING,
-    PHASE_DRAIN_WORKERS, /* the others are still wanted */
-    PHASE_DRAIN_FETCHER,
-    PHASE_DRAIN_KEEPER,
+    PHASE_DRAINING, /* master->drain_order says whom */
+};
+
+/* A configuration, and the two memory files that children get of it. */
+struct sealed_config {
+    struct config *config; /* a reference */
+    int fd;                /* without the credentials of upstreams */
+    int secret_fd;
 };
 
 struct master {
     struct master_options options;
     struct loop *loop;
     enum master_phase phase;
-    int status; /* exit status */
+    unsigned drain_order; /* while draining: the roles that are being drained */
+    int status;           /* exit status */
     struct listeners listeners;
-    int config_fd;        /* sealed; for all but the fetcher */
-    int secret_config_fd; /* with the credentials of upstreams */
+    struct sealed_config sealed; /* what new children get */
+    struct sealed_config next;   /* its config is NULL unless a reload waits for its judge */
+    uint64_t next_judge;         /* the id of the child that judges it */
+    uint64_t next_number;        /* of the CONFIG that this child got */
+    uint64_t config_number;      /* of the last CONFIG that was made */
     int metrics_fd;
-    struct child children[CHILDREN_MAX]; /* keeper, fetcher, workers */
-    size_t child_count;
-    struct timer *tick; /* pings */
+    struct seat seats[SEATS_MAX];
+    size_t seat_count;
+    struct list children;     /* struct child: all processes that live */
+    struct list appointments; /* of children that have no channel yet, see rendezvous.c */
+    uint64_t ids;             /* given to children so far */
+    struct timer *tick;
     struct timer *hard_limit;
     uint64_t ping_number;
     struct monotime drain_began;
+    /* master.c's: a child has become ready; a child said what supervise.c does not know. */
+    void (*on_child_ready)(struct child *child);
+    void (*on_child_message)(struct child *child, enum message_type type, struct slice body);
 };
 
-struct child *master_keeper(struct master *master);
-
 /* ---- supervise.c ---- */
-void supervise_start(struct master *master, struct child *child);
-/* The others, when the keeper is ready. */
+void supervise_start(struct seat *seat);
+/* Every seat that has nobody, is not closed and does not wait for its restart. */
 void supervise_start_missing(struct master *master);
 void supervise_reap(struct master *master);
 void supervise_tick(struct master *master);
-/* A channel between the newcomer and everybody of another role. */
-void rendezvous(struct master *master, struct child *newcomer);
+/* Its seat is filled again as after any death. `why` goes to the log. */
+void supervise_kill(struct child *child, const char *why);
+/* NULL: it is dead. */
+struct child *supervise_find(struct master *master, uint64_t id);
 
-/* ---- master.c ---- */
-void master_child_ready(struct master *master, struct child *child);
+/* ---- rendezvous.c ---- */
+/* A channel between the newcomer and every child of another role. */
+void rendezvous(struct master *master, struct child *newcomer);
+/* Try again where none could be made. */
+void rendezvous_tick(struct master *master);
+void rendezvous_forget_all(struct master *master);
+
+/* ---- reload.c ---- */
+/* ERR_TOO_LARGE, ERR_IO. Takes a reference of the configuration. */
+int sealed_config_open(struct sealed_config *sealed, struct config *config, struct error *err);
+void sealed_config_close(struct sealed_config *sealed);
+void reload_send(struct master *master, struct child *child, const struct sealed_config *sealed);
+/* Reads the configuration again. If it is right it is given to its judge, and then to all. */
+void reload_begin(struct master *master);
+void reload_on_judged(struct child *judge, struct slice body);
+void reload_tick(struct master *master);
+
+/* ---- control.c ---- */
+void control_on_message(struct child *child, struct slice body);
 
 /* ---- drain.c ---- */
 void drain_begin(struct master *master);
 /* SIGKILL to those that are being drained. */
 void drain_hurry(struct master *master);
-/* Somebody died: on to the next phase if it was the last of this one. */
+/* A child died: go on to the next role if it was the last of this one. */
 void drain_advance(struct master *master);
-/* Is it to be started again when it dies? */
-bool drain_is_wanted(const struct master *master, const struct child *child);
+/* Is the seat to be filled again when its child dies? */
+bool drain_is_wanted(const struct seat *seat);
 
 #endif

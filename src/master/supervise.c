@@ -1,21 +1,43 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Starting processes, hearing from them, noticing that they died or hang, starting them again. */
+/*
+ * Starting processes, noticing that they died or hang, and filling their seats again.
+ *
+ * A process that hangs (it does not become READY, or does not answer PINGs) gets SIGABRT, for its
+ * core, and SIGKILL when that does not end it. Writing a core can take long, so a role that may
+ * overlap has its successor at once; for the others the seat waits for the death.
+ */
 #include <errno.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 
 #include "base/check.h"
 #include "base/error.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "ipc/channel.h"
+#include "ipc/metrics.h"
 #include "master_state.h"
 #include "net/loop.h"
 
-#define ABORT_AFTER 5 /* pings of 2 s without an answer: SIGABRT, for its core */
-#define KILL_AFTER  8 /* … and SIGKILL */
-#define CLOSED_FOR  2 /* ticks that a process may take to end when its line is closed */
+/* In ticks of 2 s. */
+#define READY_WITHIN 30 /* the keeper reads what was left under uploads/ before it is ready */
+#define PONG_WITHIN  5
+#define END_WITHIN   3 /* after SIGABRT, or after its line was closed */
+
+#define SPAWN_AGAIN_MS 1000
+
+struct child *supervise_find(struct master *master, uint64_t id)
+{
+    LIST_EACH (link, &master->children) {
+        struct child *child = LIST_ITEM(link, struct child, link);
+        if (child->id == id)
+            return child;
+    }
+    return NULL;
+}
+
+/* ---- starting ---- */
 
 static void send_shared(struct child *child, enum shared_kind kind, int fd)
 {
@@ -23,10 +45,8 @@ static void send_shared(struct child *child, enum shared_kind kind, int fd)
     channel_send(child->line, MESSAGE_SHARED, &message, fd);
 }
 
-static void give_listeners(const struct master *master, struct child *child)
+static void send_listeners(const struct master *master, struct child *child)
 {
-    if (child->role != ROLE_WORKER)
-        return;
     for (size_t i = 0; i < master->listeners.count; i++) {
         const struct bound *bound = &master->listeners.items[i];
         struct message_listener message = {.kind = (uint64_t)bound->kind,
@@ -36,84 +56,110 @@ static void give_listeners(const struct master *master, struct child *child)
 }
 
 /* Everything it needs, in the order in which child.c wants it. */
-static void give(struct master *master, struct child *child)
+static void equip(struct master *master, struct child *child)
 {
-    struct message_hello hello = {.version = slice_of(master->options.version)};
-    struct message_config config = {0};
-    struct message_start start = {0};
-    bool is_fetcher = child->role == ROLE_FETCHER;
+    struct message_hello hello = {.version = slice_of(master->options.version),
+                                  .protocol = MESSAGE_PROTOCOL,
+                                  .generation = child->generation};
+    struct message_start start = {.message_reserved = 0};
     channel_send(child->line, MESSAGE_HELLO, &hello, -1);
-    channel_send(child->line, MESSAGE_CONFIG, &config,
-                 is_fetcher ? master->secret_config_fd : master->config_fd);
+    reload_send(master, child, &master->sealed);
     send_shared(child, SHARED_METRICS, master->metrics_fd);
     send_shared(child, SHARED_UPLOADS, master->options.uploads_fd);
-    give_listeners(master, child);
+    if (role_policy(child->seat->role)->has_listeners)
+        send_listeners(master, child);
     rendezvous(master, child);
     channel_send(child->line, MESSAGE_START, &start, -1);
 }
 
 /* The shape is channel.h's. NOLINTNEXTLINE(readability-non-const-parameter) */
-static void on_message(struct channel *channel, enum message_type type, struct slice body, int *fd,
-                       void *arg)
+static void on_line_message(struct channel *channel, enum message_type type, struct slice body,
+                            int *fd, void *arg)
 {
     (void)channel;
-    (void)body;
     (void)fd;
     struct child *child = arg;
+    struct master *master = child->seat->master;
+    if (child->state == CHILD_ENDING)
+        return;
     if (type == MESSAGE_PONG) {
-        child->unanswered = 0;
+        child->ticks = 0;
     } else if (type == MESSAGE_READY && child->state == CHILD_STARTING) {
-        master_child_ready(child->owner, child);
+        child_set_state(child, CHILD_READY);
+        child->was_ready = true;
+        child->seat->was_ever_ready = true;
+        master->on_child_ready(child);
+    } else {
+        master->on_child_message(child, type, body);
     }
 }
 
-/* It closes its line when it ends; supervise_tick sees to one that does not end after that. */
-static void on_closed(struct channel *channel, void *arg)
+/* It closes its line when it ends; supervise_tick kills one that does not end after that. */
+static void on_line_closed(struct channel *channel, void *arg)
 {
     (void)channel;
     struct child *child = arg;
     channel_free(&child->line);
-    child->unanswered = 0;
+    if (child->state != CHILD_ENDING)
+        child_set_state(child, CHILD_ENDING);
 }
 
-void supervise_start(struct master *master, struct child *child)
+/* Two children with one block of metrics would count into each other's. */
+static bool is_block_in_use(const struct seat *seat)
 {
-    static const struct channel_handler handler = {on_message, on_closed, NULL};
-    CHECK(child->state == CHILD_DOWN && child->line == NULL);
-    struct error err;
+    LIST_EACH (link, &seat->master->children) {
+        const struct child *child = LIST_ITEM(link, const struct child, link);
+        if (child->seat == seat &&
+            child->generation % METRICS_GENERATIONS == seat->generations % METRICS_GENERATIONS)
+            return true;
+    }
+    return false;
+}
+
+void supervise_start(struct seat *seat)
+{
+    static const struct channel_handler handler = {on_line_message, on_line_closed, NULL};
+    struct master *master = seat->master;
+    struct child *child = NULL;
     int line = -1;
-    child->started = clock_mono();
-    child->unanswered = 0;
-    child->is_stopping = false;
-    if (child_spawn(child, master->options.identity, &child->pid, &line, &err) != 0) {
-        log_say(LOG_ERROR, "%s", err.text);
-        timer_start(child->restart, 1000);
+    struct error err;
+    CHECK(!seat->current && !seat->is_closed);
+    if (is_block_in_use(seat)) {
+        timer_start(seat->restart, SPAWN_AGAIN_MS);
         return;
     }
-    child_set_state(child, CHILD_STARTING);
-    child->line = channel_new(master->loop, &line, (struct channel_ends){ROLE_MASTER, child->role},
+    if (child_spawn(seat, master->options.identity, ++master->ids, &child, &line, &err) != 0) {
+        log_say(LOG_ERROR, "cannot start %s %u, trying again: %s", process_role_name(seat->role),
+                seat->slot, err.text);
+        timer_start(seat->restart, SPAWN_AGAIN_MS);
+        return;
+    }
+    seat->current = child;
+    list_append(&master->children, &child->link);
+    child->line = channel_new(master->loop, &line, (struct channel_ends){ROLE_MASTER, seat->role},
                               &handler, child);
-    give(master, child);
+    equip(master, child);
 }
 
 void supervise_start_missing(struct master *master)
 {
-    for (size_t i = 0; i < master->child_count; i++) {
-        struct child *child = &master->children[i];
-        if (child->state == CHILD_DOWN && !timer_is_running(child->restart))
-            supervise_start(master, child);
+    for (size_t i = 0; i < master->seat_count; i++) {
+        struct seat *seat = &master->seats[i];
+        if (!seat->current && !seat->is_closed && !timer_is_running(seat->restart))
+            supervise_start(seat);
     }
 }
 
 /* ---- deaths ---- */
 
-static void log_death(const struct child *child, int status, uint64_t lived_ms, uint64_t delay_ms)
+static void log_death(const struct child *child, int status, uint64_t lived_ms,
+                      const uint64_t *delay_ms)
 {
     bool is_clean = WIFEXITED(status) && WEXITSTATUS(status) == 0;
     struct log_line line;
-    log_begin(&line, is_clean && child->is_stopping ? LOG_INFO : LOG_ERROR);
-    log_text(&line, "role", process_role_name(child->role));
-    log_u64(&line, "slot", child->slot);
+    log_begin(&line, is_clean && child->is_draining ? LOG_INFO : LOG_ERROR);
+    log_text(&line, "role", process_role_name(child->seat->role));
+    log_u64(&line, "slot", child->seat->slot);
     log_u64(&line, "pid", (uint64_t)child->pid);
     if (WIFSIGNALED(status)) {
         log_text(&line, "signal", sigabbrev_np(WTERMSIG(status)));
@@ -121,43 +167,55 @@ static void log_death(const struct child *child, int status, uint64_t lived_ms, 
         log_u64(&line, "status", (uint64_t)WEXITSTATUS(status));
     }
     log_u64(&line, "lived_ms", lived_ms);
-    if (child->is_stopping) {
+    if (child->is_draining) {
         log_end(&line, "process ended");
-    } else if (delay_ms == 0) {
+    } else if (!delay_ms) {
+        log_end(&line, "process died, its successor is there already");
+    } else if (*delay_ms == 0) {
         log_end(&line, "process died");
     } else {
-        log_end(&line, "process died, starts again in %llu ms", (unsigned long long)delay_ms);
+        log_end(&line, "process died, starts again in %llu ms", (unsigned long long)*delay_ms);
     }
 }
 
 /* At the server's own start, one that cannot start ends it all. */
-static bool is_hopeless(const struct master *master, const struct child *child, int status)
+static bool is_hopeless(const struct seat *seat, int status)
 {
-    return master->phase == PHASE_STARTING && !child->was_ever_ready && WIFEXITED(status) &&
+    return seat->master->phase == PHASE_STARTING && !seat->was_ever_ready && WIFEXITED(status) &&
            WEXITSTATUS(status) == CHILD_CANNOT_START;
 }
 
-static void on_death(struct master *master, struct child *child, int status)
+static void on_death(struct child *child, int status)
 {
+    struct seat *seat = child->seat;
+    struct master *master = seat->master;
     uint64_t lived_ms = monotime_since(clock_mono(), child->started);
-    bool was_ready = child->state == CHILD_READY;
-    bool is_hopeless_now = is_hopeless(master, child, status);
-    uint64_t delay_ms = backoff_after_death(&child->backoff, lived_ms, was_ready);
-    log_death(child, status, lived_ms, delay_ms);
-    metrics_slot_died(child->role, child->slot);
-    channel_free(&child->line);
-    child->pid = 0;
-    child_set_state(child, CHILD_DOWN);
-    if (is_hopeless_now) {
+    bool is_current = seat->current == child;
+    uint64_t delay_ms =
+        is_current ? backoff_after_death(&seat->backoff, lived_ms, child->was_ready) : 0;
+    log_death(child, status, lived_ms, is_current ? &delay_ms : NULL);
+    metrics_slot_died(seat->role, seat->slot, child->generation);
+    child_free(child);
+    if (is_current)
+        seat->current = NULL;
+    if (is_hopeless(seat, status)) {
         master->status = 1;
         drain_begin(master);
     }
-    if (!drain_is_wanted(master, child)) {
-        child_set_state(child, CHILD_GONE);
-    } else {
-        timer_start(child->restart, delay_ms);
-    }
+    seat->is_closed = seat->is_closed || !drain_is_wanted(seat);
+    if (is_current && !seat->is_closed)
+        timer_start(seat->restart, delay_ms);
     drain_advance(master);
+}
+
+static struct child *find_pid(struct master *master, pid_t pid)
+{
+    LIST_EACH (link, &master->children) {
+        struct child *child = LIST_ITEM(link, struct child, link);
+        if (child->pid == pid)
+            return child;
+    }
+    return NULL;
 }
 
 void supervise_reap(struct master *master)
@@ -169,40 +227,73 @@ void supervise_reap(struct master *master)
             continue;
         if (pid <= 0)
             return;
-        for (size_t i = 0; i < master->child_count; i++) {
-            if (master->children[i].pid == pid)
-                on_death(master, &master->children[i], status);
-        }
+        struct child *child = find_pid(master, pid);
+        if (child)
+            on_death(child, status);
     }
 }
 
 /* ---- hanging ---- */
 
-static void ping(struct master *master, struct child *child)
+void supervise_kill(struct child *child, const char *why)
 {
-    struct message_ping message = {.number = ++master->ping_number};
     char name[64];
     child_print(child, name);
-    child->unanswered++;
-    if (child->unanswered == ABORT_AFTER + 1) {
-        log_say(LOG_ERROR, "%s does not answer, aborting it", name);
-        (void)kill(child->pid, SIGABRT);
-    } else if (child->unanswered > KILL_AFTER) {
-        (void)kill(child->pid, SIGKILL);
-    } else if (child->unanswered <= ABORT_AFTER) {
-        channel_send(child->line, MESSAGE_PING, &message, -1);
+    log_say(LOG_ERROR, "%s %s, killing it", name, why);
+    if (child->state != CHILD_ENDING)
+        child_set_state(child, CHILD_ENDING);
+    (void)kill(child->pid, SIGKILL);
+}
+
+static void abort_child(struct child *child, const char *why)
+{
+    struct seat *seat = child->seat;
+    char name[64];
+    child_print(child, name);
+    log_say(LOG_ERROR, "%s %s, aborting it", name, why);
+    child_set_state(child, CHILD_ENDING);
+    (void)kill(child->pid, SIGABRT);
+    if (seat->current != child || !role_policy(seat->role)->may_overlap || !drain_is_wanted(seat))
+        return;
+    seat->current = NULL;
+    supervise_start(seat);
+}
+
+static void ping(struct child *child)
+{
+    struct master *master = child->seat->master;
+    struct message_ping message = {.number = ++master->ping_number};
+    channel_send(child->line, MESSAGE_PING, &message, -1);
+}
+
+static void tick_child(struct child *child)
+{
+    child->controls = 0;
+    child->ticks++;
+    switch (child->state) {
+    case CHILD_STARTING:
+        if (child->ticks > READY_WITHIN || FAILPOINT("master.start_is_late"))
+            abort_child(child, "did not become ready");
+        break;
+    case CHILD_READY:
+        if (child->ticks > PONG_WITHIN) {
+            abort_child(child, "does not answer");
+        } else {
+            ping(child);
+        }
+        break;
+    case CHILD_ENDING:
+        /* One that drains has closed its line in peace, and has until the hard limit. */
+        if (child->ticks >= END_WITHIN && !child->is_draining)
+            (void)kill(child->pid, SIGKILL);
+        break;
+    case CHILD_STATES:
+        break;
     }
 }
 
 void supervise_tick(struct master *master)
 {
-    for (size_t i = 0; i < master->child_count; i++) {
-        struct child *child = &master->children[i];
-        if (child->state == CHILD_READY && child->line != NULL) {
-            ping(master, child);
-        } else if (child->pid > 0 && child->line == NULL && !child->is_stopping &&
-                   child->unanswered++ >= CLOSED_FOR) {
-            (void)kill(child->pid, SIGKILL);
-        }
-    }
+    LIST_EACH (link, &master->children)
+        tick_child(LIST_ITEM(link, struct child, link));
 }

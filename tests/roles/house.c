@@ -127,7 +127,7 @@ static void join_worker_and_fetcher(struct house *house, unsigned slot)
         return;
     new_pair(ends);
     worker_set_peer(house->workers[slot], ROLE_FETCHER, &ends[0]);
-    fetcher_add_worker(house->fetcher, slot, &ends[1]);
+    fetcher_add_worker(house->fetcher, slot, slot + 1, &ends[1]);
 }
 
 static void join_worker_and_keeper(struct house *house, unsigned slot)
@@ -138,7 +138,7 @@ static void join_worker_and_keeper(struct house *house, unsigned slot)
         return;
     new_pair(ends);
     worker_set_peer(house->workers[slot], ROLE_KEEPER, &ends[0]);
-    keeper_set_peer(house->keeper, ROLE_WORKER, slot, &ends[1]);
+    keeper_set_peer(house->keeper, ROLE_WORKER, slot, slot + 1, &ends[1]);
 }
 
 static void join_fetcher_and_keeper(struct house *house)
@@ -149,7 +149,7 @@ static void join_fetcher_and_keeper(struct house *house)
         return;
     new_pair(ends);
     fetcher_set_keeper(house->fetcher, &ends[0]);
-    keeper_set_peer(house->keeper, ROLE_FETCHER, 0, &ends[1]);
+    keeper_set_peer(house->keeper, ROLE_FETCHER, 0, HOUSE_WORKERS + 1, &ends[1]);
 }
 
 static void start_worker(struct house *house, unsigned slot)

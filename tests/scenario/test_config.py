@@ -4,13 +4,15 @@
 import json
 import os
 import re
+import signal
 import unittest
 
 from support.case import Scenario
-from support.images import sha256
+from support.client import Client, Many
+from support.images import hello_image, sha256
 from support.processes import run
-from support.server import Server, binary
-from support.waiting import Folder
+from support.server import Server, binary, merge
+from support.waiting import Folder, wait_until
 
 GOOD = """listen: 127.0.0.1:0
 upstreams:
@@ -224,6 +226,72 @@ class StartTest(Scenario):
         with self.assertRaises(AssertionError) as caught:
             second.start(seconds=20)
         self.assertIn("the server ended with", str(caught.exception))
+
+
+class ReloadTest(Scenario):
+    """Another configuration for a server that runs."""
+
+    def reload(self, server, settings=None, text=None):
+        if settings is not None:
+            server.settings = merge(server.settings, settings)
+            text = json.dumps(server.settings)
+        with open(server.config_file, "w", encoding="utf-8") as out:
+            out.write(text)
+        count = len(server.log.lines())
+        server.send_signal(signal.SIGHUP)
+        server.log.wait(lambda line: "reload: " in line.text and line in server.log.lines()[count:], 20, "reloaded")
+        return [line.text for line in server.log.lines()[count:]]
+
+    def test_new_settings_are_in_use_and_requests_that_run_end(self):
+        hub = self.hub()
+        server = self.server(hub, settings={"log": {"level": "info"}})
+        blob = os.urandom(3 << 20)
+        digest = hub.publish_blob("library/big", blob)
+        fault = hub.fault(kind="cdn", reference=digest, stall_after=1 << 20)
+        download = Many()
+        download.start(Client(server.port).blob, "library/big", digest)
+        wait_until(lambda: server.metric("flights") == 1, 10, "a flight")
+        pids = {child.pid for child in server.children()}
+        self.reload(server, {"upstreams": {"docker.io": {"url": "http://127.0.0.1:9"}}, "hosted": {"delete": False}})
+        self.assertEqual(self.client(server).request("DELETE", "/v2/team/app/manifests/v1").status, 405)
+        self.assertEqual(self.client(server).manifest("library/other", "latest").status, 502)
+        fault.release()
+        self.assertEqual(download.join()[0].body, blob)
+        self.assertEqual({child.pid for child in server.children()}, pids)
+        server.wait_respawn("worker", 0, server.kill("worker", 0))
+        for _ in range(4):
+            self.assertEqual(self.client(server).request("DELETE", "/v2/team/app/manifests/v1").status, 405)
+
+    def test_wrong_configuration_changes_nothing(self):
+        server = self.server()
+        said = self.reload(server, text="listne: x\n")
+        self.assertTrue(any("entrepot.yaml:1:1: listne" in text for text in said), said)
+        self.assertTrue(any("the old configuration stays" in text for text in said), said)
+        self.assertEqual(self.client(server).request("GET", "/v2/").status, 200)
+
+    def test_what_needs_a_restart_is_named_and_stays(self):
+        server = self.server()
+        said = self.reload(server, {"workers": 3, "limits": {"uploads": 7, "uploads_per_repository": 7}, "log": {"level": "debug"}})
+        kept = [text for text in said if "only a restart" in text]
+        self.assertEqual(len(kept), 1, said)
+        self.assertIn('settings="workers, limits.uploads"', kept[0])
+        self.assertEqual(len(server.children("worker")), 2)
+
+    def test_upstream_that_would_hide_images_is_refused_by_the_keeper(self):
+        server = self.server()
+        self.client(server).push("ghcr.io/app", "v1", hello_image())
+        said = self.reload(server, {"upstreams": {"ghcr.io": {}}, "hosted": {"delete": False}})
+        self.assertTrue(any("the keeper refused it" in text for text in said), said)
+        self.assertEqual(self.client(server).manifest("ghcr.io/app", "v1").status, 200)
+        self.assertNotEqual(self.client(server).request("DELETE", "/v2/ghcr.io/app/manifests/v1").status, 405)
+
+    def test_a_worker_may_ask_for_it_and_a_fetcher_may_not(self):
+        server = self.server(failpoints=[])
+        server.arm("child.ask_reload@fetcher=fail:0:1")
+        server.log.wait(lambda line: "this role may not ask for it" in line.text, 20, "the fetcher is refused")
+        self.assertFalse([line for line in server.log.lines() if "reload: the" in line.text])
+        server.arm("child.ask_reload@worker=fail:0:1")
+        server.log.wait(lambda line: "reload: the new configuration is in use" in line.text, 20, "the worker is not")
 
 
 if __name__ == "__main__":

@@ -335,5 +335,55 @@ def again_push(server):
     return Client(server.port).push_blob("team/app", b"written after the old master's death")
 
 
+class MasterTest(Scenario):
+    """What the master does about processes that cannot begin."""
+
+    def test_process_that_hangs_before_it_is_ready_is_replaced(self):
+        hub = self.hub()
+        server = self.server(hub, failpoints=[])
+        server.arm("child.start@fetcher=hang", "master.start_is_late=fail")
+        dead = server.kill("fetcher")
+        server.wait_respawn("fetcher", 0, dead)
+        hanging = server.pid("fetcher")
+        server.log.wait(lambda line: "did not become ready" in line.text, seconds(20), "the fetcher is too late")
+        server.arm()
+        server.wait_respawn("fetcher", 0, hanging, seconds(20))
+        hub.publish("library/hello", "latest", images.hello_image())
+        Client(server.port).pull("library/hello", "latest")
+
+    def test_channels_that_could_not_be_made_are_made_later(self):
+        hub = self.hub()
+        server = self.server(hub, failpoints=[])
+        hub.publish("library/hello", "latest", images.hello_image())
+        server.arm("ipc.channel_pair@master=fail:1:3")  # the first is the new process's line
+        server.wait_respawn("fetcher", 0, server.kill("fetcher"))
+        server.log.wait(lambda line: "failpoint ipc.channel_pair" in line.text, seconds(5), "no channel")
+        Client(server.port).pull("library/hello", "latest")
+
+    def test_worker_that_hangs_has_its_successor_before_it_is_dead(self):
+        """A stopped process cannot write its core: two processes of one slot live for a while."""
+        server = self.server(failpoints=[], workers=2)
+        hanging = server.kill("worker", 0, signal.SIGSTOP)
+        line = server.log.wait(lambda entry: "does not answer" in entry.text, seconds(30), "a worker hangs")
+        self.assertIn(f"pid {hanging}", line.text)
+        wait_until(lambda: len({child.pid for child in server.children("worker", 0)} - {hanging}) == 1, 4, "a successor")
+        self.assertIn(hanging, {child.pid for child in server.children("worker", 0)})
+        server.log.wait(lambda entry: "its successor is there already" in entry.text, seconds(20), "the end of the old")
+        self.assertEqual(len(server.children("worker", 0)), 1)
+        wait_until(lambda: server.metric("connections") <= 1, 10, "no gauges of the dead")
+        self.assertEqual(server.metric("restarts"), 1)
+        for _ in range(8):
+            Client(server.port).push_blob("team/app", b"both workers serve")
+
+    def test_worker_that_sends_nonsense_is_killed(self):
+        server = self.server(failpoints=[])
+        server.arm("keeper.order_is_bad@keeper=fail:0:1")
+        Client(server.port).request("POST", "/v2/team/app/blobs/uploads/")  # its connection may end with the worker
+        server.log.wait(lambda entry: "sent a malformed message" in entry.text, 5, "the worker is killed")
+        wait_until(lambda: len(server.children("worker")) == 2, 5, "both are there")
+        self.assertEqual(server.metric("restarts"), 1)
+        Client(server.port).push_blob("team/app", b"both serve")
+
+
 if __name__ == "__main__":
     unittest.main()

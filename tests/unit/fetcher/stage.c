@@ -495,7 +495,7 @@ void stage_start_fetcher(bool with_keeper)
         stage.workers[i].channel =
             channel_new(stage.loop, &pair[0], (struct channel_ends){ROLE_WORKER, ROLE_FETCHER},
                         &worker_handler, &stage.workers[i]);
-        fetcher_add_worker(stage.fetcher, i, &pair[1]);
+        fetcher_add_worker(stage.fetcher, i, i + 1, &pair[1]);
     }
     channel_free(&stage.keeper);
     if (!with_keeper)
@@ -534,7 +534,7 @@ void stage_succeed_worker(unsigned worker)
     slot->channel =
         channel_new(stage.loop, &pair[0], (struct channel_ends){ROLE_WORKER, ROLE_FETCHER},
                     &worker_handler, slot);
-    fetcher_add_worker(stage.fetcher, worker, &pair[1]);
+    fetcher_add_worker(stage.fetcher, worker, STAGE_WORKERS + 1, &pair[1]);
 }
 
 void stage_end_predecessor(unsigned worker)

@@ -36,9 +36,29 @@ static void metrics_attach_takes_the_private_counts_along(void **state)
     (void)state;
 
     assert_int_equal(metrics_create(&fd, &err), 0);
-    assert_int_equal(metrics_attach(fd, ROLE_WORKER, 2, &err), 0);
+    assert_int_equal(metrics_attach(fd, ROLE_WORKER, 2, 0, &err), 0);
     assert_int_equal(metrics_sum(METRIC_hits, ROLE_WORKER), 3);
     assert_int_equal(metrics_sum(METRIC_hits, ROLE_FETCHER), 0);
+}
+
+/* A worker that ends slowly counts on; its death takes nothing from its successor. */
+static void metrics_of_two_generations_do_not_disturb_each_other(void **state)
+{
+    AUTO_CLOSE int fd = -1;
+    struct error err;
+    (void)state;
+
+    assert_int_equal(metrics_create(&fd, &err), 0);
+    assert_int_equal(metrics_attach(fd, ROLE_WORKER, 0, 4, &err), 0);
+    metrics_set(METRIC_connections, 5);
+    metrics_add(METRIC_misses, 1);
+    assert_int_equal(metrics_attach(fd, ROLE_WORKER, 0, 5, &err), 0);
+    metrics_set(METRIC_connections, 3);
+    metrics_add(METRIC_misses, 1);
+    assert_int_equal(metrics_sum(METRIC_connections, ROLE_WORKER), 8);
+    metrics_slot_died(ROLE_WORKER, 0, 4);
+    assert_int_equal(metrics_sum(METRIC_connections, ROLE_WORKER), 3);
+    assert_int_equal(metrics_sum(METRIC_misses, ROLE_WORKER), 2);
 }
 
 static void metrics_sum_adds_the_slots_of_a_role(void **state)
@@ -48,14 +68,14 @@ static void metrics_sum_adds_the_slots_of_a_role(void **state)
     (void)state;
 
     assert_int_equal(metrics_create(&fd, &err), 0);
-    assert_int_equal(metrics_attach(fd, ROLE_WORKER, 0, &err), 0);
+    assert_int_equal(metrics_attach(fd, ROLE_WORKER, 0, 0, &err), 0);
     metrics_add(METRIC_misses, 1);
     metrics_raise(METRIC_loop_longest_us, 50);
-    assert_int_equal(metrics_attach(fd, ROLE_WORKER, WORKERS_MAX - 1, &err), 0);
+    assert_int_equal(metrics_attach(fd, ROLE_WORKER, WORKERS_MAX - 1, 0, &err), 0);
     metrics_add(METRIC_misses, 10);
     metrics_raise(METRIC_loop_longest_us, 70);
     metrics_raise(METRIC_loop_longest_us, 60);
-    assert_int_equal(metrics_attach(fd, ROLE_KEEPER, 0, &err), 0);
+    assert_int_equal(metrics_attach(fd, ROLE_KEEPER, 0, 0, &err), 0);
     metrics_add(METRIC_misses, 100);
     assert_int_equal(metrics_sum(METRIC_misses, ROLE_WORKER), 11);
     assert_int_equal(metrics_sum(METRIC_misses, ROLE_KEEPER), 100);
@@ -72,11 +92,11 @@ static void metrics_of_another_process_are_seen(void **state)
     (void)state;
 
     assert_int_equal(metrics_create(&fd, &err), 0);
-    assert_int_equal(metrics_attach(fd, ROLE_MASTER, 0, &err), 0);
+    assert_int_equal(metrics_attach(fd, ROLE_MASTER, 0, 0, &err), 0);
     pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0) {
-        if (metrics_attach(fd, ROLE_FETCHER, 0, &err) == 0) {
+        if (metrics_attach(fd, ROLE_FETCHER, 0, 0, &err) == 0) {
             metrics_add(METRIC_flights_started, 5);
         }
         _exit(0);
@@ -92,12 +112,12 @@ static void metrics_slot_died_zeroes_gauges_alone(void **state)
     (void)state;
 
     assert_int_equal(metrics_create(&fd, &err), 0);
-    assert_int_equal(metrics_attach(fd, ROLE_WORKER, 1, &err), 0);
+    assert_int_equal(metrics_attach(fd, ROLE_WORKER, 1, 0, &err), 0);
     metrics_set(METRIC_connections, 9);
     metrics_add(METRIC_requests, 4);
-    metrics_slot_died(ROLE_WORKER, 0);
+    metrics_slot_died(ROLE_WORKER, 0, 0);
     assert_int_equal(metrics_sum(METRIC_connections, ROLE_WORKER), 9);
-    metrics_slot_died(ROLE_WORKER, 1);
+    metrics_slot_died(ROLE_WORKER, 1, 0);
     assert_int_equal(metrics_sum(METRIC_connections, ROLE_WORKER), 0);
     assert_int_equal(metrics_sum(METRIC_requests, ROLE_WORKER), 4);
     assert_int_equal(metrics_sum(METRIC_restarts, ROLE_WORKER), 2);
@@ -110,7 +130,7 @@ static void metrics_on_turn_counts_slow_turns(void **state)
     (void)state;
 
     assert_int_equal(metrics_create(&fd, &err), 0);
-    assert_int_equal(metrics_attach(fd, ROLE_KEEPER, 0, &err), 0);
+    assert_int_equal(metrics_attach(fd, ROLE_KEEPER, 0, 0, &err), 0);
     metrics_on_turn(100, NULL);
     metrics_on_turn(10001, NULL);
     metrics_on_turn(60000, NULL);
@@ -129,7 +149,7 @@ static void metrics_attach_refuses_memory_that_is_not_ours(void **state)
     (void)state;
 
     assert_int_equal(fd_memory_file("small", slice_of("x"), &small, &err), 0);
-    assert_int_equal(metrics_attach(small, ROLE_WORKER, 0, &err), -ERR_IO);
+    assert_int_equal(metrics_attach(small, ROLE_WORKER, 0, 0, &err), -ERR_IO);
 }
 
 /* ---- names ---- */
@@ -142,7 +162,7 @@ static void metrics_names_have_one_index_everywhere(void **state)
     (void)state;
 
     assert_int_equal(metrics_create(&fd, &err), 0);
-    assert_int_equal(metrics_attach(fd, ROLE_FETCHER, 0, &err), 0);
+    assert_int_equal(metrics_attach(fd, ROLE_FETCHER, 0, 0, &err), 0);
     /* Four processes name the same things at once, in different orders. */
     for (unsigned child = 0; child < 4; child++) {
         pid_t pid = fork();
@@ -177,7 +197,7 @@ static void metrics_names_beyond_the_room_are_other(void **state)
     (void)state;
 
     assert_int_equal(metrics_create(&fd, &err), 0);
-    assert_int_equal(metrics_attach(fd, ROLE_FETCHER, 0, &err), 0);
+    assert_int_equal(metrics_attach(fd, ROLE_FETCHER, 0, 0, &err), 0);
     for (unsigned i = 1; i < 32; i++) {
         (void)snprintf(text, sizeof(text), "u%u", i);
         assert_int_equal(metrics_name(METRIC_NAME_upstream, text), i);
@@ -198,13 +218,13 @@ static void metrics_attach_takes_labelled_counts_along(void **state)
     (void)state;
 
     assert_int_equal(metrics_create(&fd, &err), 0);
-    assert_int_equal(metrics_attach(fd, ROLE_WORKER, 0, &err), 0);
+    assert_int_equal(metrics_attach(fd, ROLE_WORKER, 0, 0, &err), 0);
     assert_int_equal(metrics_name(METRIC_NAME_operation, "pull"), 1);
     assert_int_equal(metrics_name(METRIC_NAME_operation, "push"), 2);
     metrics_detach();
     assert_int_equal(metrics_name(METRIC_NAME_operation, "push"), 1);
     metrics_add_at(METRIC_operations, 1, METRIC_STATUS_2xx, 5);
-    assert_int_equal(metrics_attach(fd, ROLE_WORKER, 1, &err), 0);
+    assert_int_equal(metrics_attach(fd, ROLE_WORKER, 1, 0, &err), 0);
     assert_int_equal(metrics_sum_at(METRIC_operations, 2, METRIC_STATUS_2xx), 5);
     assert_int_equal(metrics_sum_at(METRIC_operations, 1, METRIC_STATUS_2xx), 0);
 }
@@ -428,7 +448,7 @@ static void metrics_print_writes_the_text_format(void **state)
 
     buf_init(&out, 1000000);
     assert_int_equal(metrics_create(&fd, &err), 0);
-    assert_int_equal(metrics_attach(fd, ROLE_WORKER, 0, &err), 0);
+    assert_int_equal(metrics_attach(fd, ROLE_WORKER, 0, 0, &err), 0);
     metrics_add(METRIC_requests, 12);
     unsigned pull = metrics_name(METRIC_NAME_operation, "pull_blob");
     metrics_add_at(METRIC_operations, pull, METRIC_STATUS_2xx, 3);
@@ -494,6 +514,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(metrics_count_in_private_memory_first), /* before any attaches */
         cmocka_unit_test(metrics_attach_takes_the_private_counts_along),
+        cmocka_unit_test(metrics_of_two_generations_do_not_disturb_each_other),
         cmocka_unit_test(metrics_sum_adds_the_slots_of_a_role),
         cmocka_unit_test(metrics_of_another_process_are_seen),
         cmocka_unit_test(metrics_slot_died_zeroes_gauges_alone),

@@ -89,7 +89,7 @@ static struct channel *connect_peer(enum who who)
     int fds[2];
     assert_int_equal(channel_pair(fds, &err), 0);
     enum process_role role = who == FETCHER ? ROLE_FETCHER : ROLE_WORKER;
-    keeper_set_peer(world_keeper, role, who == WORKER_1, &fds[1]);
+    keeper_set_peer(world_keeper, role, who == WORKER_1, (uint64_t)who + 1, &fds[1]);
     return channel_new(world_loop, &fds[0], (struct channel_ends){role, ROLE_KEEPER}, &handler,
                        NULL);
 }

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the master must know about each role: one row a role. A role of its own gets a row here, a
+ * row in child_roles.c, and a name in ipc/message. */
+#ifndef ROLE_POLICY_H
+#define ROLE_POLICY_H
+
+#include <stdbool.h>
+
+#include "ipc/message.h"
+
+struct role_policy {
+    bool is_first;        /* starts before the others, which wait until it is ready */
+    bool has_workers;     /* as many processes as `workers` says; else one */
+    bool has_secrets;     /* its configuration has the credentials of upstreams */
+    bool has_listeners;   /* it gets the listening sockets */
+    bool may_overlap;     /* a successor may start while the process before it still ends */
+    bool judges_config;   /* a new configuration is given to it first, and it may refuse */
+    unsigned drain_order; /* 1 is drained first; the others wait until it has ended */
+    bool may_ask[CONTROLS];
+};
+
+/* `role` is none of the master's own. */
+const struct role_policy *role_policy(enum process_role role);
+
+#endif
