@@ -71,7 +71,7 @@ void request_begin(struct request *request, int status, const struct headers *he
     http_conn_begin(request->conn, &response);
 }
 
-/* The body of an answer, and how much of it was queued. */
+/* The body of an answer, and how much of it was sent. */
 struct pieces {
     struct answer_body *body;
     size_t sent;
@@ -138,7 +138,7 @@ void request_respond_shared(struct request *request, int status, const struct he
     }
 }
 
-/* What is an upstream's can be read alone, and a method that was just refused is not allowed. */
+/* A repository of an upstream is read-only, and a method that was just refused is not allowed. */
 static void add_allow(const struct request *request, struct headers *headers)
 {
     bool is_read_only =
@@ -151,7 +151,7 @@ static void add_allow(const struct request *request, struct headers *headers)
     headers_add(headers, "Allow", buf_bytes(&methods));
 }
 
-/* Without an endpoint nothing of the target was understood. */
+/* Without an endpoint the target was not understood: the listener decides. */
 static bool is_text(const struct request *request)
 {
     if (request->endpoint)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The listing is its request's step, and holds a reference to it while it is in the pool. */
+/* A listing is the step of its request, and holds a reference to it until it is freed. */
 #include "listing.h"
 
 #include "answer.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which lists there are. Those of hosted repositories and the catalog are read from the ledger;
+/* The lists of names. Those of hosted repositories and the catalog are read from the ledger;
  * those of cached repositories are asked of the upstream. */
 #include "lists.h"
 
@@ -48,7 +48,7 @@ static const struct listing_kind tags_kind = {
     .name_max = TAG_MAX_LENGTH,
 };
 
-/* The upstream's JSON is relayed as it is, with a Link of our own to its next page. */
+/* The upstream's JSON is relayed as it is; the Link to its next page has our own address. */
 static void relay_tags(struct request *request, const struct message_answer *answer)
 {
     struct headers headers;
@@ -124,7 +124,8 @@ static void print_catalog_path(const struct request *request, struct buf *out)
     buf_append_text(out, "/v2/_catalog");
 }
 
-/* Whose catalog it is: ours, or what is cached of an upstream (?ns=). False: of nobody we know. */
+/* Whose catalog it is: ours, or what is cached of an upstream (?ns=). False: of no upstream of
+ * ours. */
 static bool find_catalog(const struct request *request, struct slice *out_origin)
 {
     const struct operation *operation = &request->operation;

@@ -21,7 +21,7 @@
 #include "wait.h"
 #include "worker_state.h"
 
-/* What is cached, of a manifest that is here. */
+/* Answers with what is cached of the list, for a manifest that is here. */
 static bool list_cached_referrers(struct request *request, struct slice warning)
 {
     struct serve_age age = {.is_stale = true, .warning = warning};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What clients are told. */
+/* Codes, statuses and JSON of the errors that clients get. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

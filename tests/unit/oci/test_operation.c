@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Paths and queries: what they mean, and what each wrong one is answered. */
+/* Paths and queries: what they mean, and the error for each wrong one. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -202,7 +202,7 @@ static void http_method_parse_knows_the_methods_of_the_api(void **state)
     assert_false(http_method_is_known(slice_of("BREW")));
 }
 
-/* The caller refuses methods between the two steps: an invalid name must not be judged before. */
+/* The caller refuses methods between the two steps: a name must not be refused before them. */
 static void operation_parse_address_leaves_the_parts_alone(void **state)
 {
     (void)state;

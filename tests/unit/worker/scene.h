@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A worker on the fake loop, with a real store and ledger, whose fetcher and keeper are played by
- * the test: what the worker says to them waits to be read, what they say is sent by hand.
+ * A worker on the fake loop, with a real store and ledger. The test plays its fetcher and keeper:
+ * it reads the messages that the worker sends them, and sends theirs by hand.
  */
 #ifndef WORKER_SCENE_H
 #define WORKER_SCENE_H
@@ -33,14 +33,14 @@ union any_message {
 };
 
 struct scene *scene_new(const char *settings);
-/* With what these options say of authenticator, authorizer and endpoints. */
+/* With the authenticator, the authorizer and the endpoints of these options. */
 struct scene *scene_new_with(const char *settings, const struct worker_options *extra);
 void scene_free(struct scene *scene);
-/* The end of the worker, whatever it is doing; store, ledger and uploads stay. */
+/* Ends the worker, whatever it is doing; store, ledger and uploads stay. */
 void scene_end_worker(struct scene *scene);
-/* Run until nothing more happens; the clock stands still. */
+/* Runs the loop until nothing more happens; the clock stands still. */
 void scene_settle(struct scene *scene);
-/* Let virtual time pass. */
+/* Lets virtual time pass. */
 void scene_pass(struct scene *scene, uint64_t ms);
 
 /* ---- the ledger ---- */
@@ -59,10 +59,10 @@ struct worker *scene_worker(struct scene *scene);
 struct store *scene_store(struct scene *scene);
 struct config *scene_config(struct scene *scene);
 struct upload_table *scene_uploads(struct scene *scene);
-/* The file of an upload session, opened anew: a lock on it meets the worker's. */
+/* Opens the file of an upload session once more: a lock on it conflicts with the worker's. */
 int scene_open_upload(struct scene *scene, const char *repository, const char *id);
 
-/* What its slot says. False: it has none. */
+/* What the session's slot says. Returns false when it has none. */
 bool scene_find_upload(struct scene *scene, const char *id, struct upload_progress *out);
 
 /* Adds the number of files under uploads/. */
@@ -74,16 +74,16 @@ void scene_remove_uploads(struct scene *scene);
 /* ---- the peers: ROLE_FETCHER, ROLE_KEEPER ---- */
 void scene_connect(struct scene *scene, enum process_role role);
 void scene_disconnect(struct scene *scene, enum process_role role);
-/* The next thing the worker said, of this type; others before it are a failure. The message lives
- * until the next call. */
+/* The next message that the worker sent, which must be of this type. It lives until the next call.
+ */
 const union any_message *scene_heard(struct scene *scene, enum process_role role,
                                      enum message_type type);
-/* The next thing, of any type but USED; NULL: it said nothing. */
+/* The next message of any type but USED; NULL when there is none. */
 const union any_message *scene_heard_any(struct scene *scene, enum process_role role,
                                          enum message_type *out_type);
-/* Has said nothing more (USED aside). */
+/* Fails when the worker sent another message than USED. */
 void scene_heard_nothing(struct scene *scene, enum process_role role);
-/* USED messages that were sent so far. */
+/* How many USED messages were sent so far. */
 unsigned scene_uses(struct scene *scene);
 void scene_say(struct scene *scene, enum process_role role, enum message_type type,
                const void *message, int fd);
@@ -96,14 +96,14 @@ struct guest {
     bool is_closed;
 };
 void guest_come(struct scene *scene, struct guest *guest, enum listener_kind kind);
-/* By a listening socket, which counts connections. */
+/* Connects through a listening socket, where connections are counted. */
 void guest_connect(struct scene *scene, struct guest *guest, enum listener_kind kind);
 void guest_leave(struct scene *scene, struct guest *guest);
 void guest_send(struct scene *scene, struct guest *guest, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
-/* Everything that came so far, as text. */
+/* Everything that has come so far, as text. */
 const char *guest_got(struct scene *scene, struct guest *guest);
-/* Bytes behind the first head. */
+/* The bytes after the first head. */
 size_t guest_body_length(struct scene *scene, struct guest *guest);
 int guest_status(struct scene *scene, struct guest *guest);
 void guest_forget(struct guest *guest);

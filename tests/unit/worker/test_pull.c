@@ -214,7 +214,7 @@ static uint64_t join_number(void)
     return said->join.request;
 }
 
-/* The guest has the first MiB of the blob of 2 MiB; the flight's number. */
+/* Serves the first MiB of a blob of 2 MiB to the guest; returns the flight's number. */
 static uint64_t follow_to_the_half(int fd)
 {
     get(&guest, BLOB);
@@ -349,7 +349,8 @@ static void new_take_moves_who_is_within_and_cuts_the_others(void **state)
     fd_close(&second);
 }
 
-/* Its levels are of bytes that we have not got: nobody may be sent the old spool's up to them. */
+/* The levels of a take without its descriptor are of bytes that we do not have: nobody may be sent
+ * the old spool's bytes up to them. */
 static void spool_without_its_descriptor_ends_the_flight(void **state)
 {
     (void)state;
@@ -386,7 +387,7 @@ static void new_fetcher_is_asked_again_and_carries_on(void **state)
     fd_close(&fd);
 }
 
-/* Also when fetchers come and go, and none has anything to say. */
+/* Even when fetchers come and go without an answer. */
 static void no_fetcher_that_carries_on_cuts_who_waits(void **state)
 {
     (void)state;
@@ -408,7 +409,8 @@ static void no_fetcher_that_carries_on_cuts_who_waits(void **state)
     fd_close(&fd);
 }
 
-/* It may hash a long spool, or bring again what an upstream without ranges sent before. */
+/* The new fetcher may hash a long spool, or fetch again what an upstream without ranges sent
+ * before. */
 static void silence_of_a_living_fetcher_cuts_nobody(void **state)
 {
     (void)state;
@@ -568,7 +570,7 @@ static void question_that_took_too_long_goes_on_for_who_asks_again(void **state)
     scene_heard_nothing(scene, ROLE_FETCHER);
 }
 
-/* Whoever asks what is asked already is none too many, nor is who has all he waits for. */
+/* A question that is open already counts once, and a settled one not at all. */
 static void one_question_too_many_is_503(void **state)
 {
     (void)state;
@@ -668,7 +670,8 @@ static void pushers_question_turns_failure_into_404(void **state)
     assert_int_equal(guest_status(scene, &guest), 404);
 }
 
-/* Public bytes are served to all, but a pusher who hears "here" sends nothing. */
+/* Public content is served to everybody; but a client that hears from HEAD that it is here does not
+ * push it. */
 static void pusher_is_told_of_a_manifest_only_where_the_repository_has_it(void **state)
 {
     (void)state;

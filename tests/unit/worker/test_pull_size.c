@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How large a blob is that is not here: by its manifests, when these agree. */
+/* The size of a blob that is not here: its manifests say it, when they agree. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -36,7 +36,7 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* A manifest of library/redis names the blob with that size. */
+/* Stores a manifest of library/redis that names the blob with this size. */
 static void name_blob(const char *manifest, uint64_t size)
 {
     AUTO_BUF struct buf list;
