@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "config/config.h"
+#include "oci/name.h"
 #include "reader.h"
 
 #define USUAL_FILE    "/etc/entrepot/entrepot.yaml"
@@ -152,7 +153,7 @@ static void read_sources(struct reader *reader, const struct config_sources *sou
         read_file(reader, USUAL_FILE);
     }
     if (!reader->has_upstreams)
-        (void)upstream_get(reader->config, SLICE_LITERAL("docker.io"));
+        (void)upstream_get(reader->config, SLICE_LITERAL(DOCKER_HUB));
     registry_variables_read(reader, sources->environment);
     environment_read(reader, sources->environment);
     for (const char *const *flag = sources->settings; flag != NULL && *flag != NULL; flag++)

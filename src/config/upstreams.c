@@ -22,8 +22,6 @@
 #define TAG_RULES_MAX 64
 #define PASSWORD_MAX  4096
 
-static const char hub[] = "docker.io";
-
 static void upstream_free(struct config_upstream *upstream)
 {
     settings_free(&settings_of_upstream, upstream);
@@ -123,7 +121,7 @@ static void read_tags(struct reader *reader, const struct node *list,
 static void read_default(struct reader *reader, struct config_upstream *upstream,
                          const struct node *value, const char *path)
 {
-    if (slice_is(slice_of(upstream->name), hub))
+    if (slice_is(slice_of(upstream->name), DOCKER_HUB))
         reader->is_hub_implied = false;
     if (!upstream->is_default)
         return;
@@ -233,7 +231,7 @@ void upstream_set_text(struct reader *reader, struct slice path, struct slice te
         return;
     }
     if (slice_is(key, "default")) {
-        if (slice_is(name, hub) || upstream->is_default)
+        if (slice_is(name, DOCKER_HUB) || upstream->is_default)
             reader->is_hub_implied = false;
         if (upstream->is_default)
             upstream_make_default(reader->config, upstream);
@@ -313,7 +311,7 @@ static void finish_urls(struct config_upstream *upstream)
     if (upstream->urls.count > 0)
         return;
     const char *host =
-        slice_is(slice_of(upstream->name), hub) ? "registry-1.docker.io" : upstream->name;
+        slice_is(slice_of(upstream->name), DOCKER_HUB) ? DOCKER_HUB_HOST : upstream->name;
     AUTO_BUF struct buf url;
     buf_init(&url, 512);
     buf_printf(&url, "https://%s", host);
@@ -338,7 +336,7 @@ void upstreams_finish(struct reader *reader)
             finish_credentials(reader, upstream, &at, path);
         has_default = has_default || upstream->is_default;
     }
-    struct config_upstream *implied = upstream_find(config, slice_of(hub));
+    struct config_upstream *implied = upstream_find(config, slice_of(DOCKER_HUB));
     if (!has_default && implied != NULL && reader->is_hub_implied)
         implied->is_default = true;
 }

@@ -16,6 +16,7 @@
 #include "config/config.h"
 #include "ipc/metrics.h"
 #include "oci/digest.h"
+#include "oci/name.h"
 #include "role.h"
 
 #define RETRY_AFTER_MAX_S 300
@@ -344,8 +345,8 @@ enum host_trust upstream_trusts(const struct upstream *upstream, const struct ur
     }
     if (is_listed(&upstream->config->redirects, url))
         return HOST_LISTED;
-    if (slice_is(slice_of(upstream->config->name), "docker.io") && url->is_https &&
-        url->port == 443 && slice_is_nocase(url->host, "auth.docker.io"))
+    if (slice_is(slice_of(upstream->config->name), DOCKER_HUB) && url->is_https &&
+        url->port == 443 && slice_is_nocase(url->host, DOCKER_HUB_TOKEN_HOST))
         return HOST_LISTED;
     return HOST_OTHER;
 }
