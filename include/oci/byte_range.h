@@ -19,17 +19,17 @@ struct byte_range { /* both ends inclusive, first <= last < size */
 
 /* What to do about a Range header. */
 enum byte_range_verdict {
-    RANGE_NONE, /* no range, not ours to honour, or more than BYTE_RANGES_MAX: answer the whole */
+    RANGE_NONE,          /* no range, one to be ignored, or too many: answer the whole */
     RANGE_SATISFIABLE,   /* *count ranges */
     RANGE_UNSATISFIABLE, /* 416 */
 };
 
-/* A Range header against a size. Malformed headers and other units are RANGE_NONE (RFC 9110 14.2).
- */
-enum byte_range_verdict byte_range_resolve(struct slice header, uint64_t size, unsigned most,
+/* Applies a Range header to a size. Malformed headers, other units and more than `max` ranges are
+ * RANGE_NONE (RFC 9110 14.2). */
+enum byte_range_verdict byte_range_resolve(struct slice header, uint64_t size, unsigned max,
                                            struct byte_range out[BYTE_RANGES_MAX], unsigned *count);
-/* Content-Range of an upload chunk: "FIRST-LAST", with or without "bytes " in front and "/SIZE" or
- * "/" "*" behind. ERR_INVALID; ERR_CONFLICT when last < first. */
+/* Content-Range of an upload chunk: "FIRST-LAST", with or without "bytes " before it and "/SIZE" or
+ * "/" "*" after it. ERR_INVALID; ERR_CONFLICT when last < first. */
 int content_range_parse_upload(struct slice header, struct byte_range *out, struct error *err);
 /* Content-Range of an upstream's 206: "bytes FIRST-LAST/SIZE". *out_size is UINT64_MAX for "*".
  * ERR_INVALID. */

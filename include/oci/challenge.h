@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* WWW-Authenticate of an upstream (RFC 9110 11.6.1; distribution-spec auth by token). */
+/* Parses WWW-Authenticate of an upstream (RFC 9110 11.6.1; token authentication of the
+ * distribution specification). */
 #ifndef OCI_CHALLENGE_H
 #define OCI_CHALLENGE_H
 
@@ -7,13 +8,13 @@
 
 struct error;
 
-/* How an upstream wants to be shown who we are. */
+/* How an upstream wants us to authenticate. */
 enum challenge_scheme {
     CHALLENGE_BEARER,
     CHALLENGE_BASIC,
 };
 
-/* Its `scope` is not kept: what to ask for is our own to say. */
+/* Its `scope` is not kept: the fetcher decides what to ask for. */
 struct challenge {
     enum challenge_scheme scheme;
     char realm[1024];

@@ -15,7 +15,7 @@ struct error;
 
 struct digest {
     enum hash_algorithm algorithm;
-    uint8_t bytes[HASH_SIZE_MAX]; /* zero behind hash_size(algorithm) */
+    uint8_t bytes[HASH_SIZE_MAX]; /* zero after hash_size(algorithm) bytes */
 };
 
 #define DIGEST_TEXT_SIZE  136 /* "sha512:" + 128 hex digits + NUL */
@@ -29,10 +29,10 @@ const char *digest_print(const struct digest *digest, char out[DIGEST_TEXT_SIZE]
 bool digest_equal(const struct digest *a, const struct digest *b);
 /* Binary form for keys and messages; returns its length (33 or 65). */
 size_t digest_encode(const struct digest *digest, uint8_t out[DIGEST_BINARY_MAX]);
-/* Reads the binary form from the front of *bytes and skips it. False if it is none. */
+/* Reads the binary form at the start of *bytes and skips it. False if there is none. */
 bool digest_decode(struct slice *bytes, struct digest *out);
 void digest_of(enum hash_algorithm algorithm, struct slice bytes, struct digest *out);
-/* Finish a hash. */
+/* Finishes the hash. */
 void digest_from_hash(struct hash *hash, struct digest *out);
 /* "sha256" or "sha512"; false for another name. */
 bool digest_algorithm_parse(struct slice name, enum hash_algorithm *out);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Image manifests and image indexes (image-spec, manifest.md and image-index.md), OCI and Docker
- * schema 2. Bytes are never rewritten; this only reads what they refer to.
+ * schema 2. They are only read: their bytes are stored and served as they came.
  */
 #ifndef OCI_MANIFEST_H
 #define OCI_MANIFEST_H
@@ -18,10 +18,10 @@ struct error;
 
 #define MANIFEST_MAX_SIZE        4194304u /* 4 MiB */
 #define MANIFEST_MAX_DESCRIPTORS 10000
-/* So many descriptors have about 7 values each, with a platform, and some more with annotations. */
+/* A descriptor has about 7 JSON values with a platform, and more with annotations. */
 #define MANIFEST_MAX_VALUES 150000
 
-/* What a manifest names something as. */
+/* As what a manifest names a descriptor. */
 enum descriptor_role {
     DESCRIPTOR_CONFIG,
     DESCRIPTOR_LAYER,
@@ -33,13 +33,13 @@ struct descriptor {
     enum descriptor_role role;
     struct digest digest;
     uint64_t size;
-    bool is_foreign; /* need not be here */
+    bool is_foreign; /* need not be in the registry */
 };
 
 struct manifest {
     enum media_kind kind;
-    char *media_type;    /* what to answer as Content-Type */
-    bool is_typed;       /* the document says it itself: the same bytes have no other type */
+    char *media_type;    /* to be answered as Content-Type */
+    bool is_typed;       /* the document itself says so: the same bytes have no other type */
     char *artifact_type; /* NULL if there is none; falls back to the config's media type */
     struct descriptor *descriptors; /* config, layers or children, in the order of the document */
     size_t descriptor_count;

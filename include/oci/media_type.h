@@ -11,22 +11,22 @@
 #define MEDIA_TYPE_OCI_INDEX       "application/vnd.oci.image.index.v1+json"
 #define MEDIA_TYPE_DOCKER_MANIFEST "application/vnd.docker.distribution.manifest.v2+json"
 #define MEDIA_TYPE_DOCKER_LIST     "application/vnd.docker.distribution.manifest.list.v2+json"
-/* What we accept from upstreams, always all of it. */
+/* The Accept header for upstreams: always all of them. */
 #define MEDIA_TYPE_ACCEPT_ALL                                                                      \
     MEDIA_TYPE_OCI_INDEX ", " MEDIA_TYPE_DOCKER_LIST ", " MEDIA_TYPE_OCI_MANIFEST                  \
                          ", " MEDIA_TYPE_DOCKER_MANIFEST
 #define MEDIA_TYPE_MAX_LENGTH 255
 
-/* What a media type says a manifest is. */
+/* The kind of manifest that a media type means. */
 enum media_kind {
     MEDIA_UNKNOWN,
     MEDIA_IMAGE, /* OCI manifest or Docker schema 2 */
     MEDIA_INDEX, /* OCI index or Docker manifest list */
 };
 
-/* A known manifest type in its usual spelling; others as they are. */
+/* A known manifest type in its usual spelling; other types unchanged. */
 struct slice media_type_canonical(struct slice media_type);
-/* Parameters behind ';' are ignored. */
+/* Parameters after ';' are ignored. */
 enum media_kind media_kind_of(struct slice media_type);
 /* Without parameters and surrounding space. */
 struct slice media_type_bare(struct slice media_type);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Repository names, tags and registry host names: what they may look like (distribution-spec,
- * "Pulling manifests"). */
+/* The grammar of repository names, tags and registry host names (distribution-spec, "Pulling
+ * manifests"). */
 #ifndef OCI_NAME_H
 #define OCI_NAME_H
 
@@ -23,10 +23,10 @@
 bool name_is_valid(struct slice name);
 /* [a-zA-Z0-9_][a-zA-Z0-9._-]{0,127} */
 bool tag_is_valid(struct slice tag);
-/* host, host:port, [v6]:port; lower case; no user, no path. */
+/* host, host:port or [v6]:port, in lower case; no user, no path. */
 bool registry_is_valid(struct slice registry);
 /* The canonical name of a registry: "index.docker.io" and "registry-1.docker.io" are "docker.io";
- * others are returned as they are. */
+ * others are returned unchanged. */
 struct slice registry_canonical(struct slice registry);
 
 #endif

@@ -2,7 +2,7 @@
 /*
  * The descriptors of a manifest in binary. Manifest records in the ledger keep such a list, and
  * messages to the keeper carry it, so that neither has to parse the manifest again. Pure functions;
- * slices point into what was given.
+ * slices point into the input.
  */
 #ifndef OCI_REFERENCE_LIST_H
 #define OCI_REFERENCE_LIST_H

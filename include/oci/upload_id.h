@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Names of upload sessions: a random UUID, version and replica; as text see upload_id.c. */
+/* Ids of upload sessions: a random UUID, a version and a replica. Their text form is in
+ * upload_id.c. */
 #ifndef OCI_UPLOAD_ID_H
 #define OCI_UPLOAD_ID_H
 
@@ -14,17 +15,17 @@ struct error;
 
 struct upload_id {
     uint8_t version;    /* 1 */
-    uint8_t replica[3]; /* zero: the only one */
+    uint8_t replica[3]; /* zero: there is only one */
     uint8_t random[16]; /* a UUID of version 4 */
 };
 
-/* A name nobody can guess. ERR_IO when there is no entropy. */
+/* An id that cannot be guessed. ERR_IO when there is no entropy. */
 int upload_id_new(struct upload_id *out, struct error *err);
-/* False if it is none of ours. */
+/* False if it is not an id of this form. */
 bool upload_id_parse(struct slice text, struct upload_id *out);
 /* Returns out. */
 const char *upload_id_print(const struct upload_id *id, char out[UPLOAD_ID_TEXT_SIZE]);
-/* The same session. */
+/* Do both name the same session? */
 bool upload_id_equal(const struct upload_id *a, const struct upload_id *b);
 
 #endif

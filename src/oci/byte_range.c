@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Ranges. Numbers of clients saturate at 2^64-1 instead of wrapping and are then clamped to the
- * size, so that no sum or difference here can overflow: 0 <= first <= last < size holds of
- * everything that leaves byte_range_resolve.
+ * Ranges. Numbers from clients saturate at 2^64-1 instead of wrapping and are then clamped to the
+ * size, so that no sum or difference here can overflow: 0 <= first <= last < size is true of
+ * every range that byte_range_resolve returns.
  */
 #include "oci/byte_range.h"
 
@@ -45,10 +45,10 @@ static enum byte_range_verdict resolve_one(struct slice spec, uint64_t size, str
         return RANGE_NONE;
     }
     struct slice before = slice_from(spec.data, (size_t)dash);
-    struct slice behind = slice_skip(spec, (size_t)dash + 1);
+    struct slice after = slice_skip(spec, (size_t)dash + 1);
     if (before.length == 0) {
         uint64_t count = 0;
-        if (!read_saturated(behind, &count)) {
+        if (!read_saturated(after, &count)) {
             return RANGE_NONE;
         }
         if (count == 0 || size == 0) {
@@ -58,7 +58,7 @@ static enum byte_range_verdict resolve_one(struct slice spec, uint64_t size, str
         out->last = size - 1;
         return RANGE_SATISFIABLE;
     }
-    if (!read_saturated(before, &first) || (behind.length > 0 && !read_saturated(behind, &last))) {
+    if (!read_saturated(before, &first) || (after.length > 0 && !read_saturated(after, &last))) {
         return RANGE_NONE;
     }
     if (first >= size || last < first) {
@@ -79,7 +79,7 @@ static bool overlaps_earlier(const struct byte_range *ranges, unsigned index)
     return false;
 }
 
-enum byte_range_verdict byte_range_resolve(struct slice header, uint64_t size, unsigned most,
+enum byte_range_verdict byte_range_resolve(struct slice header, uint64_t size, unsigned max,
                                            struct byte_range out[BYTE_RANGES_MAX], unsigned *count)
 {
     struct slice rest = slice_trim(header);
@@ -88,7 +88,7 @@ enum byte_range_verdict byte_range_resolve(struct slice header, uint64_t size, u
     unsigned found = 0;
     unsigned specs = 0;
 
-    CHECK(most <= BYTE_RANGES_MAX);
+    CHECK(max <= BYTE_RANGES_MAX);
     if (rest.length < 6 || !slice_is_nocase(slice_from(rest.data, 6), "bytes=")) {
         return RANGE_NONE;
     }
@@ -98,7 +98,7 @@ enum byte_range_verdict byte_range_resolve(struct slice header, uint64_t size, u
         if (spec.length == 0) {
             continue; /* an empty element of a list (RFC 9110 5.6.1.2) */
         }
-        if (++specs > most) {
+        if (++specs > max) {
             return RANGE_NONE;
         }
         enum byte_range_verdict verdict = resolve_one(spec, size, &ranges[found]);
@@ -135,7 +135,7 @@ static bool strip_unit(struct slice *text)
     return true;
 }
 
-/* "FIRST-LAST", without a word about their order. */
+/* "FIRST-LAST"; their order is not checked. */
 static int read_pair(struct slice text, struct byte_range *out, struct error *err)
 {
     ptrdiff_t dash = slice_find(text, '-');
@@ -187,7 +187,7 @@ int content_range_parse_upload(struct slice header, struct byte_range *out, stru
         return error_set(err, ERR_CONFLICT, "Content-Range ends before it begins");
     }
     if (range.last >= size) {
-        return error_set(err, ERR_INVALID, "Content-Range ends behind its own size");
+        return error_set(err, ERR_INVALID, "Content-Range ends after its own size");
     }
     *out = range;
     return 0;

@@ -63,7 +63,7 @@ static struct slice read_token(struct challenge_reader *reader)
     return token;
 }
 
-/* The value into out, without quotes and escapes. `size` counts the NUL. */
+/* Reads the value into `out`, without quotes and escapes. `size` counts the NUL. */
 static int read_quoted(struct challenge_reader *reader, char *out, size_t size, struct error *err)
 {
     size_t length = 0;
@@ -107,7 +107,7 @@ static int read_value(struct challenge_reader *reader, char *out, size_t size, s
     return 0;
 }
 
-/* Where a parameter of the current challenge goes; NULL if it does not interest us. */
+/* Where a parameter of the current challenge is stored; NULL if it is not needed. */
 static char *place_of(struct challenge_reader *reader, struct slice key, size_t *out_size)
 {
     struct challenge *current = &reader->current;
@@ -127,7 +127,7 @@ static char *place_of(struct challenge_reader *reader, struct slice key, size_t 
     return NULL;
 }
 
-/* Behind the '='. */
+/* Reads the value after the '='. */
 static int read_parameter(struct challenge_reader *reader, struct slice key, struct error *err)
 {
     char ignored[HEADER_MAX];
@@ -185,11 +185,11 @@ static bool skip_token68(struct challenge_reader *reader)
     while (length < rest.length && rest.data[length] == '=') {
         length++;
     }
-    struct slice behind = slice_trim(slice_skip(rest, length));
-    if (behind.length > 0 && behind.data[0] != ',') {
+    struct slice after = slice_trim(slice_skip(rest, length));
+    if (after.length > 0 && after.data[0] != ',') {
         return false;
     }
-    reader->rest = behind;
+    reader->rest = after;
     return true;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Descriptors. What a registry must be able to rely on is strict (digest, size, urls, data), what
- * only clients read is bounded.
+ * Descriptors. The fields that a registry relies on are checked strictly (digest, size, urls,
+ * data); those that only clients read are bounded.
  */
 #include "descriptor.h"
 
@@ -31,7 +31,7 @@ bool media_type_is_clean(struct slice media_type)
 struct annotation_check {
     const char *path;
     struct error *err;
-    int result;
+    int rc;
 };
 
 static bool has_control(struct slice text)
@@ -49,22 +49,22 @@ static void check_annotation(struct slice key, struct jsonio_value value, void *
 {
     struct annotation_check *check = (struct annotation_check *)arg;
 
-    if (check->result != 0) {
+    if (check->rc != 0) {
         return;
     }
     if (key.length > ANNOTATION_KEY_MAX || has_control(key)) {
-        check->result = error_set(check->err, ERR_INVALID, "%sannotations: a key is not printable",
-                                  check->path);
+        check->rc = error_set(check->err, ERR_INVALID, "%sannotations: a key is not printable",
+                              check->path);
     } else if (jsonio_type(value) != JSONIO_STRING) {
-        check->result = error_set(check->err, ERR_INVALID, "%sannotations: a value is not a string",
-                                  check->path);
+        check->rc = error_set(check->err, ERR_INVALID, "%sannotations: a value is not a string",
+                              check->path);
     }
 }
 
 int annotations_check(struct jsonio_value owner, const char *path, struct error *err)
 {
     struct jsonio_value annotations = jsonio_member(owner, "annotations");
-    struct annotation_check check = {.path = path, .err = err, .result = 0};
+    struct annotation_check check = {.path = path, .err = err, .rc = 0};
     enum jsonio_type type = jsonio_type(annotations);
 
     if (type == JSONIO_ABSENT || type == JSONIO_NULL) {
@@ -74,10 +74,10 @@ int annotations_check(struct jsonio_value owner, const char *path, struct error 
         return error_set(err, ERR_INVALID, "%sannotations: expected an object", path);
     }
     jsonio_each(annotations, check_annotation, &check);
-    return check.result;
+    return check.rc;
 }
 
-/* Hash what `text` decodes to; false if it is no padded base64 of `size` bytes. */
+/* Hashes what `text` decodes to. False if it is not padded base64 of `size` bytes. */
 static bool hash_base64(struct hash *hash, struct slice text, uint64_t size)
 {
     uint8_t bytes[BASE64_PIECE / 4 * 3];
@@ -100,7 +100,7 @@ static bool hash_base64(struct hash *hash, struct slice text, uint64_t size)
     return total == size;
 }
 
-/* `data` is the content itself, so it has to be what size and digest say. */
+/* `data` is the content itself, so it must match size and digest. */
 static int check_data(struct jsonio_value value, const char *path,
                       const struct descriptor *descriptor, struct error *err)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Digests as text and in binary. What is not exactly one of the two registered forms is no digest:
- * no upper case, no other algorithm, nothing behind. The binary form is the algorithm's number in
- * one byte, then the 32 or 64 bytes.
+ * Digests as text and in binary. Only the two registered forms are accepted, exactly: no upper
+ * case, no other algorithm, nothing after the digits. The binary form is the algorithm's number in
+ * one byte, followed by the 32 or 64 bytes.
  */
 #include "oci/digest.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Manifests. What kind of document it is has to be beyond doubt before anything is read from it:
- * media type inside and Content-Type outside agree, and an image has no field of an index or the
- * other way round; two readers must never see two different images in one document.
+ * Manifests. Two readers must never see two different images in one document. So its kind is
+ * established before anything else is read: the media type inside and the Content-Type outside must
+ * agree, and an image must have no field of an index, nor an index one of an image.
  */
 #include "oci/manifest.h"
 
@@ -20,7 +20,7 @@ static bool is_present(struct jsonio_value object, const char *key)
     return jsonio_type(jsonio_member(object, key)) != JSONIO_ABSENT;
 }
 
-/* Which type the two places name; *out is borrowed from either. */
+/* The type that both places name; *out is borrowed from one of them. */
 static int agree_on_type(struct jsonio_value root, struct slice content_type, struct slice *out,
                          struct error *err)
 {
@@ -39,7 +39,7 @@ static int agree_on_type(struct jsonio_value root, struct slice content_type, st
         return error_set(err, ERR_INVALID, "mediaType: not a media type");
     }
     if (media_kind_of(chosen) == MEDIA_UNKNOWN) {
-        return error_set(err, ERR_UNSUPPORTED, "mediaType: %.*s is no manifest type known here",
+        return error_set(err, ERR_UNSUPPORTED, "mediaType: %.*s is not a known manifest type",
                          SLICE_PRINT(chosen));
     }
     if (inner.length > 0 && outer.length > 0) {
@@ -61,7 +61,7 @@ static int check_fields(struct jsonio_value root, enum media_kind kind, struct e
 
     for (size_t i = 0; unwanted[i] != NULL; i++) {
         if (is_present(root, unwanted[i])) {
-            return error_set(err, ERR_INVALID, "%s: does not belong into an %s", unwanted[i],
+            return error_set(err, ERR_INVALID, "%s: does not belong in an %s", unwanted[i],
                              kind == MEDIA_INDEX ? "image index" : "image manifest");
         }
     }
@@ -113,7 +113,7 @@ static int read_list(struct jsonio_value list, const char *key, enum descriptor_
     return 0;
 }
 
-/* Room for all descriptors, once the list is known to be one and not too long. */
+/* Allocates room for all descriptors, after checking that the list is an array and not too long. */
 static int make_room(struct jsonio_value list, const char *key, struct manifest *out,
                      struct error *err)
 {
@@ -135,23 +135,23 @@ static int read_image(struct jsonio_value root, struct manifest *out, struct sli
                       struct error *err)
 {
     struct jsonio_value layers = jsonio_member(root, "layers");
-    int result = make_room(layers, "layers", out, err);
+    int rc = make_room(layers, "layers", out, err);
 
-    if (result == 0) {
-        result = read_config(root, out, config_type, err);
+    if (rc == 0) {
+        rc = read_config(root, out, config_type, err);
     }
-    if (result == 0) {
-        result = read_list(layers, "layers", DESCRIPTOR_LAYER, out, err);
+    if (rc == 0) {
+        rc = read_list(layers, "layers", DESCRIPTOR_LAYER, out, err);
     }
-    return result;
+    return rc;
 }
 
 static int read_index(struct jsonio_value root, struct manifest *out, struct error *err)
 {
     struct jsonio_value children = jsonio_member(root, "manifests");
-    int result = make_room(children, "manifests", out, err);
+    int rc = make_room(children, "manifests", out, err);
 
-    return result != 0 ? result : read_list(children, "manifests", DESCRIPTOR_CHILD, out, err);
+    return rc != 0 ? rc : read_list(children, "manifests", DESCRIPTOR_CHILD, out, err);
 }
 
 static int read_subject(struct jsonio_value root, struct manifest *out, struct error *err)
@@ -163,12 +163,12 @@ static int read_subject(struct jsonio_value root, struct manifest *out, struct e
     if (type == JSONIO_ABSENT || type == JSONIO_NULL) {
         return 0;
     }
-    int result = descriptor_read(subject, "subject.", &descriptor, NULL, err);
-    if (result == 0) {
+    int rc = descriptor_read(subject, "subject.", &descriptor, NULL, err);
+    if (rc == 0) {
         out->has_subject = true;
         out->subject = descriptor.digest;
     }
-    return result;
+    return rc;
 }
 
 static int read_artifact_type(struct jsonio_value root, struct slice config_type,
@@ -198,25 +198,25 @@ static int read_document(struct jsonio_value root, struct slice content_type, st
     if (jsonio_type(root) != JSONIO_OBJECT) {
         return error_set(err, ERR_INVALID, "a manifest is a JSON object");
     }
-    int result = agree_on_type(root, content_type, &media_type, err);
-    if (result != 0) {
-        return result;
+    int rc = agree_on_type(root, content_type, &media_type, err);
+    if (rc != 0) {
+        return rc;
     }
     out->kind = media_kind_of(media_type);
     out->media_type = slice_dup(media_type_canonical(media_type));
     out->is_typed = is_present(root, "mediaType");
-    result = check_fields(root, out->kind, err);
-    if (result == 0) {
-        result = out->kind == MEDIA_INDEX ? read_index(root, out, err)
-                                          : read_image(root, out, &config_type, err);
+    rc = check_fields(root, out->kind, err);
+    if (rc == 0) {
+        rc = out->kind == MEDIA_INDEX ? read_index(root, out, err)
+                                      : read_image(root, out, &config_type, err);
     }
-    if (result == 0) {
-        result = read_subject(root, out, err);
+    if (rc == 0) {
+        rc = read_subject(root, out, err);
     }
-    if (result == 0) {
-        result = read_artifact_type(root, config_type, out, err);
+    if (rc == 0) {
+        rc = read_artifact_type(root, config_type, out, err);
     }
-    return result != 0 ? result : annotations_check(root, "", err);
+    return rc != 0 ? rc : annotations_check(root, "", err);
 }
 
 int manifest_parse(struct slice bytes, struct slice content_type, struct manifest **out,
@@ -234,10 +234,10 @@ int manifest_parse(struct slice bytes, struct slice content_type, struct manifes
         return -(int)err->kind;
     }
     struct manifest *manifest = NEW(struct manifest);
-    int result = read_document(jsonio_root(document), content_type, manifest, err);
-    if (result != 0) {
+    int rc = read_document(jsonio_root(document), content_type, manifest, err);
+    if (rc != 0) {
         manifest_free(&manifest);
-        return result;
+        return rc;
     }
     *out = manifest;
     return 0;

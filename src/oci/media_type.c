@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which media types mean which kind of manifest. Types are compared without case (RFC 6838). */
+/* Which media type means which kind of manifest. Types are compared ignoring case (RFC 6838). */
 #include "oci/media_type.h"
 
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The grammars of names, by hand: one pass each, no backtracking, no locale. */
+/* The grammars of names, written by hand: one pass each, no backtracking, no locale. */
 #include "oci/name.h"
 
 #include <arpa/inet.h>
@@ -15,7 +15,8 @@ static bool is_alnum(char c)
     return is_lower_alnum(c) || (c >= 'A' && c <= 'Z');
 }
 
-/* Length of the separator at `at`: one '.', one or two '_', any number of '-'; 0 if it is none. */
+/* Length of the separator at `at`: one '.', one or two '_', any number of '-'; 0 if there is none.
+ */
 static size_t separator_length(struct slice s, size_t at)
 {
     char c = s.data[at];
@@ -157,9 +158,8 @@ bool registry_is_valid(struct slice registry)
         if (end < 0 || !address6_is_valid(slice_from(registry.data + 1, (size_t)end - 1))) {
             return false;
         }
-        struct slice behind = slice_skip(registry, (size_t)end + 1);
-        return behind.length == 0 ||
-               (behind.data[0] == ':' && port_is_valid(slice_skip(behind, 1)));
+        struct slice after = slice_skip(registry, (size_t)end + 1);
+        return after.length == 0 || (after.data[0] == ':' && port_is_valid(slice_skip(after, 1)));
     }
     ptrdiff_t colon = slice_find(registry, ':');
     if (colon < 0) {

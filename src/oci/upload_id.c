@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Upload ids as text: a UUID, because the specification wants one in a session's Location, and
- * behind it what says whose it is. All in lower-case hex.
+ * Upload ids as text: a UUID, because the specification wants one in a session's Location,
+ * followed by the version of the id and the replica that has the session. All in lower-case hex.
  *
  *   01234567-89ab-4cde-8f01-23456789abcd  -  01        000000
- *   random: nobody guesses another's         version   replica
+ *   random: cannot be guessed                version   replica
  */
 #include "oci/upload_id.h"
 
@@ -35,13 +35,13 @@ static bool is_marked(const uint8_t random[16])
 int upload_id_new(struct upload_id *out, struct error *err)
 {
     struct upload_id id = {.version = ID_VERSION};
-    int result = random_bytes(id.random, sizeof(id.random), err);
+    int rc = random_bytes(id.random, sizeof(id.random), err);
 
-    if (result == 0) {
+    if (rc == 0) {
         mark_uuid(id.random);
         *out = id;
     }
-    return result;
+    return rc;
 }
 
 bool upload_id_parse(struct slice text, struct upload_id *out)
