@@ -82,6 +82,7 @@ void jsonio_each(struct jsonio_value object, jsonio_each_fn *each, void *arg);
 struct jsonio_writer {
     struct buf *out; /* borrowed */
     unsigned depth;
+    bool has_key;                     /* jsonio_put_key was called for the next value */
     bool is_object[JSONIO_DEPTH_MAX]; /* what is open */
     bool has_any[JSONIO_DEPTH_MAX + 1];
 };
@@ -105,12 +106,7 @@ void jsonio_put_time(struct jsonio_writer *writer, const char *key, struct wallt
 void jsonio_put_value(struct jsonio_writer *writer, const char *key, struct jsonio_value value);
 /* A value that was printed before. */
 void jsonio_put_printed(struct jsonio_writer *writer, const char *key, struct slice json);
-/* A member whose key is not one of ours. */
-void jsonio_put_member(struct jsonio_writer *writer, struct slice key, struct slice text);
-
-/* Append a JSON string, quoted and escaped. */
-void jsonio_write_string(struct buf *out, struct slice text);
-/* Append a value that was read, without white space. */
-void jsonio_write(struct buf *out, struct jsonio_value value);
+/* A key that is not one of ours. The next value is its own, and is given with NULL. */
+void jsonio_put_key(struct jsonio_writer *writer, struct slice key);
 
 #endif

@@ -237,7 +237,7 @@ static size_t plain_length(struct slice text)
     return length;
 }
 
-void jsonio_write_string(struct buf *out, struct slice text)
+static void write_string(struct buf *out, struct slice text)
 {
     buf_append_byte(out, '"');
     for (;;) {
@@ -267,37 +267,39 @@ static int append(const char *text, size_t length, void *arg)
     return 0;
 }
 
-void jsonio_write(struct buf *out, struct jsonio_value value)
-{
-    (void)json_dump_callback(value.node, append, out, JSON_COMPACT | JSON_ENCODE_ANY);
-}
-
 void jsonio_writer_init(struct jsonio_writer *writer, struct buf *out)
 {
     *writer = (struct jsonio_writer){.out = out};
 }
 
-/* What comes before a value: the comma, the key. */
-static void begin_value(struct jsonio_writer *writer, const struct slice *key)
+/* Between values of an array, and between members. */
+static void put_comma(struct jsonio_writer *writer)
 {
-    bool is_member = writer->depth > 0 && writer->is_object[writer->depth - 1];
-
-    CHECK(is_member == (key != NULL));
     CHECK(writer->depth > 0 || !writer->has_any[0]); /* one outermost value */
     if (writer->has_any[writer->depth])
         buf_append_byte(writer->out, ',');
     writer->has_any[writer->depth] = true;
-    if (!key)
-        return;
-    jsonio_write_string(writer->out, *key);
-    buf_append_byte(writer->out, ':');
 }
 
+void jsonio_put_key(struct jsonio_writer *writer, struct slice key)
+{
+    CHECK(writer->depth > 0 && writer->is_object[writer->depth - 1] && !writer->has_key);
+    put_comma(writer);
+    write_string(writer->out, key);
+    buf_append_byte(writer->out, ':');
+    writer->has_key = true;
+}
+
+/* What comes before a value. */
 static void begin(struct jsonio_writer *writer, const char *key)
 {
-    struct slice name = slice_of(key);
-
-    begin_value(writer, key ? &name : NULL);
+    if (key)
+        jsonio_put_key(writer, slice_of(key));
+    if (!writer->has_key) {
+        CHECK(writer->depth == 0 || !writer->is_object[writer->depth - 1]);
+        put_comma(writer);
+    }
+    writer->has_key = false;
 }
 
 static void open(struct jsonio_writer *writer, const char *key, bool is_object)
@@ -321,14 +323,14 @@ void jsonio_put_array(struct jsonio_writer *writer, const char *key)
 
 void jsonio_put_end(struct jsonio_writer *writer)
 {
-    CHECK(writer->depth > 0);
+    CHECK(writer->depth > 0 && !writer->has_key);
     buf_append_byte(writer->out, writer->is_object[--writer->depth] ? '}' : ']');
 }
 
 void jsonio_put_string(struct jsonio_writer *writer, const char *key, struct slice text)
 {
     begin(writer, key);
-    jsonio_write_string(writer->out, text);
+    write_string(writer->out, text);
 }
 
 void jsonio_put_text(struct jsonio_writer *writer, const char *key, const char *text)
@@ -371,17 +373,11 @@ void jsonio_put_time(struct jsonio_writer *writer, const char *key, struct wallt
 void jsonio_put_value(struct jsonio_writer *writer, const char *key, struct jsonio_value value)
 {
     begin(writer, key);
-    jsonio_write(writer->out, value);
+    (void)json_dump_callback(value.node, append, writer->out, JSON_COMPACT | JSON_ENCODE_ANY);
 }
 
 void jsonio_put_printed(struct jsonio_writer *writer, const char *key, struct slice json)
 {
     begin(writer, key);
     buf_append_slice(writer->out, json);
-}
-
-void jsonio_put_member(struct jsonio_writer *writer, struct slice key, struct slice text)
-{
-    begin_value(writer, &key);
-    jsonio_write_string(writer->out, text);
 }

@@ -105,25 +105,30 @@ static void write_tags(struct listing *listing, struct jsonio_value tags)
     struct error err;
     uint64_t limit = UINT64_MAX;
     uint64_t written = 0;
+    struct jsonio_writer json;
     struct buf out;
 
     if (next_page_find(slice_of(listing->asked), "n", &value) &&
         text_parse_u64(value, &limit, &err) != 0)
         limit = UINT64_MAX;
     buf_init(&out, listing->body.length + 1024);
-    buf_printf(&out, "{\"name\":\"%s\",\"tags\":[", listing->repository);
+    jsonio_writer_init(&json, &out);
+    jsonio_put_object(&json, NULL);
+    jsonio_put_text(&json, "name", listing->repository);
+    jsonio_put_array(&json, "tags");
     for (size_t i = find_start(listing, tags); i < count; i++) {
         struct slice tag = jsonio_string(jsonio_element(tags, i));
         if (!tag_is_valid(tag))
             continue;
-        if (written == limit) {
+        if (written++ == limit) {
             end_page(listing, last);
             break;
         }
-        buf_printf(&out, "%s\"%.*s\"", written++ ? "," : "", SLICE_PRINT(tag));
+        jsonio_put_string(&json, NULL, tag);
         last = tag;
     }
-    buf_append_text(&out, "]}");
+    jsonio_put_end(&json);
+    jsonio_put_end(&json);
     buf_cleanup(&listing->body);
     listing->body = out;
 }
@@ -141,35 +146,28 @@ static bool is_descriptor(struct jsonio_value value)
            jsonio_u64(jsonio_member(value, "size"), &size);
 }
 
-static void write_descriptors(struct buf *out, struct jsonio_value list)
+static void write_descriptors(struct jsonio_writer *json, struct jsonio_value list)
 {
     size_t count = jsonio_length(list);
-    size_t written = 0;
 
-    buf_append_byte(out, '[');
+    jsonio_put_array(json, NULL);
     for (size_t i = 0; i < count; i++) {
         struct jsonio_value value = jsonio_element(list, i);
-        if (!is_descriptor(value))
-            continue;
-        if (written++ > 0)
-            buf_append_byte(out, ',');
-        jsonio_write(out, value);
+        if (is_descriptor(value))
+            jsonio_put_value(json, NULL, value);
     }
-    buf_append_byte(out, ']');
+    jsonio_put_end(json);
 }
 
 static void write_member(struct slice key, struct jsonio_value value, void *arg)
 {
-    struct buf *out = arg;
+    struct jsonio_writer *json = arg;
 
-    if (buf_bytes(out).length > 1)
-        buf_append_byte(out, ',');
-    jsonio_write_string(out, key);
-    buf_append_byte(out, ':');
+    jsonio_put_key(json, key);
     if (slice_is(key, "manifests")) {
-        write_descriptors(out, value);
+        write_descriptors(json, value);
     } else {
-        jsonio_write(out, value);
+        jsonio_put_value(json, NULL, value);
     }
 }
 
@@ -179,6 +177,7 @@ static int write_index(struct listing *listing, struct jsonio_value root, struct
     struct jsonio_value type = jsonio_member(root, "mediaType");
     size_t count = jsonio_length(list);
     size_t at = 0;
+    struct jsonio_writer json;
     struct buf out;
 
     if (jsonio_type(type) != JSONIO_ABSENT && !slice_is(jsonio_string(type), MEDIA_TYPE_OCI_INDEX))
@@ -188,9 +187,10 @@ static int write_index(struct listing *listing, struct jsonio_value root, struct
     if (at == count)
         return 0;
     buf_init(&out, INDEX_MAX);
-    buf_append_byte(&out, '{');
-    jsonio_each(root, write_member, &out);
-    buf_append_byte(&out, '}');
+    jsonio_writer_init(&json, &out);
+    jsonio_put_object(&json, NULL);
+    jsonio_each(root, write_member, &json);
+    jsonio_put_end(&json);
     buf_cleanup(&listing->body);
     listing->body = out;
     return out.is_over ? error_set(err, ERR_UPSTREAM, "the upstream's list is too long") : 0;

@@ -50,11 +50,6 @@ struct told {
     void *arg;
 };
 
-static struct slice key_of_number(const uint64_t *number)
-{
-    return slice_from(number, sizeof(*number));
-}
-
 static struct message_head *head_of(struct keeper_call *call)
 {
     struct message_head *head = message_head_of(call->type, &call->message);
@@ -69,7 +64,7 @@ static void unlink_call(struct keeper_client *client, struct keeper_call *call)
 {
     list_remove(&call->link);
     if (call->is_open) {
-        map_remove(client->calls, key_of_number(&head_of(call)->request));
+        map_remove(client->calls, map_key(&head_of(call)->request));
         client->open_count--;
         call->is_open = false;
     }
@@ -129,7 +124,7 @@ static void send_waiting(struct keeper_client *client)
         list_append(&client->open, &call->link);
         call->is_open = true;
         client->open_count++;
-        map_set(client->calls, key_of_number(&head_of(call)->request), call);
+        map_set(client->calls, map_key(&head_of(call)->request), call);
         send_call(client, call);
     }
 }
@@ -291,7 +286,7 @@ static void keep_credit(struct keeper_client *client, struct list *calls)
     LIST_EACH (link, calls) {
         struct keeper_call *call = LIST_ITEM(link, struct keeper_call, link);
         if (call->is_open)
-            map_set(client->late, key_of_number(&head_of(call)->request), client);
+            map_set(client->late, map_key(&head_of(call)->request), client);
     }
 }
 
@@ -332,10 +327,10 @@ static void take_answer(struct keeper_client *client, uint64_t number,
         client->options.on_barrier(client->options.arg);
         return;
     }
-    struct keeper_call *call = map_find(client->calls, key_of_number(&number));
+    struct keeper_call *call = map_find(client->calls, map_key(&number));
     if (call) {
         answer_call(client, call, answer);
-    } else if (!map_remove(client->late, key_of_number(&number))) {
+    } else if (!map_remove(client->late, map_key(&number))) {
         log_say(LOG_WARN, "the keeper answered a request that was not open");
     }
     send_waiting(client);

@@ -148,7 +148,8 @@ static void add_annotation(struct slice key, struct jsonio_value value, void *ar
     if (!annotations->has_any)
         jsonio_put_object(annotations->json, "annotations");
     annotations->has_any = true;
-    jsonio_put_member(annotations->json, key, jsonio_string(value));
+    jsonio_put_key(annotations->json, key);
+    jsonio_put_string(annotations->json, NULL, jsonio_string(value));
 }
 
 /* A file that is damaged or missing costs its own annotations, not the list. */
