@@ -40,7 +40,7 @@ enum transfer_method {
 struct transfer_body {
     struct slice bytes; /* all of it; borrowed until on_done or transfer_cancel */
     bool is_file;       /* the body is in `fd` instead */
-    int fd;             /* duplicated: the caller may close it at once */
+    int fd;             /* of a regular file; duplicated: the caller may close it at once */
     uint64_t offset;    /* where the body begins in the file */
     uint64_t length;    /* of the whole body; UINT64_MAX: unknown, the body is sent in chunks */
     uint64_t available; /* how much of it is in the file; transfer_body_grew raises it */
