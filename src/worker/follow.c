@@ -35,195 +35,247 @@ struct follow_table {
     struct map *follows;
 };
 
-/* The spool of one take. Counted: pieces that are being sent keep it open after a new take came. */
-struct take {
+/* The descriptor of a spool. Counted: a piece that is being sent keeps it open when the flight has
+ * gone on with another spool. */
+struct spool {
     int fd;
-    uint64_t inode;
+    uint64_t inode; /* 0: unknown */
     unsigned users;
+};
+
+enum follow_state {
+    FOLLOW_ASKED,    /* the fetcher has not said that bytes come: there is no spool */
+    FOLLOW_OPEN,     /* the spool grows */
+    FOLLOW_VERIFIED, /* the spool is whole and right */
+    FOLLOW_OVER,     /* out of the table: nobody joins any more */
+    FOLLOW_STATES
 };
 
 struct follow {
     struct follow_table *table;
+    enum follow_state state;
     struct fetch_ask fetch;
     struct digest digest;
-    struct take *take; /* NULL until OPEN */
+    struct spool *spool; /* NULL in FOLLOW_ASKED */
     struct follow_level level;
     struct timer *hold; /* runs from OPEN for small blobs */
-    struct timer *lost; /* runs from the fetcher's death until something comes of the next */
+    struct timer *lost; /* runs from the fetcher's death until the next one says something */
     struct list followers;
-    bool is_busy;     /* its list is being walked: it ends when that is over */
-    bool is_unlisted; /* out of the table: nobody joins any more */
     struct buf key;
+};
+
+enum follower_state {
+    FOLLOWER_WAITING, /* nothing is sent yet */
+    FOLLOWER_READY,   /* the head is sent; waits for bytes that may be sent */
+    FOLLOWER_SENDING, /* a piece is with the connection */
+    FOLLOWER_OVER,    /* the answer is complete, or it failed */
+    FOLLOWER_STATES
 };
 
 struct follower {
     struct list link;
     struct follow *follow; /* NULL: answered otherwise */
+    enum follower_state state;
     struct request *request;
     struct timer *deadline;
-    struct take *take; /* of the piece that is being sent, when it is of the file */
+    struct spool *spool; /* of the piece that is being sent, when it has bytes of the file */
     struct blob_parts parts;
-    bool is_sending;    /* a piece is with the connection */
     uint64_t size_said; /* in the head */
-    bool has_head;
-    bool is_over; /* the answer is complete */
 };
 
-/* ---- takes ---- */
+/* ---- states ---- */
 
-static struct take *take_new(int *fd)
+#define TO(state) (1u << FOLLOW_##state)
+static const unsigned follow_moves[FOLLOW_STATES] = {
+    [FOLLOW_ASKED] = TO(OPEN) | TO(OVER),
+    [FOLLOW_OPEN] = TO(OPEN) | TO(VERIFIED) | TO(OVER),
+    [FOLLOW_VERIFIED] = TO(OPEN) | TO(VERIFIED) | TO(OVER),
+};
+#undef TO
+
+static void follow_set_state(struct follow *follow, enum follow_state next)
 {
-    struct take *take = NEW(struct take);
-    struct error err;
-    take->users = 1;
-    if (store_file_inode(*fd, &take->inode, &err) != 0)
-        take->inode = 0;
-    take->fd = fd_take(fd);
-    return take;
+    CHECK((follow_moves[follow->state] & (1u << next)) != 0);
+    follow->state = next;
+    follow->level.is_verified = next == FOLLOW_VERIFIED;
 }
 
-static void take_unref(struct take **slot)
+#define TO(state) (1u << FOLLOWER_##state)
+static const unsigned follower_moves[FOLLOWER_STATES] = {
+    [FOLLOWER_WAITING] = TO(READY) | TO(OVER),
+    [FOLLOWER_READY] = TO(SENDING) | TO(OVER),
+    [FOLLOWER_SENDING] = TO(READY) | TO(OVER),
+};
+#undef TO
+
+static void follower_set_state(struct follower *follower, enum follower_state next)
 {
-    struct take *take = TAKE(*slot);
-    if (!take || --take->users > 0)
+    CHECK((follower_moves[follower->state] & (1u << next)) != 0);
+    follower->state = next;
+}
+
+/* ---- spools ---- */
+
+static struct spool *spool_new(int *fd)
+{
+    struct spool *spool = NEW(struct spool);
+    struct error ignored;
+
+    spool->users = 1;
+    if (store_file_inode(*fd, &spool->inode, &ignored) != 0)
+        spool->inode = 0;
+    spool->fd = fd_take(fd);
+    return spool;
+}
+
+static void spool_unref(struct spool **slot)
+{
+    struct spool *spool = TAKE(*slot);
+
+    if (!spool || --spool->users > 0)
         return;
-    fd_close(&take->fd);
-    mem_free(take);
+    fd_close(&spool->fd);
+    mem_free(spool);
 }
 
-/* ---- follows ---- */
+/* ---- the ends ---- */
 
-static void unlist(struct follow *follow)
+/* From now on the next request for the blob starts a follow of its own. */
+static void follow_unlist(struct follow *follow)
 {
-    if (!follow->is_unlisted)
-        map_remove(follow->table->follows, buf_bytes(&follow->key));
-    follow->is_unlisted = true;
+    if (follow->state == FOLLOW_OVER)
+        return;
+    map_remove(follow->table->follows, buf_bytes(&follow->key));
+    follow_set_state(follow, FOLLOW_OVER);
 }
 
-static void end(struct follow *follow)
+/* Called last by everything that may have taken the last follower away. */
+static void follow_end_if_empty(struct follow *follow)
 {
     struct worker *worker = follow->table->worker;
-    CHECK(list_is_empty(&follow->followers));
-    unlist(follow);
+
+    if (!list_is_empty(&follow->followers))
+        return;
+    follow_unlist(follow);
     loop_cancel_deferred(worker->options.loop, follow);
     fetch_link_drop(worker->fetcher, &follow->fetch);
     timer_free(&follow->hold);
     timer_free(&follow->lost);
-    take_unref(&follow->take);
+    spool_unref(&follow->spool);
     buf_cleanup(&follow->key);
     mem_free(follow);
 }
 
-static void end_if_empty(struct follow *follow)
+/* The follow does not end here, even if this was its last follower: its list may be being walked.
+ */
+static void follower_detach(struct follower *follower)
 {
-    if (!follow->is_busy && list_is_empty(&follow->followers))
-        end(follow);
-}
-
-static void detach(struct follower *follower)
-{
-    struct follow *follow = TAKE(follower->follow);
-    if (!follow)
-        return;
-    list_remove(&follower->link);
-    end_if_empty(follow);
+    if (follower->follow)
+        list_remove(&follower->link);
+    follower->follow = NULL;
 }
 
 static void follower_free(struct follower *follower)
 {
-    detach(follower);
+    follower_detach(follower);
     timer_free(&follower->deadline);
-    take_unref(&follower->take);
+    spool_unref(&follower->spool);
     mem_free(follower);
 }
 
-/* The follower stays the request's step until the request is over. */
-static void fail(struct follower *follower, const struct message_failed *failed)
+static void follower_cut(struct follower *follower, const char *why)
 {
-    detach(follower);
-    if (follower->is_over)
+    follower_detach(follower);
+    if (follower->state == FOLLOWER_OVER)
         return;
-    follower->is_over = true;
-    timer_stop(follower->deadline);
-    if (follower->has_head) {
-        request_abort(follower->request, "the download failed after the answer had begun");
-    } else {
-        fetch_error_answer(follower->request, failed, API_BLOB_UNKNOWN);
-    }
+    follower_set_state(follower, FOLLOWER_OVER);
+    request_abort(follower->request, why);
 }
 
-static void cut(struct follower *follower, const char *why)
+/* The follower stays the request's step until the request is over. */
+static void follower_fail(struct follower *follower, const struct message_failed *failed)
 {
-    detach(follower);
-    if (follower->is_over)
+    if (follower->state != FOLLOWER_WAITING) {
+        follower_cut(follower, "the download failed after the answer had begun");
         return;
-    follower->is_over = true;
-    request_abort(follower->request, why);
+    }
+    follower_detach(follower);
+    follower_set_state(follower, FOLLOWER_OVER);
+    timer_stop(follower->deadline);
+    fetch_error_answer(follower->request, failed, API_BLOB_UNKNOWN);
 }
 
 /* ---- sending ---- */
 
-static void begin(struct follower *follower)
+static void follower_begin(struct follower *follower)
 {
     struct follow *follow = follower->follow;
     struct request *request = follower->request;
     struct serve_plan plan;
+
     serve_plan_blob(request, &follow->digest, follow->level.size, &plan);
     timer_stop(follower->deadline);
-    follower->has_head = true;
     follower->parts = plan.parts;
     follower->size_said = follow->level.size;
-    follower->is_over = !serve_plan_has_body(&plan);
+    follower_set_state(follower, serve_plan_has_body(&plan) ? FOLLOWER_READY : FOLLOWER_OVER);
     request->source = SOURCE_FLIGHT;
     request->outcome = "served from a flight";
     serve_blob_head(request, &follow->digest, follow->level.size, &plan);
 }
 
-static void send_piece(struct follower *follower)
+static void follower_send(struct follower *follower)
 {
     struct follow *follow = follower->follow;
     struct blob_piece piece;
-    if (!blob_parts_next(&follower->parts, follow_limit(&follow->level), PIECE_MAX, &piece)) {
+
+    if (!blob_parts_next(&follower->parts, follow_limit(&follow->level), PIECE_MAX, &piece))
         return;
-    }
-    follower->is_sending = true;
+    follower_set_state(follower, FOLLOWER_SENDING);
     if (piece.length > 0) {
-        follower->take = follow->take;
-        follower->take->users++;
+        follower->spool = follow->spool;
+        follower->spool->users++;
     }
-    serve_piece(follower->request, follow->take->fd, &piece);
+    serve_piece(follower->request, follow->spool->fd, &piece);
 }
 
-static void advance(struct follower *follower)
+/* Send what may be sent, if the connection has nothing to send. */
+static void follower_advance(struct follower *follower)
 {
-    struct follow *follow = follower->follow;
-    if (!follow || !follow->take)
+    const struct follow *follow = follower->follow;
+
+    if (!follow || !follow->spool)
         return;
-    if (!follower->has_head && follow_may_begin(&follow->level))
-        begin(follower);
-    if (!follower->has_head || follower->is_over || follower->is_sending) {
+    if (follower->state == FOLLOWER_WAITING && follow_may_begin(&follow->level))
+        follower_begin(follower);
+    if (follower->state != FOLLOWER_READY)
         return;
-    }
     if (!blob_parts_is_over(&follower->parts)) {
-        send_piece(follower);
+        follower_send(follower);
         return;
     }
-    follower->is_over = true;
+    follower_set_state(follower, FOLLOWER_OVER);
     http_conn_end(follower->request->conn);
 }
 
 static void on_piece_sent(struct request *request)
 {
     struct follower *follower = request->step;
-    take_unref(&follower->take);
-    follower->is_sending = false;
-    if (!follower->is_over)
-        advance(follower);
+
+    spool_unref(&follower->spool);
+    if (follower->state != FOLLOWER_SENDING)
+        return;
+    follower_set_state(follower, FOLLOWER_READY);
+    follower_advance(follower);
 }
 
 static void on_gone(struct request *request)
 {
-    follower_free(request->step);
+    struct follower *follower = request->step;
+    struct follow *follow = follower->follow;
+
+    follower_free(follower);
+    if (follow)
+        follow_end_if_empty(follow);
 }
 
 static const struct request_steps follower_steps = {.on_drained = on_piece_sent,
@@ -232,11 +284,15 @@ static const struct request_steps follower_steps = {.on_drained = on_piece_sent,
 static void on_deadline(void *arg)
 {
     struct follower *follower = arg;
+    struct follow *follow = follower->follow;
     struct message_failed failed = {
         .kind = ERR_TIMEOUT,
         .text = SLICE_LITERAL("the upstream did not answer in time; the download goes on"),
     };
-    fail(follower, &failed);
+
+    follower_fail(follower, &failed);
+    if (follow)
+        follow_end_if_empty(follow);
 }
 
 /* ---- what the fetcher says ---- */
@@ -244,13 +300,13 @@ static void on_deadline(void *arg)
 static void advance_all(struct follow *follow)
 {
     LIST_EACH (link, &follow->followers)
-        advance(LIST_ITEM(link, struct follower, link));
+        follower_advance(LIST_ITEM(link, struct follower, link));
 }
 
 static void fail_all(struct follow *follow, const struct message_failed *failed)
 {
     LIST_EACH (link, &follow->followers)
-        fail(LIST_ITEM(link, struct follower, link), failed);
+        follower_fail(LIST_ITEM(link, struct follower, link), failed);
 }
 
 static void on_hold_over(void *arg)
@@ -271,16 +327,16 @@ static uint64_t patience_ms(const struct follow *follow)
 static void cut_waiting(void *arg)
 {
     struct follow *follow = arg;
-    follow->is_busy = true;
+
     LIST_EACH (link, &follow->followers) {
         struct follower *follower = LIST_ITEM(link, struct follower, link);
-        if (follower->has_head && !follower->is_sending)
-            cut(follower, "no fetcher came back to go on with the download");
+
+        if (follower->state == FOLLOWER_READY)
+            follower_cut(follower, "no fetcher came back to go on with the download");
     }
-    follow->is_busy = false;
     if (!list_is_empty(&follow->followers))
         timer_start(follow->lost, RECHECK_MS);
-    end_if_empty(follow);
+    follow_end_if_empty(follow);
 }
 
 static void on_lost_long(void *arg)
@@ -303,8 +359,8 @@ static void set_level(struct follow *follow, uint64_t size, uint64_t bytes)
         level->size = size;
         LIST_EACH (link, &follow->followers) {
             struct follower *follower = LIST_ITEM(link, struct follower, link);
-            if (follower->has_head && follower->size_said != size)
-                cut(follower, "the size of the blob changed after the answer had begun");
+            if (follower->state != FOLLOWER_WAITING && follower->size_said != size)
+                follower_cut(follower, "the size of the blob changed after the answer had begun");
         }
     }
     if (bytes > level->bytes)
@@ -321,17 +377,17 @@ static void set_level(struct follow *follow, uint64_t size, uint64_t bytes)
 
 /* Another spool: those who are beyond what both share cannot go on. A piece that is being sent
  * counts as sent. */
-static void replace_take(struct follow *follow, int *fd, uint64_t same_until)
+static void replace_spool(struct follow *follow, int *fd, uint64_t same_until)
 {
     LIST_EACH (link, &follow->followers) {
         struct follower *follower = LIST_ITEM(link, struct follower, link);
-        if (follower->has_head && follower->parts.furthest > same_until)
-            cut(follower, "the download started over and differs from what was sent");
+        if (follower->state != FOLLOWER_WAITING && follower->parts.furthest > same_until)
+            follower_cut(follower, "the download started over and differs from what was sent");
     }
-    take_unref(&follow->take);
-    follow->take = take_new(fd);
+    spool_unref(&follow->spool);
+    follow->spool = spool_new(fd);
     follow->level.bytes = 0;
-    follow->level.is_verified = false;
+    follow_set_state(follow, FOLLOW_OPEN);
 }
 
 /* What the fetcher says from now on is of a spool that we have not got. */
@@ -342,7 +398,7 @@ static void lose_spool(struct follow *follow)
         .text = SLICE_LITERAL("no descriptor is left to read the download with"),
     };
     log_say(LOG_WARN, "no descriptor was left to take a spool with: its clients are cut");
-    unlist(follow);
+    follow_unlist(follow);
     fail_all(follow, &failed);
 }
 
@@ -362,9 +418,9 @@ static void on_open(struct follow *follow, const struct message_open *open, int 
         return;
     }
     bool is_same =
-        follow->take && store_file_inode(*fd, &inode, &err) == 0 && inode == follow->take->inode;
+        follow->spool && store_file_inode(*fd, &inode, &err) == 0 && inode == follow->spool->inode;
     if (!is_same)
-        replace_take(follow, fd, 0);
+        replace_spool(follow, fd, 0);
     follow->level.is_strict = open->is_strict != 0;
     set_level(follow, open->size, open->bytes);
     start_hold(follow);
@@ -377,17 +433,17 @@ static void on_taken(struct follow *follow, const struct message_taken *taken, i
         lose_spool(follow);
         return;
     }
-    replace_take(follow, fd, taken->same_until);
+    replace_spool(follow, fd, taken->same_until);
     set_level(follow, taken->size, taken->bytes);
     advance_all(follow);
 }
 
 static void on_verified(struct follow *follow, const struct message_verified *verified)
 {
-    if (!follow->take)
+    if (!follow->spool)
         return;
     set_level(follow, verified->size, verified->size);
-    follow->level.is_verified = true;
+    follow_set_state(follow, FOLLOW_VERIFIED);
     fetch_link_settle(follow->table->worker->fetcher, &follow->fetch);
     advance_all(follow);
 }
@@ -400,10 +456,10 @@ static void on_here(struct follow *follow)
     uint64_t size;
     uint64_t inode;
     struct error err;
-    bool is_same = follow->take &&
+    bool is_same = follow->spool &&
                    store_blob_open(worker->options.store, &follow->digest, UINT64_MAX, &fd, &size,
                                    &err) == 0 &&
-                   store_file_inode(fd, &inode, &err) == 0 && inode == follow->take->inode;
+                   store_file_inode(fd, &inode, &err) == 0 && inode == follow->spool->inode;
     fd_close(&fd);
     if (is_same) {
         struct message_verified verified = {.size = size};
@@ -411,12 +467,12 @@ static void on_here(struct follow *follow)
         return;
     }
     /* Out of the table first: who still finds nothing on disk asks anew. */
-    unlist(follow);
+    follow_unlist(follow);
     LIST_EACH (link, &follow->followers) {
         struct follower *follower = LIST_ITEM(link, struct follower, link);
         struct request *request = follower->request;
-        if (follower->has_head) {
-            cut(follower, "the download went on elsewhere");
+        if (follower->state != FOLLOWER_WAITING) {
+            follower_cut(follower, "the download went on elsewhere");
             continue;
         }
         request_set_step(request, NULL, NULL);
@@ -429,7 +485,6 @@ static void on_message(struct fetch_ask *fetch, enum message_type type, const vo
                        int *fd)
 {
     struct follow *follow = LIST_ITEM(fetch, struct follow, fetch);
-    follow->is_busy = true;
     timer_stop(follow->lost);
     loop_cancel_deferred(follow->table->worker->options.loop, follow);
     if (type == MESSAGE_OPEN) {
@@ -447,8 +502,7 @@ static void on_message(struct fetch_ask *fetch, enum message_type type, const vo
     } else if (type == MESSAGE_FAILED) {
         fail_all(follow, message);
     }
-    follow->is_busy = false;
-    end_if_empty(follow);
+    follow_end_if_empty(follow);
 }
 
 /* ---- joining ---- */
@@ -464,8 +518,8 @@ static void fill_key(struct buf *key, const struct request *request)
     CHECK(!key->is_over);
 }
 
-static struct follow *start(struct follow_table *table, const struct request *request,
-                            uint64_t size)
+static struct follow *follow_start(struct follow_table *table, const struct request *request,
+                                   uint64_t size)
 {
     struct worker *worker = table->worker;
     struct follow *follow = NEW(struct follow);
@@ -494,7 +548,7 @@ static struct follow *start(struct follow_table *table, const struct request *re
     return follow;
 }
 
-static struct follow *find(const struct follow_table *table, const struct request *request)
+static struct follow *follow_find(const struct follow_table *table, const struct request *request)
 {
     AUTO_BUF struct buf key;
     buf_init(&key, KEY_MAX);
@@ -505,7 +559,7 @@ static struct follow *find(const struct follow_table *table, const struct reques
 void follow_join(struct follow_table *table, struct request *request, uint64_t size)
 {
     struct worker *worker = table->worker;
-    struct follow *follow = find(table, request);
+    struct follow *follow = follow_find(table, request);
     if (!follow && fetch_link_is_full(worker->fetcher)) {
         struct message_failed failed = fetch_link_full();
         fetch_error_answer(request, &failed, API_BLOB_UNKNOWN);
@@ -514,7 +568,7 @@ void follow_join(struct follow_table *table, struct request *request, uint64_t s
     request->is_asked = true;
     request->is_joined = follow != NULL;
     if (!follow)
-        follow = start(table, request, size);
+        follow = follow_start(table, request, size);
     struct follower *follower = NEW(struct follower);
     follower->follow = follow;
     follower->request = request;
@@ -523,7 +577,7 @@ void follow_join(struct follow_table *table, struct request *request, uint64_t s
     list_init(&follower->link);
     list_append(&follow->followers, &follower->link);
     request_set_step(request, &follower_steps, follower);
-    advance(follower);
+    follower_advance(follower);
 }
 
 struct follow_table *follow_table_new(struct worker *worker)
