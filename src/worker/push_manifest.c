@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * body → pool: parsed, digest computed, written and synced under uploads/ → MANIFEST_PUT → 201
- *
- * The keeper checks inside its transaction that what the manifest names is here.
+ * PUT of a manifest: the body is received into memory; the pool computes the digest, parses, and
+ * writes and syncs a file under uploads/; the keeper is asked to take it (MANIFEST_PUT); 201. The
+ * keeper checks, inside its transaction, that everything the manifest names is here.
  */
 #include "push_manifest.h"
 
@@ -18,7 +18,7 @@
 #include "config/config.h"
 #include "ipc/keeper_client.h"
 #include "ipc/metrics.h"
-#include "manifest_room.h"
+#include "manifest_budget.h"
 #include "oci/api_error.h"
 #include "oci/manifest.h"
 #include "oci/reference_list.h"
@@ -40,13 +40,13 @@ struct push {
     struct manifest_claim claim; /* for the body */
     bool is_claimed;
     struct buf body;
-    bool is_working; /* with the pool or the keeper */
+    bool is_working; /* the pool or the keeper has it: it outlives its request */
     char repository[NAME_MAX_LENGTH + 1];
     char content_type[CONTENT_TYPE_MAX];
     struct buf tags; /* separated by spaces */
     bool has_expected;
     struct digest expected;
-    bool is_conditional;   /* the tag is to name what it does now: */
+    bool is_conditional;   /* the tag must still name this: */
     struct digest current; /* algorithm 0: nothing */
     enum hash_algorithm algorithm;
 
@@ -62,7 +62,7 @@ struct push {
 
 static void push_free(struct push *push)
 {
-    manifest_room_release(&push->claim);
+    manifest_budget_release(&push->claim);
     buf_cleanup(&push->body);
     buf_cleanup(&push->tags);
     buf_cleanup(&push->references);
@@ -71,7 +71,7 @@ static void push_free(struct push *push)
     mem_free(push);
 }
 
-static void on_gone(struct request *request)
+static void on_push_gone(struct request *request)
 {
     struct push *push = request->step;
     push->request = NULL;
@@ -103,7 +103,7 @@ static void answer_missing(struct request *request, struct slice digests)
     }
     api_errors_end(&json);
     api_error_set_status(&error, API_MANIFEST_BLOB_UNKNOWN, 400,
-                         "the manifest names what is not here");
+                         "the manifest names blobs or manifests that are not in this repository");
     request_fail_list(request, &error, buf_bytes(&body));
 }
 
@@ -143,7 +143,7 @@ static void answer_done(struct push *push)
     request_respond(request, 201, &headers, slice_of(""));
 }
 
-/* ---- a file that was not taken ---- */
+/* ---- a file that the keeper refused ---- */
 
 static void run_remove(struct worker_job *job)
 {
@@ -151,8 +151,8 @@ static void run_remove(struct worker_job *job)
     store_file_remove(push->worker->options.store, PLACE_UPLOADS, push->file, &push->err);
 }
 
-/* The file is gone when the keeper has placed it. */
-static void on_removed(struct worker_job *job)
+/* There is no file when the keeper has placed it and only its answer was lost. */
+static void on_file_removed(struct worker_job *job)
 {
     struct push *push = LIST_ITEM(job, struct push, job);
     if (push->err.kind != ERR_NONE && push->err.kind != ERR_NOT_FOUND) {
@@ -160,7 +160,7 @@ static void on_removed(struct worker_job *job)
         log_begin(&line, LOG_WARN);
         log_text(&line, "repo", push->repository);
         log_text(&line, "file", push->file);
-        log_end(&line, "a manifest that the keeper refused stays until it is old: %s",
+        log_end(&line, "cannot remove the file of a manifest that the keeper refused: %s",
                 push->err.text);
     }
     push->is_working = false;
@@ -172,11 +172,11 @@ static void remove_file(struct push *push)
 {
     push->is_working = true;
     push->job.run = run_remove;
-    push->job.done = on_removed;
+    push->job.done = on_file_removed;
     worker_submit(push->worker, &push->job, 0);
 }
 
-static void on_stored(struct keeper_call *call, const struct keeper_answer *answer)
+static void on_keeper_answer(struct keeper_call *call, const struct keeper_answer *answer)
 {
     struct push *push = LIST_ITEM(call, struct push, call);
     push->is_working = false;
@@ -197,15 +197,15 @@ static void on_stored(struct keeper_call *call, const struct keeper_answer *answ
 static int check_entries(const struct push *push, struct error *err)
 {
     const struct manifest *manifest = push->manifest;
-    uint64_t most = push->config->limits.manifest_entries;
+    uint64_t max = push->config->limits.manifest_entries;
     bool is_index = manifest->kind == MEDIA_INDEX;
-    if (manifest->descriptor_count <= most + (is_index ? 0 : 1)) /* the configuration */
+    if (manifest->descriptor_count <= max + (is_index ? 0 : 1)) /* the configuration */
         return 0;
     return error_set(err, ERR_INVALID, "%s: more than %llu (`limits.manifest_entries`)",
-                     is_index ? "manifests" : "layers", (unsigned long long)most);
+                     is_index ? "manifests" : "layers", (unsigned long long)max);
 }
 
-static int check(struct push *push, struct error *err)
+static int check_manifest(struct push *push, struct error *err)
 {
     struct slice bytes = buf_bytes(&push->body);
     digest_of(push->algorithm, bytes, &push->digest);
@@ -239,10 +239,10 @@ static int write_file(struct push *push, struct error *err)
     return rc;
 }
 
-static void run(struct worker_job *job)
+static void run_push(struct worker_job *job)
 {
     struct push *push = LIST_ITEM(job, struct push, job);
-    if (check(push, &push->err) == 0)
+    if (check_manifest(push, &push->err) == 0)
         write_file(push, &push->err);
 }
 
@@ -254,7 +254,7 @@ static void ask_keeper(struct push *push)
     buf_init(&push->references, REFERENCES_MAX);
     reference_list_encode(manifest, &push->references);
     push->call.type = MESSAGE_MANIFEST_PUT;
-    push->call.on_answer = on_stored;
+    push->call.on_answer = on_keeper_answer;
     push->call.message.manifest_put = (struct message_manifest_put){
         .repository = slice_of(push->repository),
         .tags = buf_bytes(&push->tags),
@@ -275,7 +275,7 @@ static void ask_keeper(struct push *push)
     keeper_client_ask(push->worker->keeper, &push->call);
 }
 
-static void done(struct worker_job *job)
+static void on_push_run(struct worker_job *job)
 {
     struct push *push = LIST_ITEM(job, struct push, job);
     if (push->err.kind == ERR_NONE) {
@@ -304,10 +304,10 @@ static void refuse_size(struct request *request)
     request_fail(request, &error);
 }
 
-static void claim(struct push *push, size_t size)
+static void claim_memory(struct push *push, size_t size)
 {
     push->is_claimed = true;
-    manifest_room_claim(push->worker->room, &push->claim, size);
+    manifest_budget_claim(push->worker->manifest_budget, &push->claim, size);
 }
 
 static void read_more(struct push *push)
@@ -322,18 +322,18 @@ static void read_more(struct push *push)
         refuse_size(push->request);
         return;
     } else if (have > 0 && !push->is_claimed) {
-        claim(push, (size_t)max); /* it fills the first step: it is no small one */
+        claim_memory(push, (size_t)max); /* the first step is full: the body is not small */
         return;
     }
-    char *room = buf_reserve(&push->body, step);
-    if (!room) {
+    char *space = buf_reserve(&push->body, step);
+    if (!space) {
         refuse_size(push->request);
         return;
     }
-    http_conn_read_body(push->request->conn, room, step);
+    http_conn_read_body(push->request->conn, space, step);
 }
 
-static void on_body(struct request *request, size_t length, bool is_end)
+static void on_push_body(struct request *request, size_t length, bool is_end)
 {
     struct push *push = request->step;
     if (request->status != 0)
@@ -350,13 +350,13 @@ static void on_body(struct request *request, size_t length, bool is_end)
         return;
     }
     push->is_working = true;
-    push->job.run = run;
-    push->job.done = done;
-    bool is_large = push->body.length > MANIFEST_ROOM_FREE;
+    push->job.run = run_push;
+    push->job.done = on_push_run;
+    bool is_large = push->body.length > MANIFEST_BUDGET_FREE;
     worker_submit(push->worker, &push->job, is_large ? push->worker->large_key : 0);
 }
 
-static const struct request_steps push_steps = {.on_body = on_body, .on_gone = on_gone};
+static const struct request_steps push_steps = {.on_body = on_push_body, .on_gone = on_push_gone};
 
 static void collect_tags(struct push *push, const struct operation *operation)
 {
@@ -391,38 +391,38 @@ static struct push *push_new(struct request *request)
     return push;
 }
 
-static void on_room(struct manifest_claim *claim)
+static void on_memory(struct manifest_claim *claim)
 {
     read_more(LIST_ITEM(claim, struct push, claim));
 }
 
-/* No room within its time, or too slow for those who wait. */
-static void on_late(struct manifest_claim *claim)
+/* The claim has waited too long, or the body comes too slowly while others wait. */
+static void on_push_late(struct manifest_claim *claim)
 {
     struct push *push = LIST_ITEM(claim, struct push, claim);
     struct api_error error;
     if (push->is_working || !push->request || push->request->status != 0)
         return;
     api_error_set(&error, API_UNAVAILABLE,
-                  claim->is_held ? "the manifest comes too slowly while others wait"
+                  claim->is_held ? "the manifest is coming too slowly while others wait"
                                  : "too many large manifests are being pushed");
     request_fail(push->request, &error);
 }
 
-/* How long a chunked body is, is seen when it comes. */
-static void begin(struct push *push)
+/* The length of a chunked body is not known: memory is claimed when the first step is full. */
+static void receive(struct push *push)
 {
     const struct http_head *head = push->request->head;
-    push->claim.on_held = on_room;
-    push->claim.on_late = on_late;
+    push->claim.on_held = on_memory;
+    push->claim.on_late = on_push_late;
     if (head->body == HTTP_BODY_CHUNKED) {
         read_more(push);
     } else {
-        claim(push, head->body == HTTP_BODY_LENGTH ? (size_t)head->content_length : 0);
+        claim_memory(push, head->body == HTTP_BODY_LENGTH ? (size_t)head->content_length : 0);
     }
 }
 
-/* Or none: then the manifest itself has to say what it is. */
+/* Or none: then the manifest itself must name its type. */
 static bool has_one_type(const struct http_head *head)
 {
     const struct slice *type = http_head_find(head, "Content-Type");
@@ -445,7 +445,7 @@ void push_manifest(struct request *request, struct ledger_txn *txn)
     const struct slice *coding = http_head_find(request->head, "Content-Encoding");
     if (coding && !slice_is_nocase(*coding, "identity")) {
         request_failf(request, API_MANIFEST_INVALID,
-                      "a manifest is taken without Content-Encoding");
+                      "a manifest must come without Content-Encoding");
         return;
     }
     if (!has_one_type(request->head)) {
@@ -462,5 +462,5 @@ void push_manifest(struct request *request, struct ledger_txn *txn)
     if (is_there)
         push->current = current;
     request_set_step(request, &push_steps, push);
-    begin(push);
+    receive(push);
 }

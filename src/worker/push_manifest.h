@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* PUT of a manifest. */
+/* The endpoint that takes a manifest: PUT. */
 #ifndef WORKER_PUSH_MANIFEST_H
 #define WORKER_PUSH_MANIFEST_H
 

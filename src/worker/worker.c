@@ -23,7 +23,7 @@
 #include "ipc/keeper_client.h"
 #include "ipc/metrics.h"
 #include "listing.h"
-#include "manifest_room.h"
+#include "manifest_budget.h"
 #include "net/listener.h"
 #include "net/loop.h"
 #include "net/stream.h"
@@ -187,7 +187,8 @@ struct worker *worker_new(const struct worker_options *options)
     worker->follows = follow_table_new(worker);
     worker->listings = listing_queue_new();
     worker->recency = recency_new(worker);
-    worker->room = manifest_room_new(options->loop, options->config->limits.manifest_memory);
+    worker->manifest_budget =
+        manifest_budget_new(options->loop, options->config->limits.manifest_memory);
     worker->answers = answer_bodies_new(options->config->limits.answer_memory);
     worker->large_key = pool_new_key();
     worker->gauge_timer = timer_new(options->loop, on_gauge_timer, worker);
@@ -210,7 +211,7 @@ void worker_set_config(struct worker *worker, struct config *config)
         warn_of_connection_limit(worker);
     config_unref(&old);
     fetch_link_set_maximum(worker->fetcher, config->fetch.questions);
-    manifest_room_set_total(worker->room, config->limits.manifest_memory);
+    manifest_budget_set_total(worker->manifest_budget, config->limits.manifest_memory);
     answer_bodies_set_limit(worker->answers, config->limits.answer_memory);
 }
 
@@ -241,7 +242,7 @@ void worker_free(struct worker **worker)
     question_table_free(&old->questions);
     listing_queue_free(&old->listings);
     recency_free(&old->recency);
-    manifest_room_free(&old->room);
+    manifest_budget_free(&old->manifest_budget);
     answer_bodies_free(&old->answers);
     keeper_client_free(&old->keeper);
     fetch_link_free(&old->fetcher);

@@ -22,7 +22,7 @@ struct ledger_reader;
 struct ledger_txn;
 struct listener;
 struct listing_queue;
-struct manifest_room;
+struct manifest_budget;
 struct recency;
 struct timer;
 struct worker;
@@ -54,7 +54,7 @@ struct worker {
     struct follow_table *follows;
     struct listing_queue *listings;
     struct recency *recency;
-    struct manifest_room *room;
+    struct manifest_budget *manifest_budget;
     struct answer_bodies *answers;
     uint64_t large_key; /* key in the pool: work that needs much memory runs one at a time */
 

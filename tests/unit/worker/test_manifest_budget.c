@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "manifest_room.h"
+#include "manifest_budget.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -22,7 +22,7 @@ struct guest {
 };
 
 static struct loop *loop;
-static struct manifest_room *room;
+static struct manifest_budget *budget;
 static struct guest guests[4];
 
 static void on_held(struct manifest_claim *claim)
@@ -40,7 +40,7 @@ static int set_up(void **state)
     (void)state;
     clock_freeze((struct monotime){1000}, (struct walltime){1700000000000});
     loop = loop_new();
-    room = manifest_room_new(loop, TOTAL);
+    budget = manifest_budget_new(loop, TOTAL);
     for (unsigned i = 0; i < 4; i++)
         guests[i] = (struct guest){.claim = {.on_held = on_held, .on_late = on_late}};
     return 0;
@@ -50,8 +50,8 @@ static int tear_down(void **state)
 {
     (void)state;
     for (unsigned i = 0; i < 4; i++)
-        manifest_room_release(&guests[i].claim);
-    manifest_room_free(&room);
+        manifest_budget_release(&guests[i].claim);
+    manifest_budget_free(&budget);
     loop_free(&loop);
     clock_thaw();
     return 0;
@@ -71,7 +71,7 @@ static void pass(uint64_t ms)
 
 static void claim(unsigned guest, size_t bytes)
 {
-    manifest_room_claim(room, &guests[guest].claim, bytes);
+    manifest_budget_claim(budget, &guests[guest].claim, bytes);
 }
 
 static void room_is_given_until_it_is_full(void **state)
@@ -82,7 +82,7 @@ static void room_is_given_until_it_is_full(void **state)
     claim(2, LARGE);
     assert_int_equal(guests[0].held + guests[1].held, 2);
     assert_int_equal(guests[2].held, 0);
-    manifest_room_release(&guests[0].claim);
+    manifest_budget_release(&guests[0].claim);
     assert_int_equal(guests[2].held, 1);
 }
 
@@ -90,7 +90,7 @@ static void small_ones_never_wait(void **state)
 {
     (void)state;
     claim(0, TOTAL);
-    claim(1, MANIFEST_ROOM_FREE);
+    claim(1, MANIFEST_BUDGET_FREE);
     assert_int_equal(guests[1].held, 1);
 }
 
@@ -99,9 +99,9 @@ static void nobody_overtakes(void **state)
     (void)state;
     claim(0, LARGE + 1);
     claim(1, LARGE);
-    claim(2, MANIFEST_ROOM_FREE + 1);
+    claim(2, MANIFEST_BUDGET_FREE + 1);
     assert_int_equal(guests[1].held + guests[2].held, 0);
-    manifest_room_release(&guests[0].claim);
+    manifest_budget_release(&guests[0].claim);
     assert_int_equal(guests[1].held + guests[2].held, 2);
 }
 
@@ -112,7 +112,7 @@ static void one_alone_may_be_larger_than_the_room(void **state)
     claim(1, LARGE);
     assert_int_equal(guests[0].held, 1);
     assert_int_equal(guests[1].held, 0);
-    manifest_room_release(&guests[0].claim);
+    manifest_budget_release(&guests[0].claim);
     assert_int_equal(guests[1].held, 1);
 }
 
@@ -125,8 +125,8 @@ static void who_waits_for_long_is_told(void **state)
     assert_int_equal(guests[1].late, 0);
     pass(2000);
     assert_int_equal(guests[1].late, 1);
-    assert_null(guests[1].claim.room);
-    manifest_room_release(&guests[0].claim);
+    assert_null(guests[1].claim.budget);
+    manifest_budget_release(&guests[0].claim);
     assert_int_equal(guests[1].held, 0);
 }
 
@@ -139,7 +139,7 @@ static void who_is_slow_is_told_only_while_others_wait(void **state)
     claim(1, LARGE);
     pass(1000);
     assert_int_equal(guests[0].late, 1);
-    manifest_room_release(&guests[0].claim);
+    manifest_budget_release(&guests[0].claim);
     assert_int_equal(guests[1].held, 1);
 }
 
@@ -172,8 +172,8 @@ static void who_leaves_while_waiting_takes_nothing(void **state)
     claim(0, TOTAL);
     claim(1, LARGE);
     claim(2, LARGE);
-    manifest_room_release(&guests[1].claim);
-    manifest_room_release(&guests[0].claim);
+    manifest_budget_release(&guests[1].claim);
+    manifest_budget_release(&guests[0].claim);
     assert_int_equal(guests[1].held, 0);
     assert_int_equal(guests[2].held, 1);
 }
