@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Upload sessions in shared memory: how far each is, and its hash so far, so that the next request
- * can come to any worker without reading the data again. A slot is written by the holder of the
- * session's lock alone (store/upload_lock.h). The table dies with the server;
- * after that the keeper gives sessions slots again, and they are hashed from their files.
+ * Upload sessions in shared memory: how far each one is, and its hash so far, so that the next
+ * request can come to any worker without the data being read again. A slot is written only by the
+ * holder of the session's lock (store/upload_lock.h); before the session has a file, by the request
+ * that makes it. The table ends with the server. When the server starts again, the keeper gives the
+ * sessions new slots, and their files are hashed when they are used.
  */
 #ifndef STORE_UPLOAD_TABLE_H
 #define STORE_UPLOAD_TABLE_H
@@ -19,30 +20,30 @@ struct upload_table;
 
 #define UPLOAD_SLOTS_MAX 65536u /* of one table */
 
-/* How far an upload has come. */
+/* How far an upload is. */
 struct upload_progress {
-    uint64_t offset; /* bytes that `hash` has seen; the file may have more */
+    uint64_t offset; /* bytes that `hash` has seen; the file may be longer */
     struct hash hash;
-    uint64_t repository_key; /* which repository it belongs to: upload_repository_key */
-    uint64_t used_ms;        /* wall clock */
+    uint64_t repository_key; /* the repository it belongs to: upload_repository_key */
+    uint64_t used_ms;        /* wall clock, of the last use */
 };
 
-/* The master makes it. ERR_IO. */
+/* Called by the master. ERR_IO. */
 int upload_table_create(unsigned slots, int *out_fd, struct error *err);
 int upload_table_attach(int fd, struct upload_table **out, struct error *err);
 void upload_table_detach(struct upload_table **table);
-/* For tests and roles without a master: private memory. */
+/* In memory of this process alone: for tests and for roles without a master. */
 int upload_table_new(unsigned slots, struct upload_table **out, struct error *err);
 
-/* A new session. ERR_BUSY when all slots are taken (nothing is thrown out here; the caller may free
- * the idlest). */
+/* A slot for a new session. ERR_BUSY when all slots are taken; the caller may end idle sessions
+ * (upload_end_idlest). */
 int upload_table_add(struct upload_table *table, const struct upload_id *id,
                      const struct upload_progress *state, struct error *err);
 /* A consistent copy (seqlock), whose hash has seen `offset` bytes. False: there is no slot, its
  * writer died while writing, or its memory was damaged; the file has to be hashed. */
 bool upload_table_get(struct upload_table *table, const struct upload_id *id,
                       struct upload_progress *out);
-/* The lock's holder only. Adds the session when it has no slot. */
+/* Only for the holder of the lock. Adds the session when it has no slot. */
 int upload_table_set(struct upload_table *table, const struct upload_id *id,
                      const struct upload_progress *state, struct error *err);
 void upload_table_remove(struct upload_table *table, const struct upload_id *id);
@@ -61,7 +62,7 @@ unsigned upload_table_idlest(const struct upload_table *table, const uint64_t *r
 typedef void upload_table_each_fn(const struct upload_id *id, const struct upload_progress *state,
                                   void *arg);
 void upload_table_each(const struct upload_table *table, upload_table_each_fn *each, void *arg);
-/* Of the repository's name. */
+/* The key that stands for a repository's name. */
 struct slice;
 uint64_t upload_repository_key(const struct slice *name);
 

@@ -6,9 +6,8 @@
  *
  * A key is the first half of the session's random id, so that a search reads eight bytes a slot;
  * the slot has the whole id. A free slot is claimed by compare-and-swap of its key. A slot's
- * sequence is odd while its owner (the holder of the session's lock) writes: a reader that sees it
- * odd or changed has no copy. Who dies while writing leaves it odd, until the next holder writes
- * again.
+ * sequence is odd while it is being written: a reader that sees it odd, or changed, has no copy. A
+ * writer that dies leaves it odd until the next holder of the session's lock writes again.
  */
 #include "store/upload_table.h"
 
@@ -45,7 +44,7 @@ struct slot {
 
 struct head {
     uint64_t magic;
-    uint64_t session_size; /* of another build: refuse */
+    uint64_t session_size; /* tells tables of other builds, which are refused */
     uint64_t slots;
 };
 
@@ -97,7 +96,7 @@ int upload_table_attach(int fd, struct upload_table **out, struct error *err)
         head->slots == 0 || head->slots > UPLOAD_SLOTS_MAX ||
         table_size((unsigned)head->slots) != size) {
         (void)munmap(memory, (size_t)size);
-        return error_set(err, ERR_CORRUPT, "the table of uploads is another program's");
+        return error_set(err, ERR_CORRUPT, "the table of uploads was made by another program");
     }
     struct upload_table *table = NEW(struct upload_table);
     table->head = head;
@@ -135,7 +134,7 @@ static uint64_t key_of(const struct upload_id *id)
     return key == 0 ? 1 : key;
 }
 
-/* The lock's holder, or who has just claimed the slot. */
+/* Called by the holder of the lock, or by the request that has just claimed the slot. */
 static void write_slot(struct slot *slot, const struct upload_id *id,
                        const struct upload_progress *state)
 {
@@ -171,7 +170,7 @@ static bool read_slot(const struct slot *slot, struct session *out)
     return false;
 }
 
-/* Searched from where its key says, so that the first look mostly finds it. */
+/* The search starts at a place that depends on the key, so that the first look mostly finds it. */
 static struct slot *find_slot(const struct upload_table *table, uint64_t key, unsigned *out_index)
 {
     unsigned start = (unsigned)(key % table->slot_count);
@@ -236,7 +235,7 @@ void upload_table_remove(struct upload_table *table, const struct upload_id *id)
     struct slot *slot = find_slot(table, key_of(id), &index);
     if (slot == NULL)
         return;
-    /* Odd until the next owner has written: nobody reads the last one's state under a new key. */
+    /* Odd until the next owner has written: nobody reads the old progress under a new key. */
     (void)atomic_fetch_or(&slot->sequence, 1);
     atomic_store_explicit(&table->keys[index], 0, memory_order_release);
 }
@@ -254,7 +253,8 @@ unsigned upload_table_count(const struct upload_table *table)
 static bool read_taken(const struct upload_table *table, unsigned index, struct session *out)
 {
     return atomic_load_explicit(&table->keys[index], memory_order_acquire) != 0 &&
-           read_slot(&table->slots[index], out) && out->id.version != 0; /* 0: claimed just now */
+           read_slot(&table->slots[index], out) &&
+           out->id.version != 0; /* 0: claimed, not written yet */
 }
 
 unsigned upload_table_count_of(const struct upload_table *table, uint64_t repository_key)

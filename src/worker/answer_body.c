@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Few at a time: those that can be shared are found by looking at all. */
+/* There are few bodies at a time: a shared one is found by walking through all of them. */
 #include "answer_body.h"
 
 #include "base/alloc.h"
@@ -44,7 +44,7 @@ void answer_bodies_free(struct answer_bodies **bodies)
     mem_free(TAKE(*bodies));
 }
 
-/* One is always taken, however large. */
+/* One body is always accepted, however large. */
 static struct answer_body *add(struct answer_bodies *bodies, size_t length)
 {
     if (bodies->held > 0 &&

@@ -20,15 +20,16 @@ struct digest;
 #define ANSWER_BODY_FREE ((size_t)64 * 1024)
 
 struct answer_bodies *answer_bodies_new(size_t limit);
-/* What is held stays held when it becomes smaller. */
+/* Bodies that are held stay held when the limit becomes smaller. */
 void answer_bodies_set_limit(struct answer_bodies *bodies, size_t limit);
 /* All bodies were released before. */
 void answer_bodies_free(struct answer_bodies **bodies);
 
 /* Takes the bytes over. NULL when there is no room; nothing was taken then. */
 struct answer_body *answer_body_take(struct answer_bodies *bodies, struct buf *bytes);
-/* A body of these bytes, which are copied unless one of them is held. `digest` is theirs; NULL when
- * it is not known: then bytes are compared. NULL when there is no room. */
+/* A body of these bytes. If one is held already, it is returned once more, else the bytes are
+ * copied. `digest`: theirs, or NULL when it is not known; then the bytes are compared. Returns NULL
+ * when there is no room. */
 struct answer_body *answer_body_share(struct answer_bodies *bodies, const struct digest *digest,
                                       struct slice bytes);
 struct slice answer_body_bytes(const struct answer_body *body);

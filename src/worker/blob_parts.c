@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Part after part: head (of several), bytes; then the closing boundary (of several). */
+/* One part after the other. With several parts, each has a head, and a boundary closes the last. */
 #include "blob_parts.h"
 
 #include <stdio.h>

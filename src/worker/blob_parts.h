@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which bytes of a blob an answer is made of: all, one range, or several as multipart/byteranges
- * (RFC 9110 14.6); and how far it is sent. Pure. */
+/* The bytes of a blob that an answer consists of (all, one range, or several as
+ * multipart/byteranges, RFC 9110 14.6), and how much of them has been given out. Pure: no I/O. */
 #ifndef WORKER_BLOB_PARTS_H
 #define WORKER_BLOB_PARTS_H
 
@@ -17,15 +17,15 @@ struct blob_parts {
     unsigned count;
     unsigned index;    /* the part that is being sent */
     uint64_t offset;   /* in the blob: its next byte */
-    uint64_t furthest; /* behind the last byte given out so far */
+    uint64_t furthest; /* end of the bytes given out so far, in the blob */
     bool is_multipart;
-    bool has_head; /* the part's own head is given out */
-    bool has_end;  /* the closing boundary too */
+    bool has_head; /* the head of this part was given out */
+    bool has_end;  /* the closing boundary was given out, or there is none */
     char boundary[BLOB_PARTS_BOUNDARY_SIZE];
     struct byte_range ranges[BYTE_RANGES_MAX];
 };
 
-struct blob_piece { /* what to send next: text first, then the file's bytes */
+struct blob_piece { /* to be sent next: the text, then bytes of the file */
     unsigned text_length;
     char text[BLOB_PARTS_TEXT_SIZE];
     uint64_t first;
@@ -33,16 +33,16 @@ struct blob_piece { /* what to send next: text first, then the file's bytes */
 };
 
 void blob_parts_whole(struct blob_parts *parts, uint64_t size);
-/* `count` ranges; more than one need a boundary that the blob does not contain. */
+/* `count` ranges, at least one. For more than one a random boundary is made. */
 void blob_parts_ranges(struct blob_parts *parts, uint64_t size, const struct byte_range *ranges,
                        unsigned count);
-/* Of the body. */
+/* Length of the body, with the heads of parts and the boundaries. */
 uint64_t blob_parts_length(const struct blob_parts *parts);
-/* The next piece, with no byte of the blob at `limit` or behind, and at most `max` of them. False:
- * nothing may be sent now. */
+/* Gives out the next piece: only bytes of the blob before `limit`, and at most `max` of them.
+ * False: there is nothing to send now. */
 bool blob_parts_next(struct blob_parts *parts, uint64_t limit, uint64_t max,
                      struct blob_piece *out);
-/* All was given out. */
+/* Everything was given out. */
 bool blob_parts_is_over(const struct blob_parts *parts);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One table from the fetcher's failures to what clients act upon. */
+/* One table from the fetcher's errors to statuses that make clients do the right thing. */
 #include "fetch_error.h"
 
 #include "answer.h"
@@ -13,7 +13,8 @@ struct mapping {
     int status;
 };
 
-/* 404, 403, 502 and 504 make clients go to their next host; a 401 would make them log in here. */
+/* After 403, 404, 502 and 504 clients try their next host. 401 is never sent: they would try to log
+ * in here. */
 static const struct mapping mappings[] = {
     {ERR_DENIED, API_DENIED, 403},        {ERR_UNAUTHORIZED, API_DENIED, 403},
     {ERR_TIMEOUT, API_UNAVAILABLE, 504},  {ERR_BUSY, API_TOOMANYREQUESTS, 429},

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a client is told when the fetcher could not bring what was asked. */
+/* Answers to clients whose content the fetcher could not get. */
 #ifndef WORKER_FETCH_ERROR_H
 #define WORKER_FETCH_ERROR_H
 
@@ -10,9 +10,9 @@
 struct message_failed;
 struct request;
 
-/* The upstream's own no, not its failure. */
+/* The upstream itself has said no (not found, denied); false: it failed, or cannot be reached. */
 bool fetch_error_is_believed(const struct message_failed *failed);
-/* `not_found` is the code of what the upstream does not have. */
+/* Answers the request. `not_found`: the code for content that the upstream does not have. */
 void fetch_error_answer(struct request *request, const struct message_failed *failed,
                         enum api_code not_found);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Open questions by number, and in the order of asking for a new fetcher. */
+/* Open questions: in a map by their number, and in a list in the order in which a new fetcher gets
+ * them. */
 #include "fetch_link.h"
 
 #include "base/alloc.h"
@@ -72,20 +73,19 @@ static void on_message(struct channel *channel, enum message_type type, struct s
     if (type >= MESSAGE_TYPES || type < MESSAGE_HERE || type > MESSAGE_FAILED)
         return;
     if (message_decode(type, body, &message, &err) != 0) {
-        log_say(LOG_ERROR, "a message of the fetcher cannot be read: %s", err.text);
+        log_say(LOG_ERROR, "malformed message from the fetcher: %s", err.text);
         return;
     }
     if (!request_number(type, &message, &number))
         return;
     struct fetch_ask *ask = map_find(link->asks, map_key(&number));
     if (!ask)
-        return; /* dropped meanwhile */
+        return; /* it was dropped when the message was on its way */
     if (type == MESSAGE_HERE || type == MESSAGE_ANSWER || type == MESSAGE_FAILED)
         close_ask(link, ask);
     ask->on_message(ask, type, &message, fd);
 }
 
-/* Nobody drops a question in on_lost. */
 static void lose(struct fetch_link *link)
 {
     channel_free(&link->channel);
@@ -99,7 +99,7 @@ static void lose(struct fetch_link *link)
 static void on_closed(struct channel *channel, void *arg)
 {
     (void)channel;
-    log_say(LOG_WARN, "the fetcher is down; what is here is served, the rest waits for it");
+    log_say(LOG_WARN, "the fetcher is down; serving cached content only");
     lose(arg);
 }
 
@@ -146,7 +146,7 @@ struct message_failed fetch_link_full(void)
 {
     return (struct message_failed){
         .kind = ERR_NO_SPACE,
-        .text = SLICE_LITERAL("too many questions to upstreams are open"),
+        .text = SLICE_LITERAL("too many requests are waiting for upstreams"),
     };
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Followers and the spool they share. A follow ends when its last follower has left it; a
- * follower stays its request's step until the request is over.
+ * Follows, their clients and the spool they share. A follow ends when its last client has left;
+ * a client stays its request's step until the request is over.
  */
 #include "follow.h"
 
@@ -60,22 +60,22 @@ struct follow {
     struct follow_level level;
     struct timer *hold; /* runs from OPEN for small blobs */
     struct timer *lost; /* runs from the fetcher's death until the next one says something */
-    struct list followers;
+    struct list clients;
     struct buf key;
 };
 
-enum follower_state {
-    FOLLOWER_WAITING, /* nothing is sent yet */
-    FOLLOWER_READY,   /* the head is sent; waits for bytes that may be sent */
-    FOLLOWER_SENDING, /* a piece is with the connection */
-    FOLLOWER_OVER,    /* the answer is complete, or it failed */
-    FOLLOWER_STATES
+enum follow_client_state {
+    CLIENT_WAITING, /* nothing is sent yet */
+    CLIENT_READY,   /* the head is sent; waits for bytes that may be sent */
+    CLIENT_SENDING, /* a piece is with the connection */
+    CLIENT_OVER,    /* the answer is complete, or it failed */
+    CLIENT_STATES
 };
 
-struct follower {
+struct follow_client {
     struct list link;
     struct follow *follow; /* NULL: answered otherwise */
-    enum follower_state state;
+    enum follow_client_state state;
     struct request *request;
     struct timer *deadline;
     struct spool *spool; /* of the piece that is being sent, when it has bytes of the file */
@@ -100,18 +100,18 @@ static void follow_set_state(struct follow *follow, enum follow_state next)
     follow->level.is_verified = next == FOLLOW_VERIFIED;
 }
 
-#define TO(state) (1u << FOLLOWER_##state)
-static const unsigned follower_moves[FOLLOWER_STATES] = {
-    [FOLLOWER_WAITING] = TO(READY) | TO(OVER),
-    [FOLLOWER_READY] = TO(SENDING) | TO(OVER),
-    [FOLLOWER_SENDING] = TO(READY) | TO(OVER),
+#define TO(state) (1u << CLIENT_##state)
+static const unsigned client_moves[CLIENT_STATES] = {
+    [CLIENT_WAITING] = TO(READY) | TO(OVER),
+    [CLIENT_READY] = TO(SENDING) | TO(OVER),
+    [CLIENT_SENDING] = TO(READY) | TO(OVER),
 };
 #undef TO
 
-static void follower_set_state(struct follower *follower, enum follower_state next)
+static void client_set_state(struct follow_client *client, enum follow_client_state next)
 {
-    CHECK((follower_moves[follower->state] & (1u << next)) != 0);
-    follower->state = next;
+    CHECK((client_moves[client->state] & (1u << next)) != 0);
+    client->state = next;
 }
 
 /* ---- spools ---- */
@@ -149,12 +149,12 @@ static void follow_unlist(struct follow *follow)
     follow_set_state(follow, FOLLOW_OVER);
 }
 
-/* Called last by everything that may have taken the last follower away. */
+/* Called last by everything that may have taken the last client away. */
 static void follow_end_if_empty(struct follow *follow)
 {
     struct worker *worker = follow->table->worker;
 
-    if (!list_is_empty(&follow->followers))
+    if (!list_is_empty(&follow->clients))
         return;
     follow_unlist(follow);
     loop_cancel_deferred(worker->options.loop, follow);
@@ -166,131 +166,131 @@ static void follow_end_if_empty(struct follow *follow)
     mem_free(follow);
 }
 
-/* The follow does not end here, even if this was its last follower: its list may be being walked.
+/* The follow does not end here, even if this was its last client: its list may be being walked.
  */
-static void follower_detach(struct follower *follower)
+static void client_detach(struct follow_client *client)
 {
-    if (follower->follow)
-        list_remove(&follower->link);
-    follower->follow = NULL;
+    if (client->follow)
+        list_remove(&client->link);
+    client->follow = NULL;
 }
 
-static void follower_free(struct follower *follower)
+static void client_free(struct follow_client *client)
 {
-    follower_detach(follower);
-    timer_free(&follower->deadline);
-    spool_unref(&follower->spool);
-    mem_free(follower);
+    client_detach(client);
+    timer_free(&client->deadline);
+    spool_unref(&client->spool);
+    mem_free(client);
 }
 
-static void follower_cut(struct follower *follower, const char *why)
+static void client_cut(struct follow_client *client, const char *why)
 {
-    follower_detach(follower);
-    if (follower->state == FOLLOWER_OVER)
+    client_detach(client);
+    if (client->state == CLIENT_OVER)
         return;
-    follower_set_state(follower, FOLLOWER_OVER);
-    request_abort(follower->request, why);
+    client_set_state(client, CLIENT_OVER);
+    request_abort(client->request, why);
 }
 
-/* The follower stays the request's step until the request is over. */
-static void follower_fail(struct follower *follower, const struct message_failed *failed)
+/* The client stays the request's step until the request is over. */
+static void client_fail(struct follow_client *client, const struct message_failed *failed)
 {
-    if (follower->state != FOLLOWER_WAITING) {
-        follower_cut(follower, "the download failed after the answer had begun");
+    if (client->state != CLIENT_WAITING) {
+        client_cut(client, "the download failed after the answer had begun");
         return;
     }
-    follower_detach(follower);
-    follower_set_state(follower, FOLLOWER_OVER);
-    timer_stop(follower->deadline);
-    fetch_error_answer(follower->request, failed, API_BLOB_UNKNOWN);
+    client_detach(client);
+    client_set_state(client, CLIENT_OVER);
+    timer_stop(client->deadline);
+    fetch_error_answer(client->request, failed, API_BLOB_UNKNOWN);
 }
 
 /* ---- sending ---- */
 
-static void follower_begin(struct follower *follower)
+static void client_begin(struct follow_client *client)
 {
-    struct follow *follow = follower->follow;
-    struct request *request = follower->request;
+    struct follow *follow = client->follow;
+    struct request *request = client->request;
     struct serve_plan plan;
 
     serve_plan_blob(request, &follow->digest, follow->level.size, &plan);
-    timer_stop(follower->deadline);
-    follower->parts = plan.parts;
-    follower->size_said = follow->level.size;
-    follower_set_state(follower, serve_plan_has_body(&plan) ? FOLLOWER_READY : FOLLOWER_OVER);
+    timer_stop(client->deadline);
+    client->parts = plan.parts;
+    client->size_said = follow->level.size;
+    client_set_state(client, serve_plan_has_body(&plan) ? CLIENT_READY : CLIENT_OVER);
     request->source = SOURCE_FLIGHT;
     request->outcome = "served from a flight";
     serve_blob_head(request, &follow->digest, follow->level.size, &plan);
 }
 
-static void follower_send(struct follower *follower)
+static void client_send(struct follow_client *client)
 {
-    struct follow *follow = follower->follow;
+    struct follow *follow = client->follow;
     struct blob_piece piece;
 
-    if (!blob_parts_next(&follower->parts, follow_limit(&follow->level), PIECE_MAX, &piece))
+    if (!blob_parts_next(&client->parts, follow_limit(&follow->level), PIECE_MAX, &piece))
         return;
-    follower_set_state(follower, FOLLOWER_SENDING);
+    client_set_state(client, CLIENT_SENDING);
     if (piece.length > 0) {
-        follower->spool = follow->spool;
-        follower->spool->users++;
+        client->spool = follow->spool;
+        client->spool->users++;
     }
-    serve_piece(follower->request, follow->spool->fd, &piece);
+    serve_piece(client->request, follow->spool->fd, &piece);
 }
 
 /* Send what may be sent, if the connection has nothing to send. */
-static void follower_advance(struct follower *follower)
+static void client_advance(struct follow_client *client)
 {
-    const struct follow *follow = follower->follow;
+    const struct follow *follow = client->follow;
 
     if (!follow || !follow->spool)
         return;
-    if (follower->state == FOLLOWER_WAITING && follow_may_begin(&follow->level))
-        follower_begin(follower);
-    if (follower->state != FOLLOWER_READY)
+    if (client->state == CLIENT_WAITING && follow_may_begin(&follow->level))
+        client_begin(client);
+    if (client->state != CLIENT_READY)
         return;
-    if (!blob_parts_is_over(&follower->parts)) {
-        follower_send(follower);
+    if (!blob_parts_is_over(&client->parts)) {
+        client_send(client);
         return;
     }
-    follower_set_state(follower, FOLLOWER_OVER);
-    http_conn_end(follower->request->conn);
+    client_set_state(client, CLIENT_OVER);
+    http_conn_end(client->request->conn);
 }
 
 static void on_piece_sent(struct request *request)
 {
-    struct follower *follower = request->step;
+    struct follow_client *client = request->step;
 
-    spool_unref(&follower->spool);
-    if (follower->state != FOLLOWER_SENDING)
+    spool_unref(&client->spool);
+    if (client->state != CLIENT_SENDING)
         return;
-    follower_set_state(follower, FOLLOWER_READY);
-    follower_advance(follower);
+    client_set_state(client, CLIENT_READY);
+    client_advance(client);
 }
 
-static void on_gone(struct request *request)
+static void on_client_gone(struct request *request)
 {
-    struct follower *follower = request->step;
-    struct follow *follow = follower->follow;
+    struct follow_client *client = request->step;
+    struct follow *follow = client->follow;
 
-    follower_free(follower);
+    client_free(client);
     if (follow)
         follow_end_if_empty(follow);
 }
 
-static const struct request_steps follower_steps = {.on_drained = on_piece_sent,
-                                                    .on_gone = on_gone};
+static const struct request_steps client_steps = {.on_drained = on_piece_sent,
+                                                  .on_gone = on_client_gone};
 
 static void on_deadline(void *arg)
 {
-    struct follower *follower = arg;
-    struct follow *follow = follower->follow;
+    struct follow_client *client = arg;
+    struct follow *follow = client->follow;
     struct message_failed failed = {
         .kind = ERR_TIMEOUT,
         .text = SLICE_LITERAL("the upstream did not answer in time; the download goes on"),
     };
 
-    follower_fail(follower, &failed);
+    client_fail(client, &failed);
     if (follow)
         follow_end_if_empty(follow);
 }
@@ -299,14 +299,14 @@ static void on_deadline(void *arg)
 
 static void advance_all(struct follow *follow)
 {
-    LIST_EACH (link, &follow->followers)
-        follower_advance(LIST_ITEM(link, struct follower, link));
+    LIST_EACH (link, &follow->clients)
+        client_advance(LIST_ITEM(link, struct follow_client, link));
 }
 
 static void fail_all(struct follow *follow, const struct message_failed *failed)
 {
-    LIST_EACH (link, &follow->followers)
-        follower_fail(LIST_ITEM(link, struct follower, link), failed);
+    LIST_EACH (link, &follow->clients)
+        client_fail(LIST_ITEM(link, struct follow_client, link), failed);
 }
 
 static void on_hold_over(void *arg)
@@ -316,25 +316,25 @@ static void on_hold_over(void *arg)
     advance_all(follow);
 }
 
-/* In this time a fetcher that lives has gone on with a download, or given it up. */
+/* A living fetcher goes on with a download, or gives it up, within this time. */
 static uint64_t patience_ms(const struct follow *follow)
 {
     const struct config *config = follow->table->worker->config;
     return config->fetch.stall_timeout * (config->fetch.retries + 1) + config->fetch.deadline;
 }
 
-/* Who is still being sent what came before is not waiting yet. */
-static void cut_waiting(void *arg)
+/* A client that is still being sent earlier bytes does not wait for the fetcher yet. */
+static void cut_starved(void *arg)
 {
     struct follow *follow = arg;
 
-    LIST_EACH (link, &follow->followers) {
-        struct follower *follower = LIST_ITEM(link, struct follower, link);
+    LIST_EACH (link, &follow->clients) {
+        struct follow_client *client = LIST_ITEM(link, struct follow_client, link);
 
-        if (follower->state == FOLLOWER_READY)
-            follower_cut(follower, "no fetcher came back to go on with the download");
+        if (client->state == CLIENT_READY)
+            client_cut(client, "the fetcher died and the download did not go on");
     }
-    if (!list_is_empty(&follow->followers))
+    if (!list_is_empty(&follow->clients))
         timer_start(follow->lost, RECHECK_MS);
     follow_end_if_empty(follow);
 }
@@ -342,7 +342,7 @@ static void cut_waiting(void *arg)
 static void on_lost_long(void *arg)
 {
     struct follow *follow = arg;
-    loop_defer(follow->table->worker->options.loop, cut_waiting, follow);
+    loop_defer(follow->table->worker->options.loop, cut_starved, follow);
 }
 
 static void on_lost(struct fetch_ask *fetch)
@@ -357,10 +357,10 @@ static void set_level(struct follow *follow, uint64_t size, uint64_t bytes)
     struct follow_level *level = &follow->level;
     if (size != level->size) {
         level->size = size;
-        LIST_EACH (link, &follow->followers) {
-            struct follower *follower = LIST_ITEM(link, struct follower, link);
-            if (follower->state != FOLLOWER_WAITING && follower->size_said != size)
-                follower_cut(follower, "the size of the blob changed after the answer had begun");
+        LIST_EACH (link, &follow->clients) {
+            struct follow_client *client = LIST_ITEM(link, struct follow_client, link);
+            if (client->state != CLIENT_WAITING && client->size_said != size)
+                client_cut(client, "the size of the blob changed after the answer had begun");
         }
     }
     if (bytes > level->bytes)
@@ -375,14 +375,14 @@ static void set_level(struct follow *follow, uint64_t size, uint64_t bytes)
     fail_all(follow, &failed);
 }
 
-/* Another spool: those who are beyond what both share cannot go on. A piece that is being sent
- * counts as sent. */
+/* Clients that were sent more than both spools have in common cannot go on. A piece that is being
+ * sent counts as sent. */
 static void replace_spool(struct follow *follow, int *fd, uint64_t same_until)
 {
-    LIST_EACH (link, &follow->followers) {
-        struct follower *follower = LIST_ITEM(link, struct follower, link);
-        if (follower->state != FOLLOWER_WAITING && follower->parts.furthest > same_until)
-            follower_cut(follower, "the download started over and differs from what was sent");
+    LIST_EACH (link, &follow->clients) {
+        struct follow_client *client = LIST_ITEM(link, struct follow_client, link);
+        if (client->state != CLIENT_WAITING && client->parts.furthest > same_until)
+            client_cut(client, "the download started over and differs from what was sent");
     }
     spool_unref(&follow->spool);
     follow->spool = spool_new(fd);
@@ -390,14 +390,27 @@ static void replace_spool(struct follow *follow, int *fd, uint64_t same_until)
     follow_set_state(follow, FOLLOW_OPEN);
 }
 
-/* What the fetcher says from now on is of a spool that we have not got. */
+static void log_lost_spool(const struct follow *follow)
+{
+    struct log_line line;
+    char text[DIGEST_TEXT_SIZE];
+
+    log_begin(&line, LOG_WARN);
+    log_slice(&line, "origin", follow->fetch.join.origin);
+    log_slice(&line, "repo", follow->fetch.join.repository);
+    log_text(&line, "digest", digest_print(&follow->digest, text));
+    log_end(&line, "no descriptor left to receive a spool with; cutting its clients");
+}
+
+/* The descriptor did not arrive: everything the fetcher says from now on is about a spool that this
+ * process does not have. */
 static void lose_spool(struct follow *follow)
 {
     struct message_failed failed = {
         .kind = ERR_NO_SPACE,
-        .text = SLICE_LITERAL("no descriptor is left to read the download with"),
+        .text = SLICE_LITERAL("no file descriptor is left to read the download with"),
     };
-    log_say(LOG_WARN, "no descriptor was left to take a spool with: its clients are cut");
+    log_lost_spool(follow);
     follow_unlist(follow);
     fail_all(follow, &failed);
 }
@@ -448,7 +461,8 @@ static void on_verified(struct follow *follow, const struct message_verified *ve
     advance_all(follow);
 }
 
-/* It is on disk by now. Who has a head may go on only with the very file it came from. */
+/* The blob is in the store. A client that has its head may go on only if that is the same file.
+ */
 static void on_here(struct follow *follow)
 {
     struct worker *worker = follow->table->worker;
@@ -466,17 +480,18 @@ static void on_here(struct follow *follow)
         on_verified(follow, &verified);
         return;
     }
-    /* Out of the table first: who still finds nothing on disk asks anew. */
+    /* Out of the table first: a request that finds nothing in the store must not join this follow
+     * again. */
     follow_unlist(follow);
-    LIST_EACH (link, &follow->followers) {
-        struct follower *follower = LIST_ITEM(link, struct follower, link);
-        struct request *request = follower->request;
-        if (follower->state != FOLLOWER_WAITING) {
-            follower_cut(follower, "the download went on elsewhere");
+    LIST_EACH (link, &follow->clients) {
+        struct follow_client *client = LIST_ITEM(link, struct follow_client, link);
+        struct request *request = client->request;
+        if (client->state != CLIENT_WAITING) {
+            client_cut(client, "the blob was stored from another download");
             continue;
         }
         request_set_step(request, NULL, NULL);
-        follower_free(follower);
+        client_free(client);
         pull_blob_again(request);
     }
 }
@@ -529,7 +544,7 @@ static struct follow *follow_start(struct follow_table *table, const struct requ
     follow->lost = timer_new(worker->options.loop, on_lost_long, follow);
     follow->level.size = FOLLOW_SIZE_UNKNOWN;
     follow->level.hold_max = worker->config->fetch.hold_max;
-    list_init(&follow->followers);
+    list_init(&follow->clients);
     buf_init(&follow->key, KEY_MAX);
     fill_key(&follow->key, request);
     map_set(table->follows, buf_bytes(&follow->key), follow);
@@ -569,15 +584,15 @@ void follow_join(struct follow_table *table, struct request *request, uint64_t s
     request->is_joined = follow != NULL;
     if (!follow)
         follow = follow_start(table, request, size);
-    struct follower *follower = NEW(struct follower);
-    follower->follow = follow;
-    follower->request = request;
-    follower->deadline = timer_new(worker->options.loop, on_deadline, follower);
-    timer_start(follower->deadline, worker->config->fetch.deadline);
-    list_init(&follower->link);
-    list_append(&follow->followers, &follower->link);
-    request_set_step(request, &follower_steps, follower);
-    follower_advance(follower);
+    struct follow_client *client = NEW(struct follow_client);
+    client->follow = follow;
+    client->request = request;
+    client->deadline = timer_new(worker->options.loop, on_deadline, client);
+    timer_start(client->deadline, worker->config->fetch.deadline);
+    list_init(&client->link);
+    list_append(&follow->clients, &client->link);
+    request_set_step(request, &client_steps, client);
+    client_advance(client);
 }
 
 struct follow_table *follow_table_new(struct worker *worker)

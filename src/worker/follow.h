@@ -1,14 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The worker's side of a flight: one JOIN per blob and repository, one descriptor of the spool,
- * many followers that are served from it while it grows.
+ * The worker's side of a download that is going on in the fetcher (a flight). A follow is one JOIN
+ * for one blob of one repository, with one descriptor of the spool; its clients are the requests
+ * that are served from the spool while it grows.
  *
- *   asked → open → growing → verified → over      (HERE, FAILED: over before)
+ *   follow:    ASKED → OPEN → VERIFIED → OVER
+ *                └───────┴── HERE, FAILED ──↑
  *
- * A follower's head leaves when follow_may_begin allows it, its bytes up to follow_limit. A new
- * take (TAKEN) moves those who are within what both takes share and cuts the others. Without the
- * fetcher it waits for the next; whoever has his head by then is cut when none carries on in the
- * time that a living one may take.
+ *   client:  WAITING → READY ⇄ SENDING → OVER
+ *                 └── failed: an error ─────↑
+ *
+ * A client's head is sent when follow_may_begin allows it, and then the bytes up to follow_limit
+ * (follow_limit.h). When the fetcher goes on with another spool (TAKEN), clients go on if what
+ * was sent to them is the same in both, and are cut otherwise.
+ *
+ * When the fetcher dies, the follow waits for the next one. Clients that got a part are cut if no
+ * fetcher goes on within the time in which a living one would have.
  */
 #ifndef WORKER_FOLLOW_H
 #define WORKER_FOLLOW_H
@@ -20,10 +27,10 @@ struct request;
 struct worker;
 
 struct follow_table *follow_table_new(struct worker *worker);
-/* No followers are left by then. */
+/* All requests were ended before. */
 void follow_table_free(struct follow_table **table);
-/* Answer the request from a flight of its blob; `size` as a verified manifest gives it, or
- * UINT64_MAX. */
+/* Answers the request from a download of its blob, starting one when there is none. `size`: as a
+ * verified manifest says, or UINT64_MAX. */
 void follow_join(struct follow_table *table, struct request *request, uint64_t size);
 
 #endif

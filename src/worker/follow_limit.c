@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What may leave a spool, by its size, what is in it, and whether it was verified. */
+/* What may be sent from a spool, by the blob's size, the bytes that are there, and whether they
+ * were verified. */
 #include "follow_limit.h"
 
 uint64_t follow_limit(const struct follow_level *level)

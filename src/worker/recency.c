@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One entry per digest used lately, the oldest dropped when there are too many. */
+/* One entry for each digest that was used lately; when there are too many, the oldest is dropped.
+ */
 #include "recency.h"
 
 #include <stdbool.h>
@@ -32,12 +33,12 @@ struct recency {
     struct worker *worker;
     struct map *entries; /* binary digest → entry */
     struct list order;
-    struct timer *timer;
+    struct timer *batch_timer;
     struct buf urgent;
     struct timer *urgent_timer;
 };
 
-static void send(struct recency *recency, struct buf *digests)
+static void send_uses(struct recency *recency, struct buf *digests)
 {
     struct message_used used = {.digests = buf_bytes(digests), .when = clock_wall().ms};
     if (used.digests.length > 0)
@@ -49,17 +50,17 @@ static void append(struct recency *recency, struct buf *out, const struct digest
 {
     uint8_t binary[DIGEST_BINARY_MAX];
     if (buf_bytes(out).length + DIGEST_BINARY_MAX > BATCH_BYTES)
-        send(recency, out);
+        send_uses(recency, out);
     buf_append(out, binary, digest_encode(digest, binary));
 }
 
 static void on_urgent_timer(void *arg)
 {
     struct recency *recency = arg;
-    send(recency, &recency->urgent);
+    send_uses(recency, &recency->urgent);
 }
 
-static void on_timer(void *arg)
+static void on_batch_timer(void *arg)
 {
     struct recency *recency = arg;
     AUTO_BUF struct buf batch;
@@ -71,7 +72,7 @@ static void on_timer(void *arg)
         entry->is_dirty = false;
         append(recency, &batch, &entry->digest);
     }
-    send(recency, &batch);
+    send_uses(recency, &batch);
 }
 
 struct recency *recency_new(struct worker *worker)
@@ -79,14 +80,14 @@ struct recency *recency_new(struct worker *worker)
     struct recency *recency = NEW(struct recency);
     recency->worker = worker;
     recency->entries = map_new();
-    recency->timer = timer_new(worker->options.loop, on_timer, recency);
+    recency->batch_timer = timer_new(worker->options.loop, on_batch_timer, recency);
     recency->urgent_timer = timer_new(worker->options.loop, on_urgent_timer, recency);
     list_init(&recency->order);
     buf_init(&recency->urgent, BATCH_BYTES + DIGEST_BINARY_MAX);
     return recency;
 }
 
-static void drop(struct recency *recency, struct recency_entry *entry)
+static void entry_free(struct recency *recency, struct recency_entry *entry)
 {
     uint8_t binary[DIGEST_BINARY_MAX];
     size_t length = digest_encode(&entry->digest, binary);
@@ -100,16 +101,17 @@ void recency_free(struct recency **recency)
     if (!*recency)
         return;
     struct recency *old = TAKE(*recency);
-    timer_free(&old->timer);
+    timer_free(&old->batch_timer);
     timer_free(&old->urgent_timer);
     while (!list_is_empty(&old->order))
-        drop(old, LIST_ITEM(old->order.next, struct recency_entry, link));
+        entry_free(old, LIST_ITEM(old->order.next, struct recency_entry, link));
     map_free(&old->entries);
     buf_cleanup(&old->urgent);
     mem_free(old);
 }
 
-/* Not in a message for each turn of the loop: a turn may have one request. */
+/* Waits a little for others: under light load a turn of the loop has one request, and a message a
+ * turn would be a message a request. */
 static void tell_soon(struct recency *recency, const struct digest *digest)
 {
     append(recency, &recency->urgent, digest);
@@ -126,13 +128,13 @@ void recency_note(struct recency *recency, const struct digest *digest)
     if (entry && now < entry->used_ms + FRESH_MS) {
         entry->used_ms = now;
         entry->is_dirty = true;
-        if (!timer_is_running(recency->timer))
-            timer_start(recency->timer, BATCH_MS);
+        if (!timer_is_running(recency->batch_timer))
+            timer_start(recency->batch_timer, BATCH_MS);
         return;
     }
     if (!entry) {
         if (map_count(recency->entries) >= ENTRIES_MAX)
-            drop(recency, LIST_ITEM(recency->order.next, struct recency_entry, link));
+            entry_free(recency, LIST_ITEM(recency->order.next, struct recency_entry, link));
         entry = NEW(struct recency_entry);
         entry->digest = *digest;
         list_init(&entry->link);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Location is relative and names the repository as the client did. */
+/* Location is a relative reference, and has the repository's name as the client wrote it. */
 #include "upload_answer.h"
 
 #include "answer.h"
@@ -25,11 +25,11 @@ void upload_answer_progress(struct upload *upload, int status)
     if (status == 416) {
         struct api_error error;
         api_error_set(&error, API_RANGE_INVALID,
-                      "the chunk does not begin where the upload is; see Range");
+                      "the chunk does not begin where the upload ends; see Range");
         request_fail_with(upload->request, &error, &headers);
         return;
     }
-    upload->request->outcome = status == 202 ? "carried on" : "told how far it is";
+    upload->request->outcome = status == 202 ? "upload continued" : "upload status";
     request_respond(upload->request, status, &headers, slice_of(""));
 }
 
@@ -64,6 +64,6 @@ void upload_answer_cancelled(struct upload *upload)
 {
     struct headers headers;
     request_headers(upload->request, &headers);
-    upload->request->outcome = "upload ended by the client";
+    upload->request->outcome = "upload cancelled";
     request_respond(upload->request, 204, &headers, slice_of(""));
 }

@@ -593,7 +593,7 @@ static void one_question_too_many_is_503(void **state)
     put_tag(120000);
     get(&other, TAG);
     assert_int_equal(guest_status(scene, &other), 200);
-    assert_has(&other, "Warning: 299 - \"too many questions");
+    assert_has(&other, "Warning: 299 - \"too many requests");
     scene_heard_nothing(scene, ROLE_FETCHER);
     guest_come(scene, &guests[15], LISTENER_FULL);
     ask_tag(&guests[15], 0);
