@@ -82,6 +82,8 @@ static void print_line(const struct request *request, enum http_end end, uint64_
     log_u64(&line, "conn", http_conn_id(request->conn));
     log_u64(&line, "req", request->id);
     log_text(&line, "client", http_conn_peer(request->conn));
+    if (request->principal_name)
+        log_slice(&line, "user", request->principal.name);
     log_slice(&line, "method", request->head->method);
     if (request->endpoint) {
         log_text(&line, "op", request->endpoint->label);

@@ -17,6 +17,7 @@
 #include "worker_state.h"
 
 #define RETRY_AFTER_DEFAULT 5
+#define CHALLENGE_MAX       ((size_t)2048)
 #define ERROR_BODY_MAX      ((size_t)16 * 1024)
 #define PIECE_SIZE          ((size_t)64 * 1024)
 
@@ -151,6 +152,21 @@ static void add_allow(const struct request *request, struct headers *headers)
     headers_add(headers, "Allow", buf_bytes(&methods));
 }
 
+static void add_challenge(const struct request *request, struct headers *headers)
+{
+    const struct authenticator *authenticator = &request->worker->options.authenticator;
+    struct authenticator_challenge about = {.name = request->operation.name};
+    AUTO_BUF struct buf lines;
+
+    if (!authenticator->challenge)
+        return;
+    if (request->endpoint)
+        about.action = request->endpoint->action;
+    buf_init(&lines, CHALLENGE_MAX);
+    authenticator->challenge(&about, &lines, authenticator->arg);
+    headers_add_lines(headers, buf_bytes(&lines));
+}
+
 /* Without an endpoint the target was not understood: the listener decides. */
 static bool is_text(const struct request *request)
 {
@@ -168,7 +184,8 @@ static void print_error(const struct request *request, const struct api_error *e
         api_error_print(body, error);
 }
 
-/* `headers` are begun; Content-Type and Allow are added. The text of `error` goes to the log. */
+/* `headers` are begun; Content-Type, Allow and the challenge are added. The text of `error` goes to
+ * the log. */
 static void respond_error(struct request *request, const struct api_error *error,
                           struct headers *headers, struct slice body)
 {
@@ -178,6 +195,8 @@ static void respond_error(struct request *request, const struct api_error *error
         headers_add(headers, "Content-Type", SLICE_LITERAL("application/json"));
     if (error->status == 405)
         add_allow(request, headers);
+    if (error->status == 401)
+        add_challenge(request, headers);
     if (!request->note)
         request->note = mem_strdup(error->text);
     request_respond(request, error->status, headers, body);

@@ -18,7 +18,7 @@
 #include "scene.h"
 #include "worker/worker.h"
 
-#define CHALLENGE "WWW-Authenticate: Basic realm=\"test\"\r\n"
+#define CHALLENGE "WWW-Authenticate: Bearer realm=\"test\",scope=\"repository:%.*s:%s\"\r\n"
 
 /* Looks at the Authorization in the pool: "Basic good" is the user "good". */
 struct check {
@@ -44,7 +44,7 @@ static void tell(struct check *check)
         authentication_accept(check->authentication, &good);
     } else if (check->authentication) {
         api_error_set(&error, API_UNAUTHORIZED, "who are you?");
-        authentication_refuse(check->authentication, &error, SLICE_LITERAL(CHALLENGE));
+        authentication_refuse(check->authentication, &error, SLICE_LITERAL("X-More: 1\r\n"));
     }
     mem_free(check);
 }
@@ -101,6 +101,14 @@ static void begin_at_once(struct authentication *authentication, void *arg)
     tell(check);
 }
 
+static void print_challenge(const struct authenticator_challenge *about, struct buf *out, void *arg)
+{
+    (void)arg;
+    buf_printf(out, CHALLENGE, SLICE_PRINT(about->name),
+               about->action == ACTION_PUSH ? "push" : "pull");
+}
+
+static bool is_login_wanted;        /* the authorizer answers 401 */
 static const char *authorized_name; /* of the last request that got as far */
 
 static int note_principal(const struct principal *principal, const struct resolved *target,
@@ -108,10 +116,9 @@ static int note_principal(const struct principal *principal, const struct resolv
 {
     (void)target;
     (void)action;
-    (void)error;
     (void)arg;
     authorized_name = slice_is(principal->name, "good") ? "good" : "somebody else";
-    return 0;
+    return is_login_wanted ? api_error_set(error, API_UNAUTHORIZED, "log in") : 0;
 }
 
 static void tell_held(void)
@@ -125,12 +132,12 @@ static void tell_held(void)
 static struct scene *make_scene(void (*begin)(struct authentication *, void *))
 {
     struct worker_options options = {
-        .authenticator = {.begin = begin, .cancel = cancel_check},
+        .authenticator = {.begin = begin, .cancel = cancel_check, .challenge = print_challenge},
         .authorizer = {.authorize = note_principal},
     };
 
     begun = cancelled = held_count = 0;
-    is_held = false;
+    is_held = is_login_wanted = false;
     authorized_name = NULL;
     return scene_new_with("", &options);
 }
@@ -184,7 +191,9 @@ static void expect_accepted_and_refused(void)
     authorized_name = NULL;
     get("/v2/app/manifests/v1", NULL);
     assert_int_equal(guest_status(scene, &guest), 401);
-    assert_non_null(strstr(guest_got(scene, &guest), CHALLENGE));
+    assert_non_null(strstr(guest_got(scene, &guest), "\r\nX-More: 1\r\n"));
+    assert_non_null(strstr(guest_got(scene, &guest), "WWW-Authenticate: Bearer realm=\"test\","
+                                                     "scope=\"repository:app:pull\"\r\n"));
     assert_non_null(strstr(guest_got(scene, &guest), "\"UNAUTHORIZED\""));
     assert_null(authorized_name);
     assert_int_equal(begun, 2);
@@ -342,6 +351,22 @@ static void authenticate_is_cancelled_when_the_worker_ends(void **state)
     guest_leave(scene, &guest);
 }
 
+/* Rights may want a login of somebody who was accepted as nobody in particular. */
+static void a_401_of_the_authorizer_has_the_challenge_too(void **state)
+{
+    (void)state;
+
+    is_login_wanted = true;
+    guest_come(scene, &guest, LISTENER_FULL);
+    guest_send(scene, &guest,
+               "POST /v2/team/app/blobs/uploads/ HTTP/1.1\r\nHost: h\r\n"
+               "Authorization: Basic good\r\nContent-Length: 0\r\n\r\n");
+    assert_int_equal(guest_status(scene, &guest), 401);
+    assert_non_null(strstr(guest_got(scene, &guest), "WWW-Authenticate: Bearer realm=\"test\","
+                                                     "scope=\"repository:team/app:push\"\r\n"));
+    guest_leave(scene, &guest);
+}
+
 static void authenticate_is_not_asked_for_probes(void **state)
 {
     (void)state;
@@ -372,6 +397,7 @@ int main(void)
         TEST(authenticate_gives_up_after_a_while),
         TEST(authenticate_finishes_while_the_worker_drains),
         TEST(authenticate_is_cancelled_when_the_worker_ends),
+        TEST(a_401_of_the_authorizer_has_the_challenge_too),
         TEST(authenticate_is_not_asked_for_probes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
