@@ -83,7 +83,7 @@ class SlowNamesTest(Scenario):
         self.assertEqual(self.registry.pid("fetcher"), self.fetcher)
         self.assertEqual(self.registry.log.find(level="error"), [])
 
-    def test_a_name_is_looked_up_once_whoever_asks(self):
+    def test_one_lookup_serves_all_who_ask(self):
         many = Many()
         for _ in range(8):
             many.start(self.ask, "a")

@@ -260,6 +260,7 @@ static void no_time_counts_while_the_source_is_waited_for(void **state)
     const struct transfer_body body = {.is_file = true, .fd = file, .length = 4};
 
     (void)state;
+    client.patience_ms = 300;
     client.body = &body;
     client_start(TRANSFER_PUT, EMPTY_ANSWER, 0);
     turn_for(700);
@@ -389,6 +390,7 @@ static void server_that_takes_nothing_is_a_stall(void **state)
     uint64_t began_ms = clock_mono().ms;
 
     (void)state;
+    client.patience_ms = 300;
     client.body = &whole;
     server.reads_nothing = true;
     client_start(TRANSFER_PUT, EMPTY_ANSWER, 0);
@@ -402,6 +404,7 @@ static void answer_that_does_not_come_after_the_body_is_a_timeout(void **state)
     const struct transfer_body small = {.bytes = SLICE_LITERAL("x")};
 
     (void)state;
+    client.patience_ms = 300;
     client.body = &small;
     server.stays_open = true;
     client_start(TRANSFER_PUT, "HTTP/1.1 200", 0);

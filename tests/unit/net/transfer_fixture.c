@@ -338,8 +338,8 @@ int client_try(enum transfer_method method, const char *answer, size_t blob_leng
         .unix_socket = client.unix_socket,
         .body = client.body,
         .connect_timeout_ms = 5000,
-        .head_timeout_ms = 300,
-        .stall_timeout_ms = 300,
+        .head_timeout_ms = client.patience_ms ? client.patience_ms : 10000,
+        .stall_timeout_ms = client.patience_ms ? client.patience_ms : 10000,
         .total_timeout_ms = client.total_ms,
         .may_connect = may_connect,
     };

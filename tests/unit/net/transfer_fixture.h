@@ -29,15 +29,15 @@ struct test_server {
     size_t answer_sent;
     size_t blob_length;
     size_t blob_sent;
-    bool stays_open;     /* does not close after the answer */
-    bool answers_early;  /* when it has the head; reads no further */
-    size_t closes_after; /* so many bytes of the body; 0: does not */
+    bool stays_open;     /* the connection is not closed after the answer */
+    bool answers_early;  /* when the head is there; reads no body */
+    size_t closes_after; /* closes after this many bytes of the body; 0: does not */
     uint64_t drip_ms;    /* a byte of the blob, then a pause */
     struct timer *drip;
-    struct buf received;  /* of the request: head, and body as it comes */
-    char head[4096];      /* the same, as text, once it is whole */
-    unsigned connections; /* taken so far */
-    bool reads_nothing;   /* of a request */
+    struct buf received;  /* the request, as it comes */
+    char head[4096];      /* of the request, once it is complete */
+    unsigned connections; /* accepted so far */
+    bool reads_nothing;   /* of the request */
     unsigned port;
 };
 
@@ -52,6 +52,7 @@ struct test_client {
     bool wants_no_body;
     uint64_t limit_ms; /* set at the head */
     uint64_t total_ms;
+    uint64_t patience_ms; /* head and stall timeout; 0: longer than a busy machine needs */
     bool is_done;
     struct error err;
     unsigned asked_addresses;
