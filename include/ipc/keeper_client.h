@@ -54,6 +54,7 @@ union keeper_message {
     struct message_manifest_stored manifest_stored;
     struct message_tag_checked tag_checked;
     struct message_remove remove;
+    struct message_reader reader;
 };
 
 #define KEEPER_ACTOR_SIZE 256 /* of all texts of an actor; what is longer is cut */
@@ -83,6 +84,9 @@ struct keeper_client_options {
     int (*read_number)(uint64_t *out, struct error *err, void *arg);
     /* Each new channel begins with a BARRIER; this comes when it is done. NULL: no BARRIER. */
     void (*on_barrier)(void *arg);
+    /* The number of the newest commit has changed, or a new channel has begun; some numbers may be
+     * left out. NULL: the keeper is not asked to tell. */
+    void (*on_changed)(uint64_t number, void *arg);
     /* No call is unanswered any more. May be NULL. */
     void (*on_quiet)(void *arg);
     void *arg;

@@ -9,8 +9,8 @@
  *    ▼                               ▼
  *   CLOSED: on_closed or on_failed was called once; nothing happens any more
  *
- * A queued GREW is overwritten by a newer one of the same request, as long as no TAKEN for that
- * request waits behind it: the level belongs to the spool that was announced last before it.
+ * A queued CHANGED is overwritten by a newer one. So is a GREW, of the same request, as long as no
+ * TAKEN for that request waits after it: the level belongs to the spool that was announced last.
  * Memory of a channel that is freed inside its own callback goes after the turn.
  */
 #include "ipc/channel.h"
@@ -292,28 +292,30 @@ void channel_free(struct channel **channel_address)
 /* The number by which GREW and TAKEN are matched; 0 for others. */
 static uint64_t request_of(enum message_type type, const void *message)
 {
-    if (type == MESSAGE_GREW) {
+    if (type == MESSAGE_GREW)
         return ((const struct message_grew *)message)->request;
-    }
-    if (type == MESSAGE_TAKEN) {
+    if (type == MESSAGE_TAKEN)
         return ((const struct message_taken *)message)->request;
-    }
     return 0;
 }
 
-/* The queued GREW that a newer one may overwrite, or NULL. */
-static struct queued *find_grew(struct channel *channel, uint64_t request)
+/* Messages that are levels: only the newest is of use. */
+static bool is_level(enum message_type type)
+{
+    return type == MESSAGE_GREW || type == MESSAGE_CHANGED;
+}
+
+/* The queued level that a newer one of the same type and request may overwrite, or NULL. */
+static struct queued *find_level(struct channel *channel, enum message_type type, uint64_t request)
 {
     for (struct list *link = channel->queue.previous; link != &channel->queue;
          link = link->previous) {
         struct queued *queued = LIST_ITEM(link, struct queued, link);
-        bool is_same = queued->request == request;
-        if (is_same && queued->frame.type == MESSAGE_GREW) {
+        if (queued->frame.type == type && queued->request == request)
             return queued;
-        }
-        if (is_same && queued->frame.type == MESSAGE_TAKEN) {
+        if (type == MESSAGE_GREW && queued->frame.type == MESSAGE_TAKEN &&
+            queued->request == request)
             return NULL;
-        }
     }
     return NULL;
 }
@@ -349,7 +351,7 @@ static void enqueue(struct channel *channel, struct frame frame, uint64_t reques
     }
     frame.fd = fd;
     struct queued *queued = queued_new(frame, request);
-    struct queued *older = frame.type == MESSAGE_GREW ? find_grew(channel, request) : NULL;
+    struct queued *older = is_level(frame.type) ? find_level(channel, frame.type, request) : NULL;
     if (older != NULL) {
         list_append(&older->link, &queued->link); /* just before it */
         queued_free(channel, older);

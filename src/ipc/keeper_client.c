@@ -361,6 +361,16 @@ static void take_refused(struct keeper_client *client, struct slice body)
                 });
 }
 
+static void take_changed(struct keeper_client *client, struct slice body)
+{
+    struct message_changed changed;
+    struct error err;
+
+    CHECK(message_decode(MESSAGE_CHANGED, body, &changed, &err) == 0);
+    if (client->options.on_changed)
+        client->options.on_changed(changed.number, client->options.arg);
+}
+
 static void on_keeper_message(struct channel *channel, enum message_type type, struct slice body,
                               int *fd, void *arg)
 {
@@ -372,6 +382,8 @@ static void on_keeper_message(struct channel *channel, enum message_type type, s
         take_done(client, body);
     } else if (type == MESSAGE_REFUSED) {
         take_refused(client, body);
+    } else if (type == MESSAGE_CHANGED) {
+        take_changed(client, body);
     }
 }
 
@@ -411,6 +423,8 @@ void keeper_client_set_channel(struct keeper_client *client, int *fd)
         client->barrier = barrier.request;
         channel_send(client->channel, MESSAGE_BARRIER, &barrier, -1);
     }
+    if (client->options.on_changed)
+        channel_send(client->channel, MESSAGE_WATCH, &(struct message_watch){0}, -1);
     LIST_EACH (link, &client->open) {
         struct keeper_call *call = LIST_ITEM(link, struct keeper_call, link);
         head_of(call)->repeated = 1;

@@ -1,13 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which order is applied by what; the journal; what is applied by itself now and then. */
+/* Which order is applied by what, and what the journal says of it. */
 #include "apply.h"
 
 #include "order.h"
-
-#define DAY_MS            (24ull * 3600 * 1000)
-#define JOURNAL_KEPT_MS   (7 * DAY_MS)
-#define JOURNAL_HELD_MS   (28 * DAY_MS) /* for registered readers that are behind */
-#define JOURNAL_TRIM_ONCE 1000          /* others wait for the transaction */
 
 void apply_journal(const struct apply *apply, const struct order *order,
                    const struct change *change)
@@ -28,25 +23,21 @@ void apply_journal(const struct apply *apply, const struct order *order,
     journal_add(apply->txn, &entry);
 }
 
-static uint64_t ms_ago(const struct apply *apply, uint64_t ms)
+static void apply_reader(const struct apply *apply, const struct order *order)
 {
-    return apply->now_ms > ms ? apply->now_ms - ms : 0;
-}
+    const struct message_reader *reader = &order->message.reader;
+    struct journal_position position = {reader->number, (uint32_t)reader->place};
 
-void apply_housekeeping(const struct apply *apply, struct order *order)
-{
-    struct journal_ages ages = {
-        .before_ms = ms_ago(apply, JOURNAL_KEPT_MS),
-        .held_before_ms = ms_ago(apply, JOURNAL_HELD_MS),
-    };
-    order->is_unfinished = journal_trim(apply->txn, &ages, JOURNAL_TRIM_ONCE) == JOURNAL_TRIM_ONCE;
+    if (reader->is_gone != 0) {
+        (void)journal_reader_delete(apply->txn, reader->name);
+    } else {
+        journal_reader_put(apply->txn, reader->name, &position);
+    }
 }
 
 void apply_order(const struct apply *apply, struct order *order)
 {
-    if (order->type == MESSAGE_NONE) {
-        apply_housekeeping(apply, order);
-    } else if (order->type == MESSAGE_BLOB_STORED) {
+    if (order->type == MESSAGE_BLOB_STORED) {
         apply_blob_stored(apply, order);
     } else if (order->type == MESSAGE_LINK) {
         apply_link(apply, order);
@@ -62,6 +53,8 @@ void apply_order(const struct apply *apply, struct order *order)
         apply_remove(apply, order);
     } else if (order->type == MESSAGE_USED) {
         apply_used(apply, order);
+    } else if (order->type == MESSAGE_READER) {
+        apply_reader(apply, order);
     }
     /* A barrier only waits for its turn. */
 }

@@ -34,7 +34,6 @@ void apply_manifest_put(const struct apply *apply, struct order *order);
 void apply_manifest_stored(const struct apply *apply, struct order *order);
 void apply_tag_checked(const struct apply *apply, struct order *order);
 void apply_remove(const struct apply *apply, struct order *order);
-void apply_housekeeping(const struct apply *apply, struct order *order);
 
 /* What changed, for the journal; fields that do not apply are empty. */
 struct change {

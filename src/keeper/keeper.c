@@ -21,6 +21,7 @@
 #include "base/log.h"
 #include "base/pool.h"
 #include "batch.h"
+#include "chores.h"
 #include "config/config.h"
 #include "ipc/metrics.h"
 #include "janitor.h"
@@ -44,6 +45,10 @@ struct keeper {
     struct list queue; /* struct order */
     struct batch *batch;
     unsigned uses; /* USED in both */
+    struct chores *chores;
+    bool is_chores_turn;          /* a batch was before */
+    uint64_t announced;           /* number of the newest commit that was told to watchers */
+    struct ledger_reader *reader; /* on the loop */
     struct janitor *janitor;
     bool is_start_deferred;
     bool is_draining;
@@ -53,13 +58,13 @@ struct keeper {
     struct timer *drain;
 };
 
-static void start_batch(struct keeper *keeper);
+static void start_next(struct keeper *keeper);
 
 /* ---- answers ---- */
 
 static void answer(struct order *order)
 {
-    if (order->line == NULL)
+    if (!order->line)
         return;
     if (order->refusal.kind == ERR_NONE) {
         struct message_done done = {.request = order_id(order), .number = order->number};
@@ -75,17 +80,10 @@ static void answer(struct order *order)
     peer_line_send(order->line, MESSAGE_REFUSED, &refused);
 }
 
-/* In the batch that comes next. */
-static void add_housekeeping(struct keeper *keeper)
-{
-    struct order *order = order_new(MESSAGE_NONE, slice_from(NULL, 0));
-    list_append(&keeper->queue, &order->link);
-}
-
 static void finish_order(struct order *order)
 {
     list_remove(&order->link);
-    if (order->line != NULL)
+    if (order->line)
         peer_line_unref(order->line);
     order_free(order);
 }
@@ -108,12 +106,21 @@ static void tell_drained(struct keeper *keeper)
     keeper->options.on_drained(keeper->options.arg);
 }
 
+static void announce(struct keeper *keeper, uint64_t number)
+{
+    if (number <= keeper->announced)
+        return;
+    keeper->announced = number;
+    peers_announce(keeper->peers, number);
+}
+
 static void on_batch_done(struct batch *batch, void *arg)
 {
     struct keeper *keeper = arg;
     struct error err;
     unsigned commits = batch_commits(batch, &err);
     size_t orders = list_length(batch_orders(batch));
+    uint64_t newest = 0;
     metrics_add(METRIC_commits, commits);
     metrics_add(METRIC_commit_requests, orders);
     if (err.kind != ERR_NONE)
@@ -123,11 +130,18 @@ static void on_batch_done(struct batch *batch, void *arg)
         if (order->type == MESSAGE_USED)
             keeper->uses--;
         answer(order);
-        if (order->is_unfinished && order->refusal.kind == ERR_NONE && !keeper->is_draining)
-            add_housekeeping(keeper);
+        if (order->number > newest)
+            newest = order->number;
         finish_order(order);
     }
-    start_batch(keeper);
+    announce(keeper, newest);
+    start_next(keeper);
+}
+
+static void on_chores_done(uint64_t number, void *arg)
+{
+    announce(arg, number);
+    start_next(arg);
 }
 
 /* ---- the queue ---- */
@@ -143,32 +157,45 @@ static void take_queue(struct keeper *keeper, struct list *taken)
     }
 }
 
-static void start_batch(struct keeper *keeper)
+/* Orders and chores take turns: after a batch one slice of a chore, if any is due, and after a
+ * slice a batch, if there are orders. */
+static void start_next(struct keeper *keeper)
 {
-    if (batch_is_running(keeper->batch))
-        return;
-    if (list_is_empty(&keeper->queue)) {
-        if (keeper->is_draining)
-            tell_drained(keeper);
-        return;
-    }
+    bool has_orders = !list_is_empty(&keeper->queue);
+    bool has_chores = !keeper->is_draining && chores_is_due(keeper->chores);
     struct list taken;
-    list_init(&taken);
-    take_queue(keeper, &taken);
-    timer_stop(keeper->lazy);
-    batch_start(keeper->batch, &taken, keeper->config, clock_wall().ms);
+
+    if (batch_is_running(keeper->batch) || chores_is_running(keeper->chores))
+        return;
+    if (has_chores && (!has_orders || keeper->is_chores_turn)) {
+        keeper->is_chores_turn = false;
+        chores_start(keeper->chores, keeper->config, clock_wall().ms);
+    } else if (has_orders) {
+        keeper->is_chores_turn = true;
+        list_init(&taken);
+        take_queue(keeper, &taken);
+        timer_stop(keeper->lazy);
+        batch_start(keeper->batch, &taken, keeper->config, clock_wall().ms);
+    } else if (keeper->is_draining) {
+        tell_drained(keeper);
+    }
+}
+
+static void on_chores_due(void *arg)
+{
+    start_next(arg);
 }
 
 static void on_turn_end(void *arg)
 {
     struct keeper *keeper = arg;
     keeper->is_start_deferred = false;
-    start_batch(keeper);
+    start_next(keeper);
 }
 
 static void on_lazy(void *arg)
 {
-    start_batch(arg);
+    start_next(arg);
 }
 
 /* All that comes in this turn goes into one batch. */
@@ -210,6 +237,22 @@ static void on_used(struct keeper *keeper, const struct peer_line *line, struct 
     order_start(keeper, false);
 }
 
+/* It is told where we are, then each change. */
+static void on_watch(struct keeper *keeper, struct peer_line *line)
+{
+    struct message_changed changed;
+    struct error err;
+
+    peer_line_watch(line);
+    int rc = ledger_commit_number(ledger_read(keeper->reader), &changed.number, &err);
+    ledger_read_end(keeper->reader);
+    if (rc != 0) {
+        log_say(LOG_WARN, "a watcher is not told the commit number: %s", err.text);
+        return; /* the next commit tells it */
+    }
+    peer_line_send(line, MESSAGE_CHANGED, &changed);
+}
+
 static void on_message(struct peer_line *line, enum message_type type, struct slice body, void *arg)
 {
     struct keeper *keeper = arg;
@@ -218,6 +261,10 @@ static void on_message(struct peer_line *line, enum message_type type, struct sl
         return;
     if (type == MESSAGE_USED) {
         on_used(keeper, line, body);
+        return;
+    }
+    if (type == MESSAGE_WATCH) {
+        on_watch(keeper, line);
         return;
     }
     struct order *order = order_new(type, body);
@@ -247,8 +294,6 @@ static void on_housekeeping(void *arg)
         return;
     ledger_check_readers(keeper->options.ledger);
     janitor_start(keeper->janitor, keeper->config, clock_wall().ms);
-    add_housekeeping(keeper);
-    order_start(keeper, true);
 }
 
 /* ---- life ---- */
@@ -271,6 +316,16 @@ struct keeper *keeper_new(const struct keeper_options *options)
         .ledger = options->ledger,
         .store = options->store,
         .on_done = on_batch_done,
+        .arg = keeper,
+    });
+    keeper->reader = ledger_reader_new(options->ledger);
+    keeper->chores = chores_new(&(struct chores_options){
+        .loop = options->loop,
+        .pool = options->pool,
+        .ledger = options->ledger,
+        .store = options->store,
+        .on_due = on_chores_due,
+        .on_done = on_chores_done,
         .arg = keeper,
     });
     keeper->janitor = janitor_new(&(struct janitor_options){
@@ -301,7 +356,8 @@ static void drop_queue(struct keeper *keeper)
 static void wait_for_pool(struct keeper *keeper)
 {
     struct pollfd waiting = {.fd = pool_descriptor(keeper->options.pool), .events = POLLIN};
-    while (batch_is_running(keeper->batch) || janitor_is_running(keeper->janitor)) {
+    while (batch_is_running(keeper->batch) || chores_is_running(keeper->chores) ||
+           janitor_is_running(keeper->janitor)) {
         (void)poll(&waiting, 1, -1);
         pool_run_done(keeper->options.pool);
     }
@@ -318,6 +374,8 @@ void keeper_free(struct keeper **keeper)
     wait_for_pool(*keeper);
     peers_free(&(*keeper)->peers);
     batch_free(&(*keeper)->batch);
+    chores_free(&(*keeper)->chores);
+    ledger_reader_free(&(*keeper)->reader);
     janitor_free(&(*keeper)->janitor);
     timer_free(&(*keeper)->housekeeping);
     timer_free(&(*keeper)->lazy);
@@ -340,7 +398,7 @@ static void on_drain_deadline(void *arg)
 
 static void on_drain(void *arg)
 {
-    start_batch(arg);
+    start_next(arg);
 }
 
 void keeper_drain(struct keeper *keeper, uint64_t within_ms)

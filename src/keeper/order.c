@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "oci/name.h"
+#include "store/journal.h"
 
 void order_refuse(struct order *order, enum error_kind kind, const char *fmt, ...)
 {
@@ -22,7 +23,6 @@ void order_reset(struct order *order)
 {
     order->refusal.kind = ERR_NONE;
     order->number = 0;
-    order->is_unfinished = false;
     buf_clear(&order->missing);
 }
 
@@ -133,6 +133,12 @@ static bool is_remove(const struct message_remove *remove)
            has_digest(&remove->digest);
 }
 
+static bool is_reader(const struct message_reader *reader)
+{
+    return reader->name.length > 0 && reader->name.length <= JOURNAL_READER_NAME_MAX &&
+           reader->place <= UINT32_MAX;
+}
+
 static bool is_well_formed(struct order *order)
 {
     const union order_message *message = &order->message;
@@ -152,6 +158,8 @@ static bool is_well_formed(struct order *order)
         return is_tag_checked(&message->tag_checked);
     if (order->type == MESSAGE_REMOVE)
         return is_remove(&message->remove);
+    if (order->type == MESSAGE_READER)
+        return is_reader(&message->reader);
     return order->type == MESSAGE_USED || order->type == MESSAGE_BARRIER;
 }
 
@@ -161,8 +169,6 @@ struct order *order_new(enum message_type type, struct slice body)
     list_init(&order->link);
     buf_init(&order->missing, (size_t)ORDER_MISSING_MAX * DIGEST_BINARY_MAX);
     order->type = type;
-    if (type == MESSAGE_NONE)
-        return order;
     order->body = mem_alloc(body.length + 1);
     if (body.length > 0)
         memcpy(order->body, body.data, body.length);

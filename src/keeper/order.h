@@ -29,14 +29,15 @@ union order_message {
     struct message_tag_checked tag_checked;
     struct message_remove remove;
     struct message_used used;
+    struct message_reader reader;
     struct message_barrier barrier;
 };
 
 struct order {
     struct list link;       /* in the queue or the batch */
-    struct peer_line *line; /* whom to answer; NULL: the keeper itself */
-    enum message_type type; /* MESSAGE_NONE: housekeeping */
-    char *body;             /* what the slices of `message` point into */
+    struct peer_line *line; /* whom to answer; NULL: nobody */
+    enum message_type type;
+    char *body; /* what the slices of `message` point into */
     union order_message message;
     struct message_head *head; /* in `message`; NULL: it has none */
 
@@ -51,7 +52,6 @@ struct order {
     struct error refusal; /* kind NONE: done */
     struct buf missing;   /* digests in binary */
     uint64_t number;      /* of the commit */
-    bool is_unfinished;   /* housekeeping: there is more to do */
 };
 
 /* Copies the body. Never NULL: a message that cannot be read, or asks for what cannot be, is a

@@ -32,6 +32,7 @@ struct peer_line {
     int fd;                  /* while waiting */
     struct channel *channel; /* while open */
     struct timer *patience;  /* of a waiting worker's line */
+    bool is_watching;
     size_t orders;
 };
 
@@ -80,6 +81,11 @@ void peer_line_send(struct peer_line *line, enum message_type type, const void *
 {
     if (line->channel != NULL)
         channel_send(line->channel, type, message, -1);
+}
+
+void peer_line_watch(struct peer_line *line)
+{
+    line->is_watching = true;
 }
 
 /* ---- succession ---- */
@@ -190,6 +196,21 @@ void peers_free(struct peers **peers)
     }
     mem_free(*peers);
     *peers = NULL;
+}
+
+void peers_announce(struct peers *peers, uint64_t number)
+{
+    struct message_changed changed = {.number = number};
+
+    for (unsigned role = 0; role < ROLES; role++) {
+        for (unsigned slot = 0; slot < WORKERS_MAX; slot++) {
+            LIST_EACH (link, &peers->table[role][slot].lines) {
+                struct peer_line *line = LIST_ITEM(link, struct peer_line, link);
+                if (line->is_watching)
+                    peer_line_send(line, MESSAGE_CHANGED, &changed);
+            }
+        }
+    }
 }
 
 void peers_flush(struct peers *peers, unsigned wait_ms)

@@ -30,6 +30,8 @@ struct peers *peers_new(struct loop *loop, peers_message_fn *on_message, void *a
 void peers_free(struct peers **peers);
 /* `id`: the process's, see message PEER. */
 void peers_add(struct peers *peers, enum process_role role, unsigned slot, uint64_t id, int *fd);
+/* CHANGED to all lines that watch. */
+void peers_announce(struct peers *peers, uint64_t number);
 /* Until what was sent is written, at most wait_ms for each. */
 void peers_flush(struct peers *peers, unsigned wait_ms);
 
@@ -40,6 +42,8 @@ void peer_line_unref(struct peer_line *line);
 size_t peer_line_orders(const struct peer_line *line);
 enum process_role peer_line_role(const struct peer_line *line);
 uint64_t peer_line_id(const struct peer_line *line);
+/* From now on the line is told of changes. */
+void peer_line_watch(struct peer_line *line);
 /* Dropped when the line is closed. */
 void peer_line_send(struct peer_line *line, enum message_type type, const void *message);
 

@@ -54,6 +54,11 @@ static uint64_t number_of(enum message_type type, struct slice body)
         assert_int_equal(message_decode(type, body, &here, &err), 0);
         return here.request;
     }
+    if (type == MESSAGE_CHANGED) {
+        struct message_changed changed;
+        assert_int_equal(message_decode(type, body, &changed, &err), 0);
+        return changed.number;
+    }
     if (type == MESSAGE_GREW) {
         assert_int_equal(message_decode(type, body, &grew, &err), 0);
         return grew.bytes;
@@ -426,6 +431,35 @@ static void a_channel_may_be_freed_inside_on_closed(void **state)
     assert_null(right.channel);
 }
 
+/* From the keeper, however slowly it is read. */
+static void a_queued_change_is_overwritten_by_the_next(void **state)
+{
+    int fds[2];
+    struct error err;
+    static char text[30000];
+    struct message_refused refused = {.text = slice_from(text, sizeof(text))};
+    size_t count = 0;
+    (void)state;
+
+    channel_free(&left.channel);
+    channel_free(&right.channel);
+    assert_int_equal(channel_pair(fds, &err), 0);
+    left.channel = channel_new(loop, &fds[0], (struct channel_ends){ROLE_KEEPER, ROLE_WORKER},
+                               &handler, &left);
+    right.channel = channel_new(loop, &fds[1], (struct channel_ends){ROLE_WORKER, ROLE_KEEPER},
+                                &handler, &right);
+    for (; channel_queued(left.channel) == 0; count++)
+        channel_send(left.channel, MESSAGE_REFUSED, &refused, -1);
+    for (uint64_t i = 1; i <= 10; i++) {
+        struct message_changed changed = {.number = i};
+        channel_send(left.channel, MESSAGE_CHANGED, &changed, -1);
+    }
+    assert_int_equal(channel_queued(left.channel), 2);
+    run_until_seen(&right, count + 1);
+    assert_int_equal(right.types[count], MESSAGE_CHANGED);
+    assert_int_equal(right.numbers[count], 10);
+}
+
 static void nonsense_closes_the_channel(void **state)
 {
     int fds[2];
@@ -548,6 +582,7 @@ int main(void)
         TEST(a_channel_may_be_freed_inside_on_message),
         TEST(a_channel_may_be_freed_inside_on_closed),
         TEST(nonsense_closes_the_channel),
+        TEST(a_queued_change_is_overwritten_by_the_next),
         TEST(a_message_that_the_sender_may_not_send_closes_the_channel),
         TEST(a_message_that_cannot_be_taken_ends_the_process),
         TEST(a_message_that_cannot_be_queued_ends_the_process),

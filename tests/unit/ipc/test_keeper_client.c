@@ -41,6 +41,7 @@ static struct {
     enum error_kind number_error;
     unsigned barriers;
     unsigned quiets;
+    uint64_t changed;
     struct asker askers[CALLS];
     unsigned told;
     enum error_kind told_kind;
@@ -426,6 +427,34 @@ static void the_end_cancels_what_is_asked_and_forgets_what_is_told(void **state)
     assert_int_equal(world.told, 0);
 }
 
+static void on_changed(uint64_t number, void *arg)
+{
+    (void)arg;
+    world.changed = number;
+}
+
+static void who_wants_changes_watches_each_keeper(void **state)
+{
+    (void)state;
+    keeper_client_free(&world.client);
+    world.client = keeper_client_new(&(struct keeper_client_options){
+        .loop = world.loop,
+        .role = ROLE_FETCHER,
+        .credits = CREDITS,
+        .read_number = read_number,
+        .on_changed = on_changed,
+    });
+    for (unsigned i = 1; i <= 2; i++) {
+        struct message_changed changed = {.number = 40 + i};
+        connect_keeper();
+        assert_int_equal(world.heard, i);
+        assert_int_equal(world.types[i - 1], MESSAGE_WATCH);
+        channel_send(world.keeper, MESSAGE_CHANGED, &changed, -1);
+        settle();
+        assert_int_equal(world.changed, 40 + i);
+    }
+}
+
 static void mentions_are_lost_without_a_keeper(void **state)
 {
     struct message_barrier barrier = {.request = 1};
@@ -471,6 +500,7 @@ int main(void)
         TEST(without_a_number_nothing_is_sent),
         TEST(what_nobody_waits_for_is_dropped_when_too_much_waits),
         TEST(the_end_cancels_what_is_asked_and_forgets_what_is_told),
+        TEST(who_wants_changes_watches_each_keeper),
         TEST(mentions_are_lost_without_a_keeper),
         TEST(an_actor_that_is_too_long_is_cut),
     };

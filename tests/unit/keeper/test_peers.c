@@ -13,6 +13,7 @@
 #include "fakes/loop.h"
 #include "ipc/channel.h"
 #include "net/loop.h"
+#include "store/journal.h"
 #include "world.h"
 
 static const char *const image[] = {"config", "layer", NULL};
@@ -64,6 +65,42 @@ static void a_draining_worker_does_not_hold_up_its_successor(void **state)
     world_end(&old);
 }
 
+static void who_watches_is_told_of_each_change(void **state)
+{
+    (void)state;
+    struct message_watch watch = {0};
+    (void)world_push_blob("team/app", "one");
+    world_turns(20);
+    assert_int_equal(world_changed(), 0); /* nobody asked */
+    (void)world_post(FETCHER, MESSAGE_WATCH, &watch);
+    world_turns(20);
+    assert_int_equal(world_changed(), 1);
+    (void)world_push_blob("team/app", "two");
+    world_turns(20);
+    assert_int_equal(world_changed(), 2);
+    struct message_used used = {.when = 1}; /* no change */
+    (void)world_post(WORKER_0, MESSAGE_USED, &used);
+    world_keep_house();
+    assert_int_equal(world_changed(), 2);
+}
+
+static void readers_of_the_journal_are_registered(void **state)
+{
+    (void)state;
+    struct message_reader reader = {.name = SLICE_LITERAL("hook"), .number = 7, .place = 1};
+    struct journal_position position;
+    assert_int_equal(world_ask(FETCHER, MESSAGE_READER, &reader).type, MESSAGE_DONE);
+    assert_true(journal_reader_find(world_read(), reader.name, &position));
+    world_read_end();
+    assert_int_equal(position.number, 7);
+    reader.is_gone = 1;
+    assert_int_equal(world_ask(FETCHER, MESSAGE_READER, &reader).type, MESSAGE_DONE);
+    assert_false(journal_reader_find(world_read(), reader.name, &position));
+    world_read_end();
+    reader.name = SLICE_LITERAL("");
+    assert_int_equal(world_ask(FETCHER, MESSAGE_READER, &reader).kind, ERR_INVALID);
+}
+
 static void successors_of_successors_keep_their_order(void **state)
 {
     (void)state;
@@ -97,6 +134,8 @@ int main(void)
         TEST(a_barrier_waits_for_all_of_the_predecessor),
         TEST(a_dead_workers_request_comes_before_its_successors),
         TEST(a_draining_worker_does_not_hold_up_its_successor),
+        TEST(who_watches_is_told_of_each_change),
+        TEST(readers_of_the_journal_are_registered),
         TEST(successors_of_successors_keep_their_order),
         TEST(an_answer_to_a_closed_line_is_dropped),
     };

@@ -37,6 +37,7 @@ static struct channel *channels[WHO];
 static struct ledger_reader *reader;
 static struct error err;
 static uint64_t last_request;
+static uint64_t last_changed;
 static unsigned last_file;
 static struct answer *answers; /* by request */
 
@@ -54,6 +55,13 @@ static void on_message(struct channel *channel, enum message_type type, struct s
     (void)arg;
     struct answer answer = {.type = type};
     uint64_t request = 0;
+    if (type == MESSAGE_CHANGED) {
+        struct message_changed changed;
+        assert_int_equal(message_decode(type, body, &changed, &err), 0);
+        assert_true(changed.number >= last_changed);
+        last_changed = changed.number;
+        return;
+    }
     if (type == MESSAGE_DONE) {
         struct message_done done;
         assert_int_equal(message_decode(type, body, &done, &err), 0);
@@ -143,6 +151,7 @@ int world_setup(void **state)
     clock_freeze((struct monotime){1000}, (struct walltime){1700000000000});
     answers = mem_zalloc(ANSWERS, sizeof(struct answer));
     last_request = 0;
+    last_changed = 0;
     memset(&world_config, 0, sizeof(world_config));
     world_config.references = 1;
     world_config.upstreams = &upstream;
@@ -216,6 +225,11 @@ void world_keep_house(void)
 {
     fake_loop_hold_clock(world_loop, 40000);
     world_turns(200);
+}
+
+uint64_t world_changed(void)
+{
+    return last_changed;
 }
 
 struct answer world_answer(uint64_t request)

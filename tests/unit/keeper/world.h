@@ -56,6 +56,8 @@ void world_end(struct channel **channel);
 /* Send; the message gets the next request number, which is returned. */
 uint64_t world_post(enum who who, enum message_type type, void *message);
 uint64_t world_post_on(struct channel *channel, enum message_type type, void *message);
+/* The number that CHANGED told last; 0: none. */
+uint64_t world_changed(void);
 /* What came until now; type MESSAGE_NONE: nothing. */
 struct answer world_answer(uint64_t request);
 /* The answer, at once or after some turns. */
