@@ -59,6 +59,11 @@ int channel_payload_new(enum message_type type, const void *message, int *out_fd
 /* Such a message, with this number in front. `payload_fd` is duplicated. */
 void channel_send_payload(struct channel *channel, enum message_type type, uint64_t first,
                           int payload_fd);
+/* Whether the other side has closed its end; messages of its may still be unread. It has when its
+ * process was reaped. */
+bool channel_is_closed(const struct channel *channel);
+/* The same of a descriptor of which no channel was made yet. */
+bool channel_end_is_closed(int fd);
 /* Messages that wait for the socket. */
 size_t channel_queued(const struct channel *channel);
 /* Wait until all is written, at most wait_ms: before an exit. */

@@ -270,6 +270,18 @@ static void destroy(void *arg)
     mem_free(channel);
 }
 
+bool channel_end_is_closed(int fd)
+{
+    struct pollfd end = {.fd = fd};
+
+    return poll(&end, 1, 0) == 1 && (end.revents & POLLHUP) != 0;
+}
+
+bool channel_is_closed(const struct channel *channel)
+{
+    return channel->state == CHANNEL_CLOSED || channel_end_is_closed(channel->fd);
+}
+
 void channel_free(struct channel **channel_address)
 {
     struct channel *channel = *channel_address;

@@ -10,8 +10,6 @@
 #include "ipc/channel.h"
 #include "net/loop.h"
 
-#define SUCCESSION_MS 1000
-
 struct peer {
     struct list lines; /* in the order of their incarnations; none that is closed */
 };
@@ -31,7 +29,6 @@ struct peer_line {
     uint64_t id;             /* of the process */
     int fd;                  /* while waiting */
     struct channel *channel; /* while open */
-    struct timer *patience;  /* of a waiting worker's line */
     bool is_watching;
     size_t orders;
 };
@@ -47,7 +44,6 @@ static void peer_line_close(struct peer_line *line)
 {
     list_remove(&line->link);
     line->peers = NULL;
-    timer_free(&line->patience);
     channel_free(&line->channel);
     fd_close(&line->fd);
     if (line->orders == 0)
@@ -92,13 +88,29 @@ void peer_line_watch(struct peer_line *line)
 
 static void peer_line_open(struct peer_line *line);
 
-static void open_first(struct peer *peer)
+static bool is_dead(const struct peer_line *line)
 {
-    if (list_is_empty(&peer->lines))
-        return;
-    struct peer_line *first = LIST_ITEM(peer->lines.next, struct peer_line, link);
-    if (first->channel == NULL)
-        peer_line_open(first);
+    return line->channel ? channel_is_closed(line->channel) : channel_end_is_closed(line->fd);
+}
+
+/* What a dead worker sent comes before what its clients ask its successor. */
+static bool may_open(const struct peer_line *line)
+{
+    for (struct list *link = line->link.previous; link != &line->peer->lines;
+         link = link->previous) {
+        if (line->role != ROLE_WORKER || is_dead(LIST_ITEM(link, struct peer_line, link)))
+            return false;
+    }
+    return true;
+}
+
+static void open_lines(struct peer *peer)
+{
+    LIST_EACH (link, &peer->lines) {
+        struct peer_line *line = LIST_ITEM(link, struct peer_line, link);
+        if (!line->channel && may_open(line))
+            peer_line_open(line);
+    }
 }
 
 static void on_channel_message(struct channel *channel, enum message_type type, struct slice body,
@@ -116,28 +128,15 @@ static void on_closed(struct channel *channel, void *arg)
     struct peer *peer = line->peer;
     (void)channel;
     peer_line_close(line);
-    open_first(peer);
+    open_lines(peer);
 }
 
 static void peer_line_open(struct peer_line *line)
 {
     static const struct channel_handler handler = {on_channel_message, on_closed,
                                                    channel_end_process};
-    timer_free(&line->patience);
     line->channel = channel_new(line->peers->loop, &line->fd,
                                 (struct channel_ends){ROLE_KEEPER, line->role}, &handler, line);
-}
-
-/* The predecessor lives on beside this one. Its predecessor may be waiting itself. */
-static void on_patience(void *arg)
-{
-    struct peer_line *line = arg;
-    struct peer_line *previous = LIST_ITEM(line->link.previous, struct peer_line, link);
-    if (line->link.previous != &line->peer->lines && previous->channel == NULL) {
-        timer_start(line->patience, SUCCESSION_MS);
-    } else {
-        peer_line_open(line);
-    }
 }
 
 uint64_t peer_line_id(const struct peer_line *line)
@@ -159,14 +158,8 @@ void peers_add(struct peers *peers, enum process_role role, unsigned slot, uint6
     line->role = role;
     line->id = id;
     line->fd = fd_take(fd);
-    bool is_first = list_is_empty(&line->peer->lines);
     list_append(&line->peer->lines, &line->link);
-    if (is_first) {
-        peer_line_open(line);
-    } else if (role == ROLE_WORKER) {
-        line->patience = timer_new(peers->loop, on_patience, line);
-        timer_start(line->patience, SUCCESSION_MS);
-    }
+    open_lines(line->peer);
 }
 
 /* ---- all ---- */

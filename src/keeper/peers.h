@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who speaks to the keeper. A peer is a role and slot, a line one incarnation of it:
+ * Who speaks to the keeper. A peer is a role and slot; a line is one incarnation of it:
  *
- *   WAITING ── its predecessor's last message was read ──► OPEN ── end of file ──► CLOSED
- *          └── or (workers) a second has passed ─────────►
+ *   WAITING ── no line before it holds it up ──► OPEN ── end of file ──► CLOSED
  *
- * A worker that drains beside its successor keeps its line open: hence the second. A closed line
- * stays until its orders have their outcome.
+ * A dead predecessor's last messages are read before a successor's first. A worker's line waits for
+ * its predecessors that are dead, until all they sent was read; one that lives, and drains, holds
+ * up nobody. A fetcher's line waits for all its predecessors. A closed line stays until its orders
+ * have their outcome.
  */
 #ifndef KEEPER_PEERS_H
 #define KEEPER_PEERS_H

@@ -74,8 +74,7 @@ static void an_order_waits_for_one_slice_at_most(void **state)
         unsigned slices = failpoint_hits("chores.slice") - before;
         waited = slices > waited ? slices : waited;
     }
-    assert_in_range(waited, 0,
-                    2); /* one from before it was read, one after its batch */
+    assert_in_range(waited, 0, 2); /* one from before it was read, one after its batch */
     assert_true(failpoint_hits("chores.slice") > 1); /* nor does it wait for ever */
 }
 

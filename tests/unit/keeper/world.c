@@ -185,6 +185,12 @@ int world_teardown(void **state)
     return 0;
 }
 
+void world_kill(enum who who)
+{
+    channel_free(&channels[who]);
+    channels[who] = connect_peer(who);
+}
+
 struct channel *world_replace(enum who who)
 {
     struct channel *old = channels[who];

@@ -52,6 +52,8 @@ void world_restart(void);
  * of it. */
 struct channel *world_replace(enum who who);
 void world_end(struct channel **channel);
+/* It dies, with what it sent unread, and a successor connects at once. */
+void world_kill(enum who who);
 
 /* Send; the message gets the next request number, which is returned. */
 uint64_t world_post(enum who who, enum message_type type, void *message);
