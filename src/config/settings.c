@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "config/config.h"
 #include "oci/byte_range.h"
+#include "oci/name.h"
 #include "oci/operation.h"
 #include "values.h"
 
