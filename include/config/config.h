@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The configuration: read from YAML, environment and flags through one table of settings
- * (settings.def), checked whole, then constant. The same text form carries it from the master to
- * the roles. (door: libyaml)
+ * The configuration. It is read from YAML, environment and flags through one table of settings
+ * (settings.def), checked as a whole, and constant from then on. The master prints it as YAML for
+ * the other roles, which parse it again. (door: libyaml)
  *
  * A running process may get a new one at any time. So a configuration is counted: whoever keeps a
  * pointer to it, or to anything inside it, from one turn of the loop to the next holds a reference.
@@ -47,7 +47,7 @@ struct config_tag_rule { /* the first whose `match` fits wins */
     bool is_offline;            /* never asked at all */
 };
 
-/* A registry we are a mirror of, and how to talk to it. */
+/* A registry that we mirror, and how to reach it. */
 struct config_upstream {
     char *name;              /* "docker.io": canonical */
     struct config_list urls; /* tried in turn */
@@ -57,11 +57,9 @@ struct config_upstream {
     char *password_file;
     char *ca_file;
     char *proxy;
-    struct config_list redirects; /* hosts (with port) a redirect may lead to besides the upstream's
-                                     own and public addresses */
-    bool
-        expose; /* what was fetched with credentials may be served to everybody who may pull here */
-    bool is_strict; /* verify: strict: nothing leaves before its digest is right */
+    struct config_list redirects; /* hosts, perhaps with a port, that it may redirect to */
+    bool expose;                  /* everybody may get what was fetched with the credentials */
+    bool is_strict;               /* nothing leaves before its digest is verified */
     struct config_tag_rule *tags;
     size_t tag_count;
 };
@@ -70,7 +68,7 @@ struct config {
     unsigned references;
     struct config_listen *listens;
     size_t listen_count;
-    char *admin; /* NULL: none */
+    char *admin; /* NULL: disabled */
     struct config_list names;
     unsigned workers; /* 0: auto, resolved by the master */
     char *user;       /* NULL: default */
@@ -116,20 +114,20 @@ struct config {
     } fetch;
 };
 
-/* Where settings come from; later ones win. */
+/* Where settings come from. Later sources override earlier ones. */
 struct config_sources {
-    const char *file;               /* NULL: /etc/entrepot/entrepot.yaml if it is there */
+    const char *file;               /* NULL: /etc/entrepot/entrepot.yaml if it exists */
     const char *const *settings;    /* --set key=value, NULL at the end; may be NULL */
     const char *const *environment; /* environ */
     bool is_root;
 };
 
-/* All problems found, each "file:line:column: path: what, and what was expected", one a line, go to
- * *problems; warnings likewise to *warnings. ERR_INVALID when there is any problem. password_file
- * is read here. */
+/* Appends every problem to *problems, one a line: "file:line:column: path: what is wrong, and what
+ * is expected"; and warnings to *warnings likewise. ERR_INVALID when there is any problem. Files of
+ * passwords are read here. */
 int config_load(const struct config_sources *sources, struct config **out, struct buf *problems,
                 struct buf *warnings, struct error *err);
-/* From the text that config_print made. */
+/* Reads the text that config_print made. */
 int config_parse(struct slice text, struct config **out, struct error *err);
 /* Another reference to the same configuration. Returns its argument. */
 struct config *config_ref(struct config *config);
@@ -140,14 +138,15 @@ void config_unref(struct config **config);
  * difference. */
 void config_keep_until_restart(struct config *next, const struct config *running,
                                struct buf *out_paths);
-/* As YAML that config_parse reads back to an equal configuration; secrets only if asked for. */
+/* Appends YAML that config_parse reads back as an equal configuration, with secrets only if asked
+ * for. */
 void config_print(const struct config *config, bool with_secrets, struct buf *out);
-/* The manual page of settings, Markdown. */
+/* Appends the manual page of the settings, as Markdown. */
 void config_print_manual(struct buf *out);
-/* conf/entrepot.yaml: every setting as a comment, at its default. */
+/* Appends conf/entrepot.yaml: every setting as a comment, at its default. */
 void config_print_example(struct buf *out);
 
-/* By name, an alias, or NULL. */
+/* By its name or an alias. NULL: there is none. */
 const struct config_upstream *config_upstream_find(const struct config *config, struct slice name);
 const struct config_upstream *
 config_upstream_default(const struct config *config); /* may be NULL */

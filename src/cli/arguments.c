@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * argv to struct cli_arguments. Flags that are settings become "key=value" and go the way of
- * --set, so that there is one place that knows what a setting may be.
+ * Parses argv into struct cli_arguments. Flags for settings become "key=value", as if they were
+ * given with --set, so that only the configuration knows what a setting may be.
  */
 #include <getopt.h>
 #include <stdio.h>
@@ -65,7 +65,7 @@ static void finish(struct cli_arguments *out, int status)
     out->status = status;
 }
 
-/* "--lisen": which option was meant. */
+/* Prints that there is no such option, and the one with the nearest name. */
 static void refuse_option(const char *given)
 {
     struct slice name = slice_of(given);
@@ -82,12 +82,12 @@ static void refuse_option(const char *given)
             distance = here;
         }
     }
-    (void)fprintf(stderr, "entrepot: there is no option %s%s%s%s\n", given,
+    (void)fprintf(stderr, "entrepot: unknown option %s%s%s%s\n", given,
                   nearest != NULL ? ", did you mean --" : "", nearest != NULL ? nearest : "",
-                  nearest != NULL ? "?" : "");
+                  nearest != NULL ? "?" : "; entrepot help COMMAND lists them");
 }
 
-/* Options of serve and check. False: done, a mistake or help was printed. */
+/* Parses the options of serve and check. False: a mistake or help was printed. */
 static bool parse_options(int argc, char **argv, const char *command, struct cli_arguments *out)
 {
     AUTO_BUF struct buf listens;
@@ -96,7 +96,7 @@ static bool parse_options(int argc, char **argv, const char *command, struct cli
     optind = 2;
     for (;;) {
         int at = optind;
-        /* One thread, and nobody else reads optind. */
+        /* There is one thread, and optind is read nowhere else. */
         int option =
             getopt_long(argc, argv, "+:h", options, NULL); /* NOLINT(concurrency-mt-unsafe) */
         if (option == -1)
@@ -133,7 +133,7 @@ static bool parse_options(int argc, char **argv, const char *command, struct cli
     return true;
 }
 
-/* entrepot --role worker --slot 3, as the master says it. */
+/* Parses "entrepot --role worker --slot 3", which only the master writes. */
 static bool parse_child(int argc, char **argv, struct cli_arguments *out)
 {
     uint64_t slot = 0;
@@ -158,7 +158,9 @@ static void parse_help(int argc, char **argv, struct cli_arguments *out)
     if (argc < 3) {
         help_print(stdout);
     } else if (!help_print_about(argv[2])) {
-        (void)fprintf(stderr, "entrepot: there is no help about %s\n", argv[2]);
+        (void)fprintf(stderr,
+                      "entrepot: there is no help about %s; entrepot help lists the commands\n",
+                      argv[2]);
         out->status = CLI_STATUS_USAGE;
     }
 }
@@ -166,7 +168,7 @@ static void parse_help(int argc, char **argv, struct cli_arguments *out)
 static void refuse_command(const char *name, struct cli_arguments *out)
 {
     const char *nearest = command_suggest(name);
-    (void)fprintf(stderr, "entrepot: there is no command %s%s%s%s\n", name,
+    (void)fprintf(stderr, "entrepot: unknown command %s%s%s%s\n", name,
                   nearest != NULL ? ", did you mean " : "", nearest != NULL ? nearest : "",
                   nearest != NULL ? "?" : "; entrepot --help lists them");
     finish(out, CLI_STATUS_USAGE);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `entrepot help`. */
+/* The texts of `entrepot help`. */
 #include "help.h"
 
 #include <string.h>
@@ -14,29 +14,29 @@
 #define SOURCES                                                                                    \
     "  --config FILE     read this file instead of /etc/entrepot/entrepot.yaml\n"                  \
     "  --listen ADDRESS  where clients connect: 0.0.0.0:32000, [::]:32000, unix:/path;\n"          \
-    "                    may be repeated (default localhost:32000)\n"                              \
+    "                    may be given several times (default localhost:32000)\n"                   \
     "  --admin ADDRESS   where /healthz, /readyz and /metrics are, or none\n"                      \
     "                    (default 127.0.0.1:32001)\n"                                              \
-    "  --data DIR        where everything is kept (default /var/lib/entrepot, or ./data\n"         \
-    "                    when not root)\n"                                                         \
-    "  --user NAME       who the processes run as when started as root (default entrepot)\n"       \
-    "  --workers N       processes that serve clients (default: one per CPU)\n"                    \
+    "  --data DIR        the folder that holds everything (default /var/lib/entrepot, or\n"        \
+    "                    ./data when not started as root)\n"                                       \
+    "  --user NAME       the user to run as when started as root (default entrepot)\n"             \
+    "  --workers N       the number of processes that serve clients (default: one per CPU)\n"      \
     "  --set KEY=VALUE   any setting; entrepot help settings lists them\n"
 
 static const struct command commands[] = {
     {"serve", "run the registry",
      "usage: entrepot serve [options]\n\n"
-     "Runs until SIGTERM or Ctrl-C, then finishes what clients wait for; a second\n"
-     "signal hurries. Without a configuration file it listens on localhost:32000 and\n"
-     "brings from Docker Hub what it does not have.\n\n" SOURCES},
-    {"check", "say whether the configuration is right",
+     "Runs until SIGTERM or Ctrl-C, then finishes the running requests; a second signal\n"
+     "ends it at once. SIGHUP reads the configuration again. Without a configuration\n"
+     "file it listens on localhost:32000 and fetches missing images from Docker Hub.\n\n" SOURCES},
+    {"check", "test the configuration",
      "usage: entrepot check [options of serve]\n\n"
      "Reads the configuration as serve would and prints every problem with file, line\n"
-     "and column. Exit status: 0 right, 1 wrong, 2 usage.\n\n" SOURCES},
-    {"help", "more about a command, or the settings",
+     "and column. Exit status: 0 ok, 1 wrong, 2 usage.\n\n" SOURCES},
+    {"help", "explain a command or the settings",
      "usage: entrepot help [COMMAND | settings | example]\n\n"
-     "settings: the manual page of every setting. example: a configuration file with\n"
-     "every setting as a comment.\n"},
+     "settings prints the manual page of all settings; example prints a configuration\n"
+     "file with every setting as a comment.\n"},
     {NULL, NULL, NULL},
 };
 
@@ -65,12 +65,13 @@ const char *command_suggest(const char *name)
 
 void help_print(FILE *out)
 {
-    (void)fprintf(out, "usage: entrepot COMMAND [options]\n\n"
-                       "A container image registry that keeps what is pushed, and brings what it "
-                       "lacks\nfrom Docker Hub or other registries, once.\n\ncommands:\n");
+    (void)fprintf(out,
+                  "usage: entrepot COMMAND [options]\n\n"
+                  "A container image registry that stores what is pushed, and fetches missing\n"
+                  "images from Docker Hub or other registries once.\n\ncommands:\n");
     for (const struct command *command = commands; command->name != NULL; command++)
         (void)fprintf(out, "  %-8s %s\n", command->name, command->summary);
-    (void)fprintf(out, "\n  --version, --help\n\nentrepot help COMMAND says more.\n");
+    (void)fprintf(out, "\n  --version, --help\n\nentrepot help COMMAND explains a command.\n");
 }
 
 bool help_print_about(const char *name)

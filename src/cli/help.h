@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Texts for people. */
+/* The table of commands, and the texts that explain them. */
 #ifndef HELP_H
 #define HELP_H
 
@@ -12,12 +12,12 @@ struct command {
     const char *text; /* of `entrepot help NAME` */
 };
 
-/* NULL at the end of the table, and when there is no such command. */
+/* NULL: there is no such command. */
 const struct command *command_find(const char *name);
-/* The one that was probably meant, or NULL. */
+/* The command whose name is nearest, or NULL. */
 const char *command_suggest(const char *name);
 void help_print(FILE *out);
-/* `entrepot help NAME`; false: there is nothing of that name. */
+/* Prints `entrepot help NAME` to standard output. False: there is no help about that. */
 bool help_print_about(const char *name);
 
 #endif

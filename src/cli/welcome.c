@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a person at a terminal wants to know next. */
+/* Tells a person at a terminal how clients reach the server that was just started. */
 #include <stdio.h>
 #include <unistd.h>
 
 #include "base/slice.h"
 #include "cli/cli.h"
 
-/* How a client on this machine reaches an address: its port, on localhost if it is all of them. */
+/* The address as a client on this machine would write it: localhost for loopback and wildcards. */
 static void client_address(const char *address, char *out, size_t size)
 {
     struct slice text = slice_of(address);

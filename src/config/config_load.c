@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* flag > environment > file > default; then what must fit together. */
+/* Loads a configuration: flags override the environment, which overrides the file, which overrides
+ * the defaults. Then checks what must fit together. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -25,7 +26,8 @@ static int file_read(const char *path, struct buf *text, struct error *err)
     for (;;) {
         char *room = buf_reserve(text, 16384);
         if (room == NULL)
-            return error_set(err, ERR_TOO_LARGE, "%s: longer than %u bytes", path, NODE_TEXT_MAX);
+            return error_set(err, ERR_TOO_LARGE, "%s: the file is longer than %u bytes", path,
+                             NODE_TEXT_MAX);
         ssize_t got = read(fd, room, 16384);
         if (got < 0 && errno == EINTR)
             continue;
@@ -70,7 +72,7 @@ static void read_flag(struct reader *reader, const char *flag)
     struct slice value = slice_of(flag);
     struct slice path;
     if (!slice_split(&value, '=', &path) || path.length == slice_of(flag).length) {
-        reader_problem(reader, &kept, NULL, "\"%.200s\": expected KEY=VALUE", flag);
+        reader_problem(reader, &kept, NULL, "\"%.200s\" is not KEY=VALUE", flag);
         return;
     }
     (void)snprintf(shown, sizeof shown, "--set %.*s", SLICE_PRINT(path));
@@ -93,7 +95,7 @@ static void read_flag(struct reader *reader, const char *flag)
             setting_suggest(&settings_of_config, prefix, slice_skip(path, (size_t)(dot + 1)), NULL,
                             &suggestion);
         }
-        reader_problem(reader, &at, NULL, "there is no such setting%s", buf_text(&suggestion));
+        reader_problem(reader, &at, NULL, "unknown setting%s", buf_text(&suggestion));
     }
 }
 
@@ -131,7 +133,7 @@ static void check(struct reader *reader)
         const struct setting *names = setting_find(&settings_of_config, SLICE_LITERAL("names"));
         if (config_upstream_find(config, slice_of(config->names.items[i])) != NULL) {
             reader_problem(reader, reader_at(reader, names), "names",
-                           "%s is an upstream; it cannot be our own name too",
+                           "%s is an upstream and cannot be this registry's own name; remove one",
                            config->names.items[i]);
         }
     }
@@ -166,8 +168,9 @@ static void read_sources(struct reader *reader, const struct config_sources *sou
     check(reader);
 }
 
-/* The processes get it written out in full, which may be longer than what was read: rules for tags
- * have all their keys, and defaults are there. What is accepted here must be accepted there. */
+/* The processes get the configuration written out in full, with all defaults and all keys of the
+ * rules for tags, which may be longer than what was read. What is accepted here must be accepted
+ * there. */
 static void check_written_out(struct reader *reader)
 {
     static const struct position whole = {"configuration", 0, 0};
@@ -181,8 +184,8 @@ static void check_written_out(struct reader *reader)
         return;
     }
     reader_problem(reader, &whole, NULL,
-                   "written out in full, with all defaults, it is too large (%s): use fewer "
-                   "upstreams, rules for tags, or patterns",
+                   "with all defaults filled in it is too large (%s); use fewer upstreams, "
+                   "rules for tags, or patterns",
                    text.is_over ? "over 1 MiB" : err.text);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The manual page of settings and the example file, both from the table. */
+/* Prints the manual page of the settings and the example file, both from the table of settings. */
 #include "base/buf.h"
 #include "config/config.h"
 #include "settings.h"
@@ -85,35 +85,38 @@ static const char introduction[] =
     "-->\n"
     "# Configuration\n\n"
     "Everything has a default: `entrepot serve` runs without a configuration file. The file is\n"
-    "`/etc/entrepot/entrepot.yaml` when it is there, or what `--config` names. A flag wins over\n"
-    "the environment, that over the file, that over the default. `entrepot check` reads all of\n"
-    "it and says what is wrong, with file, line and column.\n\n"
+    "`/etc/entrepot/entrepot.yaml`, if it exists, or the one that `--config` names. Flags "
+    "override\n"
+    "the environment, which overrides the file, which overrides the defaults. `entrepot check`\n"
+    "reads all of it and prints every problem with file, line and column.\n\n"
     "- Flags: `--listen`, `--admin`, `--data`, `--user`, `--workers`, and `--set KEY=VALUE` for\n"
-    "  every setting; lists are cut at commas. `--set upstreams.NAME.KEY=VALUE` reaches into\n"
-    "  upstreams, `--set upstreams={}` removes them all.\n"
-    "- Sizes: `64KiB`, `10GiB` (units count by 1024). Durations: `250ms`, `10s`, `5m`, `1h`,\n"
+    "  every setting; the entries of a list are separated by commas. `--set\n"
+    "  upstreams.NAME.KEY=VALUE` sets a key of an upstream, `--set upstreams={}` removes them "
+    "all.\n"
+    "- Sizes: `64KiB`, `10GiB` (units are powers of 1024). Durations: `250ms`, `10s`, `5m`, `1h`,\n"
     "  `30d`; a bare number is seconds.\n"
-    "- Patterns: `*` is anything but `/`, `**` anything, `?` one character but `/`; a pattern\n"
-    "  that ends in `/*` matches everything below.\n\n"
-    "The variables of the stock registry are understood, so that only the image has to change:\n"
+    "- Patterns: `*` matches anything but `/`, `**` matches anything, `?` matches one character\n"
+    "  but `/`; a pattern that ends in `/*` matches everything below.\n\n"
+    "The variables of the stock registry are understood, so that only the image has to be "
+    "changed:\n"
     "`REGISTRY_HTTP_ADDR`, `REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY`,\n"
     "`REGISTRY_STORAGE_DELETE_ENABLED`, and `REGISTRY_PROXY_REMOTEURL`, `_USERNAME` and\n"
-    "`_PASSWORD`, whose registry becomes the default upstream. Those of authentication, TLS and\n"
-    "other storage drivers refuse the start; others are ignored with a warning.\n\n"
+    "`_PASSWORD`, whose registry becomes the default upstream. With variables for authentication, "
+    "TLS\n"
+    "or other storage drivers the server does not start; others are ignored with a warning.\n\n"
     "## Settings\n";
 
 static const char upstreams_text[] =
     "\n## Upstreams\n\n"
     "`upstreams:` maps the name of a registry to its settings. Without it Docker Hub is the one\n"
-    "upstream; with it, exactly those that are written: `ghcr.io: {}` is enough for one,\n"
+    "upstream; with it, exactly the listed ones: `ghcr.io: {}` is enough for one, and\n"
     "`upstreams: {}` means none at all. A name with a port cannot be the first part of a\n"
-    "repository's name; only `?ns=` reaches it. A name that would hide images\n"
-    "that were pushed here to it or below is refused at the start. These keys stand below "
-    "`upstreams.NAME`:\n";
+    "repository's name; it can only be reached by `?ns=`. A name that would hide images that\n"
+    "were pushed to it, or below it, is refused. These are the keys below `upstreams.NAME`:\n";
 
 static const char tags_text[] =
     "\n### `tags`\n\n"
-    "A list of rules, the first whose `match` fits a tag decides. Their keys:\n";
+    "A list of rules. The first whose `match` fits a tag applies. These are its keys:\n";
 
 void config_print_manual(struct buf *out)
 {
@@ -130,7 +133,7 @@ void config_print_manual(struct buf *out)
 
 /* ---- the example ---- */
 
-/* The sentence as comment lines of at most 96 bytes. */
+/* Prints the text as comment lines of at most 96 bytes. */
 static void print_comment(struct slice text, const char *indent, struct buf *out)
 {
     struct slice word;
@@ -158,15 +161,14 @@ static void print_example_value(const struct setting *setting, const char *inden
 }
 
 static const char example_upstreams[] =
-    "\n# Registries to bring images from. Without this section: Docker Hub alone; with it: "
-    "exactly\n"
-    "# those that stand here.\n"
+    "\n# The registries to fetch images from. Without this section, only Docker Hub; with it,\n"
+    "# exactly those that are listed here.\n"
     "#upstreams:\n"
     "#  docker.io:\n"
-    "#    default: true                   # bare names are its\n"
+    "#    default: true                   # names without a registry are looked up here\n"
     "#    username: somebody\n"
     "#    password_file: /etc/entrepot/docker.io.password\n"
-    "#    expose: true                    # what they fetch may be served to everybody here\n"
+    "#    expose: true                    # content fetched with them may be served to everybody\n"
     "#    tags:\n"
     "#      - { match: \"v*\", immutable: true }\n"
     "#      - { match: \"*\", ttl: 60s, stale_if_error: 30d }\n"
@@ -180,8 +182,9 @@ static const char example_upstreams[] =
 
 void config_print_example(struct buf *out)
 {
-    buf_append_text(out, "# Entrepot's configuration, with every setting at its default. "
-                         "`entrepot check` reads it;\n# docs/configuration.md explains it.\n");
+    buf_append_text(
+        out, "# The configuration of Entrepot, with every setting at its default. Test it with\n"
+             "# `entrepot check`; docs/configuration.md explains it.\n");
     struct slice group = {NULL, 0};
     for (size_t i = 0; i < settings_of_config.count; i++) {
         struct slice path = slice_of(settings_of_config.items[i].path);

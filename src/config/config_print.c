@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A configuration as YAML: complete, so that whoever reads it needs neither defaults nor
- * environment. */
+/* Prints a configuration as complete YAML: it can be read without defaults and environment. */
 #include "base/buf.h"
 #include "config/config.h"
 #include "settings.h"
 
-/* "storage:" before the first of its settings; *group is the one that is open. */
+/* Prints "storage:" before the first of its settings; *group is the one that is open. */
 static void open_group(struct slice path, struct slice *group, struct buf *out)
 {
     ptrdiff_t dot = slice_find(path, '.');

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* YAML to nodes. (door: libyaml) */
+/* Reads YAML into a tree of nodes. (door: libyaml) */
 #include "node.h"
 
 #include <yaml.h>
@@ -10,7 +10,7 @@
 struct yaml_reader {
     yaml_parser_t parser;
     const char *source;
-    struct position at; /* of the last event, and of what is wrong */
+    struct position at; /* of the last event, or of the error */
     size_t nodes;
     struct error *err;
 };
@@ -39,7 +39,7 @@ static int next_event(struct yaml_reader *reader, yaml_event_t *event)
         bool has_mark = parser->error != YAML_READER_ERROR && parser->error != YAML_MEMORY_ERROR;
         reader->at.line = has_mark ? (unsigned)parser->problem_mark.line + 1 : 1;
         reader->at.column = has_mark ? (unsigned)parser->problem_mark.column + 1 : 1;
-        return error_set(reader->err, ERR_INVALID, "this is not YAML: %s",
+        return error_set(reader->err, ERR_INVALID, "this is not valid YAML: %s",
                          parser->problem ? parser->problem : "out of memory");
     }
     reader->at.line = (unsigned)event->start_mark.line + 1;
@@ -75,7 +75,7 @@ static int read_items(struct yaml_reader *reader, yaml_event_type_t end, unsigne
             into->items = mem_realloc(into->items, (into->count + 16) * sizeof(struct node *));
         into->items[into->count] = NULL;
         rc = into->count >= 2 * (size_t)NODE_ENTRIES_MAX
-                 ? error_set(reader->err, ERR_TOO_LARGE, "too many entries, at most %u are read",
+                 ? error_set(reader->err, ERR_TOO_LARGE, "too many entries; at most %u are allowed",
                              NODE_ENTRIES_MAX)
                  : read_node(reader, &event, depth + 1, &into->items[into->count]);
         yaml_event_delete(&event);
@@ -89,11 +89,12 @@ static int refuse_extras(struct yaml_reader *reader, const yaml_char_t *anchor,
                          const yaml_char_t *tag)
 {
     if (anchor != NULL) {
-        return error_set(reader->err, ERR_INVALID, "anchors (&%.40s) are not allowed here",
+        return error_set(reader->err, ERR_INVALID,
+                         "anchors (&%.40s) are not allowed; write the value again",
                          (const char *)anchor);
     }
     if (tag != NULL) {
-        return error_set(reader->err, ERR_INVALID, "tags (%.40s) are not allowed here",
+        return error_set(reader->err, ERR_INVALID, "tags (%.40s) are not allowed; remove it",
                          (const char *)tag);
     }
     return 0;
@@ -114,7 +115,7 @@ static int read_scalar(struct yaml_reader *reader, const yaml_event_t *event, st
     return 0;
 }
 
-/* Into *node, which the caller frees whatever happens. */
+/* Fills *node, which the caller frees, also after an error. */
 static int read_into(struct yaml_reader *reader, const yaml_event_t *event, unsigned depth,
                      struct node *node)
 {
@@ -132,18 +133,19 @@ static int read_into(struct yaml_reader *reader, const yaml_event_t *event, unsi
         rc = refuse_extras(reader, event->data.mapping_start.anchor, event->data.mapping_start.tag);
         return rc != 0 ? rc : read_items(reader, YAML_MAPPING_END_EVENT, depth, node);
     }
-    return error_set(reader->err, ERR_INVALID, "aliases (*name) are not allowed here");
+    return error_set(reader->err, ERR_INVALID,
+                     "aliases (*name) are not allowed; write the value again");
 }
 
 static int read_node(struct yaml_reader *reader, const yaml_event_t *event, unsigned depth,
                      struct node **out)
 {
     if (depth > NODE_DEPTH_MAX) {
-        return error_set(reader->err, ERR_TOO_LARGE, "nested too deep, at most %u levels are read",
-                         NODE_DEPTH_MAX);
+        return error_set(reader->err, ERR_TOO_LARGE,
+                         "nested too deeply; at most %u levels are allowed", NODE_DEPTH_MAX);
     }
     if (++reader->nodes > NODE_COUNT_MAX) {
-        return error_set(reader->err, ERR_TOO_LARGE, "too long, at most %u values are read",
+        return error_set(reader->err, ERR_TOO_LARGE, "too many values; at most %u are allowed",
                          NODE_COUNT_MAX);
     }
     struct node *node = NEW(struct node);
@@ -157,7 +159,7 @@ static int read_node(struct yaml_reader *reader, const yaml_event_t *event, unsi
     return rc;
 }
 
-/* The one document of the stream. */
+/* Reads the one document of the stream. */
 static int read_stream(struct yaml_reader *reader, struct node **out)
 {
     for (bool is_end = false; !is_end;) {
@@ -170,7 +172,8 @@ static int read_stream(struct yaml_reader *reader, struct node **out)
                         event.type == YAML_DOCUMENT_START_EVENT ||
                         event.type == YAML_DOCUMENT_END_EVENT;
         if (!is_frame && *out != NULL) {
-            rc = error_set(reader->err, ERR_INVALID, "only one document is read");
+            rc = error_set(reader->err, ERR_INVALID,
+                           "only one YAML document is allowed; remove what follows ---");
         } else if (!is_frame) {
             rc = read_node(reader, &event, 0, out);
         }
@@ -186,7 +189,7 @@ int node_read(struct slice text, const char *source, struct node **out, struct p
 {
     *out_at = (struct position){source, 1, 1};
     if (text.length > NODE_TEXT_MAX)
-        return error_set(err, ERR_TOO_LARGE, "longer than %u bytes", NODE_TEXT_MAX);
+        return error_set(err, ERR_TOO_LARGE, "the file is longer than %u bytes", NODE_TEXT_MAX);
     struct yaml_reader reader = {.source = source, .at = *out_at, .err = err};
     if (yaml_parser_initialize(&reader.parser) == 0)
         return error_set(err, ERR_NO_MEMORY, "out of memory");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ENTREPOT_STORAGE_PATH is storage.path, and so on; lists are cut at commas. */
+/* Settings from the environment: ENTREPOT_STORAGE_PATH is storage.path, and so on. The entries of a
+ * list are separated by commas. */
 #include <string.h>
 
 #include "base/slice.h"
@@ -21,8 +22,8 @@ static bool is_name_of(struct slice name, const struct setting *setting)
     return true;
 }
 
-/* Kubernetes gives every container ENTREPOT_PORT_32000_TCP_ADDR and the like when a Service of our
- * name is there. */
+/* When there is a Service with our name, Kubernetes sets ENTREPOT_PORT_32000_TCP_ADDR and the like
+ * in every container. */
 static bool is_of_kubernetes(struct slice name)
 {
     return slice_starts_with(name, "SERVICE_") || slice_is(name, "PORT") ||
@@ -57,7 +58,7 @@ static void read_one(struct reader *reader, struct slice name, struct slice valu
         }
     }
     if (!is_of_kubernetes(key) && !is_of_tests(key))
-        reader_warning(reader, &at, NULL, "there is no such setting; it is ignored");
+        reader_warning(reader, &at, NULL, "there is no such setting; the variable is ignored");
 }
 
 void environment_read(struct reader *reader, const char *const *environment)

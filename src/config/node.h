@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A YAML text as a small tree with positions. Anchors, aliases, tags and further documents are
- * refused, and so are more than 1 MiB, 16 levels or 20,000 values. */
+ * refused, and so is a text over 1 MiB, with over 16 levels, or with over 20,000 values. */
 #ifndef NODE_H
 #define NODE_H
 
@@ -24,7 +24,7 @@ enum node_kind {
 };
 
 struct position {
-    const char *source; /* a file, or who else said it; borrowed */
+    const char *source; /* the name of a file, a flag or a variable; borrowed */
     unsigned line;      /* 0: the source has no lines */
     unsigned column;
 };
@@ -37,7 +37,7 @@ struct node {
     size_t count;        /* of items */
 };
 
-/* *out is NULL for an empty document. ERR_INVALID, and where; ERR_TOO_LARGE. */
+/* *out is NULL for an empty document. On ERR_INVALID and ERR_TOO_LARGE, *out_at says where. */
 int node_read(struct slice text, const char *source, struct node **out, struct position *out_at,
               struct error *err);
 void node_free(struct node **node);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From nodes to settings. A value that is refused leaves its default, so that reading goes on and
- * finds the other problems. */
+/* Sets settings from the nodes of a file. A refused value leaves the default, so that reading goes
+ * on and finds the other problems. */
 #include "reader.h"
 
 #include <stdio.h>
@@ -45,7 +45,7 @@ void reader_warning(struct reader *reader, const struct position *at, const char
 void reader_unknown_key(struct reader *reader, const struct position *at, const char *path,
                         const char *suggestion)
 {
-    reader_problem(reader, at, path, "there is no such setting%s", suggestion);
+    reader_problem(reader, at, path, "unknown setting%s", suggestion);
 }
 
 const struct position *reader_at(const struct reader *reader, const struct setting *setting)
@@ -72,14 +72,14 @@ bool reader_key_is_right(struct reader *reader, const struct node *map, size_t i
 {
     const struct node *key = map->items[index];
     if (key->kind != NODE_TEXT) {
-        reader_problem(reader, &key->at, path, "a name is expected here");
+        reader_problem(reader, &key->at, path, "expected the name of a setting");
         return false;
     }
     for (size_t i = 0; i < index; i += 2) {
         const struct node *other = map->items[i];
         if (other->kind == NODE_TEXT && slice_equal(node_text(other), node_text(key))) {
-            reader_problem(reader, &key->at, path, "%s is there twice, first in line %u", key->text,
-                           other->at.line);
+            reader_problem(reader, &key->at, path, "%s is set twice, first in line %u; remove one",
+                           key->text, other->at.line);
             return false;
         }
     }
@@ -104,7 +104,7 @@ static void read_listen_map(struct reader *reader, const struct node *map, struc
             reader_problem(reader, &value->at, "listen.role", "expected full or mirror");
         } else if (!slice_is(key, "role")) {
             reader_problem(reader, &map->items[i]->at, "listen",
-                           "there is no key %.*s, expected address and role", SLICE_PRINT(key));
+                           "unknown key %.*s; expected address and role", SLICE_PRINT(key));
         }
     }
 }
@@ -125,7 +125,7 @@ static void read_listens(struct reader *reader, const struct setting *setting,
         }
         if (addresses[i].length == 0) {
             reader_problem(reader, &item->at, setting->path,
-                           "expected an address or { address: …, role: mirror }");
+                           "expected an address, or { address: ADDRESS, role: mirror }");
             return;
         }
     }
@@ -177,7 +177,7 @@ void reader_read_setting(struct reader *reader, const struct setting *setting, v
         return;
     }
     if (value->kind != NODE_TEXT) {
-        reader_problem(reader, &value->at, path, "one value is expected, not a %s",
+        reader_problem(reader, &value->at, path, "expected one value, not a %s",
                        value->kind == NODE_MAP ? "map" : "list");
         return;
     }
@@ -257,7 +257,7 @@ static void read_group(struct reader *reader, const struct node *map, const char
         return;
     if (map->kind != NODE_MAP) {
         reader_problem(reader, &map->at, prefix[0] != '\0' ? prefix : NULL,
-                       "settings (key: value) are expected here");
+                       "expected settings (key: value)");
         return;
     }
     for (size_t i = 0; i < map->count; i += 2) {

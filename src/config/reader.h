@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One reading of a configuration: where its parts come from, and every problem on the way, not only
- * the first. */
+/* Reads one configuration from all its sources, and collects every problem, not only the first. */
 #ifndef READER_H
 #define READER_H
 
@@ -21,13 +20,13 @@ struct reader {
     struct buf *problems; /* borrowed */
     struct buf *warnings; /* borrowed */
     unsigned problem_count;
-    bool is_trusted;                    /* what the master printed: passwords are values there */
-    bool has_upstreams;                 /* somebody said which; else Docker Hub */
-    bool is_hub_implied;                /* docker.io is the default because nobody named one */
-    struct position at[SETTINGS_COUNT]; /* who set the setting last; source NULL: its default */
+    bool is_trusted;                    /* the master printed it: passwords are values there */
+    bool has_upstreams;                 /* a source lists them; else there is only Docker Hub */
+    bool is_hub_implied;                /* docker.io is the default because no other one is */
+    struct position at[SETTINGS_COUNT]; /* where each was set last; source NULL: its default */
 };
 
-/* "file:line:column: path: text", or "source: path: text"; path may be NULL. */
+/* Notes "file:line:column: path: text", or "source: path: text"; path may be NULL. */
 void reader_problem(struct reader *reader, const struct position *at, const char *path,
                     const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 void reader_warning(struct reader *reader, const struct position *at, const char *path,
@@ -35,18 +34,18 @@ void reader_warning(struct reader *reader, const struct position *at, const char
 void reader_unknown_key(struct reader *reader, const struct position *at, const char *path,
                         const char *suggestion);
 
-/* The whole file. */
+/* Reads a whole file. */
 void reader_read(struct reader *reader, const struct node *root);
-/* One value of a file; path is for messages. */
+/* Reads one value of a file; path is for messages. */
 void reader_read_setting(struct reader *reader, const struct setting *setting, void *object,
                          const struct node *value, const char *path);
-/* One value that is a text: from the environment or a flag; a list is cut at commas. */
+/* Reads one value from the environment or a flag; the entries of a list are separated by commas. */
 void reader_set_text(struct reader *reader, const struct setting *setting, struct slice text,
                      const struct position *at);
-/* Keys of a map are texts and different from each other; false: a problem was noted. */
+/* Is the key a text, and different from those before it? False: a problem was noted. */
 bool reader_key_is_right(struct reader *reader, const struct node *map, size_t index,
                          const char *path);
-/* Where a setting was said last; never NULL. */
+/* Where a setting was set last; never NULL. */
 const struct position *reader_at(const struct reader *reader, const struct setting *setting);
 /* False: it has its default. */
 bool reader_is_written(const struct reader *reader, const struct setting *setting);
@@ -54,13 +53,14 @@ bool reader_is_written(const struct reader *reader, const struct setting *settin
 /* ---- upstreams.c ---- */
 void upstreams_read(struct reader *reader, const struct node *map);
 void upstreams_clear(struct config *config);
-/* Found or made, with initial values. The name is canonical; the pointer lives until the next. */
+/* Finds the upstream or makes it, with initial values. The name is canonical; the pointer is valid
+ * until the next call. */
 struct config_upstream *upstream_get(struct config *config, struct slice name);
-/* "docker.io.url" = value. */
+/* Sets a key of an upstream; path is "docker.io.url". */
 void upstream_set_text(struct reader *reader, struct slice path, struct slice text,
                        const struct position *at);
 void upstream_make_default(struct config *config, const struct config_upstream *upstream);
-/* What is not said is filled in; what does not fit together is a problem; passwords are read. */
+/* Fills in what was not set, notes what does not fit together, and reads the files of passwords. */
 void upstreams_finish(struct reader *reader);
 
 /* ---- environment.c, registry_variables.c ---- */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The REGISTRY_* variables that people set for the stock registry, so that only the image has to
- * change. What would make a registry open when it was closed, or keep the data elsewhere than
- * expected, is refused instead of ignored.
+ * The REGISTRY_* variables of the stock registry, so that only the image has to be changed. A
+ * variable is refused, not ignored, when the server would otherwise be open to everybody, or store
+ * its data where nobody expects it.
  */
 #include <stdio.h>
 #include <string.h>
@@ -34,22 +34,22 @@ struct refusal {
 
 static const struct refusal refusals[] = {
     {"REGISTRY_AUTH",
-     "this version has no authentication; started without it the registry would be open to "
-     "everybody. Remove the variable, and put an authenticating proxy in front if you need one"},
-    {"REGISTRY_HTTP_TLS_", "this version speaks plain HTTP; started without TLS the registry would "
-                           "send in the clear. Remove the variable, and let a proxy end TLS"},
-    {"REGISTRY_STORAGE_S3", "only the filesystem driver is there"},
-    {"REGISTRY_STORAGE_GCS", "only the filesystem driver is there"},
-    {"REGISTRY_STORAGE_AZURE", "only the filesystem driver is there"},
-    {"REGISTRY_STORAGE_SWIFT", "only the filesystem driver is there"},
-    {"REGISTRY_STORAGE_OSS", "only the filesystem driver is there"},
-    {"REGISTRY_STORAGE_COS", "only the filesystem driver is there"},
-    {"REGISTRY_STORAGE_INMEMORY", "only the filesystem driver is there"},
+     "this version has no authentication, and without it the registry would be open to "
+     "everybody; remove the variable, and put an authenticating proxy in front if you need one"},
+    {"REGISTRY_HTTP_TLS_", "this version speaks plain HTTP only; remove the variable, and let a "
+                           "proxy in front terminate TLS"},
+    {"REGISTRY_STORAGE_S3", "there is only the filesystem driver; remove the variable"},
+    {"REGISTRY_STORAGE_GCS", "there is only the filesystem driver; remove the variable"},
+    {"REGISTRY_STORAGE_AZURE", "there is only the filesystem driver; remove the variable"},
+    {"REGISTRY_STORAGE_SWIFT", "there is only the filesystem driver; remove the variable"},
+    {"REGISTRY_STORAGE_OSS", "there is only the filesystem driver; remove the variable"},
+    {"REGISTRY_STORAGE_COS", "there is only the filesystem driver; remove the variable"},
+    {"REGISTRY_STORAGE_INMEMORY", "there is only the filesystem driver; remove the variable"},
     {"REGISTRY_STORAGE_MAINTENANCE_READONLY",
-     "a whole registry cannot be made read-only; use listen: { address: …, role: mirror }"},
+     "a whole registry cannot be made read-only; use listen: { address: ADDRESS, role: mirror }"},
 };
 
-/* True: something was said about it. */
+/* True: the variable was refused. */
 static bool refuse(struct reader *reader, const char *name, const char *value,
                    const struct position *at)
 {
@@ -62,13 +62,14 @@ static bool refuse(struct reader *reader, const char *name, const char *value,
         }
     }
     if (slice_is(slice_of(name), "REGISTRY_STORAGE") && !slice_is(slice_of(value), "filesystem")) {
-        reader_problem(reader, at, NULL, "only the filesystem driver is there");
+        reader_problem(reader, at, NULL,
+                       "there is only the filesystem driver; remove the variable");
         return true;
     }
     return false;
 }
 
-/* A Service named "registry" makes Kubernetes set these in every container. */
+/* When there is a Service named "registry", Kubernetes sets these in every container. */
 static bool is_of_kubernetes(struct slice name)
 {
     return slice_starts_with(name, "REGISTRY_SERVICE_") || slice_is(name, "REGISTRY_PORT") ||
@@ -97,12 +98,12 @@ static void read_one(struct reader *reader, const char *name, const char *value,
         variables->password = value;
     } else if (slice_is(key, "REGISTRY_PROXY_TTL")) {
         reader_warning(reader, &at, NULL,
-                       "cached images are not removed by age here, but when storage.cache_limit "
-                       "is reached");
+                       "cached images are not removed by age, but when storage.cache_limit is "
+                       "reached; the variable is ignored");
     } else if (!slice_is(key, "REGISTRY_STORAGE")) {
         reader_warning(reader, &at, NULL,
-                       "this variable of the stock registry has no counterpart "
-                       "here; it is ignored");
+                       "this variable of the stock registry has no counterpart here; "
+                       "it is ignored");
     }
 }
 
@@ -117,8 +118,8 @@ static void set_credentials(struct reader *reader, struct config_upstream *upstr
     if (!has_user || !has_password || !value_is_text(slice_of(variables->username)) ||
         !value_is_text(slice_of(variables->password))) {
         reader_problem(reader, &at, NULL,
-                       "REGISTRY_PROXY_USERNAME and _PASSWORD are only allowed together, and "
-                       "without control characters");
+                       "set both REGISTRY_PROXY_USERNAME and REGISTRY_PROXY_PASSWORD, or neither; "
+                       "they may not contain control characters");
         return;
     }
     mem_free(upstream->username);
@@ -129,7 +130,7 @@ static void set_credentials(struct reader *reader, struct config_upstream *upstr
     upstream->password = mem_strdup(variables->password);
 }
 
-/* The upstream of the stock registry's one mirror becomes the default. */
+/* The one upstream of the stock registry's mirror becomes our default. */
 static void set_upstream(struct reader *reader, const struct variables *variables)
 {
     static const struct position at = {"REGISTRY_PROXY_REMOTEURL", 0, 0};

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The table at run time. A value is checked before the old one is given up, so that a refused one
- * changes nothing. Whatever setting_print writes, setting_set takes back as the same value.
+ * The table of settings at run time. A value is checked before the old one is freed, so that a
+ * refused one changes nothing. Whatever setting_print writes, setting_set reads back as the same
+ * value.
  */
 #include "settings.h"
 
@@ -78,7 +79,7 @@ const struct setting *setting_find(const struct setting_table *table, struct sli
     return NULL;
 }
 
-/* The part of a path that stands at one level: "storage" of "storage.path". */
+/* The first component of a path: "storage" of "storage.path". */
 static struct slice level_of(struct slice path)
 {
     ptrdiff_t dot = slice_find(path, '.');
@@ -189,11 +190,11 @@ static int number_set(const struct setting *setting, uint64_t *field, struct sli
     AUTO_BUF struct buf expected;
     buf_init(&expected, 256);
     setting_print_expected(setting, &expected);
-    return error_set(err, ERR_INVALID, "\"%.*s\" is not allowed, expected %s", SLICE_PRINT(text),
+    return error_set(err, ERR_INVALID, "\"%.*s\" is not allowed; expected %s", SLICE_PRINT(text),
                      buf_text(&expected));
 }
 
-/* "80%", or a size. */
+/* Sets a percentage like "80%", or a size. */
 static int share_set(struct config *config, struct slice text, struct error *err)
 {
     uint64_t value = 0;
@@ -202,7 +203,7 @@ static int share_set(struct config *config, struct slice text, struct error *err
                         : text_parse_size(text, &value, err);
     if (rc != 0 || value == 0 || (is_percent && value > 99)) {
         return error_set(err, ERR_INVALID,
-                         "\"%.*s\" is not allowed, expected a share from 1%% to 99%% or a size "
+                         "\"%.*s\" is not allowed; expected a share from 1%% to 99%% or a size "
                          "like 200GiB",
                          SLICE_PRINT(text));
     }
@@ -219,7 +220,7 @@ static int workers_set(const struct setting *setting, unsigned *field, struct sl
         if (text_parse_u64(text, &value, err) != 0 || value < setting->minimum ||
             value > setting->maximum) {
             return error_set(err, ERR_INVALID,
-                             "\"%.*s\" is not allowed, expected auto or a number from %u to %u",
+                             "\"%.*s\" is not allowed; expected auto or a number from %u to %u",
                              SLICE_PRINT(text), (unsigned)setting->minimum,
                              (unsigned)setting->maximum);
         }
@@ -242,7 +243,7 @@ static int word_find(const char *const *words, size_t count, struct slice text, 
         }
         buf_printf(&expected, "%s%s", i == 0 ? "" : i + 1 == count ? " or " : ", ", words[i]);
     }
-    return error_set(err, ERR_INVALID, "\"%.*s\" is not allowed, expected %s", SLICE_PRINT(text),
+    return error_set(err, ERR_INVALID, "\"%.*s\" is not allowed; expected %s", SLICE_PRINT(text),
                      buf_text(&expected));
 }
 
@@ -284,7 +285,7 @@ static int text_make(const struct setting *setting, struct slice text, char **ou
         return value_host(text, out, err);
     if (text.length == 0 || text.length > 4096 ||
         (!setting_is_list(setting) && text.length > setting->maximum)) {
-        return error_set(err, ERR_INVALID, "a text of 1 to %u bytes is expected",
+        return error_set(err, ERR_INVALID, "expected a text of 1 to %u bytes",
                          setting_is_list(setting) ? 4096 : (unsigned)setting->maximum);
     }
     *out = slice_dup(text);
@@ -320,7 +321,7 @@ static void listens_free(struct config *config)
     config->listen_count = 0;
 }
 
-/* What was read becomes the setting's value. */
+/* Replaces the setting's value by the list that was read. */
 static void list_install(const struct setting *setting, void *object, struct config_list *list)
 {
     if (setting->type != SETTING_LISTENS) {
@@ -342,7 +343,7 @@ static int list_set(const struct setting *setting, void *object, const struct sl
                     size_t count, struct error *err)
 {
     if (count > setting->maximum || count < setting->minimum) {
-        return error_set(err, ERR_INVALID, "%zu entries, expected %u to %u", count,
+        return error_set(err, ERR_INVALID, "there are %zu entries; expected %u to %u", count,
                          (unsigned)setting->minimum, (unsigned)setting->maximum);
     }
     struct config_list list = {mem_zalloc(count + 1, sizeof(char *)), 0};
@@ -363,12 +364,13 @@ int setting_set(const struct setting *setting, void *object, const struct slice 
 {
     for (size_t i = 0; i < count; i++) {
         if (!value_is_text(values[i]))
-            return error_set(err, ERR_INVALID, "the value has control characters or is not UTF-8");
+            return error_set(err, ERR_INVALID,
+                             "the value contains control characters or is not UTF-8");
     }
     if (setting_is_list(setting))
         return list_set(setting, object, values, count, err);
     if (count != 1)
-        return error_set(err, ERR_INVALID, "one value is expected");
+        return error_set(err, ERR_INVALID, "expected one value");
     void *field = field_of(setting, object);
     switch (setting->type) {
     case SETTING_COUNT:

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The table of settings.def at run time: one value at a time from text, to text. */
+/* The table of settings.def at run time. A setting is read from text and printed as text, one value
+ * at a time. */
 #ifndef SETTINGS_H
 #define SETTINGS_H
 
@@ -63,27 +64,27 @@ extern const struct setting_table settings_of_tag;
 
 /* NULL: there is none. */
 const struct setting *setting_find(const struct setting_table *table, struct slice path);
-/* Appends ", did you mean PATH?" when a key at the level `prefix` ("storage.", or "") looks like
- * one that is there, or like `more`. */
+/* Appends ", did you mean PATH?" if the key looks like a key at the level `prefix` ("storage.", or
+ * ""), or like `more`. */
 void setting_suggest(const struct setting_table *table, const char *prefix, struct slice key,
                      const char *more, struct buf *out);
 bool setting_is_list(const struct setting *setting);
-/* Give it `count` values (exactly one unless it is a list), replacing what was there. ERR_INVALID:
- * the text says what is wrong and what was expected. */
+/* Replaces the value by `count` values (exactly one unless it is a list). ERR_INVALID: the text
+ * says what is wrong and what is expected. */
 int setting_set(const struct setting *setting, void *object, const struct slice *values,
                 size_t count, struct error *err);
-/* Every initial value. */
+/* Sets every initial value. */
 void settings_set_initial(const struct setting_table *table, void *object);
 /* Give the setting the value that it has in another object of the same kind. */
 void setting_copy(const struct setting *setting, void *to, const void *from);
-/* As YAML; false: there is no value, and nothing was printed. */
+/* Appends the value as YAML. False: there is none, and nothing was printed. */
 bool setting_print(const struct setting *setting, const void *object, struct buf *out);
 void settings_free(const struct setting_table *table, void *object);
-/* "a duration, at least 1m, at most 30d". */
+/* Appends "a duration, at least 1m, at most 30d". */
 void setting_print_expected(const struct setting *setting, struct buf *out);
-/* A letter of a path as it stands in the environment: "storage.path" is STORAGE_PATH. */
+/* A letter of a path as the environment writes it: "storage.path" is STORAGE_PATH. */
 char setting_capital(char letter);
-/* Double-quoted YAML. */
+/* Appends the text as a double-quoted YAML scalar. */
 void setting_print_quoted(struct slice text, struct buf *out);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The map of upstreams and the rules for their tags. */
+/* Reads the map of upstreams and the rules for their tags. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -99,7 +99,7 @@ static void read_tags(struct reader *reader, const struct node *list,
     if (list->kind == NODE_EMPTY)
         return;
     if (list->kind != NODE_LIST || list->count > TAG_RULES_MAX) {
-        reader_problem(reader, &list->at, path, "a list of at most %u rules is expected",
+        reader_problem(reader, &list->at, path, "expected a list of at most %u rules",
                        TAG_RULES_MAX);
         return;
     }
@@ -109,7 +109,7 @@ static void read_tags(struct reader *reader, const struct node *list,
         (void)snprintf(below, sizeof below, "%.450s[%zu]", path, i);
         if (list->items[i]->kind != NODE_MAP) {
             reader_problem(reader, &list->items[i]->at, below,
-                           "a rule like { match: \"*\", ttl: 60s } is expected");
+                           "expected a rule like { match: \"*\", ttl: 60s }");
         } else {
             read_tag_rule(reader, list->items[i], &upstream->tags[upstream->tag_count++], below);
         }
@@ -128,7 +128,8 @@ static void read_default(struct reader *reader, struct config_upstream *upstream
     for (size_t i = 0; i < reader->config->upstream_count; i++) {
         const struct config_upstream *other = &reader->config->upstreams[i];
         if (other != upstream && other->is_default)
-            reader_problem(reader, &value->at, path, "%s is the default already", other->name);
+            reader_problem(reader, &value->at, path,
+                           "%s is the default already; only one upstream can be", other->name);
     }
 }
 
@@ -141,7 +142,7 @@ static void read_password(struct reader *reader, struct config_upstream *upstrea
         return;
     }
     reader_problem(reader, &value->at, path,
-                   "a password does not stand in this file: put it in one of its own and write "
+                   "passwords may not be in this file; put it in a file of its own and set "
                    "password_file: PATH");
 }
 
@@ -178,12 +179,13 @@ static void read_upstream(struct reader *reader, const struct node *key, const s
         return;
     }
     if (value->kind != NODE_MAP && value->kind != NODE_EMPTY) {
-        reader_problem(reader, &value->at, path, "settings are expected here, or {}");
+        reader_problem(reader, &value->at, path, "expected the settings of the upstream, or {}");
         return;
     }
     struct slice name = registry_canonical(slice_of(host));
     if (upstream_find(reader->config, name) != NULL) {
-        reader_problem(reader, &key->at, path, "%.*s is there already", SLICE_PRINT(name));
+        reader_problem(reader, &key->at, path, "the upstream %.*s is listed twice; remove one",
+                       SLICE_PRINT(name));
         return;
     }
     struct config_upstream *upstream = upstream_get(reader->config, name);
@@ -199,7 +201,7 @@ void upstreams_read(struct reader *reader, const struct node *map)
         return;
     if (map->kind != NODE_MAP || map->count > 2 * (size_t)UPSTREAMS_MAX) {
         reader_problem(reader, &map->at, "upstreams",
-                       "at most %u names with their settings are expected, like ghcr.io: {}",
+                       "expected at most %u names with their settings, like ghcr.io: {}",
                        UPSTREAMS_MAX);
         return;
     }
@@ -221,7 +223,7 @@ void upstream_set_text(struct reader *reader, struct slice path, struct slice te
     struct error err;
     if (setting == NULL || dot < 0 ||
         value_host(slice_from(path.data, (size_t)dot), &host, &err) != 0) {
-        reader_problem(reader, at, NULL, "expected upstreams.NAME.KEY=VALUE with a key like url");
+        reader_problem(reader, at, NULL, "expected upstreams.NAME.KEY=VALUE, with a key like url");
         return;
     }
     struct slice name = registry_canonical(slice_of(host));
@@ -259,7 +261,7 @@ static int password_read(const char *file, char **out, bool *out_is_open, struct
     while (length > 0 && (text[length - 1] == '\n' || text[length - 1] == '\r'))
         length--;
     if (length == 0 || length > PASSWORD_MAX || !value_is_text(slice_from(text, length))) {
-        return error_set(err, ERR_INVALID, "%s: expected one line of 1 to %u bytes", file,
+        return error_set(err, ERR_INVALID, "%s must contain one line of 1 to %u bytes", file,
                          PASSWORD_MAX);
     }
     *out_is_open = (status.st_mode & S_IROTH) != 0;
@@ -282,17 +284,19 @@ static void finish_credentials(struct reader *reader, struct config_upstream *up
         upstream->password = password;
     }
     if ((upstream->username == NULL) != (upstream->password == NULL)) {
-        reader_problem(reader, at, path, "username and password_file are only allowed together");
+        reader_problem(reader, at, path, "set both username and password_file, or neither");
         return;
     }
     if (is_open) {
-        reader_warning(reader, at, path, "everybody on this machine can read %s: chmod o-r",
+        reader_warning(reader, at, path,
+                       "every user of this machine can read %s; run chmod o-r on it",
                        upstream->password_file);
     }
     if (upstream->username != NULL && !upstream->expose) {
-        reader_warning(reader, at, path,
-                       "the credentials are not used until expose: true says that what they fetch "
-                       "may be served to everybody who may pull here");
+        reader_warning(
+            reader, at, path,
+            "the credentials are not used unless expose: true says that everybody who may "
+            "pull from here may get what they fetch");
     }
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Addresses, hosts, URLs and booleans of a configuration: checked early, so that a typing error is
- * refused with its line and not met when it is first used. */
+/* Addresses, hosts, URLs and booleans are checked when the configuration is read, so that a typing
+ * error is reported with its line and not when the value is first used. */
 #include "values.h"
 
 #include <ctype.h>
@@ -36,7 +36,8 @@ int value_address(struct slice text, char **out, struct error *err)
     if (slice_starts_with(text, "unix:")) {
         /* sun_path has 108 bytes. */
         if (text.length <= 5 || text.length > 5 + 107) {
-            return error_set(err, ERR_INVALID, "\"%.*s\": a socket's path has 1 to 107 bytes",
+            return error_set(err, ERR_INVALID,
+                             "\"%.*s\": the path of a socket must have 1 to 107 bytes",
                              SLICE_PRINT(text));
         }
         *out = slice_dup(text);
@@ -45,7 +46,7 @@ int value_address(struct slice text, char **out, struct error *err)
     ptrdiff_t colon = slice_find_last(text, ':');
     if (colon < 0 || !is_port(slice_skip(text, (size_t)colon + 1))) {
         return error_set(err, ERR_INVALID,
-                         "\"%.*s\" is no address, expected like 0.0.0.0:32000, [::]:32000, "
+                         "\"%.*s\" is not an address; write 0.0.0.0:32000, [::]:32000, "
                          "localhost:32000 or unix:/path",
                          SLICE_PRINT(text));
     }
@@ -61,7 +62,8 @@ int value_address(struct slice text, char **out, struct error *err)
     }
     bool is_bracketed = host.data[0] == '[' && host.data[host.length - 1] == ']';
     if (!is_bracketed && slice_find(host, ':') >= 0) {
-        return error_set(err, ERR_INVALID, "\"%.*s\": an IPv6 address is written [%.*s]:PORT",
+        return error_set(err, ERR_INVALID,
+                         "\"%.*s\": write an IPv6 address in brackets, [%.*s]:PORT",
                          SLICE_PRINT(text), SLICE_PRINT(host));
     }
     *out = slice_dup(text);
@@ -75,7 +77,7 @@ int value_host(struct slice text, char **out, struct error *err)
         *c = (char)tolower((unsigned char)*c);
     if (!registry_is_valid(slice_of(lower))) {
         return error_set(err, ERR_INVALID,
-                         "\"%.*s\" is no host name, expected like "
+                         "\"%.*s\" is not a host name; write "
                          "registry.example or registry.example:5000",
                          SLICE_PRINT(text));
     }
@@ -90,14 +92,15 @@ int value_url(struct slice text, char **out, struct error *err)
                                                          : 0;
     if (scheme == 0) {
         return error_set(err, ERR_INVALID,
-                         "\"%.*s\" is no URL, expected https:// (or http://) and a host",
+                         "\"%.*s\" is not a URL; write https:// (or http://) and a host",
                          SLICE_PRINT(text));
     }
     if (slice_ends_with(text, "/"))
         text.length--;
     AUTO_FREE char *host = NULL;
     if (text.length <= scheme || value_host(slice_skip(text, scheme), &host, err) != 0) {
-        return error_set(err, ERR_INVALID, "\"%.*s\": expected only a host (and port) behind %.*s",
+        return error_set(err, ERR_INVALID,
+                         "\"%.*s\": only a host, and perhaps a port, may follow %.*s",
                          SLICE_PRINT(text), (int)scheme, text.data);
     }
     *out = slice_dup(text);
@@ -116,5 +119,5 @@ int value_bool(struct slice text, bool *out, struct error *err)
             return 0;
         }
     }
-    return error_set(err, ERR_INVALID, "\"%.*s\" is not true or false", SLICE_PRINT(text));
+    return error_set(err, ERR_INVALID, "\"%.*s\" is neither true nor false", SLICE_PRINT(text));
 }

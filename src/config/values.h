@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the texts in a configuration may look like; each returns the form in which it is kept. */
+/* Checks of the texts in a configuration. Each function returns the form in which a text is kept.
+ */
 #ifndef VALUES_H
 #define VALUES_H
 
@@ -9,9 +10,9 @@
 
 struct error;
 
-/* Valid UTF-8 without control characters: whatever we print, YAML reads back. */
+/* Is it valid UTF-8 without control characters? Only such a text survives being printed as YAML. */
 bool value_is_text(struct slice text);
-/* Each makes an owned, NUL-terminated copy in its kept form. ERR_INVALID. */
+/* Each makes an owned, NUL-terminated copy. ERR_INVALID: the text says what is wrong. */
 int value_address(struct slice text, char **out, struct error *err);
 int value_host(struct slice text, char **out, struct error *err);
 /* "https://host:port", host in lower case, no slash at the end. */

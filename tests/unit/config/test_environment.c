@@ -72,7 +72,7 @@ static void unknown_variables_of_ours_warn_and_those_of_kubernetes_do_not(void *
     struct result result;
     assert_int_equal(load("", environment, NULL, &result), 0);
     assert_string_equal(buf_text(&result.warnings), "ENTREPOT_STORAGE_PTH: there is no such "
-                                                    "setting; it is ignored\n");
+                                                    "setting; the variable is ignored\n");
     result_free(&result);
 }
 
@@ -167,9 +167,8 @@ static void wrong_flags_are_refused(void **state)
 {
     (void)state;
     static const char *const flags[][2] = {
-        {"workers", "expected KEY=VALUE"},
-        {"storage.pth=x",
-         "--set storage.pth: there is no such setting, did you mean storage.path?"},
+        {"workers", "\"workers\" is not KEY=VALUE"},
+        {"storage.pth=x", "--set storage.pth: unknown setting, did you mean storage.path?"},
         {"limits.connections=x", "--set limits.connections: limits.connections: \"x\""},
         {"upstreams.ghcr.io.ulr=x", "expected upstreams.NAME.KEY=VALUE"},
         {"storage.path=a\x01", "control characters"},
