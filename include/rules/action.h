@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a request does with a repository; rights are given for these. */
+/* What a request does with a repository. Rights are given for these. */
 #ifndef RULES_ACTION_H
 #define RULES_ACTION_H
 

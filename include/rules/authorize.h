@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Rights: may this principal do this with that repository? Asked for every repository whose bytes,
- * names or digests go into an answer, not for the target of the request alone: the `from` of a
- * mount, the cached namesake of a hosted name, each entry of the catalog.
+ * Rights: may this principal do this with that repository? This is asked for every repository whose
+ * bytes, names or digests go into an answer: the target of the request, the `from` of a mount, the
+ * cached namesake of a hosted name, each entry of the catalog, and with public content a repository
+ * that links it (docs/decisions/0025).
  *
- * The answer is a permit. What reads a repository (rules/visible.h) or asks others for its bytes
- * takes a permit, so that nothing can be answered from a repository that nobody asked about.
+ * The answer is a permit. The functions that read a repository (rules/visible.h) take one, so that
+ * nothing can be answered from a repository that was not asked about.
  */
 #ifndef RULES_AUTHORIZE_H
 #define RULES_AUTHORIZE_H
@@ -23,14 +24,14 @@ struct resolved;
 typedef int authorize_fn(const struct principal *principal, const struct resolved *target,
                          enum action action, struct api_error *error, void *arg);
 
-/* Decides; borrowed by the permits. */
+/* Who decides. Permits borrow it. */
 struct authorizer {
     authorize_fn *authorize; /* NULL: everything is allowed */
     void *arg;
 };
 
-/* Made by authorize() alone, which fills it; the members are for src/rules. It borrows all that it
- * points to: valid while the request and its resolved repository are. */
+/* Only authorize() fills one; the members are for src/rules. It borrows all that it points to, and
+ * is valid as long as the request and its resolved repository. */
 struct permit {
     const struct authorizer *authorizer;
     const struct principal *principal;
@@ -42,13 +43,13 @@ struct permit {
 int authorize(const struct authorizer *authorizer, const struct principal *principal,
               const struct resolved *target, enum action action, struct permit *out,
               struct api_error *error);
-/* The same principal, and another repository than the permit is for. */
+/* The same for the principal of a permit, and another repository. */
 int authorize_other(const struct permit *permit, const struct resolved *other, enum action action,
                     struct permit *out, struct api_error *error);
 /* For the fetcher: a worker asked for the target, and has authorized it. The fetcher does not know
- * for whom, so that the worker says whether public content of other repositories may be used. */
+ * the principal, so the worker says whether public content of other repositories may be used. */
 void permit_for_worker(const struct resolved *target, bool is_own_only, struct permit *out);
-/* What the worker says then: with rights, no public content of unknown repositories. */
+/* What the worker says then: with rights, public content of other repositories may not be used. */
 bool permit_is_own_only(const struct permit *permit);
 
 static inline bool authorizer_allows_all(const struct authorizer *authorizer)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who makes a request, as authentication found out. */
+/* Who makes a request, as found out by authentication. */
 #ifndef RULES_PRINCIPAL_H
 #define RULES_PRINCIPAL_H
 

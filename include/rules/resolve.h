@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a request's name means: which repository of which origin (three ways of addressing). The
- * one place where that is decided; handlers never look at the name that a client wrote. Pure but
- * for the ledger, which is only read. */
+/* What a request's name means: which repository of which origin. There are three ways of naming one
+ * (docs/api.md, section 2); handlers never look at the name that the client wrote. Nothing here has
+ * side effects: the ledger is only read. */
 #ifndef RULES_RESOLVE_H
 #define RULES_RESOLVE_H
 
@@ -18,7 +18,7 @@ struct config;
 struct config_upstream;
 struct operation;
 
-/* Whose word counts for what a repository has. */
+/* Who decides what a repository contains. */
 enum truth {
     TRUTH_HOSTED,   /* ours: what was pushed here */
     TRUTH_UPSTREAM, /* the upstream's: what is here is a copy */
@@ -50,13 +50,13 @@ struct resolve_question {
     const struct config *config;
     const struct operation *operation;
     enum action action;
-    bool is_mirror;  /* it came in by a mirror listener */
+    bool is_mirror;  /* the request came through a mirror listener */
     uint64_t now_ms; /* wall clock */
 };
 
-/* 0, or -1 with *error: 404 NAME_UNKNOWN, 405 UNSUPPORTED for what cannot be written. *out says
- * also then which repository it is about, unless its name is empty: only a principal that has
- * rights to it may be told the error. */
+/* 0, or -1 with *error: 404 NAME_UNKNOWN, 405 UNSUPPORTED for what cannot be written. *out is set
+ * in both cases; its name is empty when no repository is meant. Only a principal that has rights to
+ * the repository may be told the error. */
 int resolve(const struct resolve_question *question, struct ledger_txn *txn, struct resolved *out,
             struct api_error *error);
 /* The hosted repository of this name. */
@@ -75,7 +75,7 @@ unsigned resolved_sources(const struct resolved *target);
 int resolve_refuse_write(const struct resolved *cached, struct api_error *error);
 /* ?ns= names this server itself (`names:`). */
 bool resolve_is_own_name(const struct config *config, struct slice registry);
-/* Look the repository's record up again, in a newer snapshot. */
+/* Looks the repository's record up again, in a newer snapshot. */
 void resolve_refresh(struct resolved *target, struct ledger_txn *txn);
 /* The default upstream's repository of the same bare name: a hosted name may be answered from it by
  * digest, from disk alone. False when the ledger has none. */

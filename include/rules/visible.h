@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a repository shows. A blob or a manifest is visible in a hosted repository through a link
- * alone. In a cached one it is also visible when it is public, that is, when some upstream gave it
- * without credentials: then its bytes are nobody's secret. With rights that is not enough: the
+ * What is visible in a repository. A blob or a manifest is visible in a hosted repository through a
+ * link alone. In a cached one it is also visible when it is public, that is, when some upstream
+ * gave it without credentials: then its bytes are no secret. With rights that is not enough: the
  * principal must be allowed to pull one of the repositories that link it.
  *
  * Everything that worker and fetcher answer from the ledger is read here, with a permit for the

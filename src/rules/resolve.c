@@ -121,8 +121,8 @@ static int by_namespace(const struct resolve_question *question, struct ledger_t
     const struct config_upstream *upstream =
         registry.length == 0 ? NULL : config_upstream_find(question->config, registry);
     if (!upstream) {
-        return name_unknown(error, "the registry named by ns= is no upstream of this server; add "
-                                   "it under `upstreams:`");
+        return name_unknown(error, "the registry named by ns= is not an upstream of this server; "
+                                   "add it under `upstreams:`");
     }
     /* Mirrors configured with a path say it twice: /v2/docker.io/NAME?ns=docker.io. */
     struct slice name = operation->name;
@@ -173,7 +173,7 @@ static int bare(const struct resolve_question *question, struct ledger_txn *txn,
             return 0;
     }
     const struct config_upstream *upstream = config_upstream_default(question->config);
-    /* What names nothing has no referrers: an empty list, where other reads are 404. */
+    /* A name that means nothing has no referrers: an empty list, where other reads are 404. */
     if (!upstream && operation->kind == OPERATION_REFERRERS && !question->is_mirror)
         return 0;
     if (!upstream) {

@@ -172,5 +172,5 @@ void list_catalog(struct request *request, struct ledger_txn *txn)
     if (find_catalog(request, &origin))
         listing_begin(request, &catalog_kind, NULL);
     else
-        request_failf(request, API_NAME_UNKNOWN, "that registry is no upstream of this server");
+        request_failf(request, API_NAME_UNKNOWN, "that registry is not an upstream of this server");
 }
