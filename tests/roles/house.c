@@ -31,6 +31,7 @@
 
 struct house {
     const char *folder;
+    struct authorizer authorizer; /* of the workers */
     struct config *config;
     struct loop *loop;
     struct pool *pool;
@@ -161,6 +162,7 @@ static void start_worker(struct house *house, unsigned slot)
         .store = house->store,
         .ledger = house->ledger,
         .uploads = house->uploads,
+        .authorizer = house->authorizer,
         .slot = slot,
         .workers = HOUSE_WORKERS,
     };
@@ -241,8 +243,16 @@ void house_kill(struct house *house, enum process_role role, unsigned slot)
 
 struct house *house_new(const char *settings)
 {
+    static const struct authorizer allow_all;
+
+    return house_new_with(settings, &allow_all);
+}
+
+struct house *house_new_with(const char *settings, const struct authorizer *authorizer)
+{
     struct house *house = NEW(struct house);
 
+    house->authorizer = *authorizer;
     list_init(&house->visitors);
     (void)signal(SIGPIPE, SIG_IGN);
     clock_freeze((struct monotime){1000000}, (struct walltime){1700000000000});

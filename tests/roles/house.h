@@ -15,10 +15,13 @@
 
 #define HOUSE_WORKERS 2
 
+struct authorizer;
 struct house;
 
 /* `settings` is YAML for `upstreams:` and the like; storage and listen are the house's own. */
 struct house *house_new(const char *settings);
+/* With rights. */
+struct house *house_new_with(const char *settings, const struct authorizer *authorizer);
 void house_free(struct house **house);
 struct loop *house_loop(struct house *house);
 /* The role dies: its channels close. It is back after house_start. Workers by slot. */
