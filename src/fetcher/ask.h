@@ -75,7 +75,12 @@ void ask_join(struct fetcher *fetcher, struct follower *follower, const struct m
               struct upstream *upstream);
 void ask_free_all(struct fetcher *fetcher);
 
-/* ---- for the kinds ---- */
+/* ---- ask.c: life ---- */
+struct ask *ask_new(struct fetcher *fetcher, const struct message_join *join,
+                    struct upstream *upstream);
+/* The same question, if its answer is still worth following; or NULL. */
+struct ask *ask_find(struct fetcher *fetcher, const struct message_join *join,
+                     struct upstream *upstream);
 /* To all followers; `request` is filled in. They are gone after it. */
 void ask_answer(struct ask *ask, struct message_answer *answer);
 /* The same, of a large one that follower_payload_new made; -1: there is none. */

@@ -76,12 +76,13 @@ static void free_kept(struct slice key, void *value, void *arg)
 
 void bearer_drop(struct upstream *upstream, struct slice repository)
 {
-    kept_free(map_remove(upstream->tokens, repository));
+    if (upstream->tokens)
+        kept_free(map_remove(upstream->tokens, repository));
 }
 
 const struct token *bearer_find(struct upstream *upstream, struct slice repository)
 {
-    struct kept_token *kept = map_find(upstream->tokens, repository);
+    struct kept_token *kept = upstream->tokens ? map_find(upstream->tokens, repository) : NULL;
 
     if (!kept)
         return NULL;
@@ -97,11 +98,12 @@ static const struct token *keep_token(struct token_fetch *fetch, struct slice va
 {
     struct upstream *upstream = fetch->upstream;
 
-    if (map_count(upstream->tokens) >= TOKENS_MAX) {
+    if (upstream->tokens && map_count(upstream->tokens) >= TOKENS_MAX) {
         map_each(upstream->tokens, free_kept, NULL);
         map_free(&upstream->tokens);
-        upstream->tokens = map_new();
     }
+    if (!upstream->tokens)
+        upstream->tokens = map_new();
     if (life_s < LIFE_MIN_S)
         life_s = LIFE_MIN_S;
     if (life_s > LIFE_MAX_S)
@@ -353,6 +355,24 @@ static int begin_fetch(struct token_fetch *fetch, const struct challenge *challe
     return error_set(&fetch->err, ERR_BUSY, "the token server asked to wait (429)");
 }
 
+/* For upstream_unref, and for upstream_free_all: a fetch holds a reference to its upstream. */
+static void free_tokens(struct upstream *upstream)
+{
+    LIST_EACH (link, &upstream->token_fetches) {
+        struct token_fetch *fetch = LIST_ITEM(link, struct token_fetch, link);
+        while (!list_is_empty(&fetch->waits)) {
+            struct token_wait *wait = LIST_ITEM(fetch->waits.next, struct token_wait, link);
+            list_remove(&wait->link);
+            mem_free(wait);
+        }
+        fetch_free(fetch);
+    }
+    if (upstream->tokens) {
+        map_each(upstream->tokens, free_kept, NULL);
+        map_free(&upstream->tokens);
+    }
+}
+
 static struct token_fetch *find_fetch(struct upstream *upstream, struct slice repository)
 {
     LIST_EACH (link, &upstream->token_fetches) {
@@ -369,6 +389,7 @@ struct token_wait *bearer_get(struct upstream *upstream, struct slice repository
     struct token_fetch *fetch = find_fetch(upstream, repository);
 
     if (!fetch) {
+        upstream->free_tokens = free_tokens;
         fetch = NEW(struct token_fetch);
         fetch->upstream = upstream_ref(upstream);
         fetch->repository = slice_dup(repository);
@@ -395,21 +416,4 @@ void bearer_cancel(struct token_wait **wait)
     list_remove(&(*wait)->link);
     mem_free(*wait);
     *wait = NULL;
-}
-
-void bearer_free_all(struct upstream *upstream)
-{
-    LIST_EACH (link, &upstream->token_fetches) {
-        struct token_fetch *fetch = LIST_ITEM(link, struct token_fetch, link);
-        while (!list_is_empty(&fetch->waits)) {
-            struct token_wait *wait = LIST_ITEM(fetch->waits.next, struct token_wait, link);
-            list_remove(&wait->link);
-            mem_free(wait);
-        }
-        fetch_free(fetch);
-    }
-    if (upstream->tokens) {
-        map_each(upstream->tokens, free_kept, NULL);
-        map_free(&upstream->tokens);
-    }
 }

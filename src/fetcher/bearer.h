@@ -36,6 +36,5 @@ typedef void bearer_fn(const struct token *token, const struct error *err, uint6
 struct token_wait *bearer_get(struct upstream *upstream, struct slice repository,
                               const struct challenge *challenge, bearer_fn *fn, void *arg);
 void bearer_cancel(struct token_wait **wait);
-void bearer_free_all(struct upstream *upstream);
 
 #endif

@@ -12,7 +12,6 @@
 #include "base/error.h"
 #include "base/map.h"
 #include "base/text.h"
-#include "bearer.h"
 #include "config/config.h"
 #include "ipc/metrics.h"
 #include "oci/digest.h"
@@ -43,9 +42,15 @@ static bool add_url(struct upstream *upstream, const char *text)
     return true;
 }
 
+static void drop_tokens(struct upstream *upstream)
+{
+    if (upstream->free_tokens)
+        upstream->free_tokens(upstream);
+}
+
 static void upstream_free(struct upstream *upstream)
 {
-    bearer_free_all(upstream);
+    drop_tokens(upstream);
     list_remove(&upstream->link);
     transfer_set_free(&upstream->transfers);
     for (size_t i = 0; i < upstream->url_count; i++)
@@ -87,7 +92,6 @@ static struct upstream *upstream_new(struct fetcher *fetcher, const struct confi
     upstream->urls = mem_zalloc(config->urls.count, sizeof(*upstream->urls));
     upstream->transfers =
         transfer_set_new(fetcher->options.loop, fetcher->resolver, fetcher->options.pool);
-    upstream->tokens = map_new();
     list_init(&upstream->token_fetches);
     list_init(&upstream->queue);
     for (size_t i = 0; i < config->urls.count; i++)
@@ -216,11 +220,11 @@ void upstream_free_all(struct fetcher *fetcher)
     size_t count = collect_all(fetcher, &all);
 
     for (size_t i = 0; i < count; i++) {
-        bearer_free_all(all[i]); /* its fetches hold references */
+        drop_tokens(all[i]); /* its fetches hold references */
         upstream_unref(&all[i]);
     }
     while (!list_is_empty(&fetcher->retired_upstreams))
-        bearer_free_all(LIST_ITEM(fetcher->retired_upstreams.next, struct upstream, link));
+        drop_tokens(LIST_ITEM(fetcher->retired_upstreams.next, struct upstream, link));
     map_free(&fetcher->upstreams);
 }
 

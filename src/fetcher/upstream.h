@@ -45,8 +45,9 @@ struct upstream {
     struct transfer_set *transfers; /* its own: a connection is reused only for this upstream */
     struct upstream_url *urls;
     size_t url_count;
-    struct map *tokens;                /* see bearer.h */
-    struct list token_fetches;         /* running */
+    struct map *tokens; /* bearer.c: repository → token kept; NULL: none yet */
+    void (*free_tokens)(struct upstream *upstream); /* set by bearer.c with the first fetch */
+    struct list token_fetches;                      /* running */
     unsigned own_classes;              /* enum address_class of its own addresses, as seen */
     struct monotime tokens_busy_until; /* after a 429 of its token server */
     struct list queue;                 /* exchanges that wait for one of fetch.connections */
