@@ -14,7 +14,7 @@ struct absence {
     struct monotime until;
 };
 
-static void free_one(struct slice key, void *value, void *arg)
+static void free_absence(struct slice key, void *value, void *arg)
 {
     (void)key;
     (void)arg;
@@ -23,7 +23,7 @@ static void free_one(struct slice key, void *value, void *arg)
 
 void absent_free_all(struct fetcher *fetcher)
 {
-    map_each(fetcher->absent, free_one, NULL);
+    map_each(fetcher->absent, free_absence, NULL);
     map_free(&fetcher->absent);
 }
 

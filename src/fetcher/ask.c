@@ -20,7 +20,8 @@
 #define KEY_MAX        8192
 #define LATE_WITHIN_MS 5000
 
-static void build_key(struct buf *key, const struct message_join *join, struct upstream *upstream)
+static void build_ask_key(struct buf *key, const struct message_join *join,
+                          struct upstream *upstream)
 {
     uint8_t digest[DIGEST_BINARY_MAX];
 
@@ -136,7 +137,7 @@ struct ask *ask_new(struct fetcher *fetcher, const struct message_join *join,
     ask->is_check = join->is_check;
     list_init(&ask->followers);
     list_append(&fetcher->all_asks, &ask->link);
-    build_key(&ask->key, join, upstream);
+    build_ask_key(&ask->key, join, upstream);
     map_set(fetcher->asks, buf_bytes(&ask->key), ask);
     ask->is_in_table = true;
     drain_hold(fetcher);
@@ -150,7 +151,7 @@ struct ask *ask_find(struct fetcher *fetcher, const struct message_join *join,
 {
     AUTO_BUF struct buf key;
 
-    build_key(&key, join, upstream);
+    build_ask_key(&key, join, upstream);
     struct ask *ask = map_find(fetcher->asks, buf_bytes(&key));
     if (ask && ask->state == ASK_STORING &&
         monotime_since(clock_mono(), ask->answered_at) > LATE_WITHIN_MS) {

@@ -6,7 +6,7 @@
 #include "received.h"
 #include "role.h"
 
-static void on_leave(struct follower *follower)
+static void on_ask_leave(struct follower *follower)
 {
     struct ask *ask = follower->owner;
     follower_free(&follower);
@@ -62,7 +62,7 @@ void ask_join(struct fetcher *fetcher, struct follower *follower, const struct m
     if (is_new)
         ask = ask_new(fetcher, join, upstream);
     follower->owner = ask;
-    follower->on_leave = on_leave;
+    follower->on_leave = on_ask_leave;
     list_append(&ask->followers, &follower->link);
     if (is_new) {
         begin_ask(ask);

@@ -17,7 +17,7 @@
 
 /* ---- HEAD of a blob ---- */
 
-static void on_linked(const struct error *err, void *arg)
+static void on_blob_linked(const struct error *err, void *arg)
 {
     struct ask *ask = arg;
 
@@ -39,7 +39,7 @@ static void link_blob(struct ask *ask)
         .origin = ask->origin,
         .repository = slice_of(ask->repository),
     };
-    keeper_client_tell(ask->fetcher->keeper, MESSAGE_LINK, &message, false, on_linked, ask);
+    keeper_client_tell(ask->fetcher->keeper, MESSAGE_LINK, &message, false, on_blob_linked, ask);
 }
 
 static void answer_size(struct ask *ask, uint64_t size)
@@ -91,7 +91,7 @@ static void ask_blob(struct ask *ask)
 
 /* ---- lists ---- */
 
-static void on_read(struct listing *listing, const struct error *err, void *arg)
+static void on_listing_read(struct listing *listing, const struct error *err, void *arg)
 {
     struct ask *ask = arg;
 
@@ -123,7 +123,7 @@ static void on_list(const struct fetch_result *result, void *arg)
     ask->listing->link = slice_dup(buf_bytes(&next));
     ask->listing->checked_ms = clock_wall().ms;
     ask_set_state(ask, ASK_READING);
-    listing_read(ask->listing, on_read, ask);
+    listing_read(ask->listing, on_listing_read, ask);
 }
 
 static void ask_list(struct ask *ask)

@@ -47,7 +47,7 @@ void ask_answer_late(struct ask *ask)
     ask_answer_payload(ask, &answer, received->payload_fd);
 }
 
-static void on_stored(struct received *received, const struct error *err, void *arg)
+static void on_manifest_stored(struct received *received, const struct error *err, void *arg)
 {
     struct ask *ask = arg;
     (void)received;
@@ -65,7 +65,7 @@ static void fail_reading(struct ask *ask, const struct error *err)
     ask->failed(ask, err, false, 0);
 }
 
-static void on_read(struct received *received, const struct error *err, void *arg)
+static void on_manifest_read(struct received *received, const struct error *err, void *arg)
 {
     struct ask *ask = arg;
 
@@ -84,7 +84,7 @@ static void on_read(struct received *received, const struct error *err, void *ar
     ask_set_state(ask, ASK_STORING);
     ask->answered_at = clock_mono();
     ask_answer_late(ask);
-    received_store(received, on_stored, ask);
+    received_store(received, on_manifest_stored, ask);
 }
 
 /* ---- fetching ---- */
@@ -103,7 +103,7 @@ static void read_result(struct ask *ask, const struct fetch_result *result)
     received->digest.algorithm = ask->kind == JOIN_MANIFEST ? ask->digest.algorithm : HASH_SHA256;
     ask->received = received;
     ask_set_state(ask, ASK_READING);
-    received_read(received, on_read, ask);
+    received_read(received, on_manifest_read, ask);
 }
 
 static void on_manifest(const struct fetch_result *result, void *arg)

@@ -131,7 +131,7 @@ static bool read_digest(struct slice headers, struct digest *out)
            digest_parse(value, out, &err) == 0;
 }
 
-static void on_checked(const struct fetch_result *result, void *arg)
+static void on_tag_checked(const struct fetch_result *result, void *arg)
 {
     struct ask *ask = arg;
     const struct exchange_end *end = result->end;
@@ -154,7 +154,7 @@ static void on_checked(const struct fetch_result *result, void *arg)
     ask_get_manifest(ask, ask->reference, fail_tag);
 }
 
-static void check(struct ask *ask)
+static void check_tag(struct ask *ask)
 {
     AUTO_BUF struct buf path;
 
@@ -167,7 +167,7 @@ static void check(struct ask *ask)
         .body_max = 1,
         .retries = 0,
     };
-    ask_fetch(ask, &request, on_checked);
+    ask_fetch(ask, &request, on_tag_checked);
 }
 
 static void read_ledger(struct ask *ask)
@@ -190,7 +190,7 @@ void ask_begin_tag(struct ask *ask)
 
     read_ledger(ask);
     if (ask->tag.is_here) {
-        check(ask);
+        check_tag(ask);
     } else if (absent_find(ask->fetcher, buf_bytes(&ask->key))) {
         error_set(&err, ERR_NOT_FOUND, "%s answered 404 a moment ago", ask->upstream->config->name);
         ask_fail(ask, &err, 0);

@@ -151,7 +151,7 @@ static const struct token *read_token(struct token_fetch *fetch)
     return keep_token(fetch, value, life_s);
 }
 
-static const struct token *judge_answer(struct token_fetch *fetch)
+static const struct token *judge_token_answer(struct token_fetch *fetch)
 {
     struct error *err = &fetch->err;
 
@@ -168,7 +168,7 @@ static const struct token *judge_answer(struct token_fetch *fetch)
     return NULL;
 }
 
-static void fetch_free(struct token_fetch *fetch)
+static void token_fetch_free(struct token_fetch *fetch)
 {
     loop_cancel_deferred(fetch->upstream->fetcher->options.loop, fetch);
     list_remove(&fetch->link);
@@ -195,15 +195,16 @@ static void tell_waits(struct token_fetch *fetch, const struct token *token)
         wait->fn(token, token ? NULL : &fetch->err, token ? 0 : fetch->retry_after, wait->arg);
         mem_free(wait);
     }
-    fetch_free(fetch);
+    token_fetch_free(fetch);
 }
 
-static void on_refused(void *arg)
+static void on_token_refused(void *arg)
 {
     tell_waits(arg, NULL);
 }
 
-static bool on_head(struct transfer *transfer, const struct transfer_response *response, void *arg)
+static bool on_token_head(struct transfer *transfer, const struct transfer_response *response,
+                          void *arg)
 {
     struct token_fetch *fetch = arg;
 
@@ -217,7 +218,7 @@ static bool on_head(struct transfer *transfer, const struct transfer_response *r
     return true;
 }
 
-static enum transfer_want on_data(struct transfer *transfer, struct slice bytes, void *arg)
+static enum transfer_want on_token_data(struct transfer *transfer, struct slice bytes, void *arg)
 {
     struct token_fetch *fetch = arg;
     (void)transfer;
@@ -236,7 +237,7 @@ static void blame_upstream(struct error *err)
         err->kind = ERR_UPSTREAM;
 }
 
-static void on_done(struct transfer *transfer, const struct error *err, void *arg)
+static void on_token_done(struct transfer *transfer, const struct error *err, void *arg)
 {
     struct token_fetch *fetch = arg;
     const struct token *token = NULL;
@@ -251,7 +252,7 @@ static void on_done(struct transfer *transfer, const struct error *err, void *ar
         error_wrap(&fetch->err, "token server");
         blame_upstream(&fetch->err);
     } else {
-        token = judge_answer(fetch);
+        token = judge_token_answer(fetch);
     }
     if (!token)
         metrics_add(METRIC_upstream_failures, 1);
@@ -259,14 +260,14 @@ static void on_done(struct transfer *transfer, const struct error *err, void *ar
 }
 
 static const struct transfer_handler token_handler = {
-    .on_head = on_head,
-    .on_data = on_data,
-    .on_done = on_done,
+    .on_head = on_token_head,
+    .on_data = on_token_data,
+    .on_done = on_token_done,
 };
 
 /* ---- asking ---- */
 
-static bool may_connect(const struct sockaddr *address, void *arg)
+static bool may_connect_realm(const struct sockaddr *address, void *arg)
 {
     const struct token_fetch *fetch = arg;
     const struct upstream *upstream = fetch->upstream;
@@ -303,8 +304,8 @@ static void build_url(struct token_fetch *fetch, const struct challenge *challen
     fetch->url = url.is_over ? mem_strdup("") : slice_dup(buf_bytes(&url));
 }
 
-static int start_transfer(struct token_fetch *fetch, const struct challenge *challenge,
-                          struct error *err)
+static int start_token_transfer(struct token_fetch *fetch, const struct challenge *challenge,
+                                struct error *err)
 {
     struct upstream *upstream = fetch->upstream;
     AUTO_BUF struct buf basic;
@@ -337,7 +338,7 @@ static int start_transfer(struct token_fetch *fetch, const struct challenge *cha
         .head_timeout_ms = config->fetch.head_timeout,
         .stall_timeout_ms = config->fetch.stall_timeout,
         .total_timeout_ms = config->fetch.head_timeout,
-        .may_connect = may_connect,
+        .may_connect = may_connect_realm,
     };
     metrics_add(METRIC_upstream_requests, 1);
     return transfer_start(upstream->transfers, &request, &token_handler, fetch, &fetch->transfer,
@@ -350,7 +351,7 @@ static int begin_fetch(struct token_fetch *fetch, const struct challenge *challe
     uint64_t wait_ms = monotime_since(fetch->upstream->tokens_busy_until, clock_mono());
 
     if (wait_ms == 0)
-        return start_transfer(fetch, challenge, &fetch->err);
+        return start_token_transfer(fetch, challenge, &fetch->err);
     fetch->retry_after = (wait_ms + 999) / 1000;
     return error_set(&fetch->err, ERR_BUSY, "the token server asked to wait (429)");
 }
@@ -365,7 +366,7 @@ static void free_tokens(struct upstream *upstream)
             list_remove(&wait->link);
             mem_free(wait);
         }
-        fetch_free(fetch);
+        token_fetch_free(fetch);
     }
     if (upstream->tokens) {
         map_each(upstream->tokens, free_kept, NULL);
@@ -398,7 +399,7 @@ struct token_wait *bearer_get(struct upstream *upstream, struct slice repository
         list_append(&upstream->token_fetches, &fetch->link);
         if (begin_fetch(fetch, challenge) != 0) {
             blame_upstream(&fetch->err);
-            loop_defer(upstream->fetcher->options.loop, on_refused, fetch);
+            loop_defer(upstream->fetcher->options.loop, on_token_refused, fetch);
         }
     }
     struct token_wait *wait = NEW(struct token_wait);

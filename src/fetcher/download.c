@@ -50,7 +50,7 @@ static const char *const state_names[DOWNLOAD_STATES] = {
 static const struct exchange_handler download_exchange;
 static const struct take_handler download_take;
 
-static void ask(struct download *download);
+static void ask_source(struct download *download);
 static void exhaust_source(struct download *download, const struct error *err,
                            uint64_t retry_after);
 
@@ -178,16 +178,16 @@ void download_begin(struct download *download)
     if (!download->take && adopt_take(download, &err) == 0)
         download_set_state(download, DOWNLOAD_HASHING);
     else
-        ask(download);
+        ask_source(download);
 }
 
 void download_resume(struct download *download)
 {
     download->source = NULL;
-    ask(download);
+    ask_source(download);
 }
 
-static void on_right(struct download *download)
+static void on_digest_right(struct download *download)
 {
     /* First the flight's state: a drain is held without a gap. */
     flight_store(download->flight);
@@ -196,7 +196,7 @@ static void on_right(struct download *download)
         take_sync(download->take);
 }
 
-static void on_adopted(bool is_right, void *arg)
+static void on_take_adopted(bool is_right, void *arg)
 {
     struct download *download = arg;
     struct flight *flight = download->flight;
@@ -209,7 +209,7 @@ static void on_adopted(bool is_right, void *arg)
     if (is_right) {
         download->size = take->bytes;
         download_set_state(download, DOWNLOAD_VERIFYING);
-        on_right(download);
+        on_digest_right(download);
         return;
     }
     if (download->size != UINT64_MAX && take->bytes >= download->size) {
@@ -217,7 +217,7 @@ static void on_adopted(bool is_right, void *arg)
         download->is_size_hint = false;
     }
     flight_log(flight, LOG_INFO, "continuing a leftover spool");
-    ask(download);
+    ask_source(download);
     if (download->take && !flight_needs_proof(flight))
         flight_admit_all(flight);
 }
@@ -240,7 +240,7 @@ void download_try_faster_source(struct download *download)
     exchange_cancel(&download->exchange);
     download->is_held = false;
     source_set_slow(download->source);
-    ask(download);
+    ask_source(download);
 }
 
 void download_on_pace(void *arg)
@@ -278,7 +278,7 @@ static void set_source(struct download *download, struct source *source)
                source->upstream->url_count);
 }
 
-static void ask(struct download *download)
+static void ask_source(struct download *download)
 {
     char path[512];
     struct source *next = source_next(download->flight, download->source);
@@ -320,12 +320,13 @@ void download_on_timer(void *arg)
 {
     struct download *download = arg;
     if (download->state == DOWNLOAD_WAITING)
-        ask(download);
+        ask_source(download);
 }
 
 /* ---- the head ---- */
 
-static bool refuse(struct download *download, bool is_final, enum error_kind kind, const char *text)
+static bool refuse_answer(struct download *download, bool is_final, enum error_kind kind,
+                          const char *text)
 {
     error_set(&download->refusal.err, kind, "%s", text);
     download->refusal.is_final = is_final;
@@ -365,7 +366,8 @@ static bool read_total(struct download *download, const struct exchange_answer *
         (download->take->is_private || !answer->with_credentials))
         return true;
     start_over(download);
-    return refuse(download, false, ERR_UPSTREAM, "the upstream's range is not the one asked for");
+    return refuse_answer(download, false, ERR_UPSTREAM,
+                         "the upstream's range is not the one asked for");
 }
 
 /*
@@ -385,7 +387,7 @@ static bool accept_total(struct download *download, uint64_t total)
     if (flight_is_read(download->flight) && !download->is_size_hint &&
         download->other_size != total) {
         download->other_size = total;
-        return refuse(download, false, ERR_UPSTREAM, "the upstream's blob has another size");
+        return refuse_answer(download, false, ERR_UPSTREAM, "the upstream's blob has another size");
     }
     flight_log(download->flight, LOG_WARN, "the blob has another size than was said before");
     bool is_contradicted = !download->is_size_hint; /* one of them is wrong */
@@ -395,7 +397,7 @@ static bool accept_total(struct download *download, uint64_t total)
     return true;
 }
 
-static bool on_head(const struct exchange_answer *answer, void *arg)
+static bool on_download_head(const struct exchange_answer *answer, void *arg)
 {
     struct download *download = arg;
     struct flight *flight = download->flight;
@@ -408,11 +410,11 @@ static bool on_head(const struct exchange_answer *answer, void *arg)
     if (!accept_total(download, total))
         return false;
     if (total != UINT64_MAX && total > flight->fetcher->config->storage.blob_max)
-        return refuse(download, true, ERR_TOO_LARGE, "the blob is over storage.blob_max");
+        return refuse_answer(download, true, ERR_TOO_LARGE, "the blob is over storage.blob_max");
     if (!download->take) {
         struct error err;
         if (open_take(download, answer->with_credentials, &err) != 0)
-            return refuse(download, true, err.kind, err.text);
+            return refuse_answer(download, true, err.kind, err.text);
     } else if (download->requested_at > 0) {
         metrics_add(METRIC_flights_resumed, 1);
         flight_log(flight, LOG_INFO, "resumed");
@@ -428,7 +430,7 @@ static bool on_head(const struct exchange_answer *answer, void *arg)
 
 /* ---- the body ---- */
 
-static enum transfer_want on_data(struct slice bytes, void *arg)
+static enum transfer_want on_download_data(struct slice bytes, void *arg)
 {
     struct download *download = arg;
     struct take *take = download->take;
@@ -444,7 +446,8 @@ static enum transfer_want on_data(struct slice bytes, void *arg)
     if (limit == UINT64_MAX)
         limit = fetcher_of(download)->config->storage.blob_max;
     if (take->queued + bytes.length > limit) {
-        refuse(download, false, ERR_UPSTREAM, "the upstream's blob is longer than it may be");
+        refuse_answer(download, false, ERR_UPSTREAM,
+                      "the upstream's blob is longer than it may be");
         return TRANSFER_ABORT;
     }
     switch (take_write(take, bytes)) {
@@ -454,8 +457,8 @@ static enum transfer_want on_data(struct slice bytes, void *arg)
         download->is_held = true;
         return TRANSFER_PAUSE;
     case TAKE_FULL:
-        refuse(download, true, ERR_NO_SPACE,
-               "the disk is full, and the blob is larger than the memory kept for it");
+        refuse_answer(download, true, ERR_NO_SPACE,
+                      "the disk is full, and the blob is larger than the memory kept for it");
         return TRANSFER_ABORT;
     }
     if (take->queued - download->requested_at >= PROGRESS_BYTES)
@@ -482,7 +485,7 @@ static bool has_space(struct download *download)
     return false;
 }
 
-static void on_written(void *arg)
+static void on_take_written(void *arg)
 {
     struct download *download = arg;
     struct flight *flight = download->flight;
@@ -505,7 +508,7 @@ static void on_written(void *arg)
 
 /* ---- the end of an exchange ---- */
 
-static void on_failure(struct download *download, const struct exchange_end *end)
+static void on_download_failure(struct download *download, const struct exchange_end *end)
 {
     uint64_t delay_ms = 0;
 
@@ -533,12 +536,12 @@ static void exhaust_source(struct download *download, const struct error *err, u
         download->source->is_exhausted = true;
     download->source = NULL;
     if (source_next(download->flight, NULL))
-        ask(download);
+        ask_source(download);
     else
         flight_fail(download->flight, err, retry_after);
 }
 
-static void on_done(const struct exchange_end *end, void *arg)
+static void on_download_done(const struct exchange_end *end, void *arg)
 {
     struct download *download = arg;
     struct exchange_end outcome = *end;
@@ -560,18 +563,18 @@ static void on_done(const struct exchange_end *end, void *arg)
         }
         error_set(&outcome.err, ERR_UPSTREAM, "the upstream's blob is shorter than it says");
     }
-    on_failure(download, &outcome);
+    on_download_failure(download, &outcome);
 }
 
 static const struct exchange_handler download_exchange = {
-    .on_head = on_head,
-    .on_data = on_data,
-    .on_done = on_done,
+    .on_head = on_download_head,
+    .on_data = on_download_data,
+    .on_done = on_download_done,
 };
 
 /* ---- the digest ---- */
 
-static void on_wrong(struct download *download)
+static void on_digest_wrong(struct download *download)
 {
     struct flight *flight = download->flight;
     struct error err;
@@ -583,7 +586,7 @@ static void on_wrong(struct download *download)
     start_over(download);
     download->is_size_hint = download->size != UINT64_MAX;
     if (is_mixed) { /* nobody knows whose are wrong: once more, all from one source */
-        ask(download);
+        ask_source(download);
         return;
     }
     /* An upstream alone gets a second try. */
@@ -592,7 +595,7 @@ static void on_wrong(struct download *download)
         tries = 2;
     if (++download->mismatches < tries) {
         download->url++;
-        ask(download);
+        ask_source(download);
         return;
     }
     error_set(&err, ERR_DIGEST_MISMATCH, "the upstream's bytes are not what the digest says");
@@ -600,19 +603,19 @@ static void on_wrong(struct download *download)
     exhaust_source(download, &err, 0);
 }
 
-static void on_hashed(bool is_right, void *arg)
+static void on_take_hashed(bool is_right, void *arg)
 {
     struct download *download = arg;
 
     if (download->state != DOWNLOAD_VERIFYING)
         flight_reap(download->flight);
     else if (is_right)
-        on_right(download);
+        on_digest_right(download);
     else
-        on_wrong(download);
+        on_digest_wrong(download);
 }
 
-static void on_synced(const struct error *err, void *arg)
+static void on_take_synced(const struct error *err, void *arg)
 {
     struct download *download = arg;
     flight_on_synced(download->flight, err);
@@ -632,10 +635,10 @@ static void on_take_failed(const struct error *err, void *arg)
 }
 
 static const struct take_handler download_take = {
-    .on_written = on_written,
-    .on_hashed = on_hashed,
-    .on_adopted = on_adopted,
-    .on_synced = on_synced,
+    .on_written = on_take_written,
+    .on_hashed = on_take_hashed,
+    .on_adopted = on_take_adopted,
+    .on_synced = on_take_synced,
     .on_failed = on_take_failed,
 };
 

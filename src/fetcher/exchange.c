@@ -86,7 +86,7 @@ static bool may_run(const struct exchange *exchange)
            (exchange->request.kind != EXCHANGE_DOWNLOAD || downloads < limit - kept);
 }
 
-static void occupy(struct exchange *exchange)
+static void occupy_connection(struct exchange *exchange)
 {
     struct upstream *upstream = exchange->request.upstream;
 
@@ -103,7 +103,7 @@ static bool start_first(struct upstream *upstream)
         if (!may_run(next))
             continue;
         list_remove(&next->link);
-        occupy(next);
+        occupy_connection(next);
         loop_defer(loop_of(next), exchange_run, next);
         return true;
     }
@@ -111,7 +111,7 @@ static bool start_first(struct upstream *upstream)
 }
 
 /* The connection is free for the first in the queue that may have it. */
-static void release(struct exchange *exchange)
+static void release_connection(struct exchange *exchange)
 {
     struct upstream *upstream = exchange->request.upstream;
 
@@ -132,7 +132,7 @@ static void exchange_free(struct exchange *exchange)
     list_remove(&exchange->link);
     hop_cancel(&exchange->hop);
     if (exchange->state != EXCHANGE_QUEUED)
-        release(exchange);
+        release_connection(exchange);
     timer_free(&exchange->patience);
     mem_free(exchange->repository);
     mem_free(exchange->path);
@@ -328,7 +328,7 @@ struct exchange *exchange_start(const struct exchange_request *request,
     exchange->arg = arg;
     list_init(&exchange->link);
     if (may_run(exchange)) {
-        occupy(exchange);
+        occupy_connection(exchange);
         exchange_run(exchange);
     } else {
         list_append(&exchange->request.upstream->queue, &exchange->link);

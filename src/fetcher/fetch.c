@@ -41,7 +41,7 @@ static void fetch_free(struct fetch *fetch)
     mem_free(fetch);
 }
 
-static bool on_head(const struct exchange_answer *answer, void *arg)
+static bool on_fetch_head(const struct exchange_answer *answer, void *arg)
 {
     struct fetch *fetch = arg;
 
@@ -53,14 +53,14 @@ static bool on_head(const struct exchange_answer *answer, void *arg)
     return true;
 }
 
-static enum transfer_want on_data(struct slice bytes, void *arg)
+static enum transfer_want on_fetch_data(struct slice bytes, void *arg)
 {
     struct fetch *fetch = arg;
     buf_append_slice(&fetch->body, bytes);
     return fetch->body.is_over ? TRANSFER_ABORT : TRANSFER_CONTINUE;
 }
 
-static void on_done(const struct exchange_end *end, void *arg)
+static void on_fetch_done(const struct exchange_end *end, void *arg)
 {
     struct fetch *fetch = arg;
     struct exchange_end over = *end;
@@ -89,12 +89,12 @@ static void on_done(const struct exchange_end *end, void *arg)
 }
 
 static const struct exchange_handler fetch_exchange = {
-    .on_head = on_head,
-    .on_data = on_data,
-    .on_done = on_done,
+    .on_head = on_fetch_head,
+    .on_data = on_fetch_data,
+    .on_done = on_fetch_done,
 };
 
-static void try_once(void *arg)
+static void fetch_try(void *arg)
 {
     struct fetch *fetch = arg;
     struct exchange_request request = {
@@ -122,11 +122,11 @@ struct fetch *fetch_start(const struct fetch_request *request, fetch_fn *fn, voi
     fetch->is_blob = request->is_blob;
     fetch->fn = fn;
     fetch->arg = arg;
-    fetch->timer = timer_new(request->upstream->fetcher->options.loop, try_once, fetch);
+    fetch->timer = timer_new(request->upstream->fetcher->options.loop, fetch_try, fetch);
     buf_init(&fetch->headers, HEADERS_MAX);
     buf_init(&fetch->body, request->body_max);
     retry_init(&fetch->retry, request->retries, request->upstream->url_count);
-    try_once(fetch);
+    fetch_try(fetch);
     return fetch;
 }
 

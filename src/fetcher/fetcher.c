@@ -93,7 +93,7 @@ static void join_blob(struct fetcher *fetcher, struct follower *follower,
     }
 }
 
-static void on_join(struct worker_link *worker, const struct message_join *join)
+static void on_worker_join(struct worker_link *worker, const struct message_join *join)
 {
     struct fetcher *fetcher = worker->fetcher;
     struct upstream *upstream = NULL;
@@ -157,7 +157,7 @@ static void forget_waiting(struct worker_link *worker, const uint64_t *request)
     }
 }
 
-static void on_scanned(struct fetcher *fetcher)
+static void on_spools_scanned(struct fetcher *fetcher)
 {
     fetcher->is_open = true;
     while (!list_is_empty(&fetcher->waiting)) {
@@ -165,7 +165,7 @@ static void on_scanned(struct fetcher *fetcher)
         struct message_join join;
         struct error err;
         if (message_decode(MESSAGE_JOIN, buf_bytes(&waiting->body), &join, &err) == 0)
-            on_join(waiting->worker, &join);
+            on_worker_join(waiting->worker, &join);
         waiting_free(waiting);
     }
 }
@@ -177,7 +177,7 @@ static void open_gate(struct fetcher *fetcher)
         return;
     fetcher->is_opening = true;
     timer_stop(fetcher->gate);
-    spool_index_scan(fetcher->spools, on_scanned);
+    spool_index_scan(fetcher->spools, on_spools_scanned);
 }
 
 static void on_gate_timer(void *arg)
@@ -198,8 +198,8 @@ static void report_malformed(const struct worker_link *worker, const struct erro
         options->ask_master(CONTROL_PEER_LIED, worker->id, options->arg);
 }
 
-static void on_message(struct channel *channel, enum message_type type, struct slice body, int *fd,
-                       void *arg)
+static void on_worker_message(struct channel *channel, enum message_type type, struct slice body,
+                              int *fd, void *arg)
 {
     struct worker_link *worker = arg;
     struct error err;
@@ -213,7 +213,7 @@ static void on_message(struct channel *channel, enum message_type type, struct s
             return;
         }
         if (worker->fetcher->is_open) {
-            on_join(worker, &join);
+            on_worker_join(worker, &join);
         } else {
             wait_for_gate(worker, join.request, body);
         }
@@ -228,7 +228,7 @@ static void on_message(struct channel *channel, enum message_type type, struct s
     }
 }
 
-static void on_closed(struct channel *channel, void *arg)
+static void on_worker_closed(struct channel *channel, void *arg)
 {
     struct worker_link *worker = arg;
 
@@ -238,8 +238,8 @@ static void on_closed(struct channel *channel, void *arg)
 }
 
 static const struct channel_handler worker_handler = {
-    .on_message = on_message,
-    .on_closed = on_closed,
+    .on_message = on_worker_message,
+    .on_closed = on_worker_closed,
     .on_failed = channel_end_process,
 };
 

@@ -66,7 +66,8 @@ void flight_log(const struct flight *flight, enum log_level level, const char *t
 }
 
 /* `owner`: of a flight apart, or NULL. */
-static void build_key(struct buf *key, const struct digest *digest, const struct upstream *owner)
+static void build_flight_key(struct buf *key, const struct digest *digest,
+                             const struct upstream *owner)
 {
     uint8_t binary[DIGEST_BINARY_MAX];
 
@@ -81,13 +82,13 @@ struct flight *flight_find(struct fetcher *fetcher, const struct digest *digest,
 {
     AUTO_BUF struct buf key;
 
-    build_key(&key, digest, owner);
+    build_flight_key(&key, digest, owner);
     return map_find(fetcher->flights, buf_bytes(&key));
 }
 
 /* ---- the end ---- */
 
-static void free_dead(void *arg)
+static void free_dead_flights(void *arg)
 {
     struct fetcher *fetcher = arg;
     while (!list_is_empty(&fetcher->dead_flights)) {
@@ -106,7 +107,7 @@ void flight_end(struct flight *flight, bool keep_spool)
     struct fetcher *fetcher = flight->fetcher;
     AUTO_BUF struct buf key;
 
-    build_key(&key, &flight->digest, flight->is_apart ? flight->owner : NULL);
+    build_flight_key(&key, &flight->digest, flight->is_apart ? flight->owner : NULL);
     if (map_find(fetcher->flights, buf_bytes(&key)) == flight)
         map_remove(fetcher->flights, buf_bytes(&key));
     keeper_client_forget(fetcher->keeper, flight);
@@ -124,7 +125,7 @@ void flight_end(struct flight *flight, bool keep_spool)
     if (flight->state == FLIGHT_STORING)
         drain_release(fetcher);
     list_append(&fetcher->dead_flights, &flight->link);
-    loop_defer(fetcher->options.loop, free_dead, fetcher);
+    loop_defer(fetcher->options.loop, free_dead_flights, fetcher);
 }
 
 void flight_reap(struct flight *flight)
@@ -167,7 +168,7 @@ void flight_fail(struct flight *flight, const struct error *err, uint64_t retry_
     flight_reap(flight);
 }
 
-static void on_timer(void *arg)
+static void on_flight_timer(void *arg)
 {
     struct flight *flight = arg;
 
@@ -230,7 +231,7 @@ void flight_check_abandoned(struct flight *flight)
     }
 }
 
-static void on_leave(struct follower *follower)
+static void on_flight_leave(struct follower *follower)
 {
     struct flight *flight = follower->owner;
 
@@ -246,7 +247,7 @@ static struct flight *flight_new(struct fetcher *fetcher, const struct digest *d
     struct flight *flight = NEW(struct flight);
     AUTO_BUF struct buf key;
 
-    build_key(&key, digest, owner);
+    build_flight_key(&key, digest, owner);
     flight->fetcher = fetcher;
     flight->id = ++fetcher->flights_made;
     flight->digest = *digest;
@@ -255,7 +256,7 @@ static struct flight *flight_new(struct fetcher *fetcher, const struct digest *d
     list_init(&flight->sources);
     list_init(&flight->followers);
     download_init(&flight->download, flight);
-    flight->timer = timer_new(fetcher->options.loop, on_timer, flight);
+    flight->timer = timer_new(fetcher->options.loop, on_flight_timer, flight);
     flight->told.timer = timer_new(fetcher->options.loop, flight_on_announce, flight);
     map_set(fetcher->flights, buf_bytes(&key), flight);
     metrics_add(METRIC_flights_started, 1);
@@ -277,7 +278,7 @@ void flight_join(struct fetcher *fetcher, struct follower *follower,
         flight = flight_new(fetcher, &join->digest, is_free ? NULL : upstream);
     download_hint_size(&flight->download, join->size);
     follower->owner = flight;
-    follower->on_leave = on_leave;
+    follower->on_leave = on_flight_leave;
     follower->source = source_get(flight, upstream, join->repository);
     list_append(&flight->followers, &follower->link);
     if (is_new) {
@@ -345,7 +346,7 @@ void flight_make_private(struct flight *flight, struct upstream *owner)
 
 /* ---- all of them ---- */
 
-static void end_one(struct slice key, void *value, void *arg)
+static void end_flight(struct slice key, void *value, void *arg)
 {
     (void)key;
     (void)arg;
@@ -354,7 +355,7 @@ static void end_one(struct slice key, void *value, void *arg)
 
 void flight_free_all(struct fetcher *fetcher)
 {
-    map_each(fetcher->flights, end_one, NULL);
-    free_dead(fetcher);
+    map_each(fetcher->flights, end_flight, NULL);
+    free_dead_flights(fetcher);
     map_free(&fetcher->flights);
 }

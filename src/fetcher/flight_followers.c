@@ -109,7 +109,7 @@ void flight_admit_all(struct flight *flight)
     }
 }
 
-static void announce(struct flight *flight)
+static void announce_bytes(struct flight *flight)
 {
     flight->told.bytes = flight->download.take->bytes;
     flight->told.at = clock_mono();
@@ -131,7 +131,7 @@ void flight_grew(struct flight *flight)
     bool is_whole = flight->download.take->bytes == flight->download.size;
     if (is_whole || flight->download.take->bytes - flight->told.bytes >= ANNOUNCE_BYTES ||
         waited_ms >= ANNOUNCE_MS) {
-        announce(flight);
+        announce_bytes(flight);
     } else if (!timer_is_running(flight->told.timer)) {
         timer_start(flight->told.timer, ANNOUNCE_MS - waited_ms);
     }
@@ -141,7 +141,7 @@ void flight_on_announce(void *arg)
 {
     struct flight *flight = arg;
     if (!flight->base && flight->download.take && flight->download.take->bytes > flight->told.bytes)
-        announce(flight);
+        announce_bytes(flight);
 }
 
 void flight_start_over(struct flight *flight, struct take **take)

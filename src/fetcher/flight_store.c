@@ -14,7 +14,7 @@
 
 #define STORED_KEPT_MS 10000
 
-static void on_stored(const struct error *err, void *arg)
+static void on_flight_stored(const struct error *err, void *arg)
 {
     struct flight *flight = arg;
 
@@ -40,7 +40,7 @@ void flight_on_synced(struct flight *flight, const struct error *err)
 
     if (err) {
         flight_log(flight, LOG_ERROR, err->text);
-        on_stored(err, flight);
+        on_flight_stored(err, flight);
         return;
     }
     struct message_blob_stored message = {
@@ -57,8 +57,8 @@ void flight_on_synced(struct flight *flight, const struct error *err)
         message.origin = slice_of(source->upstream->config->name);
         message.repository = slice_of(source->repository);
     }
-    keeper_client_tell(flight->fetcher->keeper, MESSAGE_BLOB_STORED, &message, true, on_stored,
-                       flight);
+    keeper_client_tell(flight->fetcher->keeper, MESSAGE_BLOB_STORED, &message, true,
+                       on_flight_stored, flight);
     while (flight_needs_proof(flight) && (source = first_proven(flight)))
         source_link(source);
 }
@@ -82,7 +82,7 @@ void flight_store(struct flight *flight)
 /* ---- stored, and damaged since ---- */
 
 /* Those who follow a stored flight wait for the proof of their source; none has its spool. */
-static void restart(struct flight *flight)
+static void restart_flight(struct flight *flight)
 {
     flight_log(flight, LOG_WARN, "the stored file is damaged: starting over");
     timer_stop(flight->timer);
@@ -96,19 +96,19 @@ static void restart(struct flight *flight)
     download_begin(&flight->download);
 }
 
-static void forget_stored(struct flight *flight)
+static void forget_stored_flight(struct flight *flight)
 {
     if (!flight || flight->state != FLIGHT_STORED || !flight->is_stored)
         return;
     if (list_is_empty(&flight->followers))
         flight_end(flight, false);
     else
-        restart(flight);
+        restart_flight(flight);
 }
 
 void flight_forget_stored(struct fetcher *fetcher, const struct digest *digest,
                           const struct upstream *upstream)
 {
-    forget_stored(flight_find(fetcher, digest, upstream));
-    forget_stored(flight_find(fetcher, digest, NULL));
+    forget_stored_flight(flight_find(fetcher, digest, upstream));
+    forget_stored_flight(flight_find(fetcher, digest, NULL));
 }

@@ -112,7 +112,7 @@ void worker_link_leave(struct worker_link *worker, uint64_t request)
         follower->on_leave(follower);
 }
 
-static void leave_one(struct slice key, void *value, void *arg)
+static void leave_follower(struct slice key, void *value, void *arg)
 {
     struct follower *follower = value;
     (void)key;
@@ -127,7 +127,7 @@ void worker_link_free(struct worker_link **worker)
     if (!gone)
         return;
     list_remove(&gone->link);
-    map_each(gone->followers, leave_one, NULL);
+    map_each(gone->followers, leave_follower, NULL);
     map_free(&gone->followers);
     channel_free(&gone->channel);
     mem_free(gone);

@@ -332,7 +332,8 @@ static bool judge_answer(struct hop *hop, const struct transfer_response *respon
     return hop->handler->on_head(&answer, hop->arg);
 }
 
-static bool on_head(struct transfer *transfer, const struct transfer_response *response, void *arg)
+static bool on_transfer_head(struct transfer *transfer, const struct transfer_response *response,
+                             void *arg)
 {
     struct hop *hop = arg;
 
@@ -358,7 +359,7 @@ static bool on_head(struct transfer *transfer, const struct transfer_response *r
     return true;
 }
 
-static enum transfer_want on_data(struct transfer *transfer, struct slice bytes, void *arg)
+static enum transfer_want on_transfer_data(struct transfer *transfer, struct slice bytes, void *arg)
 {
     struct hop *hop = arg;
 
@@ -402,7 +403,7 @@ static void answer_challenge(struct hop *hop)
     hop->wait = bearer_get(upstream_of(hop), repository, hop->challenge, on_token, hop);
 }
 
-static void on_done(struct transfer *transfer, const struct error *err, void *arg)
+static void on_transfer_done(struct transfer *transfer, const struct error *err, void *arg)
 {
     struct hop *hop = arg;
 
@@ -433,9 +434,9 @@ static void on_done(struct transfer *transfer, const struct error *err, void *ar
 }
 
 static const struct transfer_handler hop_transfer = {
-    .on_head = on_head,
-    .on_data = on_data,
-    .on_done = on_done,
+    .on_head = on_transfer_head,
+    .on_data = on_transfer_data,
+    .on_done = on_transfer_done,
 };
 
 /* ---- one transfer ---- */

@@ -227,7 +227,7 @@ static void read_list(struct listing *listing)
     }
 }
 
-static void run(struct pool_work *work)
+static void run_listing(struct pool_work *work)
 {
     struct listing *listing = listing_of(work);
     struct message_answer answer;
@@ -251,7 +251,7 @@ static void listing_free(struct listing *listing)
     mem_free(listing);
 }
 
-static void on_done(struct pool_work *work)
+static void on_listing_done(struct pool_work *work)
 {
     struct listing *listing = listing_of(work);
 
@@ -287,8 +287,9 @@ void listing_read(struct listing *listing,
     listing->arg = arg;
     listing->is_busy = true;
     bool is_large = listing->body.length > LARGE;
-    listing->work = (struct pool_work){
-        .run = run, .done = on_done, .key = is_large ? listing->fetcher->large_key : 0};
+    listing->work = (struct pool_work){.run = run_listing,
+                                       .done = on_listing_done,
+                                       .key = is_large ? listing->fetcher->large_key : 0};
     fetcher_submit(listing->fetcher, &listing->work);
 }
 

@@ -17,14 +17,14 @@ struct looking { /* from begin to end */
     struct permit permit;
 };
 
-static void begin(const struct lookup *lookup, struct looking *looking)
+static void begin_looking(const struct lookup *lookup, struct looking *looking)
 {
     looking->txn = ledger_read(lookup->fetcher->reader);
     resolve_cached(lookup->upstream, looking->txn, lookup->repository, &looking->target);
     permit_for_worker(&looking->target, lookup->is_own_only, &looking->permit);
 }
 
-static void end(const struct lookup *lookup)
+static void end_looking(const struct lookup *lookup)
 {
     ledger_read_end(lookup->fetcher->reader);
 }
@@ -43,9 +43,9 @@ enum visible lookup_blob(const struct lookup *lookup, const struct digest *diges
     struct looking looking;
     struct blob_record record;
 
-    begin(lookup, &looking);
+    begin_looking(lookup, &looking);
     enum visible visible = visible_blob(&looking.permit, looking.txn, digest, &record);
-    end(lookup);
+    end_looking(lookup);
     *out_is_damaged = visible != VISIBLE_ABSENT && !has_file(lookup, digest, record.size);
     return *out_is_damaged ? VISIBLE_ABSENT : visible;
 }
@@ -56,7 +56,7 @@ bool lookup_manifest(const struct lookup *lookup, const struct digest *digest,
     struct looking looking;
     struct manifest_record record;
 
-    begin(lookup, &looking);
+    begin_looking(lookup, &looking);
     bool is_here = visible_manifest(&looking.permit, looking.txn, digest, &record);
     bool is_inline = is_here && record.bytes.length > 0;
     if (is_here) {
@@ -64,7 +64,7 @@ bool lookup_manifest(const struct lookup *lookup, const struct digest *digest,
         (void)snprintf(out->media_type, sizeof(out->media_type), "%.*s",
                        SLICE_PRINT(record.media_type));
     }
-    end(lookup);
+    end_looking(lookup);
     return is_here && (is_inline || has_file(lookup, digest, record.size));
 }
 
@@ -72,8 +72,8 @@ bool lookup_tag(const struct lookup *lookup, struct slice name, struct tag *out)
 {
     struct looking looking;
 
-    begin(lookup, &looking);
+    begin_looking(lookup, &looking);
     bool is_known = visible_tag(&looking.permit, looking.txn, name, out);
-    end(lookup);
+    end_looking(lookup);
     return is_known;
 }

@@ -63,7 +63,7 @@ static void write_manifest(struct received *received)
         buf_cleanup(&received->body);
 }
 
-static void run(struct pool_work *work)
+static void run_received(struct pool_work *work)
 {
     struct received *received = received_of(work);
     if (received->is_storing) {
@@ -88,7 +88,7 @@ static void received_free(struct received *received)
     mem_free(received);
 }
 
-static void on_answered(const struct error *err, void *arg)
+static void on_keeper_answer(const struct error *err, void *arg)
 {
     struct received *received = arg;
     received->done(received, err, received->arg);
@@ -120,10 +120,10 @@ static void tell_keeper(struct received *received)
     if (manifest->has_subject)
         message.subject = manifest->subject;
     keeper_client_tell(received->fetcher->keeper, MESSAGE_MANIFEST_STORED, &message, true,
-                       on_answered, received);
+                       on_keeper_answer, received);
 }
 
-static void on_done(struct pool_work *work)
+static void on_received_done(struct pool_work *work)
 {
     struct received *received = received_of(work);
 
@@ -139,13 +139,14 @@ static void on_done(struct pool_work *work)
     }
 }
 
-static void submit(struct received *received)
+static void submit_received(struct received *received)
 {
     CHECK(!received->is_busy);
     received->is_busy = true;
     bool is_large = !received->is_storing && received->size > LARGE;
-    received->work = (struct pool_work){
-        .run = run, .done = on_done, .key = is_large ? received->fetcher->large_key : 0};
+    received->work = (struct pool_work){.run = run_received,
+                                        .done = on_received_done,
+                                        .key = is_large ? received->fetcher->large_key : 0};
     fetcher_submit(received->fetcher, &received->work);
 }
 
@@ -167,7 +168,7 @@ void received_read(struct received *received,
 {
     received->done = done;
     received->arg = arg;
-    submit(received);
+    submit_received(received);
 }
 
 void received_answer(const struct received *received, struct message_answer *out)
@@ -190,7 +191,7 @@ void received_store(struct received *received,
     received->done = done;
     received->arg = arg;
     received->is_storing = true;
-    submit(received);
+    submit_received(received);
 }
 
 void received_drop(struct received **received)

@@ -114,7 +114,7 @@ bool spool_index_take(struct spool_index *index, const struct digest *digest, un
 
 /* ---- the scan ---- */
 
-static void on_file(const char *name, uint64_t size, uint64_t modified_ms, void *arg)
+static void on_spool_file(const char *name, uint64_t size, uint64_t modified_ms, void *arg)
 {
     struct spool_index *index = arg;
     uint64_t now_ms = clock_wall().ms;
@@ -137,10 +137,11 @@ static void on_file(const char *name, uint64_t size, uint64_t modified_ms, void 
 static void run_scan(struct pool_work *work)
 {
     struct spool_index *index = LIST_ITEM(work, struct spool_index, scan);
-    store_file_each(index->fetcher->options.store, PLACE_SPOOL, on_file, index, &index->scan_error);
+    store_file_each(index->fetcher->options.store, PLACE_SPOOL, on_spool_file, index,
+                    &index->scan_error);
 }
 
-static void on_scanned(struct pool_work *work)
+static void on_scan_done(struct pool_work *work)
 {
     struct spool_index *index = LIST_ITEM(work, struct spool_index, scan);
     struct slice rest = buf_bytes(&index->found);
@@ -161,13 +162,13 @@ static void on_scanned(struct pool_work *work)
 void spool_index_scan(struct spool_index *index, void (*done)(struct fetcher *fetcher))
 {
     index->on_scanned = done;
-    index->scan = (struct pool_work){.run = run_scan, .done = on_scanned};
+    index->scan = (struct pool_work){.run = run_scan, .done = on_scan_done};
     fetcher_submit(index->fetcher, &index->scan);
 }
 
 /* ---- age ---- */
 
-static void drop_old(struct slice key, void *value, void *arg)
+static void drop_old_spool(struct slice key, void *value, void *arg)
 {
     struct spool_index *index = arg;
     struct leftover *spool = value;
@@ -180,10 +181,10 @@ static void drop_old(struct slice key, void *value, void *arg)
     mem_free(map_remove(index->spools, key));
 }
 
-static void on_timer(void *arg)
+static void on_index_timer(void *arg)
 {
     struct spool_index *index = arg;
-    map_each(index->spools, drop_old, index);
+    map_each(index->spools, drop_old_spool, index);
     timer_start(index->timer, LOOK_EVERY_MS);
 }
 
@@ -193,7 +194,7 @@ struct spool_index *spool_index_new(struct fetcher *fetcher)
     index->fetcher = fetcher;
     index->spools = map_new();
     buf_init(&index->found, FOUND_MAX);
-    index->timer = timer_new(fetcher->options.loop, on_timer, index);
+    index->timer = timer_new(fetcher->options.loop, on_index_timer, index);
     timer_start(index->timer, LOOK_EVERY_MS);
     return index;
 }

@@ -18,7 +18,7 @@
 #define ATTEMPT_MAX 0x7fffu
 
 static void run_task(struct pool_work *work);
-static void task_done(struct pool_work *work);
+static void on_task_done(struct pool_work *work);
 
 unsigned take_number(unsigned attempt, unsigned mark, bool is_private)
 {
@@ -53,7 +53,7 @@ unsigned take_number_attempt(unsigned number)
 /* ---- in the pool ---- */
 
 /* How far does what is written agree with the base? */
-static void compare(struct take *take, const char *data, size_t length, uint64_t offset)
+static void compare_block(struct take *take, const char *data, size_t length, uint64_t offset)
 {
     struct take_base *base = &take->base;
     char old[16 * 1024];
@@ -86,7 +86,7 @@ static void write_block(struct take *take)
     if (fd_pwrite_all(take->fd, block->data, block->length, take->bytes, &take->err) != 0)
         return;
     hash_update(&take->hash, block->data, block->length);
-    compare(take, block->data, block->length, take->bytes);
+    compare_block(take, block->data, block->length, take->bytes);
 }
 
 static void adopt_piece(struct take *take)
@@ -169,7 +169,7 @@ static void run_task(struct pool_work *work)
 
 /* ---- on the loop ---- */
 
-static void submit(struct take *take, enum take_task task)
+static void submit_task(struct take *take, enum take_task task)
 {
     CHECK(take->task == TASK_NONE);
     take->task = task;
@@ -177,16 +177,16 @@ static void submit(struct take *take, enum take_task task)
 }
 
 /* Give the block being filled to the pool, if that has nothing of ours. */
-static void push(struct take *take)
+static void push_block(struct take *take)
 {
     if (take->task != TASK_NONE || take->err.kind != ERR_NONE)
         return;
     if (take->blocks[take->filling].length > 0) {
         take->filling = 1 - take->filling;
-        submit(take, TASK_WRITE);
+        submit_task(take, TASK_WRITE);
     } else if (take->is_finishing) {
         take->is_finishing = false;
-        submit(take, TASK_FINISH);
+        submit_task(take, TASK_FINISH);
     }
 }
 
@@ -202,26 +202,26 @@ static void take_free(struct take *take)
     mem_free(take);
 }
 
-static void written(struct take *take)
+static void block_written(struct take *take)
 {
     struct take_block *block = &take->blocks[1 - take->filling];
     take->bytes += block->length;
     block->length = 0;
-    push(take);
+    push_block(take);
     take->handler->on_written(take->arg);
 }
 
-static void adopted(struct take *take)
+static void piece_adopted(struct take *take)
 {
     take->bytes = take->queued;
     if (take->queued < take->adopt_size) {
-        submit(take, TASK_ADOPT);
+        submit_task(take, TASK_ADOPT);
     } else {
         take->handler->on_adopted(take->is_right, take->arg);
     }
 }
 
-static void task_done(struct pool_work *work)
+static void on_task_done(struct pool_work *work)
 {
     struct take *take = take_of(work);
     enum take_task task = take->task;
@@ -231,15 +231,15 @@ static void task_done(struct pool_work *work)
     if (task == TASK_CLOSE) {
         take_free(take);
     } else if (!take->handler) {
-        submit(take, TASK_CLOSE);
+        submit_task(take, TASK_CLOSE);
     } else if (task == TASK_SYNC) {
         take->handler->on_synced(take->err.kind ? &take->err : NULL, take->arg);
     } else if (take->err.kind != ERR_NONE) {
         take->handler->on_failed(&take->err, take->arg);
     } else if (task == TASK_ADOPT) {
-        adopted(take);
+        piece_adopted(take);
     } else if (task == TASK_WRITE) {
-        written(take);
+        block_written(take);
     } else {
         take->handler->on_hashed(take->is_right, take->arg);
     }
@@ -259,19 +259,19 @@ enum take_write_result take_write(struct take *take, struct slice bytes)
     memcpy(block->data + block->length, bytes.data, bytes.length);
     block->length += bytes.length;
     take->queued += bytes.length;
-    push(take);
+    push_block(take);
     return TAKE_WRITTEN;
 }
 
 void take_finish(struct take *take)
 {
     take->is_finishing = true;
-    push(take);
+    push_block(take);
 }
 
 void take_sync(struct take *take)
 {
-    submit(take, TASK_SYNC);
+    submit_task(take, TASK_SYNC);
 }
 
 bool take_is_idle(const struct take *take)
@@ -307,7 +307,7 @@ static struct take *take_new(struct fetcher *fetcher, const struct take_options 
     take->fd = -1;
     take->read_fd = -1;
     take->base.fd = -1;
-    take->work = (struct pool_work){.run = run_task, .done = task_done, .key = pool_new_key()};
+    take->work = (struct pool_work){.run = run_task, .done = on_task_done, .key = pool_new_key()};
     hash_init(&take->hash, options->digest->algorithm);
     store_spool_name(options->digest, options->number, take->name);
     return take;
@@ -359,7 +359,7 @@ int take_adopt(struct fetcher *fetcher, const struct take_options *options, stru
         take_free(take);
         return rc;
     }
-    submit(take, TASK_ADOPT);
+    submit_task(take, TASK_ADOPT);
     *out = take;
     return 0;
 }
@@ -373,5 +373,5 @@ void take_drop(struct take **take, bool keep)
     gone->handler = NULL;
     gone->is_kept = keep;
     if (take_is_idle(gone))
-        submit(gone, TASK_CLOSE);
+        submit_task(gone, TASK_CLOSE);
 }

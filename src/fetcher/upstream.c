@@ -154,7 +154,7 @@ static void inherit_urls(struct upstream *heir, const struct upstream *old)
     heir->pulls_left = old->pulls_left;
 }
 
-static void retire(struct upstream *upstream)
+static void retire_upstream(struct upstream *upstream)
 {
     struct upstream *old = upstream;
 
@@ -163,7 +163,7 @@ static void retire(struct upstream *upstream)
     upstream_unref(&old); /* the table's reference; what runs has its own */
 }
 
-static void reconfigure(struct fetcher *fetcher, struct upstream *upstream)
+static void reconfigure_upstream(struct fetcher *fetcher, struct upstream *upstream)
 {
     const struct config_upstream *config =
         config_upstream_find(fetcher->config, slice_of(upstream->config->name));
@@ -178,7 +178,7 @@ static void reconfigure(struct fetcher *fetcher, struct upstream *upstream)
     struct upstream *heir = config ? upstream_new(fetcher, config) : NULL;
     if (heir)
         inherit_urls(heir, upstream);
-    retire(upstream);
+    retire_upstream(upstream);
     if (heir)
         map_set(fetcher->upstreams, slice_of(config->name), heir);
 }
@@ -189,7 +189,7 @@ struct upstream_array {
     size_t count;
 };
 
-static void collect(struct slice name, void *value, void *arg)
+static void collect_upstream(struct slice name, void *value, void *arg)
 {
     struct upstream_array *all = arg;
     (void)name;
@@ -200,7 +200,7 @@ static size_t collect_all(struct fetcher *fetcher, struct upstream ***out)
 {
     struct upstream_array all = {
         .items = mem_zalloc(map_count(fetcher->upstreams) + 1, sizeof(*all.items))};
-    map_each(fetcher->upstreams, collect, &all);
+    map_each(fetcher->upstreams, collect_upstream, &all);
     *out = all.items;
     return all.count;
 }
@@ -211,7 +211,7 @@ void upstream_reconfigure_all(struct fetcher *fetcher)
     size_t count = collect_all(fetcher, &all);
 
     for (size_t i = 0; i < count; i++)
-        reconfigure(fetcher, all[i]);
+        reconfigure_upstream(fetcher, all[i]);
 }
 
 void upstream_free_all(struct fetcher *fetcher)
