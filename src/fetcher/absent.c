@@ -32,7 +32,7 @@ void absent_add(struct fetcher *fetcher, struct slice key)
     uint64_t ttl_ms = fetcher->config->fetch.negative_ttl;
 
     if (map_count(fetcher->absent) >= ABSENT_MAX) {
-        /* Who asks for so many is made to ask the upstream again. */
+        /* A full table is emptied: the upstream is asked again for all of them. */
         absent_free_all(fetcher);
         fetcher->absent = map_new();
     }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tags an upstream said it lacks, remembered for fetch.negative_ttl; at most 10,000. */
+/*
+ * Tags that an upstream does not have, by its own word. Each is remembered for fetch.negative_ttl,
+ * so that the upstream is not asked again at once; at most 10,000 of them. A key is an ask's key.
+ */
 #ifndef ABSENT_H
 #define ABSENT_H
 

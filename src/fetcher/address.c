@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See address.h. Addresses of IPv4 inside IPv6 (mapped, NAT64) are judged as what they lead to. */
+/* See address.h. An IPv4 address inside an IPv6 address (mapped, NAT64) is judged as the IPv4
+ * address that it leads to. */
 #include "address.h"
 
 #include <arpa/inet.h>

@@ -155,7 +155,7 @@ struct ask *ask_find(struct fetcher *fetcher, const struct message_join *join,
     struct ask *ask = map_find(fetcher->asks, buf_bytes(&key));
     if (ask && ask->state == ASK_STORING &&
         monotime_since(clock_mono(), ask->answered_at) > LATE_WITHIN_MS) {
-        leave_table(ask); /* it only waits for the keeper */
+        leave_table(ask); /* it only waits for the keeper now */
         return NULL;
     }
     return ask;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How questions begin: a follower joins the one that is already asked, or a new one of its kind. */
+/* How an ask begins: a follower joins one that is already running, or starts a new one by its kind.
+ */
 #include "ask.h"
 #include "base/list.h"
 #include "follower.h"
@@ -10,7 +11,7 @@ static void on_ask_leave(struct follower *follower)
 {
     struct ask *ask = follower->owner;
     follower_free(&follower);
-    /* What came already is stored, and the check of a tag is for who comes next. */
+    /* What has come already is stored, and the check of a tag serves the next client. */
     bool is_kept = ask->kind == JOIN_TAG && ask->is_check;
     if (ask->fetch && !is_kept && list_is_empty(&ask->followers))
         ask_end(ask);
@@ -34,8 +35,8 @@ static void begin_ask(struct ask *ask)
     }
 }
 
-/* A tag's manifest that came and is not stored yet: who asked for the tag asks for its digest next,
- * and a second GET would count as a second pull. */
+/* A tag's manifest that has come but is not stored yet. A client that asked for the tag asks for
+ * its digest next, and a second GET would count as a second pull. */
 static struct ask *find_received(struct fetcher *fetcher, const struct message_join *join,
                                  const struct upstream *upstream)
 {

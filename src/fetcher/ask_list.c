@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Questions without bytes to keep: lists of tags, referrers, the size of a blob, and whether a
- * repository has a blob that is here already. */
+/* Asks whose answers are not stored: lists of tags, referrers, the size of a blob, and whether a
+ * repository has a blob that is already here. */
 #include "ask.h"
 #include "base/alloc.h"
 #include "base/error.h"
@@ -134,7 +134,7 @@ static void ask_list(struct ask *ask)
 
     buf_init(&path, 4096);
     if (!next_page_is_query(slice_of(ask->reference))) {
-        error_set(&err, ERR_INVALID, "the query has bytes that do not belong");
+        error_set(&err, ERR_INVALID, "the query has characters that are not allowed in a URL");
         ask_fail(ask, &err, 0);
         return;
     }

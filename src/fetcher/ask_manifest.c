@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Manifests: fetched by digest, or for a tag; read, answered, then stored in the background. */
+/* Asks for manifests, by digest or for a tag: fetched, read, answered, then stored in the
+ * background. */
 #include "ask.h"
 #include "base/alloc.h"
 #include "base/error.h"

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Tags of upstreams: checked with HEAD when the ledger knows the tag (a HEAD costs nothing of a
- * pull budget), fetched when the manifest is needed, answered stale when the upstream cannot be
- * asked. The upstream's word for a digest is compared with ours; bytes are believed by their own
- * digest alone. 401, 403 and 404 are believed.
+ * Asks for tags. A tag that the ledger knows is checked with HEAD, which does not count as a pull;
+ * the manifest is fetched when it is needed; and when the upstream cannot be asked, the tag that we
+ * have is answered, marked as stale. The digest in an upstream's header is only compared with ours;
+ * bytes are believed by their own digest alone. 401, 403 and 404 are believed.
  */
 #include <stdio.h>
 
@@ -30,7 +30,7 @@ static void tell_checked(struct ask *ask, const struct digest *digest, uint64_t 
     keeper_client_tell(ask->fetcher->keeper, MESSAGE_TAG_CHECKED, &message, true, NULL, NULL);
 }
 
-/* The manifest is here: the worker reads it from the ledger. */
+/* The manifest is here: the worker reads it itself. */
 static void answer_here(struct ask *ask, const struct digest *digest,
                         const struct lookup_manifest *manifest)
 {
@@ -144,7 +144,7 @@ static void on_tag_checked(const struct fetch_result *result, void *arg)
         fail_tag(ask, &end->err, false, end->retry_after);
         return;
     }
-    /* Some upstreams, and what stands before them, know or allow no HEAD: their refusal says
+    /* Some upstreams and their proxies do not know or allow HEAD: their refusal says
      * nothing, the GET decides. */
     if (end->err.kind == ERR_NONE && read_digest(result->headers, &digest) &&
         lookup_manifest(&lookup, &digest, &manifest)) {

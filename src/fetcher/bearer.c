@@ -27,7 +27,7 @@
 #define LIFE_DEFAULT_S   60
 #define LIFE_MIN_S       60
 #define LIFE_MAX_S       3600
-#define USED_UNTIL_MS    10000 /* before its end it is not used any more */
+#define USED_UNTIL_MS    10000 /* before its end a token is no longer used */
 #define REFUSED_BODY_MAX (64ul * 1024)
 #define REFUSED_BODY_MS  1000
 
@@ -182,11 +182,11 @@ static void token_fetch_free(struct token_fetch *fetch)
 
 static void tell_waits(struct token_fetch *fetch, const struct token *token)
 {
-    /* Taken out first: a new wait for the same repository is a new fetch. */
+    /* Out of the list first: whoever waits from now on for this repository starts a new fetch. */
     list_remove(&fetch->link);
     while (!list_is_empty(&fetch->waits)) {
         struct token_wait *wait = LIST_ITEM(fetch->waits.next, struct token_wait, link);
-        /* The token may be dropped by one of those who are told. */
+        /* A callback may have dropped the token. */
         if (token)
             token = bearer_find(fetch->upstream, slice_of(fetch->repository));
         if (!token && fetch->err.kind == ERR_NONE)
@@ -230,7 +230,8 @@ static enum transfer_want on_token_data(struct transfer *transfer, struct slice 
     return TRANSFER_CONTINUE;
 }
 
-/* An address that we do not allow: ours is the refusal, and it says nothing about who may pull. */
+/* ERR_DENIED is our own refusal of an address here. To the client it is the upstream's failure: it
+ * says nothing about who may pull. */
 static void blame_upstream(struct error *err)
 {
     if (err->kind == ERR_DENIED)
@@ -314,7 +315,7 @@ static int start_token_transfer(struct token_fetch *fetch, const struct challeng
 
     buf_init(&basic, 16384);
     if (!url_split(slice_of(challenge->realm), &realm))
-        return error_set(err, ERR_DENIED, "the token server's address is not one");
+        return error_set(err, ERR_DENIED, "the address of the token server is not a URL");
     int rc = upstream_check_url(upstream, &realm, err);
     if (rc != 0)
         return error_wrap(err, "token server");
@@ -322,7 +323,7 @@ static int start_token_transfer(struct token_fetch *fetch, const struct challeng
         upstream_has_credentials(upstream) && upstream_is_realm(upstream, &realm);
     build_url(fetch, challenge);
     if (!url_split(slice_of(fetch->url), &fetch->realm))
-        return error_set(err, ERR_DENIED, "the token server's address is not one");
+        return error_set(err, ERR_DENIED, "the address of the token server is not a URL");
     if (fetch->with_credentials) {
         upstream_print_basic(upstream, &basic);
         headers[1] = buf_text(&basic);
@@ -345,7 +346,7 @@ static int start_token_transfer(struct token_fetch *fetch, const struct challeng
                           err);
 }
 
-/* A 429 of the token server is obeyed as one of the upstream: until then it is not asked. */
+/* A token server that answered 429 is not asked before its time, like an upstream that did. */
 static int begin_fetch(struct token_fetch *fetch, const struct challenge *challenge)
 {
     uint64_t wait_ms = monotime_since(fetch->upstream->tokens_busy_until, clock_mono());
@@ -413,7 +414,7 @@ void bearer_cancel(struct token_wait **wait)
 {
     if (!*wait)
         return;
-    /* The token itself is fetched to its end: the next one needs it. */
+    /* The fetch itself goes on: the next request needs the token. */
     list_remove(&(*wait)->link);
     mem_free(*wait);
     *wait = NULL;

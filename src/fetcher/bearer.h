@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Tokens of an upstream (distribution-spec, token authentication): one a repository, "pull" only,
- * kept until shortly before they end; asked for once, whatever the number of those who wait.
+ * Tokens of an upstream (distribution-spec, token authentication): one for each repository, with
+ * the scope "pull", kept until shortly before they expire. However many requests wait for a token,
+ * it is fetched once.
  *
- * Credentials go to the token server only when upstream_is_realm says that it is theirs, and only
- * if `expose` is set; else the token is anonymous.
+ * Credentials are sent to the token server only when upstream_is_realm allows it and `expose` is
+ * set; otherwise the token is anonymous.
  */
 #ifndef BEARER_H
 #define BEARER_H
@@ -24,13 +25,13 @@ struct token {
     bool with_credentials;
 };
 
-/* A token that is still good, or NULL. */
+/* A token that is still valid, or NULL. */
 const struct token *bearer_find(struct upstream *upstream, struct slice repository);
-/* The upstream refused it. */
+/* Forget the token: the upstream refused it. */
 void bearer_drop(struct upstream *upstream, struct slice repository);
-/* Get a new one. Called once, not from inside another call: `token` lives until it returns; NULL
- * with an error: ERR_UNAUTHORIZED and ERR_DENIED are the token server's own word, ERR_BUSY comes
- * with the seconds it wants us to wait. */
+/* The answer to bearer_get; it comes once, never from inside another call. `token` lives until the
+ * callback returns, and is NULL with an error: ERR_UNAUTHORIZED and ERR_DENIED are the token
+ * server's own word, ERR_BUSY comes with the number of seconds to wait. */
 typedef void bearer_fn(const struct token *token, const struct error *err, uint64_t retry_after,
                        void *arg);
 struct token_wait *bearer_get(struct upstream *upstream, struct slice repository,

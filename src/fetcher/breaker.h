@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Is an upstream's address known to be down? Five failures within ten seconds open the breaker;
- * then one request in a while is let through to see.
+ * A circuit breaker for one address of an upstream. Five failures within ten seconds open it; then
+ * the address is known to be down, and only one request now and then is let through as a probe.
  *
  *   closed --5 failures in 10 s--> open --pause over--> one probe --worked--> closed
  *                                   ^                       |
@@ -25,10 +25,10 @@ struct breaker {                                /* zeroed is closed */
     uint64_t pause_ms;
 };
 
-/* May a request be sent? While open this hands out the one probe. */
+/* May a request be sent? While the breaker is open, true makes the caller's request the probe. */
 bool breaker_allows(struct breaker *breaker);
-/* Of a request that was sent at `began`. While open only the probes count: those that were on their
- * way when it opened tell nothing new. */
+/* The outcome of a request that was sent at `began`. While the breaker is open only probes count:
+ * requests that were on their way when it opened say nothing new. */
 void breaker_failed(struct breaker *breaker, struct monotime began);
 void breaker_worked(struct breaker *breaker);
 

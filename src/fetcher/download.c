@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * See download.h. The file is in the order in which a download goes: where to begin, asking, the
- * head, the body, the end of an exchange, the digest. Every step that fails ends in on_failure or
- * on_wrong, which choose what is asked next.
+ * See download.h. The file follows the order of a download: where to begin, asking, the head, the
+ * body, the end of an exchange, the digest. A step that fails ends in on_download_failure or
+ * on_digest_wrong, which choose what to ask next.
  */
 #include "download.h"
 
@@ -22,7 +22,7 @@
 #define PROGRESS_BYTES (64ul * 1024)
 #define HEAD_MS        2000
 #define BODY_MS        3000
-#define RESERVE_BYTES  (64ul * 1024 * 1024) /* of the disk, that downloads leave free */
+#define RESERVE_BYTES  (64ul * 1024 * 1024) /* of the disk that downloads leave free */
 #define NAMES_TRIED    8
 
 #define TO(state) (1u << DOWNLOAD_##state)
@@ -107,7 +107,8 @@ static int reserve_memory(struct download *download, uint64_t *out_memory, struc
     uint64_t limit = fetcher->config->storage.memory_limit;
     uint64_t used = fetcher->memory_used < limit ? fetcher->memory_used : limit;
     if (download->size == UINT64_MAX || size >= limit - used)
-        return error_set(err, ERR_NO_SPACE, "the disk is full, and memory for pass-through too");
+        return error_set(err, ERR_NO_SPACE,
+                         "the disk is full, and so is the memory for blobs that pass through");
     *out_memory = size + 1;
     return 0;
 }
@@ -120,7 +121,7 @@ static int open_take(struct download *download, bool is_private, struct error *e
 
     if (rc != 0)
         return rc;
-    /* A name in use is another flight's, or one the keeper is about to place. */
+    /* A name in use belongs to another flight, or to a file that the keeper is about to place. */
     for (unsigned tries = 0; tries < NAMES_TRIED; tries++) {
         unsigned number = take_number(download->attempt++, mark_of(flight->owner), is_private);
         struct take_options options = options_of(download, number);
@@ -134,7 +135,7 @@ static int open_take(struct download *download, bool is_private, struct error *e
     return rc;
 }
 
-/* The next byte is the first again. */
+/* The next byte that comes will be the first of the blob. */
 static void start_over(struct download *download)
 {
     if (!download->take)
@@ -147,7 +148,7 @@ static void start_over(struct download *download)
 
 /* ---- where to begin ---- */
 
-/* ERR_NOT_FOUND: no earlier attempt has left a spool that may be used. */
+/* Take over the spool of an earlier attempt. ERR_NOT_FOUND: there is none that may be used. */
 static int adopt_take(struct download *download, struct error *err)
 {
     struct flight *flight = download->flight;
@@ -189,7 +190,7 @@ void download_resume(struct download *download)
 
 static void on_digest_right(struct download *download)
 {
-    /* First the flight's state: a drain is held without a gap. */
+    /* The flight's state first, so that a drain is held without a gap. */
     flight_store(download->flight);
     download_set_state(download, DOWNLOAD_WHOLE);
     if (!download->take->is_memory)
@@ -213,7 +214,7 @@ static void on_take_adopted(bool is_right, void *arg)
         return;
     }
     if (download->size != UINT64_MAX && take->bytes >= download->size) {
-        download->size = UINT64_MAX; /* it is only a manifest's word */
+        download->size = UINT64_MAX; /* only a manifest said so */
         download->is_size_hint = false;
     }
     flight_log(flight, LOG_INFO, "continuing a leftover spool");
@@ -250,7 +251,7 @@ void download_on_pace(void *arg)
 
     if (!download->exchange)
         return;
-    /* Of a blob without a size nobody gets anything before its end. */
+    /* Followers of a blob of unknown size get nothing before its end. */
     bool is_slow = download->state == DOWNLOAD_REQUESTING || download->size == UINT64_MAX ||
                    (!download->is_held && bytes - download->pace.bytes < PROGRESS_BYTES);
     start_pace(download, BODY_MS);
@@ -333,7 +334,7 @@ static bool refuse_answer(struct download *download, bool is_final, enum error_k
     return false;
 }
 
-/* Exactly what follows our bytes, up to the end? */
+/* Does the 206 bring exactly what follows our bytes, up to the end of the blob? */
 static bool is_right_range(const struct download *download, struct slice headers,
                            uint64_t *out_total)
 {
@@ -347,7 +348,8 @@ static bool is_right_range(const struct download *download, struct slice headers
            range.last + 1 == *out_total;
 }
 
-/* How long is the whole, by this head? UINT64_MAX: it does not say. */
+/* The length of the whole blob according to this head; UINT64_MAX: it does not say. False: the head
+ * is refused. */
 static bool read_total(struct download *download, const struct exchange_answer *answer,
                        uint64_t *out_total)
 {
@@ -359,7 +361,7 @@ static bool read_total(struct download *download, const struct exchange_answer *
             download->requested_at = 0;
         }
         if (download->take && answer->with_credentials && !download->take->is_private)
-            start_over(download); /* an empty one, but others may read it */
+            start_over(download); /* it is empty, but others may read it */
         return true;
     }
     if (download->requested_at > 0 && is_right_range(download, answer->headers, out_total) &&
@@ -371,9 +373,9 @@ static bool read_total(struct download *download, const struct exchange_answer *
 }
 
 /*
- * The digest is the proof of a blob; its size is only what somebody said: a manifest, or an
- * upstream before. What an upstream said is doubted only when nobody was told of it, or when
- * another size is said again; what a manifest or a wrong take said, at once.
+ * The digest proves a blob; its size is only somebody's word. A size that came from a manifest or
+ * from a wrong take gives way to this head at once. A size that an earlier head said gives way when
+ * no follower was told of it, or when a second head disagrees with it in the same way.
  */
 static bool accept_total(struct download *download, uint64_t total)
 {
@@ -389,8 +391,8 @@ static bool accept_total(struct download *download, uint64_t total)
         download->other_size = total;
         return refuse_answer(download, false, ERR_UPSTREAM, "the upstream's blob has another size");
     }
-    flight_log(download->flight, LOG_WARN, "the blob has another size than was said before");
-    bool is_contradicted = !download->is_size_hint; /* one of them is wrong */
+    flight_log(download->flight, LOG_WARN, "the upstream says another size than was known before");
+    bool is_contradicted = !download->is_size_hint; /* one of the two upstreams is wrong */
     download->size = total;
     download->is_size_hint = false;
     flight_resized(download->flight, is_contradicted);
@@ -419,7 +421,7 @@ static bool on_download_head(const struct exchange_answer *answer, void *arg)
         metrics_add(METRIC_flights_resumed, 1);
         flight_log(flight, LOG_INFO, "resumed");
     }
-    /* There are only sources of its upstream, whose word this is. */
+    /* All sources are of this upstream, and the head is its word that it has the blob. */
     if (flight_needs_proof(flight))
         source_set_proven(download->source);
     download_set_state(download, DOWNLOAD_STREAMING);
@@ -447,7 +449,7 @@ static enum transfer_want on_download_data(struct slice bytes, void *arg)
         limit = fetcher_of(download)->config->storage.blob_max;
     if (take->queued + bytes.length > limit) {
         refuse_answer(download, false, ERR_UPSTREAM,
-                      "the upstream's blob is longer than it may be");
+                      "the upstream sends more than the size of the blob");
         return TRANSFER_ABORT;
     }
     switch (take_write(take, bytes)) {
@@ -466,7 +468,7 @@ static enum transfer_want on_download_data(struct slice bytes, void *arg)
     return TRANSFER_CONTINUE;
 }
 
-/* Other flights fill the disk too. False: the flight is over. */
+/* Other flights fill the disk too. False: it is full, and the flight has failed. */
 static bool has_space(struct download *download)
 {
     struct take *take = download->take;
@@ -512,7 +514,7 @@ static void on_download_failure(struct download *download, const struct exchange
 {
     uint64_t delay_ms = 0;
 
-    if (end->err.kind == ERR_CONFLICT) /* 416: what we have is not the beginning of that */
+    if (end->err.kind == ERR_CONFLICT) /* 416: our bytes are not the beginning of the blob */
         start_over(download);
     if (end->is_final && download->source) {
         source_remove(download->source, &end->err);
@@ -529,7 +531,7 @@ static void on_download_failure(struct download *download, const struct exchange
     timer_start(download->timer, delay_ms);
 }
 
-/* The source has nothing more to give: the next is asked, or the flight fails. */
+/* All tries of the source have failed: the next source is asked, or the flight fails. */
 static void exhaust_source(struct download *download, const struct error *err, uint64_t retry_after)
 {
     if (download->source)
@@ -585,11 +587,11 @@ static void on_digest_wrong(struct download *download)
     flight_set_strict(flight);
     start_over(download);
     download->is_size_hint = download->size != UINT64_MAX;
-    if (is_mixed) { /* nobody knows whose are wrong: once more, all from one source */
+    if (is_mixed) { /* it is unknown whose bytes are wrong: once more, all from one source */
         ask_source(download);
         return;
     }
-    /* An upstream alone gets a second try. */
+    /* The only upstream gets a second try. */
     size_t tries = download->source->upstream->url_count;
     if (tries < 2 && !source_has_other(flight, download->source, true))
         tries = 2;
@@ -706,7 +708,7 @@ void download_discard(struct download *download)
     download_stop(download);
     download->mismatches = 0;
     download->source = NULL;
-    take_drop(&download->take, true); /* its file is the keeper's */
+    take_drop(&download->take, true); /* its file has become the keeper's */
 }
 
 void download_end(struct download *download, bool keep_spool, bool is_stored)

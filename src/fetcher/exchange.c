@@ -24,8 +24,8 @@
 
 enum exchange_state {
     EXCHANGE_QUEUED,  /* waits for a connection */
-    EXCHANGE_ASKING,  /* an address */
-    EXCHANGE_PATIENT, /* waits for a breaker to let it pass */
+    EXCHANGE_ASKING,  /* a hop is running, or about to */
+    EXCHANGE_PATIENT, /* waits until a breaker lets it pass */
     EXCHANGE_ENDED,   /* on_done is due */
     EXCHANGE_STATES,
 };
@@ -48,13 +48,13 @@ struct exchange {
     char *accept;
     const struct exchange_handler *handler;
     void *arg;
-    struct monotime ends_at; /* of a question */
+    struct monotime ends_at; /* for questions */
     size_t url;              /* index of the address being asked */
-    size_t asked;            /* addresses asked, or passed over */
+    size_t asked;            /* addresses that were asked or skipped */
     struct hop *hop;
-    struct exchange_end doubt; /* why a no is not that of all addresses; ERR_NONE: it is */
+    struct exchange_end doubt; /* what an address said that did not say no; ERR_NONE: all said no */
     struct exchange_end end;
-    struct timer *patience; /* NULL: never needed */
+    struct timer *patience; /* of PATIENT; NULL: never needed */
     struct monotime patient_until;
 };
 
@@ -73,7 +73,7 @@ static struct loop *loop_of(const struct exchange *exchange)
 
 /* ---- connections ---- */
 
-/* Downloads take long: they have three of four connections at most, so that short questions need
+/* Downloads take long, so they get at most three quarters of the connections: short questions need
  * not wait for them. */
 static bool may_run(const struct exchange *exchange)
 {
@@ -110,7 +110,7 @@ static bool start_first(struct upstream *upstream)
     return false;
 }
 
-/* The connection is free for the first in the queue that may have it. */
+/* Give the connection to the first exchange in the queue that may have it. */
 static void release_connection(struct exchange *exchange)
 {
     struct upstream *upstream = exchange->request.upstream;
@@ -154,7 +154,7 @@ static void exchange_finish(void *arg)
 
 /* ---- the next address ---- */
 
-/* Why no address is left to ask. */
+/* Set exchange->end: why no address can be asked. */
 static void judge_silence(struct exchange *exchange)
 {
     const struct upstream *upstream = exchange->request.upstream;
@@ -163,13 +163,14 @@ static void judge_silence(struct exchange *exchange)
 
     if (wait_ms > 0) {
         end->retry_after = wait_ms / 1000 + 1;
-        error_set(&end->err, ERR_BUSY, "%s asked to wait (429)", upstream->config->name);
+        error_set(&end->err, ERR_BUSY, "%s asked us to wait (429)", upstream->config->name);
     } else {
         error_set(&end->err, ERR_UPSTREAM, "%s is known to be down", upstream->config->name);
     }
 }
 
-/* The next address that was not asked yet and may be; false, and exchange->end: there is none. */
+/* Choose the next address that was not asked yet and may be. False: there is none, and
+ * exchange->end says why. */
 static bool pick_address(struct exchange *exchange)
 {
     struct upstream *upstream = exchange->request.upstream;
@@ -230,8 +231,7 @@ static void ask_address(struct exchange *exchange)
     exchange->hop = hop_start(&options);
 }
 
-/* The address said no, or that it is busy: another may know better. False, and exchange->end: all
- * were asked. */
+/* The address said no, or that it is busy: ask another. False: exchange->end is the last word. */
 static bool ask_next(struct exchange *exchange)
 {
     struct exchange_end *end = &exchange->end;
@@ -272,8 +272,8 @@ static void on_hop_done(const struct exchange_end *end, void *arg)
 
 /* ---- from the beginning ---- */
 
-/* A download that has bytes already waits for its upstream as long as for a byte: our own "known to
- * be down" is no failed try, and somebody follows it. */
+/* A download that already has bytes has followers, and "known to be down" is our own judgement, not
+ * a failed try: it waits for its upstream as long as a stall may last. */
 static bool waits_for_breaker(struct exchange *exchange)
 {
     const struct fetcher *fetcher = exchange->request.upstream->fetcher;
@@ -299,8 +299,8 @@ static void exchange_run(void *arg)
 
     if (exchange->state == EXCHANGE_PATIENT)
         exchange_set_state(exchange, EXCHANGE_ASKING);
-    /* Bodies here are small: as long again as the head may take, tokens and redirects included. A
-     * byte now and then, which is no stall, may not hold a connection for ever. */
+    /* For questions, whose bodies are small: twice the time for a head, tokens and redirects
+     * included. A byte now and then is no stall, but must not hold a connection for ever. */
     exchange->ends_at = monotime_add(clock_mono(), 2 * config->fetch.head_timeout);
     if (pick_address(exchange)) {
         ask_address(exchange);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One question to an upstream over its addresses: it waits for one of fetch.connections, asks the
- * first address that is not known to be down or busy (hop.h), and asks the next when that one says
- * no (401, 403, 404, 429…). A no is believed when all addresses said it. What failed otherwise is
- * not repeated here: that is the caller's affair (retry.h).
+ * An exchange is one request to an upstream, over its addresses. It waits for one of
+ * fetch.connections, asks the first address that is not known to be down or busy (hop.h), and asks
+ * the next when that one says no (401, 403, 404, 429…). A no is believed when all addresses have
+ * said it. Other failures are not repeated here: the caller does that (retry.h).
  */
 #ifndef EXCHANGE_H
 #define EXCHANGE_H

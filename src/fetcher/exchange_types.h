@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is asked of an upstream and what it says, as exchange.h and hop.h pass it on. */
+/* A request to an upstream, its answer and its end, as exchange.h and hop.h pass them on. */
 #ifndef EXCHANGE_TYPES_H
 #define EXCHANGE_TYPES_H
 
@@ -14,20 +14,20 @@
 struct upstream;
 
 enum exchange_kind {
-    EXCHANGE_DOWNLOAD, /* of a blob: takes as long as it needs */
+    EXCHANGE_DOWNLOAD, /* a blob: it may take as long as it needs */
     EXCHANGE_QUESTION, /* must be answered within 2 * fetch.head_timeout */
-    EXCHANGE_TRY,      /* a question that can be asked once more: a stall ends it sooner */
+    EXCHANGE_TRY,      /* a question that the caller can repeat: a stall ends it sooner */
 };
 
 struct exchange_request {
     struct upstream *upstream;
     size_t first_url; /* index of the address to begin with */
     enum transfer_method method;
-    struct slice repository; /* for the token */
+    struct slice repository; /* that the token is for */
     const char *path;        /* "/v2/…", with its query */
     const char *accept;      /* NULL: none */
     uint64_t range_start;    /* 0: the whole */
-    bool is_blob; /* the upstream's limits on the number of pulls are about everything else */
+    bool is_blob;            /* limits on the number of pulls (429) do not concern it */
     enum exchange_kind kind;
 };
 
@@ -44,14 +44,14 @@ struct exchange_answer { /* 200; 206 when a range was asked for */
 struct exchange_end {
     struct error err;     /* ERR_NONE: the whole answer came */
     uint64_t retry_after; /* seconds, 0: unknown */
-    bool is_final;        /* the upstream's own word (401, 403, 404…): asking again is no use */
+    bool is_final; /* the upstream's own word (401, 403, 404…): asking again does not help */
 };
 
 struct exchange_handler {
     /* False ends it with ERR_CANCELLED. */
     bool (*on_head)(const struct exchange_answer *answer, void *arg);
     enum transfer_want (*on_data)(struct slice bytes, void *arg);
-    /* Once, never from inside another call; what called it is freed after it. */
+    /* Comes once, never from inside another call; the exchange (or hop) is freed with it. */
     void (*on_done)(const struct exchange_end *end, void *arg);
 };
 

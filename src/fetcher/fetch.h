@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A whole answer of an upstream in memory: exchanges over its addresses until one works. */
+/*
+ * A fetch brings a whole answer of an upstream into memory, and repeats the exchange after a
+ * failure that may pass (retry.h).
+ */
 #ifndef FETCH_H
 #define FETCH_H
 
@@ -26,14 +29,15 @@ struct fetch_request {
 
 struct fetch_result {
     const struct exchange_end *end;
-    struct slice headers; /* when end->err.kind is ERR_NONE, as the rest */
+    struct slice headers; /* these are set only when end->err.kind is ERR_NONE */
     struct slice body;
-    struct buf *buffer; /* that holds the body; who wants it moves it away and leaves it empty */
+    struct buf
+        *buffer; /* holds the body; the callback may move its contents away and leave it empty */
     uint64_t content_length;
     bool with_credentials;
 };
 
-/* Once, never from inside another call; the fetch is freed after it. */
+/* Called once, never from inside another call; the fetch is freed after it. */
 typedef void fetch_fn(const struct fetch_result *result, void *arg);
 struct fetch *fetch_start(const struct fetch_request *request, fetch_fn *fn, void *arg);
 void fetch_cancel(struct fetch **fetch);

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The role: its channels, and what each message starts. It decides nothing about bytes: flights
- * (blobs) and asks (everything else) do.
+ * The role's channels, and what each message starts. Flights (for blobs) and asks (for everything
+ * else) do the work.
+ *
+ * The gate: the fetcher answers nothing before the keeper has applied all that the fetcher before
+ * this one sent (BARRIER) and the leftover spools are listed, or five seconds without a keeper have
+ * passed. JOINs that come earlier wait.
  */
 #include "fetcher/fetcher.h"
 
@@ -36,7 +40,7 @@
 #define KEEPER_CREDITS        1024
 #define KEEPER_UNANSWERED_MAX 10000
 
-struct waiting_join { /* came before the gate opened */
+struct waiting_join { /* a JOIN that came before the gate opened */
     struct list link;
     struct worker_link *worker;
     uint64_t request;
@@ -55,7 +59,7 @@ static int check_join(const struct message_join *join, struct error *err)
     bool wants_digest = join->kind != JOIN_TAG && join->kind != JOIN_TAGS_LIST;
 
     if (!is_known_kind(join->kind))
-        return error_set(err, ERR_UNSUPPORTED, "an unknown kind of question");
+        return error_set(err, ERR_UNSUPPORTED, "a JOIN of an unknown kind");
     if (!name_is_valid(join->repository))
         return error_set(err, ERR_INVALID, "not a repository name");
     if (join->kind == JOIN_TAG && !tag_is_valid(join->reference))
@@ -84,7 +88,8 @@ static void join_blob(struct fetcher *fetcher, struct follower *follower,
     case VISIBLE_HERE:
         follower_here(&follower);
         break;
-    case VISIBLE_HIDDEN: /* no download, only the proof that it is this repository's too */
+    case VISIBLE_HIDDEN: /* the bytes are here: only the proof is missing that this repository has
+                            them */
         ask_join(fetcher, follower, join, upstream);
         break;
     case VISIBLE_ABSENT:
@@ -100,7 +105,7 @@ static void on_worker_join(struct worker_link *worker, const struct message_join
     struct error err;
 
     if (fetcher->is_draining) {
-        error_set(&err, ERR_BUSY, "the fetcher is ending");
+        error_set(&err, ERR_BUSY, "the fetcher is shutting down");
         worker_link_refuse(worker, join->request, &err);
         return;
     }
@@ -116,7 +121,7 @@ static void on_worker_join(struct worker_link *worker, const struct message_join
     }
     struct follower *follower = follower_new(worker, join->request);
     if (!follower) {
-        error_set(&err, ERR_INTERNAL, "the request's number is in use");
+        error_set(&err, ERR_INTERNAL, "another request of this worker has the same number");
         worker_link_refuse(worker, join->request, &err);
         return;
     }
@@ -147,7 +152,7 @@ static void wait_for_gate(struct worker_link *worker, uint64_t request, struct s
     list_append(&worker->fetcher->waiting, &waiting->link);
 }
 
-/* All of a worker's, or one. */
+/* Forget one waiting JOIN of a worker, or (request NULL) all of them. */
 static void forget_waiting(struct worker_link *worker, const uint64_t *request)
 {
     LIST_EACH (link, &worker->fetcher->waiting) {
@@ -170,7 +175,7 @@ static void on_spools_scanned(struct fetcher *fetcher)
     }
 }
 
-/* More than once is harmless. */
+/* Called by the first BARRIER, or by the timer; the second call does nothing. */
 static void open_gate(struct fetcher *fetcher)
 {
     if (fetcher->is_opening)
@@ -182,7 +187,7 @@ static void open_gate(struct fetcher *fetcher)
 
 static void on_gate_timer(void *arg)
 {
-    log_say(LOG_WARN, "no keeper yet: going on without it");
+    log_say(LOG_WARN, "no keeper after %d ms: answering without it", GATE_WAIT_MS);
     open_gate(arg);
 }
 

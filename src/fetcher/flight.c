@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The life of flights: states, who joins and leaves, the end. The picture is in flight.h. */
+/* The life of flights: their table, their states, who joins and leaves, and their end. The picture
+ * is in flight.h. */
 #include "flight.h"
 
 #include "base/alloc.h"
@@ -19,7 +20,7 @@
 #define PAUSED_KEPT_MS   30000
 #define STORED_KEPT_MS   10000
 #define GO_ON_LEFT_BYTES (64ul * 1024 * 1024)
-#define UNKNOWN_SIZE_MAX (16ul * 1024 * 1024) /* workers hold no more of such a blob */
+#define UNKNOWN_SIZE_MAX (16ul * 1024 * 1024) /* workers hold no more of a blob of unknown size */
 
 #define TO(state) (1u << FLIGHT_##state)
 static const unsigned moves[FLIGHT_STATES] = {
@@ -65,7 +66,7 @@ void flight_log(const struct flight *flight, enum log_level level, const char *t
     log_end(&line, "%s", text);
 }
 
-/* `owner`: of a flight apart, or NULL. */
+/* `owner`: the upstream that a flight is made for alone; NULL: the shared flight. */
 static void build_flight_key(struct buf *key, const struct digest *digest,
                              const struct upstream *owner)
 {
@@ -149,7 +150,7 @@ static bool is_spool_useless(enum error_kind kind)
 
 void flight_fail(struct flight *flight, const struct error *err, uint64_t retry_after)
 {
-    struct error copy = *err; /* it may be ours */
+    struct error copy = *err; /* *err may belong to what is freed here */
 
     flight_set_state(flight, FLIGHT_FAILED);
     flight_log(flight, LOG_WARN, copy.text);
@@ -182,7 +183,7 @@ static void on_flight_timer(void *arg)
     case FLIGHT_STORED:
         if (list_is_empty(&flight->followers))
             flight_end(flight, false);
-        else /* they wait for the proof of their sources */
+        else /* the followers wait for the proof of their sources */
             timer_start(flight->timer, STORED_KEPT_MS);
         break;
     case FLIGHT_FLYING:
@@ -209,12 +210,12 @@ static void pause_flight(struct flight *flight)
 {
     download_stop(&flight->download);
     timer_stop(flight->told.timer);
-    if (!flight->download.take) { /* nothing is there to be kept */
+    if (!flight->download.take) { /* there is nothing to keep */
         flight_end(flight, false);
         return;
     }
     flight_set_state(flight, FLIGHT_PAUSED);
-    flight_log(flight, LOG_INFO, "paused: nobody follows");
+    flight_log(flight, LOG_INFO, "paused, no client follows");
     timer_start(flight->timer, PAUSED_KEPT_MS);
 }
 
@@ -224,7 +225,7 @@ void flight_check_abandoned(struct flight *flight)
         is_worth_it(&flight->download))
         return;
     if (flight->download.size == UINT64_MAX) { /* it may have no end */
-        flight_log(flight, LOG_INFO, "ended: nobody follows, and its size is not known");
+        flight_log(flight, LOG_INFO, "ended, no client follows and the size is unknown");
         flight_end(flight, false);
     } else {
         pause_flight(flight);
@@ -240,7 +241,7 @@ static void on_flight_leave(struct follower *follower)
         flight_check_abandoned(flight);
 }
 
-/* `owner`: it is one apart, for that upstream; or NULL. */
+/* `owner`: as for build_flight_key. */
 static struct flight *flight_new(struct fetcher *fetcher, const struct digest *digest,
                                  struct upstream *owner)
 {

@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A flight: one shared download of one blob. It has sources (who may give the bytes), followers
- * (who wait for them, each belonging to a source), and a download (how they come: download.h).
+ * A flight is one shared download of one blob. It has sources, which may give the bytes; followers,
+ * which wait for them and belong to one source each; and a download, which brings them
+ * (download.h).
  *
  *   FLYING ──────────> STORING ──> STORED ──> gone, or FLYING: the stored file is damaged
  *    │  ^  the digest              the keeper has answered
  *    │  │  is right
  *    │  └──> PAUSED ──> gone       nobody follows; the spool is kept
- *    └─────> FAILED ──> gone, or FLYING when somebody asked meanwhile
+ *    └─────> FAILED ──> gone, or FLYING when a follower has come meanwhile
  *
- * There is one a digest, and all upstreams are its sources, until one of them wants credentials:
- * what these bring is for that upstream's repositories alone, and no word of another upstream
- * proves that it has the same. The others then get a flight each.
+ * There is one flight for each digest, and all upstreams are its sources, until one of them wants
+ * credentials. What credentials bring is for that upstream's repositories alone, and no other
+ * upstream's word proves that it has the same blob. Each of the others then gets its own flight.
  *
- * For followers it ends with VERIFIED, at the beginning of STORING; storing is our own affair.
+ * For followers a flight ends with VERIFIED, when STORING begins. That a blob cannot be stored
+ * fails no pull.
  */
 #ifndef FLIGHT_H
 #define FLIGHT_H
@@ -39,27 +41,28 @@ struct upstream;
 
 enum flight_state {
     FLIGHT_FLYING,
-    FLIGHT_PAUSED,  /* nobody follows; the spool is kept for a while */
-    FLIGHT_STORING, /* sync, then the keeper */
-    FLIGHT_STORED,  /* or not to be stored; stays a while for those who ask late */
+    FLIGHT_PAUSED,  /* no follower is left; the spool is kept for a while */
+    FLIGHT_STORING, /* the file is synced, then handed to the keeper */
+    FLIGHT_STORED,  /* or it could not be; stays for a while, for JOINs that are on their way */
     FLIGHT_FAILED,  /* its take has work in the pool */
     FLIGHT_STATES,
 };
 
-struct flight_told { /* what followers know */
+struct flight_told { /* what followers were told */
     uint64_t bytes;
     struct monotime at;
-    struct timer *timer; /* the rest of the 5 ms */
+    struct timer *timer; /* for the rest of the 5 ms between two GREW */
 };
 
 struct flight {
-    struct list link; /* of the dead ones */
+    struct list link; /* in fetcher->dead_flights */
     struct fetcher *fetcher;
     uint64_t id;
     struct digest digest;
-    struct upstream *owner; /* its credentials brought bytes: no other's followers; or NULL */
-    bool is_apart;          /* made for its owner alone: another flight of the digest is not, or
-                               its followers may have only what their own repository has */
+    struct upstream
+        *owner; /* only its repositories may follow: its credentials brought the bytes; or NULL */
+    bool is_apart; /* made for its owner alone: another flight of the digest is not, or
+                      its followers may have only what their own repository has */
     enum flight_state state;
     struct list sources;
     struct list followers;
@@ -73,10 +76,10 @@ struct flight {
 };
 
 /* ---- flight.c: life ---- */
-/* The follower joins the flight of that digest, which is started if there is none. */
+/* The follower joins the flight of that digest, which is started when there is none. */
 void flight_join(struct fetcher *fetcher, struct follower *follower,
                  const struct message_join *join, struct upstream *upstream);
-/* The flight of that digest: the owner's own, or (NULL) the shared one. NULL: there is none. */
+/* The flight for that digest of the owner alone, or (owner NULL) the shared one. NULL: none. */
 struct flight *flight_find(struct fetcher *fetcher, const struct digest *digest,
                            const struct upstream *owner);
 /* Its bytes are private to that upstream from here on: the sources of others, with their
@@ -85,16 +88,16 @@ void flight_make_private(struct flight *flight, struct upstream *owner);
 void flight_free_all(struct fetcher *fetcher);
 void flight_set_state(struct flight *flight, enum flight_state next);
 void flight_log(const struct flight *flight, enum log_level level, const char *text);
-/* All followers are told; the flight ends. */
+/* Tell all followers; the flight ends, at once or when its take is idle. */
 void flight_fail(struct flight *flight, const struct error *err, uint64_t retry_after);
-/* A failed flight whose take may be idle now: it goes, or begins again. */
+/* End a failed flight whose take is idle by now, or start it again when it has followers. */
 void flight_reap(struct flight *flight);
 void flight_end(struct flight *flight, bool keep_spool);
-/* Nobody follows? Then it may be paused, or ended. */
+/* Pause or end a flight that has no followers, unless it is worth going on. */
 void flight_check_abandoned(struct flight *flight);
 
 /* ---- flight_followers.c: what followers are told ---- */
-/* Does a follower get its bytes only on its upstream's word that the repository has them? */
+/* Must the upstream confirm, for each source, that its repository has the blob? */
 bool flight_needs_proof(const struct flight *flight);
 void flight_admit(struct flight *flight, struct follower *follower);
 void flight_admit_all(struct flight *flight);
@@ -103,20 +106,21 @@ void flight_grew(struct flight *flight);
 void flight_on_announce(void *arg);
 /* Does any follower know of the take, or of the base? */
 bool flight_is_read(const struct flight *flight);
-/* Two takes disagree, or one was wrong: nothing more leaves before verification. */
+/* Two takes disagree, or one was wrong: from now on nothing leaves before verification. */
 void flight_set_strict(struct flight *flight);
-/* The size is another than they were told; `is_contradicted`: two upstreams say different ones. */
+/* The size is not what followers were told; `is_contradicted`: two upstreams disagree about it. */
 void flight_resized(struct flight *flight, bool is_contradicted);
-/* The download begins again: its take, when followers read it, becomes the base, else it goes. */
+/* The download starts over: *take becomes the base if followers read it, otherwise it is dropped.
+ */
 void flight_start_over(struct flight *flight, struct take **take);
-/* The new take is compared: move those who read the base. */
+/* The new take has been compared with the base: move the followers of the base to it. */
 void flight_hand_over(struct flight *flight);
 void flight_tell_verified(struct flight *flight);
 
 /* ---- flight_store.c: handed to the keeper ---- */
-/* The digest is right. */
+/* The digest is right: tell the followers, then store the file. */
 void flight_store(struct flight *flight);
-/* The take is synced, or (err) lost for storing. */
+/* The take is synced; with err it cannot be stored. */
 void flight_on_synced(struct flight *flight, const struct error *err);
 /* A stored blob of that digest turned out to be damaged: flights that still offer the file they
  * stored end, or start over when somebody follows. */

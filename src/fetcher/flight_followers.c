@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the followers of a flight are told, and when: OPEN once their source is proven and there is
- * a spool, GREW as a level, TAKEN when the spool was started over, VERIFIED at last.
+ * a spool, GREW when it has grown, TAKEN when the download has started over in a new spool, and
+ * VERIFIED at the end.
  *
- * While a base is there, those who read it are told nothing but TAKEN, and nobody new is admitted:
- * all followers read one take.
+ * While there is a base, its readers are told nothing but TAKEN, and no new follower is admitted:
+ * all followers read the same take.
  */
 #include "base/alloc.h"
 #include "base/check.h"
@@ -24,7 +25,7 @@ static bool is_verified(const struct flight *flight)
     return flight->state == FLIGHT_STORING || flight->state == FLIGHT_STORED;
 }
 
-/* May there be something to read? Not while requesting from the start, nor after a failure. */
+/* Is there something to read, for new followers too? */
 static bool has_spool(const struct flight *flight)
 {
     return !flight->base && flight->state != FLIGHT_FAILED && download_has_spool(&flight->download);
@@ -147,7 +148,7 @@ void flight_on_announce(void *arg)
 void flight_start_over(struct flight *flight, struct take **take)
 {
     if (flight->base || !flight_is_read(flight)) {
-        take_drop(take, false); /* nobody was told of it */
+        take_drop(take, false); /* no follower knows of it */
         return;
     }
     flight->base = TAKE(*take);
@@ -171,7 +172,7 @@ void flight_hand_over(struct flight *flight)
         if (!follower->is_open)
             continue;
         if (flight_needs_proof(flight) && follower->source->state != SOURCE_PROVEN) {
-            follower->is_open = false; /* the base was public: from here on it needs a proof */
+            follower->is_open = false; /* the base was public; the new take needs a proof */
             continue;
         }
         struct message_taken taken = {
@@ -182,7 +183,7 @@ void flight_hand_over(struct flight *flight)
         };
         follower_send(follower, MESSAGE_TAKEN, &taken, take->read_fd);
     }
-    flight_log(flight, LOG_INFO, "followers moved to a new take");
+    flight_log(flight, LOG_INFO, "moved the followers to a new spool");
     if (is_different)
         flight_set_strict(flight);
     flight_admit_all(flight);

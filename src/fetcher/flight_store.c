@@ -73,7 +73,7 @@ void flight_store(struct flight *flight)
     flight_log(flight, LOG_INFO, "verified");
     timer_stop(flight->told.timer);
     flight_tell_verified(flight);
-    if (flight->download.take->is_memory) { /* there is no file to be kept */
+    if (flight->download.take->is_memory) { /* a memory file is not stored */
         flight_set_state(flight, FLIGHT_STORED);
         timer_start(flight->timer, STORED_KEPT_MS);
     }
@@ -81,7 +81,8 @@ void flight_store(struct flight *flight)
 
 /* ---- stored, and damaged since ---- */
 
-/* Those who follow a stored flight wait for the proof of their source; none has its spool. */
+/* The followers of a stored flight wait for the proof of their source; none of them has its spool.
+ */
 static void restart_flight(struct flight *flight)
 {
     flight_log(flight, LOG_WARN, "the stored file is damaged: starting over");

@@ -8,7 +8,7 @@
 #include "ipc/channel.h"
 #include "role.h"
 
-/* Smaller ones are copied into their packets. */
+/* Smaller answers are copied into each packet. */
 #define PAYLOAD_MIN ((size_t)48 * 1024)
 
 struct follower *follower_new(struct worker_link *worker, uint64_t request)

@@ -2,16 +2,16 @@
 /*
  * See hop.h. From its start to its end:
  *
- *   send_request ──> on_head decides ──> on_done acts
+ *   send_request ──> on_transfer_head decides ──> on_transfer_done acts
  *        ^              HOP_ANSWER          the caller has had head and bytes: the end
  *        ├───────────── HOP_REDIRECT        the same request where Location says
  *        ├── on_token ─ HOP_CHALLENGE       the same request with a token, or with the password
  *        │              HOP_REFUSAL         the end
  *        │              HOP_NOTHING         no head came: the end
  *
- * What the head decided is done in on_done, when libcurl is out of the way and the connection is
- * free again. The body of anything but an answer is read only so that the connection can be used
- * again, and only for a second.
+ * What the head decided is done in on_transfer_done, when libcurl has finished and the connection
+ * is free again. The body of anything but an answer is read only so that the connection can be used
+ * again, and for one second at most.
  */
 #include "hop.h"
 
@@ -30,11 +30,11 @@
 #include "upstream.h"
 
 #define REDIRECTS_MAX    5
-#define TOKENS_MAX       1 /* a question: one that is fresh and refused will be refused again */
+#define TOKENS_MAX       1 /* for one hop: a fresh token that is refused will be refused again */
 #define REFUSED_BODY_MAX (64ul * 1024)
 #define REFUSED_BODY_MS  1000
 
-enum hop_verdict { /* of the head */
+enum hop_verdict { /* what the head means */
     HOP_NOTHING,   /* no head yet, or the transfer failed */
     HOP_ANSWER,
     HOP_REDIRECT,
@@ -44,21 +44,21 @@ enum hop_verdict { /* of the head */
 
 struct hop {
     const struct exchange_request *request;
-    size_t address; /* index into the upstream's */
+    size_t address; /* index into upstream->urls */
     struct monotime ends_at;
     const struct exchange_handler *handler;
     void *arg;
-    char *url; /* where we are now */
+    char *url; /* of this transfer: the address, or a redirect's target */
     struct url_parts parts;
     struct transfer *transfer;
-    struct monotime began_at; /* this transfer */
+    struct monotime began_at; /* of this transfer */
     struct token_wait *wait;
     enum hop_verdict verdict;
     struct challenge *challenge;
     unsigned redirects;
     unsigned tokens;       /* asked for */
     bool sends_basic;      /* the upstream wants a password with every request */
-    bool with_credentials; /* this transfer */
+    bool with_credentials; /* of this transfer */
     size_t refused_bytes;
     struct exchange_end end;
 };
@@ -75,8 +75,8 @@ static struct breaker *breaker_of(const struct hop *hop)
     return &upstream_of(hop)->urls[hop->address].breaker;
 }
 
-/* Are we talking to the upstream itself? Only then is its word about the repository believed, its
- * failure counted, its token shown. */
+/* Is this transfer to the upstream itself? Only then is the answer its word about the repository,
+ * is a failure counted by the breaker, and is the token sent. */
 static bool is_at_home(const struct hop *hop)
 {
     return upstream_trusts(upstream_of(hop), &hop->parts) == HOST_OWN;
@@ -124,7 +124,7 @@ static void hop_finish(void *arg)
 
     count_outcome(hop, outcome_of(&hop->end.err));
     arg = hop->arg;
-    hop_free(hop); /* the request may go in the callback */
+    hop_free(hop); /* the callback may free the request */
     handler->on_done(&end, arg);
 }
 
@@ -151,7 +151,7 @@ static void read_pulls_left(struct upstream *upstream, struct slice headers)
         log_begin(&line, LOG_WARN);
         log_text(&line, "origin", upstream->config->name);
         log_u64(&line, "pulls_left", left);
-        log_end(&line, "the upstream's pull budget is nearly used up");
+        log_end(&line, "few pulls are left at the upstream");
     }
     upstream->pulls_left = left;
 }
@@ -168,7 +168,7 @@ static void judge_busy(struct hop *hop, const struct transfer_response *response
         upstream->urls[hop->address].busy_until = monotime_add(clock_mono(), seconds * 1000);
 }
 
-/* 500 may be one repository's trouble, and 501 is one method's; these are the whole address's. */
+/* 500 may be about one repository, and 501 about one method; these are about the whole address. */
 static bool is_down(int status)
 {
     return status >= 502 && status <= 504;
@@ -194,7 +194,7 @@ static void judge_refusal(struct hop *hop, const struct transfer_response *respo
     } else if (is_home && (response->status == 403 || response->status == 451)) {
         kind = ERR_DENIED;
     }
-    /* 501 is about the method, as 405: not implemented now is not implemented in a second. */
+    /* 501 is about the method, as 405 is: asking again does not help. */
     end->is_final = is_home && ((response->status >= 400 && response->status < 500 &&
                                  response->status != 408 && response->status != 416) ||
                                 response->status == 501);
@@ -206,8 +206,7 @@ static void judge_refusal(struct hop *hop, const struct transfer_response *respo
     error_set(&end->err, kind, "%s answered %d", name, response->status);
 }
 
-/* Challenges may be in several fields (RFC 9110 11.6.1); one that is not for us, or makes no sense,
- * says nothing about the others. */
+/* Challenges may be in several fields (RFC 9110 11.6.1); those that we cannot use are skipped. */
 static bool read_challenge(struct slice headers, struct challenge *out)
 {
     struct slice value;
@@ -243,7 +242,7 @@ static bool judge_challenge(struct hop *hop, const struct transfer_response *res
     return false;
 }
 
-/* Resolve a Location against where we are; false when it is not one. */
+/* Resolve a Location against the current URL, which it replaces; false when it is not a URL. */
 static bool resolve_location(struct hop *hop, struct slice location)
 {
     AUTO_BUF struct buf url;
@@ -279,13 +278,13 @@ static void judge_redirect(struct hop *hop, const struct transfer_response *resp
         return;
     }
     if (!transfer_header(response->headers, "Location", &location)) {
-        error_set(&hop->end.err, ERR_UPSTREAM, "a redirect to nowhere");
+        error_set(&hop->end.err, ERR_UPSTREAM, "a redirect without a Location");
         return;
     }
     if (!resolve_location(hop, location)) {
         if (hop->end.err.kind == ERR_NONE)
-            error_set(&hop->end.err, ERR_UPSTREAM, "a redirect to what is no address");
-        /* Ours is the refusal; to the client the upstream is at fault. */
+            error_set(&hop->end.err, ERR_UPSTREAM, "a redirect to something that is not a URL");
+        /* The refusal is ours, but to the client the upstream has failed. */
         hop->end.err.kind = ERR_UPSTREAM;
         return;
     }
@@ -298,14 +297,14 @@ static bool is_redirect(int status)
     return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
 }
 
-/* A portal's page, or bytes in a coding nobody asked for: not what was asked. */
+/* A captive portal's page, or bytes in a content coding that was not asked for. */
 static bool is_foreign(const struct transfer_response *response, struct error *err)
 {
     struct slice value;
 
     if (transfer_header(response->headers, "Content-Encoding", &value) && value.length > 0 &&
         !slice_is_nocase(value, "identity")) {
-        error_set(err, ERR_UPSTREAM, "the answer has a content coding nobody asked for");
+        error_set(err, ERR_UPSTREAM, "the answer has a content coding that was not asked for");
         return true;
     }
     if (transfer_header(response->headers, "Content-Type", &value) &&
@@ -458,7 +457,7 @@ static bool may_connect(const struct sockaddr *address, void *arg)
     return address_is_allowed(found, upstream->own_classes);
 }
 
-/* Adds the Authorization that belongs here; none after a redirect to another origin. */
+/* Append the Authorization header; none after a redirect to another origin. */
 static void print_authorization(struct hop *hop, struct buf *out)
 {
     const struct upstream *upstream = upstream_of(hop);
@@ -476,8 +475,8 @@ static void print_authorization(struct hop *hop, struct buf *out)
     }
 }
 
-/* A client waits fetch.deadline: what stalls must leave time for another try. A slow head is waited
- * for as long as ever, unless another address may be faster. */
+/* A client waits for fetch.deadline, so a transfer that stalls must leave time for another try. The
+ * time for the head is shortened only when another address may be faster. */
 static void set_times(const struct hop *hop, struct transfer_request *transfer)
 {
     const struct upstream *upstream = upstream_of(hop);
@@ -567,7 +566,7 @@ struct hop *hop_start(const struct hop_options *options)
         send_request(hop);
         return hop;
     }
-    error_set(&hop->end.err, ERR_INVALID, "what was asked makes no URL");
+    error_set(&hop->end.err, ERR_INVALID, "the request does not make a valid URL");
     hop->end.is_final = true;
     finish_later(hop);
     return hop;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One request to one address of an upstream: a transfer, with the token that it needs and the
- * redirects on its way.
+ * A hop is one request to one address of an upstream: a transfer, repeated with the token that it
+ * needs and along redirects.
  *
  * What the answer says about the address itself (its breaker, how long it is busy after a 429, how
- * many pulls are left) is noted in the upstream; what to do after a refusal is the caller's affair.
+ * many pulls are left) is noted in the upstream; the caller decides what to do after a refusal.
  */
 #ifndef HOP_H
 #define HOP_H
@@ -17,14 +17,14 @@
 struct hop;
 
 struct hop_options {
-    const struct exchange_request *request; /* borrowed until the end; first_url is not used */
+    const struct exchange_request *request; /* borrowed until on_done; first_url is ignored */
     size_t url;                             /* index of the address */
-    struct monotime ends_at;                /* of questions, with all tokens and redirects */
+    struct monotime ends_at; /* for all but downloads: includes tokens and redirects */
     const struct exchange_handler *handler; /* borrowed */
     void *arg;
 };
 
-/* Fails through on_done only. */
+/* A failure to start is told by on_done too, which comes later from the loop. */
 struct hop *hop_start(const struct hop_options *options);
 void hop_resume(struct hop *hop);
 /* No callback comes after it. */

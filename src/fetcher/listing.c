@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See listing.h. Tags are written anew; an index of referrers only when some of it is dropped. */
+/* See listing.h. A list of tags is always rewritten; an index of referrers only when an entry is
+ * dropped from it. */
 #include "listing.h"
 
 #include <stddef.h>
@@ -17,11 +18,11 @@
 #include "oci/name.h"
 #include "role.h"
 
-/* Some repositories have tens of thousands of tags, and an upstream may give them all at once. Read
- * one after the other, as they take 100 bytes of memory a tag. */
+/* Some repositories have tens of thousands of tags, and an upstream may send them all at once.
+ * Large lists are read one after the other, because each tag takes 100 bytes of memory. */
 #define VALUES_MAX 500000
 #define LARGE      ((size_t)256 * 1024)
-/* Of an index that is written anew. */
+/* bytes of an index that is rewritten */
 #define INDEX_MAX ((size_t)9 * 1024 * 1024)
 
 /* ---- in the pool ---- */
@@ -39,8 +40,8 @@ static bool is_surrogate(struct slice hex, char low, char high)
     return (hex.data[0] | 0x20) == 'd' && second >= low && second <= high;
 }
 
-/* No tag has a NUL or half a surrogate pair, and one that has must not cost all the others: U+FFFD
- * takes its place, of the same length as written. */
+/* A tag with a NUL or half a surrogate pair is invalid, but must not make the whole list invalid:
+ * U+FFFD, which is written with the same length, replaces them. */
 static void mend_escapes(struct buf *body)
 {
     static const char replacement[4] = {'f', 'f', 'f', 'd'};
@@ -66,7 +67,7 @@ static void mend_escapes(struct buf *body)
     }
 }
 
-/* An upstream that knows no `last` gives all from the first on. */
+/* An upstream that does not know `last` sends all tags from the first on. */
 static size_t find_start(const struct listing *listing, struct jsonio_value tags)
 {
     AUTO_BUF struct buf last;
@@ -85,7 +86,7 @@ static size_t find_start(const struct listing *listing, struct jsonio_value tags
     return 0;
 }
 
-/* An upstream that knows no `n` gives more than was asked for: the rest is the next page. */
+/* An upstream that does not know `n` sends more than was asked for: the rest is the next page. */
 static void end_page(struct listing *listing, struct slice last)
 {
     AUTO_BUF struct buf next;
@@ -214,7 +215,7 @@ static void read_list(struct listing *listing)
     struct jsonio_value root = jsonio_root(document);
     struct jsonio_value names = jsonio_member(root, is_tags ? "tags" : "manifests");
     enum jsonio_type type = jsonio_type(names);
-    /* A repository whose last tag went has null with some. */
+    /* Some upstreams say null for a repository that has lost its last tag. */
     if (type != JSONIO_ARRAY && !(is_tags && type == JSONIO_NULL)) {
         error_set(err, ERR_UPSTREAM, "the upstream's list has no array \"%s\"",
                   is_tags ? "tags" : "manifests");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A list that came from an upstream, read in the pool: clients are given names of the right form
- * alone, whatever the upstream wrote.
+ * A listing is a list of tags or referrers from an upstream. It is parsed in the pool, and clients
+ * get valid entries only, whatever the upstream wrote.
  */
 #ifndef LISTING_H
 #define LISTING_H
@@ -21,14 +21,14 @@ struct listing {
     bool is_busy;
     bool is_dropped;
     enum join_kind kind; /* JOIN_TAGS_LIST or JOIN_REFERRERS */
-    char *repository;    /* the name in the answer */
-    char *asked;         /* the query */
+    char *repository;    /* the name that the answer says */
+    char *asked;         /* the query that was asked with */
     char *link;          /* query of the next page, or "" */
-    struct buf body;     /* the upstream's, then ours */
+    struct buf body;     /* the upstream's document, then ours */
     uint64_t checked_ms;
-    int payload_fd; /* the ANSWER, when it is large; -1 */
+    int payload_fd; /* memory file of a large ANSWER; -1: none */
     struct error err;
-    /* err is NULL when all went well. The listing lives until it is dropped. */
+    /* On the loop; err is NULL on success. The listing lives until it is dropped. */
     void (*done)(struct listing *listing, const struct error *err, void *arg);
     void *arg;
 };
@@ -36,12 +36,12 @@ struct listing {
 /* Takes the body over and leaves it empty; copies the rest. */
 struct listing *listing_new(struct fetcher *fetcher, enum join_kind kind, const char *repository,
                             struct buf *body);
-/* ERR_UPSTREAM when it is no such list. */
+/* Parse it in the pool. `done` gets ERR_UPSTREAM when it is not such a list. */
 void listing_read(struct listing *listing,
                   void (*done)(struct listing *, const struct error *, void *), void *arg);
-/* The ANSWER; borrowed from the listing. */
+/* Fill in the ANSWER, whose slices borrow from the listing. */
 void listing_answer(const struct listing *listing, struct message_answer *out);
-/* Frees it, once the pool is done with it; `done` does not come any more. */
+/* Free it, when the pool has finished with it; `done` is not called any more. */
 void listing_drop(struct listing **listing);
 
 #endif

@@ -16,7 +16,7 @@
 struct config_upstream;
 struct fetcher;
 
-/* Where it is looked for; made for the call. */
+/* Where to look; made for the call. */
 struct lookup {
     const struct fetcher *fetcher;
     const struct config_upstream *upstream;
@@ -24,17 +24,19 @@ struct lookup {
     bool is_own_only;        /* public content of other repositories does not count */
 };
 
-/* What is needed of a manifest's record. */
+/* What the fetcher needs from a manifest's record. */
 struct lookup_manifest {
     uint64_t size;
     char media_type[MEDIA_TYPE_MAX_LENGTH + 1];
 };
 
 /*
- * The next two open the file, where the bytes are in one, on the calling thread: what the ledger
- * names may be lost or damaged, and the worker that found it so must not be sent back to it.
+ * The next two open the file, unless the bytes are in the ledger: a file that the ledger names may
+ * be lost or damaged, and the worker that has found it so must not be sent back to it. They are
+ * called for misses only, on the loop.
  */
-/* ABSENT and *out_is_damaged: the file of what the repository may see is not whole. */
+/* *out_is_damaged: the repository may see the blob, but its file is not whole; it is ABSENT then.
+ */
 enum visible lookup_blob(const struct lookup *lookup, const struct digest *digest,
                          bool *out_is_damaged);
 bool lookup_manifest(const struct lookup *lookup, const struct digest *digest,

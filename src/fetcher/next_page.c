@@ -48,7 +48,7 @@ static void add_parameter(struct slice parameter, struct buf *out)
     buf_append_slice(out, parameter);
 }
 
-/* Our own clients are refused with `ns` that is not theirs, and with `n` or `last` twice. */
+/* We would refuse a request with a foreign `ns`, or with `n` or `last` twice. */
 static void keep_once(struct slice query, struct buf *out)
 {
     struct slice parameter;
@@ -87,7 +87,7 @@ static bool has_parameter(struct slice query, struct slice wanted)
     return false;
 }
 
-/* The same parameters in any order, however they are escaped: the page that was just asked for. */
+/* Have both queries the same parameters, in any order and however they are escaped? */
 static bool is_same(struct slice left, struct slice right)
 {
     AUTO_BUF struct buf left_plain;
@@ -112,7 +112,7 @@ static bool is_same(struct slice left, struct slice right)
 
 /* ---- Link ---- */
 
-/* Cuts off what is before the next separator that is in no quotes. */
+/* Cut off what is before the next separator outside of quotes. */
 static bool cut_unquoted(struct slice *rest, char separator, struct slice *out)
 {
     bool is_quoted = false;
@@ -163,7 +163,7 @@ static bool is_next(struct slice parameters)
     return false;
 }
 
-/* The target of the first link of a field that is the next page; false: none is. */
+/* The target of the field's first link to the next page; false: there is none. */
 static bool find_next(struct slice field, struct slice *out)
 {
     for (;;) {
@@ -183,7 +183,7 @@ static bool find_next(struct slice field, struct slice *out)
     }
 }
 
-/* A path, a query alone, or an address of the upstream's own. */
+/* Is it a path, a query, or a URL of the upstream itself? */
 static bool is_own(const struct upstream *upstream, struct slice target)
 {
     struct url_parts parts;

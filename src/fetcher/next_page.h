@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a list's next page is asked with: read from an upstream's Link (RFC 8288), or made by us. */
+/*
+ * The query that asks for the next page of a list: read from an upstream's Link header (RFC 8288),
+ * or made by us when an upstream sent more than was asked for.
+ */
 #ifndef NEXT_PAGE_H
 #define NEXT_PAGE_H
 
@@ -11,15 +14,15 @@
 struct buf;
 struct upstream;
 
-/* Of bytes that may stand in a query, and not endless. */
+/* Has it only characters that a query may have, and at most LIST_QUERY_MAX of them? */
 bool next_page_is_query(struct slice query);
-/* The value of a parameter, as written; false: there is none. */
+/* The value of a parameter as it is written, not decoded; false: there is none. */
 bool next_page_find(struct slice query, const char *key, struct slice *out);
-/* Appends the query of the link with rel "next", without `ns` and with each of `n` and `last` once.
- * Nothing when there is none of this upstream, or none that leads further than what was `asked`. */
+/* Append the query of the link with rel "next", without `ns` and with `n` and `last` once each.
+ * Nothing is appended when no link leads to a page of this upstream other than `asked`. */
 void next_page_read(const struct upstream *upstream, struct slice headers, struct slice asked,
                     struct buf *out);
-/* Appends `asked` with `last` behind this tag. */
+/* Append the query `asked`, with `last` set to this tag. */
 void next_page_print(struct slice asked, struct slice last, struct buf *out);
 
 #endif

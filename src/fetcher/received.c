@@ -16,8 +16,8 @@
 #include "store/ledger.h"
 
 #define REFERENCES_MAX (2ul * 1024 * 1024)
-/* Read one after the other: many at once would keep the loop from the CPU, and each takes up to a
- * hundred times its size. */
+/* Larger manifests are parsed one after the other: many at once would take the CPU from the loop,
+ * and each needs up to a hundred times its size of memory. */
 #define LARGE ((size_t)64 * 1024)
 
 static struct received *received_of(struct pool_work *work)
@@ -180,7 +180,7 @@ void received_answer(const struct received *received, struct message_answer *out
         .size = received->size,
         .checked = received->checked_ms,
     };
-    /* Else the pool may be writing it, and then letting it go. */
+    /* With a payload, the pool may be writing and freeing the body. */
     if (received->payload_fd < 0)
         out->body = buf_bytes(&received->body);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A manifest that came from an upstream: hashed and read in the pool, then written, synced and told
- * to the keeper, in the background.
+ * A manifest that came from an upstream. It is hashed and parsed in the pool; after it is answered
+ * it is written, synced and handed to the keeper in the background.
  */
 #ifndef RECEIVED_H
 #define RECEIVED_H
@@ -23,42 +23,42 @@ struct received;
 struct received {
     struct fetcher *fetcher;
     struct pool_work work;
-    bool is_storing; /* the second work */
+    bool is_storing; /* the pool's work is to write, not to parse */
     bool is_busy;
     bool is_dropped;
-    /* Given: */
+    /* Set by the owner before received_read: */
     char *origin;
     char *repository;
     char *tag; /* NULL: by digest */
     char *content_type;
-    struct buf body; /* a large one goes when it is written */
+    struct buf body; /* a large one is freed when it is written */
     uint64_t checked_ms;
     bool is_public;
-    /* Found: */
+    /* Set by received_read and received_store: */
     struct digest digest;
     uint64_t size;
-    int payload_fd; /* the ANSWER, when it is large; -1 */
+    int payload_fd; /* memory file of a large ANSWER; -1: none */
     struct manifest *manifest;
     struct error err;
     char name[STORE_NAME_SIZE];
     uint64_t inode;
-    /* err is NULL when all went well. */
+    /* On the loop; err is NULL on success. */
     void (*done)(struct received *received, const struct error *err, void *arg);
     void *arg;
 };
 
 /* Takes the body over and leaves it empty; copies the type. */
 struct received *received_new(struct fetcher *fetcher, struct buf *body, struct slice content_type);
-/* Hash and parse; the digest's algorithm is set before. ERR_UPSTREAM. */
+/* Hash and parse; digest.algorithm is set before. `done` gets ERR_UPSTREAM for a bad manifest. */
 void received_read(struct received *received,
                    void (*done)(struct received *, const struct error *, void *), void *arg);
-/* The ANSWER, once it is read; borrowed. */
+/* Fill in the ANSWER of one that is read; its slices are borrowed. */
 void received_answer(const struct received *received, struct message_answer *out);
-/* Write, sync, MANIFEST_STORED; `done` when the keeper has answered. */
+/* Write, sync, send MANIFEST_STORED; `done` is called when the keeper has answered. */
 void received_store(struct received *received,
                     void (*done)(struct received *, const struct error *, void *), void *arg);
-/* Frees it, once the pool is done with it. `done` does not come any more; what the keeper was told
- * stays told. */
+/* Free it, when the pool has finished with it; `done` is not called any more. The keeper still does
+ * what it was told. */
 void received_drop(struct received **received);
 
 #endif

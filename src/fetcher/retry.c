@@ -28,7 +28,7 @@ bool retry_next(struct retry *retry, size_t *url, uint64_t *out_delay_ms)
     if (retry->failed > retry->limit || retry->all > TRIES_MAX)
         return false;
     *url = (*url + 1) % retry->urls;
-    /* Another address is asked at once, the same one after a pause. */
+    /* Another address is asked at once, the same address after a pause. */
     *out_delay_ms = 0;
     if (retry->failed % retry->urls == 0) {
         unsigned round = retry->failed / (unsigned)retry->urls - 1;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How often, and after how long, an upstream is asked again. */
+/* How often, and after how long, a failed request to an upstream is repeated. */
 #ifndef RETRY_H
 #define RETRY_H
 
@@ -8,19 +8,19 @@
 #include <stdint.h>
 
 struct retry {
-    unsigned failed; /* since the last progress */
-    unsigned all;    /* in all: bounds an upstream that gives a byte at a time */
+    unsigned failed; /* tries in a row without progress */
+    unsigned all; /* failed tries in total: a limit for an upstream that sends a little each time */
     unsigned limit;
     size_t urls;
 };
 
-/* `retries` after the first try; never fewer than every address once. */
+/* `retries` after the first try, but every one of the `urls` addresses at least once. */
 void retry_init(struct retry *retry, uint64_t retries, size_t urls);
-/* After a failure: may it be tried again, with which address, after how long? */
+/* A try has failed. True: try again with address *url after *out_delay_ms. */
 bool retry_next(struct retry *retry, size_t *url, uint64_t *out_delay_ms);
-/* One more failure would be tried again. */
+/* Would one more failure be tried again? */
 bool retry_is_left(const struct retry *retry);
-/* Bytes came. */
+/* Bytes have come. */
 void retry_progress(struct retry *retry);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The part of the role that its modules use: work in the pool, what a drain waits for, the gauge of
- * flights. It counts what the modules tell it, and asks none of them.
+ * What the modules of the role share: work in the pool, what a drain waits for, the gauge of
+ * flights. It counts what the modules tell it and calls none of them.
  */
 #include "role.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The fetcher's own state, as its modules see it. */
+/* The state of the fetcher, as its modules see it, and what they share (role.c). */
 #ifndef ROLE_H
 #define ROLE_H
 
@@ -25,45 +25,45 @@ struct fetcher {
     struct config *config; /* the newest; a reference */
     struct ledger_reader *reader;
     struct keeper_client *keeper;
-    struct resolver *resolver;     /* of all upstreams */
-    struct map *upstreams;         /* name → struct upstream, made when first asked */
+    struct resolver *resolver;     /* shared by all upstreams */
+    struct map *upstreams;         /* name → struct upstream, made when it is first used */
     struct list retired_upstreams; /* replaced or removed, but still in use */
     struct map *flights;           /* binary digest → struct flight */
     struct map *asks;              /* key → struct ask */
-    struct list all_asks;          /* those too that nobody can join any more */
+    struct list all_asks;          /* also those that can no longer be joined */
     struct list dead_flights;      /* freed after this turn */
     struct map *absent;            /* tags an upstream lacks: key → struct absence */
     struct spool_index *spools;
-    struct list workers; /* struct worker_link, in the order of their coming */
-    struct list waiting; /* joins that came before the gate opened */
-    struct timer *gate;  /* opens it without a keeper */
+    struct list workers; /* of struct worker_link */
+    struct list waiting; /* JOINs that came before the gate opened */
+    struct timer *gate;  /* opens the gate when no keeper comes */
     bool is_opening;     /* the predecessor's work is in the ledger; its spools are being listed */
-    bool is_open;        /* and known */
+    bool is_open;        /* the spools are listed: JOINs are answered */
     struct timer *drain;
     bool is_draining;
-    size_t drain_holds;   /* what a drain waits for, but the keeper */
-    bool is_closing;      /* fetcher_free runs: nothing new */
+    size_t drain_holds;   /* things that a drain waits for, besides the keeper */
+    bool is_closing;      /* fetcher_free is running: nothing new is started */
     size_t works;         /* in the pool */
-    uint64_t large_key;   /* the pool's: large lists and manifests are read one after the other */
-    uint64_t memory_used; /* by spools in memory */
+    uint64_t large_key;   /* pool key: large lists and manifests are parsed one after the other */
+    uint64_t memory_used; /* bytes reserved by spools in memory */
     uint64_t flights_made;
 };
 
 /* ---- role.c ---- */
-/* Work in the pool, counted so that fetcher_free can wait for it. The first thing `done` does is
- * fetcher_work_ended. */
+/* Submit work to the pool. It is counted so that fetcher_free can wait for it: `done` calls
+ * fetcher_work_ended first. */
 void fetcher_submit(struct fetcher *fetcher, struct pool_work *work);
 void fetcher_work_ended(struct fetcher *fetcher);
-/* Blocks until nothing of ours is left in the pool: its work points to us. */
+/* Block until none of our work, which points to us, is left in the pool. */
 void fetcher_wait_for_pool(struct fetcher *fetcher);
-/* A drain waits until everybody who holds it has released it, and the keeper has answered all. */
+/* A drain waits until all holds are released and the keeper has answered everything. */
 void drain_init(struct fetcher *fetcher);
 void drain_cleanup(struct fetcher *fetcher);
 void drain_hold(struct fetcher *fetcher);
 void drain_release(struct fetcher *fetcher);
-/* The keeper has answered all. */
+/* The keeper has answered everything. */
 void drain_check(struct fetcher *fetcher);
-/* The gauge of what runs. */
+/* Set the metric `flights`: flights and asks that are running. */
 void fetcher_count_flights(struct fetcher *fetcher);
 
 #endif

@@ -19,21 +19,21 @@
 #define KEPT_MS           (24ul * 3600 * 1000)
 #define LOOK_EVERY_MS     (3600ul * 1000)
 #define TEMPORARY_KEPT_MS (3600ul * 1000)
-#define FOUND_MAX         (64ul * 1024 * 1024) /* bytes of the list of a scan */
+#define FOUND_MAX         (64ul * 1024 * 1024) /* bytes of the list that a scan makes */
 
 struct spool_index {
     struct fetcher *fetcher;
-    struct timer *timer;   /* looks for what is old */
+    struct timer *timer;   /* removes what is too old, once an hour */
     struct map *spools;    /* binary digest → struct leftover */
-    struct pool_work scan; /* while it runs, `found` is its own */
-    struct buf found;      /* of struct found */
+    struct pool_work scan; /* while it runs, only it uses `found` */
+    struct buf found;      /* an array of struct found */
     struct error scan_error;
     void (*on_scanned)(struct fetcher *fetcher);
 };
 
 struct leftover {
     unsigned take;
-    struct monotime since; /* known to us */
+    struct monotime since; /* when it entered the index */
 };
 
 struct found {
@@ -51,7 +51,7 @@ struct spool_removal {
 
 static void remove_file(struct fetcher *fetcher, const char *name)
 {
-    struct error ignored; /* it is found again by the next scan */
+    struct error ignored; /* the next scan finds the file again */
     store_file_remove(fetcher->options.store, PLACE_SPOOL, name, &ignored);
 }
 
@@ -123,7 +123,7 @@ static void on_spool_file(const char *name, uint64_t size, uint64_t modified_ms,
 
     memset(&found, 0, sizeof(found));
     if (!store_spool_parse(name, &found.digest, &found.take)) {
-        /* A manifest for the keeper: placed long ago, or its sender is dead. */
+        /* A manifest that was written for the keeper. One so old will never be placed. */
         if (age_ms > TEMPORARY_KEPT_MS)
             remove_file(index->fetcher, name);
         return;

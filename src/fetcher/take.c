@@ -52,7 +52,7 @@ unsigned take_number_attempt(unsigned number)
 
 /* ---- in the pool ---- */
 
-/* How far does what is written agree with the base? */
+/* Compare what was written with the base, and note how far they agree. */
 static void compare_block(struct take *take, const char *data, size_t length, uint64_t offset)
 {
     struct take_base *base = &take->base;
@@ -123,10 +123,10 @@ static void sync_file(struct take *take)
         store_file_inode(take->fd, &take->inode, &take->err);
 }
 
-/* The last close of a file that has no name any more frees its blocks: as slow as the unlink. */
+/* Closing the last descriptor of an unlinked file frees its blocks, which is as slow as unlink. */
 static void close_files(struct take *take)
 {
-    struct error ignored; /* a leftover spool is found at the next start */
+    struct error ignored; /* the next start finds the leftover spool */
 
     if (!take->is_kept && !take->is_memory)
         store_file_remove(take->fetcher->options.store, PLACE_SPOOL, take->name, &ignored);
@@ -176,7 +176,7 @@ static void submit_task(struct take *take, enum take_task task)
     fetcher_submit(take->fetcher, &take->work);
 }
 
-/* Give the block being filled to the pool, if that has nothing of ours. */
+/* Give the block that is being filled to the pool, unless the pool has work of this take. */
 static void push_block(struct take *take)
 {
     if (take->task != TASK_NONE || take->err.kind != ERR_NONE)
@@ -317,7 +317,7 @@ static int open_memory(struct take *take, uint64_t memory, struct error *err)
 {
     take->fd = memfd_create("spool", MFD_CLOEXEC);
     if (take->fd < 0)
-        return error_set(err, ERR_NO_SPACE, "no memory file");
+        return error_set(err, ERR_NO_SPACE, "cannot make a memory file");
     take->is_memory = true;
     take->memory = memory;
     take->fetcher->memory_used += memory;

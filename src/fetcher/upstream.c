@@ -77,7 +77,7 @@ void upstream_unref(struct upstream **upstream)
         upstream_free(old);
 }
 
-/* NULL: none of its addresses is one. */
+/* NULL: none of its addresses is a valid URL. */
 static struct upstream *upstream_new(struct fetcher *fetcher, const struct config_upstream *config)
 {
     struct upstream *upstream = NEW(struct upstream);
@@ -140,7 +140,7 @@ size_t upstream_running(const struct upstream *upstream, size_t *out_downloads)
 
 /* ---- another configuration ---- */
 
-/* Addresses that stay keep what is known of them. */
+/* What is known of an address is kept when the new configuration has it too. */
 static void inherit_urls(struct upstream *heir, const struct upstream *old)
 {
     for (size_t i = 0; i < heir->url_count; i++) {
@@ -160,7 +160,7 @@ static void retire_upstream(struct upstream *upstream)
 
     map_remove(old->fetcher->upstreams, slice_of(old->config->name));
     list_append(&old->fetcher->retired_upstreams, &old->link);
-    upstream_unref(&old); /* the table's reference; what runs has its own */
+    upstream_unref(&old); /* the table's reference; running requests have their own */
 }
 
 static void reconfigure_upstream(struct fetcher *fetcher, struct upstream *upstream)
@@ -183,7 +183,7 @@ static void reconfigure_upstream(struct fetcher *fetcher, struct upstream *upstr
         map_set(fetcher->upstreams, slice_of(config->name), heir);
 }
 
-/* map_each allows no changes meanwhile. */
+/* A copy of the table: map_each allows no changes to it. */
 struct upstream_array {
     struct upstream **items;
     size_t count;
@@ -220,7 +220,7 @@ void upstream_free_all(struct fetcher *fetcher)
     size_t count = collect_all(fetcher, &all);
 
     for (size_t i = 0; i < count; i++) {
-        drop_tokens(all[i]); /* its fetches hold references */
+        drop_tokens(all[i]); /* token fetches hold references */
         upstream_unref(&all[i]);
     }
     while (!list_is_empty(&fetcher->retired_upstreams))
@@ -308,7 +308,7 @@ uint64_t upstream_read_retry_after(struct slice headers)
     } else if (!is_number(value)) {
         return 0;
     } else if (text_parse_u64(value, &seconds, &err) != 0) {
-        return RETRY_AFTER_MAX_S; /* more than there are numbers */
+        return RETRY_AFTER_MAX_S; /* too large for 64 bits */
     }
     return seconds > RETRY_AFTER_MAX_S ? RETRY_AFTER_MAX_S : seconds;
 }

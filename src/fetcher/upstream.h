@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One configured upstream while we run: its connections, addresses known to be down, tokens, and
- * what it told us about its limits. Made when it is first asked.
+ * One configured upstream at run time: its connections, the addresses that are known to be down,
+ * its tokens, and its limits as far as it has told us. It is made when it is first used.
  *
  * It is counted. The fetcher's table holds a reference while the upstream is configured; sources,
  * asks and exchanges hold one each. When the configuration changes how it is reached (addresses,
- * credentials, proxy, certificates, redirects), what runs keeps the old object, which is retired,
- * and what comes next gets a new one. All objects of one name share the limit of connections.
+ * credentials, proxy, certificates, redirects), running requests keep the old object, which is
+ * retired, and new requests get a new one. All objects of one name share the limit of connections.
  */
 #ifndef UPSTREAM_H
 #define UPSTREAM_H
@@ -29,7 +29,7 @@ struct fetcher;
 struct map;
 
 struct upstream_url {
-    char *text; /* the configuration's, without a slash at its end */
+    char *text; /* as configured, without a slash at its end */
     struct url_parts parts;
     struct breaker breaker;
     struct monotime busy_until; /* after a 429 */
@@ -42,65 +42,66 @@ struct upstream {
     struct config *whole; /* the configuration that `config` is in; a reference */
     const struct config_upstream *config;
     unsigned metric;                /* its index in METRIC_NAME_upstream */
-    struct transfer_set *transfers; /* its own: a connection is reused only for this upstream */
+    struct transfer_set *transfers; /* its own: connections are not shared with others */
     struct upstream_url *urls;
     size_t url_count;
     struct map *tokens; /* bearer.c: repository → token kept; NULL: none yet */
     void (*free_tokens)(struct upstream *upstream); /* set by bearer.c with the first fetch */
-    struct list token_fetches;                      /* running */
-    unsigned own_classes;              /* enum address_class of its own addresses, as seen */
+    struct list token_fetches;                      /* that are running */
+    unsigned own_classes; /* bits of enum address_class: where its own addresses were found */
     struct monotime tokens_busy_until; /* after a 429 of its token server */
     struct list queue;                 /* exchanges that wait for one of fetch.connections */
-    size_t running;                    /* exchanges that have one */
-    size_t downloads;                  /* those of them that are no questions */
-    uint64_t pulls_left;               /* ratelimit-remaining; UINT64_MAX: never said */
+    size_t running;                    /* exchanges that have a connection */
+    size_t downloads;                  /* of those, downloads */
+    uint64_t pulls_left;               /* from ratelimit-remaining; UINT64_MAX: it never said */
 };
 
-/* NULL when no such upstream is configured, or none of its addresses is one. Take a reference to
- * keep it longer than this turn. */
+/* NULL when no such upstream is configured, or none of its addresses is a valid URL. Take a
+ * reference to keep it longer than this turn of the loop. */
 struct upstream *upstream_find(struct fetcher *fetcher, struct slice name);
 struct upstream *upstream_ref(struct upstream *upstream);
 void upstream_unref(struct upstream **upstream);
-/* fetcher->config has changed: the table follows it. */
+/* fetcher->config has changed: bring the table up to date. */
 void upstream_reconfigure_all(struct fetcher *fetcher);
-/* The table's references. */
+/* Drop the table's references. */
 void upstream_free_all(struct fetcher *fetcher);
-/* What runs now over all objects of this upstream's name; out_downloads: how many of them are
- * downloads. */
+/* Exchanges that are running for all objects of this upstream's name; *out_downloads: how many of
+ * them are downloads. */
 size_t upstream_running(const struct upstream *upstream, size_t *out_downloads);
-/* The one that new requests use, or NULL when the name is not configured any more. */
+/* The object that new requests of this name use; NULL: the name is no longer configured. */
 struct upstream *upstream_current(const struct upstream *upstream);
-/* Credentials are used only where the configuration says that what they bring may be shown. */
+/* Are there credentials, and does the configuration (`expose`) allow to serve what they bring? */
 bool upstream_has_credentials(const struct upstream *upstream);
-/* Appends "Authorization: Basic …"; only when it has credentials. */
+/* Append "Authorization: Basic …". The upstream has credentials. */
 void upstream_print_basic(const struct upstream *upstream, struct buf *out);
-/* Of the `count` addresses at and behind `first`, the first that is not known to be down, and not
- * busy if that counts; false: all are. */
+/* Of the `count` addresses from `first` on, the first that is not known to be down and (with
+ * obeys_busy) not busy after a 429. False: there is none. */
 bool upstream_pick(struct upstream *upstream, size_t first, size_t count, bool obeys_busy,
                    size_t *out_url);
-/* How long until one of its busy addresses may be asked; 0: none is busy. */
+/* Time until one of its busy addresses may be asked; 0: none is busy. */
 uint64_t upstream_busy_ms(const struct upstream *upstream);
 
-/* Retry-After, a number or a date, in seconds and at most 300; 0: none, or none that helps. */
+/* Retry-After (a number or a date) in seconds, at most 300; 0: there is none, or it is invalid. */
 uint64_t upstream_read_retry_after(struct slice headers);
-/* How long a 429 with these headers is obeyed, in seconds: at least 1, a few if it does not say. */
+/* For how many seconds a 429 with these headers is obeyed: at least 1, 5 if it does not say. */
 uint64_t upstream_read_busy(struct slice headers);
 
-/* "/v2/REPOSITORY/blobs/DIGEST" */
+/* Print "/v2/REPOSITORY/blobs/DIGEST". */
 void upstream_print_blob_path(struct slice repository, const struct digest *digest, char *out,
                               size_t size);
 
-/* Where a request goes, for the rules about addresses and credentials. */
+/* How far the host of a URL is trusted: rules about addresses and credentials depend on it. */
 enum host_trust {
-    HOST_OWN,    /* scheme, host and port of one of its addresses */
-    HOST_LISTED, /* `redirects:`, or Docker Hub's token server */
+    HOST_OWN,    /* the scheme, host and port of one of the upstream's addresses */
+    HOST_LISTED, /* in `redirects:`, or Docker Hub's token server */
     HOST_OTHER,
 };
 enum host_trust upstream_trusts(const struct upstream *upstream, const struct url_parts *url);
-/* May this token server be given the credentials? One of the above, or the same host by name. */
+/* May the token server at this URL get the credentials? It is HOST_OWN or HOST_LISTED, or has the
+ * same host name as one of the addresses. */
 bool upstream_is_realm(const struct upstream *upstream, const struct url_parts *url);
-/* Is the address an answer led to allowed by its text? ERR_DENIED. Names are judged again when they
- * are connected to. */
+/* May we follow an answer to this URL, as far as its text says? ERR_DENIED: no. Addresses that
+ * names resolve to are checked again when connecting. */
 int upstream_check_url(const struct upstream *upstream, const struct url_parts *url,
                        struct error *err);
 
