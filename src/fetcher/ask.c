@@ -11,9 +11,9 @@
 #include "follower.h"
 #include "ipc/keeper_client.h"
 #include "ipc/metrics.h"
-#include "listing.h"
 #include "net/loop.h"
 #include "received.h"
+#include "received_list.h"
 #include "role.h"
 #include "upstream.h"
 
@@ -57,7 +57,7 @@ static void ask_free(void *arg)
     list_remove(&ask->link);
     fetch_cancel(&ask->fetch);
     received_drop(&ask->received);
-    listing_drop(&ask->listing);
+    received_list_drop(&ask->list);
     buf_cleanup(&ask->key);
     mem_free(ask->repository);
     mem_free(ask->reference);

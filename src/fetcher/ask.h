@@ -28,7 +28,7 @@ struct fetch_request;
 struct fetch_result;
 struct fetcher;
 struct follower;
-struct listing;
+struct received_list;
 struct received;
 struct upstream;
 
@@ -63,8 +63,8 @@ struct ask {
     struct list followers;
     struct fetch *fetch;
     struct ask_tag tag;
-    struct received *received; /* the manifest, once it has come */
-    struct listing *listing;   /* the list, once it has come */
+    struct received *received;  /* the manifest, once it has come */
+    struct received_list *list; /* the list, once it has come */
     struct monotime answered_at;
     /* Called when the manifest does not come. is_final: the upstream itself said so. */
     void (*failed)(struct ask *ask, const struct error *err, bool is_final, uint64_t retry_after);

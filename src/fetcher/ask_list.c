@@ -8,8 +8,8 @@
 #include "fetch.h"
 #include "follower.h"
 #include "ipc/keeper_client.h"
-#include "listing.h"
 #include "next_page.h"
+#include "received_list.h"
 #include "role.h"
 #include "upstream.h"
 
@@ -91,7 +91,7 @@ static void ask_blob(struct ask *ask)
 
 /* ---- lists ---- */
 
-static void on_listing_read(struct listing *listing, const struct error *err, void *arg)
+static void on_received_list_read(struct received_list *list, const struct error *err, void *arg)
 {
     struct ask *ask = arg;
 
@@ -101,8 +101,8 @@ static void on_listing_read(struct listing *listing, const struct error *err, vo
         return;
     }
     struct message_answer answer;
-    listing_answer(listing, &answer);
-    ask_answer_payload(ask, &answer, listing->payload_fd);
+    received_list_answer(list, &answer);
+    ask_answer_payload(ask, &answer, list->payload_fd);
     ask_end(ask);
 }
 
@@ -118,12 +118,12 @@ static void on_list(const struct fetch_result *result, void *arg)
         return;
     }
     next_page_read(ask->upstream, result->headers, slice_of(ask->reference), &next);
-    ask->listing = listing_new(ask->fetcher, ask->kind, ask->repository, result->buffer);
-    ask->listing->asked = mem_strdup(ask->reference);
-    ask->listing->link = slice_dup(buf_bytes(&next));
-    ask->listing->checked_ms = clock_wall().ms;
+    ask->list = received_list_new(ask->fetcher, ask->kind, ask->repository, result->buffer);
+    ask->list->asked = mem_strdup(ask->reference);
+    ask->list->link = slice_dup(buf_bytes(&next));
+    ask->list->checked_ms = clock_wall().ms;
     ask_set_state(ask, ASK_READING);
-    listing_read(ask->listing, on_listing_read, ask);
+    received_list_read(ask->list, on_received_list_read, ask);
 }
 
 static void ask_list(struct ask *ask)

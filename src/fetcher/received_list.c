@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See listing.h. A list of tags is always rewritten; an index of referrers only when an entry is
- * dropped from it. */
-#include "listing.h"
+/* See received_list.h. A list of tags is always rewritten; an index of referrers only when an entry
+ * is dropped from it. */
+#include "received_list.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -27,9 +27,9 @@
 
 /* ---- in the pool ---- */
 
-static struct listing *listing_of(struct pool_work *work)
+static struct received_list *received_list_of(struct pool_work *work)
 {
-    return (struct listing *)(void *)((char *)work - offsetof(struct listing, work));
+    return (struct received_list *)(void *)((char *)work - offsetof(struct received_list, work));
 }
 
 /* ---- tags ---- */
@@ -68,7 +68,7 @@ static void mend_escapes(struct buf *body)
 }
 
 /* An upstream that does not know `last` sends all tags from the first on. */
-static size_t find_start(const struct listing *listing, struct jsonio_value tags)
+static size_t find_start(const struct received_list *list, struct jsonio_value tags)
 {
     AUTO_BUF struct buf last;
     struct slice value;
@@ -76,7 +76,7 @@ static size_t find_start(const struct listing *listing, struct jsonio_value tags
     size_t count = jsonio_length(tags);
 
     buf_init(&last, LIST_QUERY_MAX);
-    if (!next_page_find(slice_of(listing->asked), "last", &value) ||
+    if (!next_page_find(slice_of(list->asked), "last", &value) ||
         text_percent_decode(value, &last, &err) != 0)
         return 0;
     for (size_t i = 0; i < count; i++) {
@@ -87,18 +87,18 @@ static size_t find_start(const struct listing *listing, struct jsonio_value tags
 }
 
 /* An upstream that does not know `n` sends more than was asked for: the rest is the next page. */
-static void end_page(struct listing *listing, struct slice last)
+static void end_page(struct received_list *list, struct slice last)
 {
     AUTO_BUF struct buf next;
 
     buf_init(&next, LIST_QUERY_MAX);
     if (last.length > 0)
-        next_page_print(slice_of(listing->asked), last, &next);
-    mem_free(listing->link);
-    listing->link = slice_dup(buf_bytes(&next));
+        next_page_print(slice_of(list->asked), last, &next);
+    mem_free(list->link);
+    list->link = slice_dup(buf_bytes(&next));
 }
 
-static void write_tags(struct listing *listing, struct jsonio_value tags)
+static void write_tags(struct received_list *list, struct jsonio_value tags)
 {
     size_t count = jsonio_length(tags);
     struct slice last = {0};
@@ -109,20 +109,20 @@ static void write_tags(struct listing *listing, struct jsonio_value tags)
     struct jsonio_writer json;
     struct buf out;
 
-    if (next_page_find(slice_of(listing->asked), "n", &value) &&
+    if (next_page_find(slice_of(list->asked), "n", &value) &&
         text_parse_u64(value, &limit, &err) != 0)
         limit = UINT64_MAX;
-    buf_init(&out, listing->body.length + 1024);
+    buf_init(&out, list->body.length + 1024);
     jsonio_writer_init(&json, &out);
     jsonio_put_object(&json, NULL);
-    jsonio_put_text(&json, "name", listing->repository);
+    jsonio_put_text(&json, "name", list->repository);
     jsonio_put_array(&json, "tags");
-    for (size_t i = find_start(listing, tags); i < count; i++) {
+    for (size_t i = find_start(list, tags); i < count; i++) {
         struct slice tag = jsonio_string(jsonio_element(tags, i));
         if (!tag_is_valid(tag))
             continue;
         if (written++ == limit) {
-            end_page(listing, last);
+            end_page(list, last);
             break;
         }
         jsonio_put_string(&json, NULL, tag);
@@ -130,8 +130,8 @@ static void write_tags(struct listing *listing, struct jsonio_value tags)
     }
     jsonio_put_end(&json);
     jsonio_put_end(&json);
-    buf_cleanup(&listing->body);
-    listing->body = out;
+    buf_cleanup(&list->body);
+    list->body = out;
 }
 
 /* ---- referrers ---- */
@@ -172,18 +172,18 @@ static void write_member(struct slice key, struct jsonio_value value, void *arg)
     }
 }
 
-static int write_index(struct listing *listing, struct jsonio_value root, struct error *err)
+static int write_index(struct received_list *list, struct jsonio_value root, struct error *err)
 {
-    struct jsonio_value list = jsonio_member(root, "manifests");
+    struct jsonio_value manifests = jsonio_member(root, "manifests");
     struct jsonio_value type = jsonio_member(root, "mediaType");
-    size_t count = jsonio_length(list);
+    size_t count = jsonio_length(manifests);
     size_t at = 0;
     struct jsonio_writer json;
     struct buf out;
 
     if (jsonio_type(type) != JSONIO_ABSENT && !slice_is(jsonio_string(type), MEDIA_TYPE_OCI_INDEX))
         return error_set(err, ERR_UPSTREAM, "the upstream's list is no image index");
-    while (at < count && is_descriptor(jsonio_element(list, at)))
+    while (at < count && is_descriptor(jsonio_element(manifests, at)))
         at++;
     if (at == count)
         return 0;
@@ -192,22 +192,22 @@ static int write_index(struct listing *listing, struct jsonio_value root, struct
     jsonio_put_object(&json, NULL);
     jsonio_each(root, write_member, &json);
     jsonio_put_end(&json);
-    buf_cleanup(&listing->body);
-    listing->body = out;
+    buf_cleanup(&list->body);
+    list->body = out;
     return out.is_over ? error_set(err, ERR_UPSTREAM, "the upstream's list is too long") : 0;
 }
 
 /* ---- both ---- */
 
-static void read_list(struct listing *listing)
+static void read_list(struct received_list *list)
 {
     AUTO_JSONIO struct jsonio *document = NULL;
-    bool is_tags = listing->kind == JOIN_TAGS_LIST;
-    struct error *err = &listing->err;
+    bool is_tags = list->kind == JOIN_TAGS_LIST;
+    struct error *err = &list->err;
 
     if (is_tags)
-        mend_escapes(&listing->body);
-    if (jsonio_parse_long(buf_bytes(&listing->body), VALUES_MAX, &document, err) != 0) {
+        mend_escapes(&list->body);
+    if (jsonio_parse_long(buf_bytes(&list->body), VALUES_MAX, &document, err) != 0) {
         error_wrap(err, "the upstream's list");
         err->kind = ERR_UPSTREAM;
         return;
@@ -222,97 +222,98 @@ static void read_list(struct listing *listing)
         return;
     }
     if (is_tags) {
-        write_tags(listing, names);
+        write_tags(list, names);
     } else {
-        (void)write_index(listing, root, err);
+        (void)write_index(list, root, err);
     }
 }
 
-static void run_listing(struct pool_work *work)
+static void run_received_list(struct pool_work *work)
 {
-    struct listing *listing = listing_of(work);
+    struct received_list *list = received_list_of(work);
     struct message_answer answer;
 
-    read_list(listing);
-    if (listing->err.kind != ERR_NONE)
+    read_list(list);
+    if (list->err.kind != ERR_NONE)
         return;
-    listing_answer(listing, &answer);
-    listing->payload_fd = follower_payload_new(&answer);
+    received_list_answer(list, &answer);
+    list->payload_fd = follower_payload_new(&answer);
 }
 
 /* ---- on the loop ---- */
 
-static void listing_free(struct listing *listing)
+static void received_list_free(struct received_list *list)
 {
-    mem_free(listing->repository);
-    mem_free(listing->asked);
-    mem_free(listing->link);
-    buf_cleanup(&listing->body);
-    fd_close(&listing->payload_fd);
-    mem_free(listing);
+    mem_free(list->repository);
+    mem_free(list->asked);
+    mem_free(list->link);
+    buf_cleanup(&list->body);
+    fd_close(&list->payload_fd);
+    mem_free(list);
 }
 
-static void on_listing_done(struct pool_work *work)
+static void on_received_list_done(struct pool_work *work)
 {
-    struct listing *listing = listing_of(work);
+    struct received_list *list = received_list_of(work);
 
-    fetcher_work_ended(listing->fetcher);
-    listing->is_busy = false;
-    if (listing->is_dropped) {
-        listing_free(listing);
+    fetcher_work_ended(list->fetcher);
+    list->is_busy = false;
+    if (list->is_dropped) {
+        received_list_free(list);
         return;
     }
-    bool is_well = listing->err.kind == ERR_NONE;
-    listing->done(listing, is_well ? NULL : &listing->err, listing->arg);
+    bool is_well = list->err.kind == ERR_NONE;
+    list->done(list, is_well ? NULL : &list->err, list->arg);
 }
 
-struct listing *listing_new(struct fetcher *fetcher, enum join_kind kind, const char *repository,
-                            struct buf *body)
+struct received_list *received_list_new(struct fetcher *fetcher, enum join_kind kind,
+                                        const char *repository, struct buf *body)
 {
-    struct listing *listing = NEW(struct listing);
+    struct received_list *list = NEW(struct received_list);
 
-    listing->fetcher = fetcher;
-    listing->kind = kind;
-    listing->repository = mem_strdup(repository);
-    listing->body = *body;
+    list->fetcher = fetcher;
+    list->kind = kind;
+    list->repository = mem_strdup(repository);
+    list->body = *body;
     buf_init(body, 0);
-    listing->payload_fd = -1;
-    return listing;
+    list->payload_fd = -1;
+    return list;
 }
 
-void listing_read(struct listing *listing,
-                  void (*done)(struct listing *, const struct error *, void *), void *arg)
+void received_list_read(struct received_list *list,
+                        void (*done)(struct received_list *, const struct error *, void *),
+                        void *arg)
 {
-    CHECK(!listing->is_busy);
-    listing->done = done;
-    listing->arg = arg;
-    listing->is_busy = true;
-    bool is_large = listing->body.length > LARGE;
-    listing->work = (struct pool_work){.run = run_listing,
-                                       .done = on_listing_done,
-                                       .key = is_large ? listing->fetcher->large_key : 0};
-    fetcher_submit(listing->fetcher, &listing->work);
+    CHECK(!list->is_busy);
+    list->done = done;
+    list->arg = arg;
+    list->is_busy = true;
+    bool is_large = list->body.length > LARGE;
+    list->work = (struct pool_work){.run = run_received_list,
+                                    .done = on_received_list_done,
+                                    .key = is_large ? list->fetcher->large_key : 0};
+    fetcher_submit(list->fetcher, &list->work);
 }
 
-void listing_answer(const struct listing *listing, struct message_answer *out)
+void received_list_answer(const struct received_list *list, struct message_answer *out)
 {
     *out = (struct message_answer){
         .state = ANSWER_FRESH,
         .media_type = SLICE_LITERAL("application/json"),
-        .body = buf_bytes(&listing->body),
-        .size = listing->body.length,
-        .checked = listing->checked_ms,
-        .link = slice_of(listing->link),
+        .body = buf_bytes(&list->body),
+        .size = list->body.length,
+        .checked = list->checked_ms,
+        .link = slice_of(list->link),
     };
 }
 
-void listing_drop(struct listing **listing)
+void received_list_drop(struct received_list **list)
 {
-    struct listing *gone = TAKE(*listing);
+    struct received_list *gone = TAKE(*list);
 
     if (!gone)
         return;
     gone->is_dropped = true;
     if (!gone->is_busy)
-        listing_free(gone);
+        received_list_free(gone);
 }

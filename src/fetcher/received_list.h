@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A listing is a list of tags or referrers from an upstream. It is parsed in the pool, and clients
- * get valid entries only, whatever the upstream wrote.
+ * A received list is a list of tags or referrers from an upstream. It is parsed in the pool, and
+ * clients get valid entries only, whatever the upstream wrote.
  */
-#ifndef LISTING_H
-#define LISTING_H
+#ifndef RECEIVED_LIST_H
+#define RECEIVED_LIST_H
 
 #include <stdbool.h>
 
@@ -15,7 +15,7 @@
 
 struct fetcher;
 
-struct listing {
+struct received_list {
     struct fetcher *fetcher;
     struct pool_work work;
     bool is_busy;
@@ -28,20 +28,21 @@ struct listing {
     uint64_t checked_ms;
     int payload_fd; /* memory file of a large ANSWER; -1: none */
     struct error err;
-    /* On the loop; err is NULL on success. The listing lives until it is dropped. */
-    void (*done)(struct listing *listing, const struct error *err, void *arg);
+    /* On the loop; err is NULL on success. The list lives until it is dropped. */
+    void (*done)(struct received_list *list, const struct error *err, void *arg);
     void *arg;
 };
 
 /* Takes the body over and leaves it empty; copies the rest. */
-struct listing *listing_new(struct fetcher *fetcher, enum join_kind kind, const char *repository,
-                            struct buf *body);
+struct received_list *received_list_new(struct fetcher *fetcher, enum join_kind kind,
+                                        const char *repository, struct buf *body);
 /* Parse it in the pool. `done` gets ERR_UPSTREAM when it is not such a list. */
-void listing_read(struct listing *listing,
-                  void (*done)(struct listing *, const struct error *, void *), void *arg);
-/* Fill in the ANSWER, whose slices borrow from the listing. */
-void listing_answer(const struct listing *listing, struct message_answer *out);
+void received_list_read(struct received_list *list,
+                        void (*done)(struct received_list *, const struct error *, void *),
+                        void *arg);
+/* Fill in the ANSWER, whose slices borrow from the list. */
+void received_list_answer(const struct received_list *list, struct message_answer *out);
 /* Free it, when the pool has finished with it; `done` is not called any more. */
-void listing_drop(struct listing **listing);
+void received_list_drop(struct received_list **list);
 
 #endif
