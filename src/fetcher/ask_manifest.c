@@ -22,20 +22,21 @@ void ask_print_manifest_path(const struct ask *ask, const char *reference, struc
     buf_printf(out, "/v2/%s/manifests/%s", ask->repository, reference);
 }
 
-static void log_manifest(const struct ask *ask, const char *text)
+static void log_manifest(const struct ask *ask, enum log_level level, const char *text,
+                         const char *reason)
 {
     struct log_line line;
     char digest[DIGEST_TEXT_SIZE];
 
-    if (!log_is_on(LOG_INFO))
+    if (!log_is_on(level))
         return;
-    log_begin(&line, LOG_INFO);
+    log_begin(&line, level);
     log_text(&line, "digest", digest_print(&ask->received->digest, digest));
     log_text(&line, "origin", ask->upstream->config->name);
     log_text(&line, "repo", ask->repository);
     if (ask->kind == JOIN_TAG)
         log_text(&line, "tag", ask->reference);
-    log_end(&line, "%s", text);
+    log_end(&line, "%s%s", text, reason);
 }
 
 /* ---- answering and storing ---- */
@@ -53,9 +54,9 @@ static void on_manifest_stored(struct received *received, const struct error *er
     struct ask *ask = arg;
     (void)received;
     if (err) {
-        log_say(LOG_WARN, "a manifest was not stored: %s", err->text);
+        log_manifest(ask, LOG_WARN, "manifest not stored: ", err->text);
     } else {
-        log_manifest(ask, "manifest stored");
+        log_manifest(ask, LOG_INFO, "manifest stored", "");
     }
     ask_end(ask);
 }

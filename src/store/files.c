@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Unfinished files: uploads/ and spool/, and their names. */
+/* The files under uploads/ and spool/, which are not blobs yet, and the names of these files. See
+ * store/store.h. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -20,7 +21,7 @@ int layout_check_name(const char *name, struct error *err)
 {
     size_t length = strlen(name);
     if (length == 0 || length >= STORE_NAME_SIZE || name[0] == '.' || strchr(name, '/') != NULL)
-        return error_set(err, ERR_INVALID, "bad name of a file");
+        return error_set(err, ERR_INVALID, "invalid file name");
     return 0;
 }
 
@@ -35,7 +36,7 @@ int store_file_create(struct store *store, enum store_place place, const char *n
     int fd = openat(layout_place(store, place), name,
                     O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, LAYOUT_FILE_MODE);
     if (fd < 0 && errno == EEXIST)
-        return error_set(err, ERR_CONFLICT, "file %s is there already", name);
+        return error_set(err, ERR_CONFLICT, "file %s exists already", name);
     if (fd < 0)
         return error_set_errno(err, errno, "cannot make file %s", name);
     *out_fd = fd;
@@ -63,7 +64,7 @@ int store_file_reopen_readonly(int fd, int *out_fd, struct error *err)
     (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
     int again = open(path, O_RDONLY | O_CLOEXEC);
     if (again < 0)
-        return error_set_errno(err, errno, "cannot open a file again");
+        return error_set_errno(err, errno, "cannot reopen a file for reading");
     *out_fd = again;
     return 0;
 }
@@ -88,7 +89,8 @@ int store_file_sync(struct store *store, enum store_place place, int fd, bool is
         return error_set(err, ERR_IO, "cannot sync a file (failpoint)");
     if (fdatasync(fd) != 0)
         return error_set_errno(err, errno, "cannot sync a file");
-    return is_new ? layout_sync(layout_place(store, place), "its folder", err) : 0;
+    return is_new ? layout_sync(layout_place(store, place), "a folder of unfinished files", err)
+                  : 0;
 }
 
 int store_file_rename(struct store *store, enum store_place place, const char *from, const char *to,
@@ -115,9 +117,9 @@ int store_file_check(struct store *store, enum store_place place, const char *na
         return result;
     if (fstat(fd, &opened) != 0 ||
         fstatat(layout_place(store, place), name, &named, AT_SYMLINK_NOFOLLOW) != 0)
-        return error_set_errno(err, errno, "cannot look at file %s", name);
+        return error_set_errno(err, errno, "cannot stat file %s", name);
     if (named.st_ino != opened.st_ino)
-        return error_set(err, ERR_NOT_FOUND, "file %s is another one by now", name);
+        return error_set(err, ERR_NOT_FOUND, "file %s was replaced", name);
     return 0;
 }
 
@@ -125,7 +127,7 @@ int store_file_inode(int fd, uint64_t *out_inode, struct error *err)
 {
     struct stat status;
     if (fstat(fd, &status) != 0)
-        return error_set_errno(err, errno, "cannot look at a file");
+        return error_set_errno(err, errno, "cannot stat a file");
     *out_inode = status.st_ino;
     return 0;
 }
@@ -153,7 +155,7 @@ int store_file_each(struct store *store, enum store_place place, store_each_fn *
         return error_set_errno(err, sys, "cannot read a folder");
     }
     errno = 0;
-    /* The stream is ours alone. NOLINTNEXTLINE(concurrency-mt-unsafe) */
+    /* No other thread uses the stream. NOLINTNEXTLINE(concurrency-mt-unsafe) */
     for (struct dirent *entry = readdir(folder); entry != NULL; entry = readdir(folder)) {
         tell_file(at, entry->d_name, each, arg);
         errno = 0;

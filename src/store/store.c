@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The open store: descriptors of its folders, the lock on ROOT, and blobs/: opening for reading,
- * placing under the final name.
+ * The open store: descriptors of its folders, the lock on ROOT, and blobs/, where files are opened
+ * for reading, placed under their final name, and repaired when something else stands there. See
+ * store/store.h.
  */
 #include "store/store.h"
 
@@ -27,7 +28,7 @@
 #include "layout.h"
 
 #define LOCK_POLL_MS   20
-#define PLACE_ATTEMPTS 2 /* more, after what stood in the way was moved */
+#define PLACE_ATTEMPTS 2 /* further ones, after making way */
 
 int layout_place(const struct store *store, enum store_place place)
 {
@@ -95,7 +96,7 @@ int store_space(struct store *store, uint64_t *out_free, uint64_t *out_total, st
 {
     struct statvfs status;
     if (fstatvfs(store->root_fd, &status) != 0)
-        return error_set_errno(err, errno, "cannot look at the file system");
+        return error_set_errno(err, errno, "cannot stat the file system");
     *out_free = FAILPOINT("store.space") ? 0 : (uint64_t)status.f_bavail * status.f_frsize;
     *out_total = (uint64_t)status.f_blocks * status.f_frsize;
     return 0;
@@ -114,7 +115,7 @@ static int refuse_lock(int fd, struct error *err)
                      SLICE_PRINT(text));
 }
 
-/* Blocks: only at the keeper's start. */
+/* Blocks the thread: called only when the keeper starts. */
 static int wait_for_lock(int fd, unsigned wait_ms, struct error *err)
 {
     struct timespec pause = {0, LOCK_POLL_MS * 1000000L};
@@ -129,8 +130,8 @@ static int wait_for_lock(int fd, unsigned wait_ms, struct error *err)
     }
 }
 
-/* One sync for all folders of sha256, so that no push pays for them. What fails is done again when
- * it is needed. */
+/* Make all folders of sha256 with one sync, so that no push pays for them. What fails here is tried
+ * again when a blob needs the folder. */
 static void make_blob_folders(struct store *store)
 {
     for (unsigned i = 0; i < 256; i++) {
@@ -171,7 +172,7 @@ int store_lock(struct store *store, unsigned wait_ms, struct error *err)
 
 struct blob_path {
     int at;
-    const char *parent;                   /* "blobs/sha256", for texts */
+    const char *parent;                   /* "blobs/sha256", for messages */
     char folder[3];                       /* "ab" */
     char name[3 + 2 * HASH_SIZE_MAX + 1]; /* "ab/ab12…" */
 };
@@ -189,7 +190,7 @@ static void blob_path(const struct store *store, const struct digest *digest,
     text_print_hex(digest->bytes, hash_size(digest->algorithm), path->name + 3);
 }
 
-/* Reading shall not write: without O_NOATIME where the owner is another. */
+/* O_NOATIME, so that reading does not write; the kernel refuses it for files of another owner. */
 static int open_for_reading(struct store *store, const struct blob_path *path)
 {
     int flags = O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK;
@@ -213,7 +214,7 @@ static const char *kind_name(mode_t mode)
     return S_ISSOCK(mode) ? "a socket" : "a device";
 }
 
-/* Is this, found under a blob's name, a regular file of that size? */
+/* Is what was found under a blob's name a regular file of that size? */
 static int check_status(const struct blob_path *path, const struct stat *status, uint64_t size,
                         struct error *err)
 {
@@ -226,8 +227,8 @@ static int check_status(const struct blob_path *path, const struct stat *status,
     return 0;
 }
 
-/* The name cannot be opened. What stands there, or its own mode, is damage that the next writer of
- * this blob repairs; any other reason says nothing about the file. */
+/* A name that cannot be opened. ERR_CORRUPT when that is because of what stands there, or of its
+ * mode: the next writer of this blob repairs it. Any other reason says nothing about the file. */
 static int refuse_open(const struct blob_path *path, int sys, struct error *err)
 {
     struct stat status;
@@ -256,7 +257,7 @@ int store_blob_open(struct store *store, const struct digest *digest, uint64_t s
     if (fd < 0)
         return refuse_open(&path, errno, err);
     if (fstat(fd, &status) != 0)
-        return error_set_errno(err, errno, "cannot look at %s/%s", path.parent, path.name);
+        return error_set_errno(err, errno, "cannot stat %s/%s", path.parent, path.name);
     int result = check_status(&path, &status, size, err);
     if (result != 0)
         return result;
@@ -278,7 +279,7 @@ int store_blob_check(struct store *store, const struct digest *digest, uint64_t 
     return check_status(&path, &status, size, err);
 }
 
-/* The name of a folder is synced once by each process: its maker may have died before. */
+/* Each process syncs the name of a folder once: the process that made it may have died before. */
 static int make_blob_folder(struct store *store, const struct digest *digest,
                             const struct blob_path *path, struct error *err)
 {
@@ -287,14 +288,14 @@ static int make_blob_folder(struct store *store, const struct digest *digest,
     if (atomic_load(is_synced) != 0)
         return 0;
     if (mkdirat(path->at, path->folder, LAYOUT_FOLDER_MODE) != 0 && errno != EEXIST)
-        return error_set_errno(err, errno, "cannot make folder %s", path->folder);
+        return error_set_errno(err, errno, "cannot make folder %s/%s", path->parent, path->folder);
     int result = layout_sync(path->at, LAYOUT_BLOBS, err);
     if (result == 0)
         atomic_store(is_synced, 1);
     return result;
 }
 
-/* The same file, and nobody has written to it since. */
+/* Is it the same file, and of the same size? */
 static bool is_file(int at, const char *name, const struct store_file *file)
 {
     struct stat status;
@@ -302,8 +303,8 @@ static bool is_file(int at, const char *name, const struct store_file *file)
            status.st_ino == file->inode && (uint64_t)status.st_size == file->size;
 }
 
-/* A folder cannot be renamed over: an empty one is removed, any other keeps its contents under a
- * name that no digest has. */
+/* rename() does not replace a folder by a file. An empty folder is removed; any other is kept under
+ * a name that is not a digest. */
 static int move_folder_aside(const struct blob_path *path, const char *name, struct error *err)
 {
     char aside[sizeof(path->name) + 32];
@@ -322,7 +323,7 @@ static int move_folder_aside(const struct blob_path *path, const char *name, str
     return 0;
 }
 
-/* Something else than a blob's file stands where one is to go: make room for it. */
+/* Remove what keeps a file from its final name; `sys` is the errno of rename(). */
 static int make_way(struct store *store, const struct digest *digest, const struct blob_path *path,
                     int sys, struct error *err)
 {
@@ -332,10 +333,10 @@ static int make_way(struct store *store, const struct digest *digest, const stru
         return move_folder_aside(path, path->name, err);
     if (sys != ENOTDIR && sys != ENOENT)
         return error_set_errno(err, sys, "cannot place %s/%s", path->parent, path->name);
-    /* The folder is lost, or is none. */
+    /* The folder of the first two digits is missing, or is not a folder. */
     atomic_store(&store->is_folder_synced[digest->algorithm == HASH_SHA512][digest->bytes[0]], 0);
     if (sys == ENOTDIR && unlinkat(path->at, path->folder, 0) != 0)
-        result = error_set_errno(err, errno, "cannot replace %s/%s by a folder", path->parent,
+        result = error_set_errno(err, errno, "cannot replace %s/%s with a folder", path->parent,
                                  path->folder);
     return result != 0 ? result : make_blob_folder(store, digest, path, err);
 }
@@ -371,7 +372,7 @@ int store_blob_remove(struct store *store, const struct digest *digest, struct e
     struct blob_path path;
     blob_path(store, digest, &path);
     if (unlinkat(path.at, path.name, 0) != 0)
-        return error_set_errno(err, errno, "cannot remove blob %s", path.name);
+        return error_set_errno(err, errno, "cannot remove %s/%s", path.parent, path.name);
     return 0;
 }
 
