@@ -50,8 +50,8 @@ struct visitor {
     int fd;
     struct buf input;
     struct visit visit;
-    size_t head_length; /* of the answer being read; 0: not whole yet */
-    size_t length;      /* with its body */
+    size_t head_length; /* bytes of the head of the answer; 0: it has not come whole yet */
+    size_t length;      /* bytes of the answer with its body */
     bool is_closed;
     char field[512];
 };
@@ -64,7 +64,7 @@ static void must(int result, const struct error *err)
     }
 }
 
-/* All that is there: a client that reads slowly is none of these tests'. */
+/* Read all that has come: these tests have no client that reads slowly. */
 static void receive(struct visitor *visitor)
 {
     ssize_t n;
@@ -112,7 +112,7 @@ static void open_disk(struct house *house, const char *settings)
     must(upload_table_new(64, &house->uploads, &err), &err);
 }
 
-/* Give two roles the ends of a new pair. The caller says how each takes its end. */
+/* A channel between two roles; the caller gives each its end. */
 static void new_pair(int ends[2])
 {
     struct error err = {0};
@@ -215,7 +215,7 @@ void house_start(struct house *house, enum process_role role, unsigned slot)
         start_worker(house, slot);
 }
 
-/* Our own reference of the old one is dropped: what still uses it must have one. */
+/* Our reference to the old configuration is dropped: whoever still uses it must hold one. */
 void house_configure(struct house *house, const char *settings)
 {
     config_unref(&house->config);
@@ -344,13 +344,14 @@ void visitor_free(struct visitor **visitor)
     *visitor = NULL;
 }
 
-/* Everything, letting the house read in between. */
+/* Send everything, and let the house read in between. */
 static void send_all(struct visitor *visitor, struct slice bytes)
 {
     while (bytes.length) {
         ssize_t n = send(visitor->fd, bytes.data, bytes.length, MSG_NOSIGNAL | MSG_DONTWAIT);
 
-        CHECK(n > 0 || errno == EAGAIN); /* a visitor that was idle for long is a new one */
+        CHECK(n > 0 ||
+              errno == EAGAIN); /* a visitor that was idle for too long must be a new one */
         if (n > 0)
             bytes = slice_skip(bytes, (size_t)n);
         else
@@ -371,7 +372,7 @@ void visitor_send(struct visitor *visitor, const char *fmt, ...)
     buf_cleanup(&text);
 }
 
-/* The head of an answer, once it is whole: its status, and how long it is with its body. */
+/* Parse the head of an answer, once it is whole: its status and its length with the body. */
 static void take_head(struct visitor *visitor, bool is_head)
 {
     struct slice all = buf_bytes(&visitor->input);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A whole server in one process: worker, fetcher and keeper on one loop whose clock the test moves,
- * an upstream in memory (fakes/transfer.h), the pool run inline, the store in a folder of its own.
- * Hours pass in milliseconds, and a role can be made to die at any point.
+ * an upstream in memory (fakes/transfer.h), a pool that runs inline, and a store in a folder of its
+ * own. Hours pass in milliseconds, and a role can die at any point.
  */
 #ifndef ROLES_HOUSE_H
 #define ROLES_HOUSE_H
@@ -18,18 +18,18 @@
 struct authorizer;
 struct house;
 
-/* `settings` is YAML for `upstreams:` and the like; storage and listen are the house's own. */
+/* `settings` is YAML, for `upstreams:` and others; `storage` and `listen` are set by the house. */
 struct house *house_new(const char *settings);
 /* With rights. */
 struct house *house_new_with(const char *settings, const struct authorizer *authorizer);
 void house_free(struct house **house);
 struct loop *house_loop(struct house *house);
-/* The role dies: its channels close. It is back after house_start. Workers by slot. */
+/* The role dies, which closes its channels; house_start starts it again. `slot` is for workers. */
 void house_kill(struct house *house, enum process_role role, unsigned slot);
 void house_start(struct house *house, enum process_role role, unsigned slot);
 /* All roles get another configuration; `settings` as in house_new. */
 void house_configure(struct house *house, const char *settings);
-/* Let this much (virtual) time pass, running what becomes ready. */
+/* Let this much virtual time pass and run what becomes ready. */
 void house_pass(struct house *house, uint64_t ms);
 
 struct visitor; /* one client connection */
@@ -39,21 +39,21 @@ struct visit { /* one answer */
     struct buf head; /* status line and fields */
     struct buf body;
     bool is_whole;  /* as long as its Content-Length said */
-    bool is_closed; /* the connection is */
+    bool is_closed; /* the connection was closed */
 };
 
 struct visitor *visitor_new(struct house *house, unsigned slot);
 void visitor_free(struct visitor **visitor);
 void visitor_send(struct visitor *visitor, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
-/* Run the house until an answer is whole or the connection closed, at most `within_ms` of its time;
- * then what there is. `is_head`: no body follows. The result is the visitor's, until the next call.
- */
+/* Run the house until an answer is whole or the connection is closed, for at most `within_ms` of
+ * its time, and return what has come. `is_head`: no body follows. The result belongs to the visitor
+ * and is valid until the next call. */
 const struct visit *visitor_read(struct visitor *visitor, bool is_head, uint64_t within_ms);
-/* Ask and read. `fmt` is "GET /v2/… HTTP/1.1"-style method and target, without the version. */
+/* Send a request and read its answer. `fields` are header lines, each with its line end. */
 const struct visit *visitor_ask(struct visitor *visitor, const char *method, const char *target,
                                 const char *fields, struct slice body);
-/* Value of an answer's field, or NULL; the visitor's, until the next call. */
+/* The value of a header of the answer, or NULL; valid until the next call. */
 const char *visit_field(struct visitor *visitor, const char *name);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What worker, fetcher and keeper do together, in virtual time, with every role able to die. */
+/* What worker, fetcher and keeper do together in virtual time; any role may die. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -286,7 +286,7 @@ static void a_download_survives_the_fetcher(void **state)
 
     hub.pause_ms = 10;
     ask_layer(visitor);
-    (void)visitor_read(visitor, false, 1000); /* 16 KiB every 10 ms: half of it */
+    (void)visitor_read(visitor, false, 1000); /* 16 KiB every 10 ms: half of the blob has come */
     house_kill(house, ROLE_FETCHER, 0);
     house_pass(house, 300);
     house_start(house, ROLE_FETCHER, 0);
@@ -398,7 +398,7 @@ static void a_tag_that_is_here_waits_one_second_for_its_check(void **state)
     assert_non_null(visit_field(visitor, "Warning"));
     house_pass(house, 8000);
     assert_int_equal(status_of(visitor, "GET", HUB "/manifests/latest"), 200);
-    assert_null(visit_field(visitor, "Warning")); /* the check went on */
+    assert_null(visit_field(visitor, "Warning")); /* the check went on without its client */
     visitor_free(&visitor);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Another configuration while requests run: these end with the one they began with, and the next
- * ones use the new one. */
+/* A new configuration while requests run: they end with the one that they began with, and the next
+ * requests use the new one. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -118,7 +118,7 @@ static void answer_429(const struct fake_request *request, struct fake_answer *a
     answer->headers = "Retry-After: 60\r\n";
 }
 
-/* A change of tag rules, and even of the other addresses, forgets nothing of this one. */
+/* A change of the tag rules, or of other addresses, must not forget what is known of this one. */
 static void busy_upstream_stays_busy(void **state)
 {
     (void)state;

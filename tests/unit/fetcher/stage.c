@@ -26,7 +26,7 @@
 
 struct stage_worker {
     struct channel *channel;
-    struct channel *predecessor; /* of an older process of the slot */
+    struct channel *predecessor; /* the channel of an older process of the slot */
 };
 
 static struct {
@@ -49,7 +49,7 @@ static struct {
     uint64_t last_request;
     char *contents[CONTENTS_MAX];
     unsigned content_count;
-    const char *origin; /* of joins */
+    const char *origin; /* of the next JOINs */
 } stage;
 
 static struct error err;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A fetcher on its stage: virtual time, a scripted upstream, a real store and ledger in a scratch
- * folder, two workers that note what they are told, and a small keeper that applies what it is told
- * (or does not, when the test holds it).
+ * A fetcher with all that it needs: virtual time, a scripted upstream, a real store and ledger in a
+ * scratch folder, two workers that note the messages they get, and a small keeper that applies what
+ * it is told, unless the test holds it.
  */
 #ifndef TESTS_FETCHER_STAGE_H
 #define TESTS_FETCHER_STAGE_H
@@ -27,12 +27,12 @@ struct fetcher;
 
 #define STAGE_WORKERS 2
 
-/* What a worker knows of one request. */
+/* What a worker was told about one request. */
 struct seen {
     uint64_t request;
     unsigned opens, grews, takens, verifieds, heres, faileds, answers;
     uint64_t size;
-    uint64_t bytes;      /* last told */
+    uint64_t bytes;      /* of the last message that says it */
     uint64_t same_until; /* of TAKEN */
     bool is_strict;
     int fd; /* of OPEN or TAKEN */
@@ -48,7 +48,7 @@ struct seen {
     char link[300];
 };
 
-/* `yaml` below "upstreams:"; NULL: docker.io at https://hub.test. */
+/* `yaml` is put below "upstreams:"; NULL: docker.io at https://hub.test. */
 void stage_open(const char *yaml);
 void stage_close(void);
 /* The fetcher dies and a new one comes; workers and keeper get new channels. */
@@ -57,27 +57,27 @@ void stage_stop_fetcher(void);
 void stage_start_fetcher(bool with_keeper);
 struct fetcher *stage_fetcher(void);
 void stage_kill_worker(unsigned worker);
-/* A second process of the slot comes; what the first asked is still answered until
- * stage_end_predecessor. */
+/* A second process of the slot starts. The first one keeps its channel until stage_end_predecessor.
+ */
 void stage_succeed_worker(unsigned worker);
 void stage_end_predecessor(unsigned worker);
 void stage_replace_keeper(void);
-bool stage_was_repeated(void); /* the last BLOB_STORED */
+bool stage_was_repeated(void); /* was the last BLOB_STORED marked as repeated? */
 bool stage_is_drained(uint64_t unused);
 
-/* A request from worker 0 or 1; returns its number. */
+/* Send a JOIN from worker 0 or 1; returns its number. */
 uint64_t stage_join(unsigned worker, enum join_kind kind, const char *repository,
                     const char *reference, const struct digest *digest, uint64_t size);
-/* The upstream that joins name from now on; docker.io at first. */
+/* The upstream that the next JOINs name; docker.io at first. */
 void stage_use_origin(const char *origin);
-/* Of a blob or manifest that the repository itself must have. */
+/* A JOIN for a blob or manifest that the repository itself must have. */
 uint64_t stage_join_own(unsigned worker, enum join_kind kind, const char *repository,
                         const struct digest *digest);
 void stage_leave(unsigned worker, uint64_t request);
-/* Never NULL: zeroed when nothing came yet. */
+/* Never NULL: zeroed when nothing has come yet. */
 struct seen *stage_seen(uint64_t request);
 
-/* Turns of the loop until the condition holds; fails the test after many. */
+/* Turn the loop until the condition holds; fails the test after many turns. */
 void stage_until(bool (*holds)(uint64_t number), uint64_t number);
 bool stage_is_over(uint64_t request); /* VERIFIED, HERE, FAILED or ANSWER */
 bool stage_is_verified(uint64_t request);
@@ -87,18 +87,18 @@ bool stage_has_taken(uint64_t request);
 /* Let virtual time pass. */
 void stage_pass(uint64_t ms);
 
-void stage_hold_keeper(bool is_held);            /* it reads, and answers nothing but BARRIER */
-uint64_t stage_commits(void);                    /* requests applied */
-unsigned stage_messages(enum message_type type); /* that the keeper got */
-/* The last TAG_CHECKED. */
+void stage_hold_keeper(bool is_held);            /* held: it answers only BARRIER */
+uint64_t stage_commits(void);                    /* number of requests applied */
+unsigned stage_messages(enum message_type type); /* number of them that the keeper got */
+/* The digest of the last TAG_CHECKED. */
 const struct digest *stage_tag_checked(void);
 
-/* Content: bytes that follow from a number. Borrowed until the next stage_open. */
+/* Content that depends on a number only. Borrowed until the next stage_open. */
 struct slice stage_bytes(unsigned number, size_t length);
 struct digest stage_digest(struct slice bytes);
-/* The stored file of that digest (sha256) has another size from now on. */
+/* Damage the stored file of that digest (sha256): give it another size. */
 void stage_damage(const struct digest *digest, uint64_t size);
-/* The bytes of an open descriptor are these. */
+/* The open file has exactly these bytes. */
 void stage_assert_file(int fd, struct slice bytes);
 /* An image manifest without layers. */
 struct slice stage_manifest(void);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Classes of addresses, breakers, retries: the pure rules. */
+/* The pure rules: classes of addresses, breakers, retries. */
 
 /* clang-format off */
 #include <setjmp.h>

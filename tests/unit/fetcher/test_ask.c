@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Manifests, tags, lists, sizes and proofs. */
+/* Asks: manifests, tags, lists, sizes and proofs. */
 #include <stdio.h>
 #include <string.h>
 
@@ -9,7 +9,7 @@
 #include "oci/media_type.h"
 #include "stage.h"
 
-/* What the upstream says of its one manifest. */
+/* What the upstream answers for its only manifest. */
 static struct {
     struct slice manifest;
     int status;               /* instead of 200 */
@@ -17,7 +17,7 @@ static struct {
     int head_status;          /* instead of `status`, for HEAD */
     uint64_t delay_ms;        /* before the head */
     uint64_t drip_ms;         /* between the bytes of the body */
-    const char *content_type; /* NULL: right */
+    const char *content_type; /* NULL: the right one */
     bool lies_about_digest;
     const char *extra; /* headers */
     char headers[1000];
@@ -73,7 +73,7 @@ static struct seen *ask_tag(void)
     return stage_seen(request);
 }
 
-/* Asked, answered, stored, and the keeper's answer is here. */
+/* The tag was asked, answered and stored, and the keeper's answer has come. */
 static void bring_tag(void)
 {
     ask_tag();
@@ -445,7 +445,7 @@ static void manifest_with_other_bytes_is_refused(void **state)
     assert_int_equal(stage_messages(MESSAGE_MANIFEST_STORED), 0);
 }
 
-/* A memory file that all get; who comes late does too, though the bytes are written by then. */
+/* All get the same memory file, also the one that joins when the bytes are written already. */
 static void large_manifest_is_answered_whole_to_all(void **state)
 {
     (void)state;
@@ -477,7 +477,7 @@ static void large_manifest_is_answered_whole_to_all(void **state)
     stage_hold_keeper(false);
 }
 
-/* Its name has a component that is also one of a blob's path. */
+/* The repository's name has a component that is also in the path of a blob. */
 static void limit_for_a_repository_called_blobs_is_obeyed(void **state)
 {
     (void)state;
@@ -737,7 +737,7 @@ static void fetcher_asks_an_upstream_with_trouble_in_one_repository(void **state
 /* ---- two addresses ---- */
 
 static struct {
-    int statuses[2]; /* 0: nobody listens */
+    int statuses[2]; /* 0: the connection is refused */
     const char *headers;
 } pair;
 

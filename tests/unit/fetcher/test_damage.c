@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Stored files that are damaged: what the ledger names is brought again, once. */
+/* Damaged files: what the ledger names is fetched again, once for all who ask. */
 #include <stdio.h>
 #include <string.h>
 
@@ -74,7 +74,7 @@ static uint64_t join_blob(unsigned worker, const char *repository)
     return stage_join(worker, JOIN_BLOB, repository, "", &digest, script.body.length);
 }
 
-/* Stored, and its flight still offers what it stored. */
+/* The blob is stored, and its flight still offers the file. */
 static struct digest bring_blob(void)
 {
     script.body = stage_bytes(1, 2 * MIB);
@@ -125,7 +125,8 @@ static void a_damaged_blob_without_its_upstream_is_the_upstreams_failure(void **
     assert_int_equal(stage_seen(request)->failure, ERR_UPSTREAM);
 }
 
-/* Another repository's proof is on its way when the file is found damaged: nobody is given it. */
+/* The file is found damaged while another repository waits for its proof: it must not get the file.
+ */
 static void who_waits_for_a_proof_gets_the_new_bytes(void **state)
 {
     (void)state;
@@ -147,7 +148,7 @@ static void who_waits_for_a_proof_gets_the_new_bytes(void **state)
     stage_assert_file(stage_seen(waiting)->fd, script.body);
 }
 
-/* Hidden from this repository: a proof would show a file that cannot be read. */
+/* The repository may not see the blob yet. A proof alone would show it a file that is damaged. */
 static void a_damaged_blob_is_not_proven_but_brought(void **state)
 {
     (void)state;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tokens, passwords and redirects: who is asked, and who is told what. */
+/* Tokens, passwords and redirects: which host is asked, and which one gets credentials. */
 #include <stdio.h>
 #include <string.h>
 
@@ -13,11 +13,11 @@ static struct {
     const char *challenge;
     const char *target_address;
     bool refuses_token;
-    int status; /* instead of what the rest says */
+    int status; /* if not 0, instead of what the other members say */
     const char *token_json;
     int token_status; /* instead of 200 */
     const char *token_headers;
-    uint64_t token_drip_ms; /* between its bytes */
+    uint64_t token_drip_ms; /* between the bytes of the token server's answer */
 } script;
 
 static const char *const bearer =
@@ -64,7 +64,7 @@ static void answer_hub(const struct fake_request *request, struct fake_answer *a
     }
 }
 
-/* A byte of 100, then nothing for an hour. */
+/* One byte of 100, then nothing for an hour. */
 static void answer_hub_slowly(const struct fake_request *request, struct fake_answer *answer,
                               void *arg)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The role as a whole: keepers and workers that come and go, draining, limits. */
+/* The role as a whole: workers and keepers that start and die, draining, limits. */
 #include <string.h>
 
 #include "base/failpoint.h"
@@ -174,7 +174,7 @@ static void fetcher_drains_within_the_time_given(void **state)
     assert_true(stage_is_drained(0));
 }
 
-/* A number of 0 would compare a repeat with the whole journal. */
+/* With the number 0, a repeat would be compared with the whole journal. */
 static void fetcher_tells_the_keeper_nothing_without_the_newest_number(void **state)
 {
     (void)state;

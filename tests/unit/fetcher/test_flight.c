@@ -11,10 +11,10 @@
 
 #define MIB (1024ul * 1024)
 
-/* The upstream's behaviour of this test. */
+/* How the upstream behaves in this test. */
 static struct {
     struct slice blob;
-    struct slice other; /* what it gives on the first try instead */
+    struct slice other; /* what it sends on the first try instead */
     uint64_t cut_at;    /* of the first answer */
     unsigned answers;
     bool has_no_range;
@@ -301,7 +301,7 @@ static void flight_gives_up_after_the_retries(void **state)
     assert_int_equal(fake_upstream_count(), 4);
 }
 
-/* All downloads break off, and for a moment nobody listens. */
+/* All downloads break off, and for a moment connections are refused. */
 static struct {
     struct slice blobs[8];
     char paths[8][100];
@@ -471,7 +471,7 @@ static void flight_without_known_size_ends_when_nobody_follows(void **state)
     uint64_t first = stage_join(0, JOIN_BLOB, "library/app", "", &digest, UINT64_MAX);
     stage_until(stage_is_open, first);
     stage_leave(0, first);
-    stage_until(is_later, clock_mono().ms + 2500); /* over 16 MiB by now, and not at the end */
+    stage_until(is_later, clock_mono().ms + 2500); /* more than 16 MiB, and not at the end */
     script.pause_ms = 0;
     uint64_t second = stage_join(1, JOIN_BLOB, "library/app", "", &digest, UINT64_MAX);
     stage_until(stage_is_verified, second);

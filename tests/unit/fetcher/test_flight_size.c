@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Sizes that are not what a manifest, or the upstream before, said. */
+/* Blobs whose size is not what a manifest, or an earlier answer, said. */
 #include <stdio.h>
 #include <string.h>
 
@@ -10,7 +10,7 @@
 
 static struct {
     struct slice blob;
-    struct slice others[2]; /* what the second and third answer give instead */
+    struct slice others[2]; /* what the second and third answers have instead */
     bool has_no_length;
     bool resume_has_no_length;
     uint64_t cut_at; /* of the first answer */
@@ -23,7 +23,7 @@ static void answer_blob(const struct fake_request *request, struct fake_answer *
     (void)arg;
     unsigned number = script.answers++;
 
-    (void)request; /* no Range is answered */
+    (void)request; /* Range is ignored */
     answer->status = 200;
     answer->body = script.blob;
     answer->has_no_length = number == 0 ? script.has_no_length : script.resume_has_no_length;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Joins for principals with rights: public bytes that another repository brought, from disk or in a
- * flight, are given only on the upstream's word that the repository has them.
+ * JOINs for principals with rights. Public bytes that another repository brought, on disk or in a
+ * flight, are given only when the upstream confirms that the repository has them.
  */
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Bytes brought with one upstream's credentials, and another upstream that wants them. */
+/* Bytes that one upstream's credentials brought must not reach another upstream's repositories. */
 #include <stdio.h>
 #include <string.h>
 
@@ -7,16 +7,15 @@
 
 #define MIB (1024ul * 1024)
 
-/* good.test has the blob behind a password; evil.test asks for none, and does what the test says.
- */
+/* good.test wants a password for the blob; evil.test wants none, and does what the test says. */
 static struct {
     struct slice blob;
-    struct slice lie;     /* evil's body */
-    uint64_t cut_at;      /* of it */
-    bool evil_has_blob;   /* it answers HEAD with 200 */
-    bool evil_gives_blob; /* after its first answer, whole */
-    uint64_t pause_ms;    /* of good's body */
-    uint64_t delay_ms;    /* before evil's head */
+    struct slice lie;     /* the body that evil.test sends */
+    uint64_t cut_at;      /* offset in that body */
+    bool evil_has_blob;   /* evil.test answers HEAD with 200 */
+    bool evil_gives_blob; /* from its second answer on, it sends the whole blob */
+    uint64_t pause_ms;    /* between pieces of good.test's body */
+    uint64_t delay_ms;    /* before evil.test's head */
     unsigned evil_answers;
     char range[100];
 } script;
@@ -110,7 +109,7 @@ static void assert_got_nothing_private(uint64_t request)
 static void private_bytes_go_into_no_take_that_was_opened_for_all(void **state)
 {
     (void)state;
-    script.lie = script.blob; /* a head, and no byte */
+    script.lie = script.blob; /* the head comes, but no byte */
     uint64_t evil = join(0, "evil.test");
     uint64_t good = join(1, "good.test");
     stage_until(stage_is_verified, good);

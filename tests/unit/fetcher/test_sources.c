@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One bad upstream among the sources of a flight: it must not hold up the others. */
+/* One bad upstream among the sources of a flight must not hold up the followers of the others. */
 #include <stdio.h>
 #include <string.h>
 
@@ -9,7 +9,7 @@
 #define MIB  (1024ul * 1024)
 #define SIZE (2 * MIB)
 
-/* What evil.test does; good.test is good. */
+/* What evil.test does; good.test answers rightly. */
 static struct {
     struct slice blob;
     struct slice body;
@@ -77,7 +77,7 @@ static uint64_t join(unsigned worker, const char *origin)
     return stage_join(worker, JOIN_BLOB, "a/x", "", &digest, SIZE);
 }
 
-/* Both are served, within so many milliseconds. */
+/* The followers of both get the blob within so many milliseconds. */
 static void assert_served(uint64_t evil, uint64_t good, uint64_t within_ms)
 {
     struct monotime start = clock_mono();

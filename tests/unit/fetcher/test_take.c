@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Takes by themselves: what is done in the pool, and how much a memory file takes. */
+/* Takes: what is done in the pool, and how much a memory file accepts. */
 #include <fcntl.h>
 #include <string.h>
 
@@ -126,7 +126,7 @@ static void answer_without_length(const struct fake_request *request, struct fak
     answer->body = blob;
 }
 
-/* The disk is full, a manifest says a size, and the upstream gives more. */
+/* The disk is full, and the upstream sends more than the size that a manifest says. */
 static void a_blob_larger_than_its_memory_is_refused(void **state)
 {
     (void)state;
