@@ -32,12 +32,18 @@ static const unsigned moves[FLIGHT_STATES] = {
 };
 #undef TO
 
+static const char *const state_names[FLIGHT_STATES] = {
+    [FLIGHT_FLYING] = "flying", [FLIGHT_PAUSED] = "paused", [FLIGHT_STORING] = "storing",
+    [FLIGHT_STORED] = "stored", [FLIGHT_FAILED] = "failed",
+};
+
 /* A drain waits for what is being stored. */
 void flight_set_state(struct flight *flight, enum flight_state next)
 {
     enum flight_state old = flight->state;
 
     CHECK((moves[old] & (1u << next)) != 0);
+    flight_log(flight, LOG_DEBUG, state_names[next]);
     flight->state = next;
     if (next == FLIGHT_STORING)
         drain_hold(flight->fetcher);

@@ -193,7 +193,7 @@ static void blob_path(const struct store *store, const struct digest *digest,
 /* O_NOATIME, so that reading does not write; the kernel refuses it for files of another owner. */
 static int open_for_reading(struct store *store, const struct blob_path *path)
 {
-    int flags = O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK;
+    int flags = O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
     if (!atomic_load_explicit(&store->may_not_noatime, memory_order_relaxed)) {
         int fd = openat(path->at, path->name, flags | O_NOATIME);
         if (fd >= 0 || errno != EPERM)

@@ -63,6 +63,11 @@ def unix_socket(path, _):
     os.chdir(at)
 
 
+def device(path, _):
+    os.unlink(path)
+    os.mknod(path, stat.S_IFCHR | 0o600, os.makedev(1, 5))  # /dev/zero: it has bytes for all who ask
+
+
 def lose_folder(path, _):
     shutil.rmtree(os.path.dirname(path))
 
@@ -74,6 +79,8 @@ def file_for_folder(path, _):
 
 
 DAMAGES = [lose, shorten, lengthen, empty, link, folder, full_folder, fifo, unix_socket, lose_folder, file_for_folder]
+if os.geteuid() == 0:
+    DAMAGES.append(device)
 
 
 class DamageScenario(Scenario):
