@@ -65,9 +65,18 @@ static void ask_free(void *arg)
     mem_free(ask);
 }
 
+#define TO(state) (1u << ASK_##state)
+static const unsigned moves[ASK_STATES] = {
+    [ASK_ASKING] = TO(ASKING) | TO(READING) | TO(ENDED), /* again: a HEAD, then a GET */
+    [ASK_READING] = TO(STORING) | TO(ENDED),
+    [ASK_STORING] = TO(ENDED),
+    [ASK_ENDED] = 0,
+};
+#undef TO
+
 void ask_set_state(struct ask *ask, enum ask_state next)
 {
-    CHECK(ask->state != ASK_ENDED && (next > ask->state || next == ASK_ASKING));
+    CHECK((moves[ask->state] & (1u << next)) != 0);
     ask->state = next;
 }
 

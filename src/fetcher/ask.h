@@ -37,6 +37,7 @@ enum ask_state {
     ASK_READING,
     ASK_STORING,
     ASK_ENDED, /* freed after this turn */
+    ASK_STATES,
 };
 
 struct ask_tag { /* what the ledger knows about the tag */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* See source.h. */
 #include "base/alloc.h"
+#include "base/check.h"
 #include "config/config.h"
 #include "fetch.h"
 #include "flight.h"
@@ -24,13 +25,23 @@ struct source *source_get(struct flight *flight, struct upstream *upstream, stru
     return source;
 }
 
+#define TO(state) (1u << SOURCE_##state)
+static const unsigned moves[SOURCE_STATES] = {
+    [SOURCE_UNPROVEN] = TO(PROVING) | TO(PROVEN),
+    [SOURCE_PROVING] = TO(PROVEN) | TO(UNPROVEN),
+    [SOURCE_PROVEN] = TO(PROVEN),
+};
+#undef TO
+
 static void source_set_state(struct source *source, enum source_state next)
 {
+    CHECK((moves[source->state] & (1u << next)) != 0);
     source->state = next;
 }
 
 void source_set_proven(struct source *source)
 {
+    fetch_cancel(&source->proof); /* its answer can only say the same, or fail for another reason */
     source_set_state(source, SOURCE_PROVEN);
 }
 
@@ -125,7 +136,7 @@ static void on_proof(const struct fetch_result *result, void *arg)
 
     source->proof = NULL;
     if (end->err.kind == ERR_NONE) {
-        source_set_state(source, SOURCE_PROVEN);
+        source_set_proven(source);
         if (flight->is_stored)
             source_link(source);
         flight_admit_all(flight);

@@ -10,6 +10,7 @@
 static struct {
     struct slice blob;
     bool needs_password;
+    int head_status; /* of HEAD, instead of 200 */
     uint64_t delay_ms;
     uint64_t pause_ms;
 } script;
@@ -26,7 +27,10 @@ static void answer_hub(const struct fake_request *request, struct fake_answer *a
         return;
     }
     answer->status = 200;
-    answer->body = script.blob;
+    if (request->method == TRANSFER_HEAD && script.head_status)
+        answer->status = script.head_status;
+    if (answer->status == 200)
+        answer->body = script.blob;
 }
 
 static int open_with(const char *yaml)
@@ -145,6 +149,27 @@ static void flight_with_credentials_asks_for_a_proof_of_other_repositories(void 
     assert_int_equal(stage_messages(MESSAGE_LINK), 1);
 }
 
+/* Of a leftover spool, whose second follower asks for a proof while the first one's GET is running.
+ * The upstream does not allow HEAD. */
+static void a_refused_head_does_not_undo_what_the_download_has_proved(void **state)
+{
+    (void)state;
+    script.pause_ms = 10;
+    stage_until(stage_is_open, join(0, "library/app"));
+    stage_pass(60);
+    stage_restart_fetcher();
+    script.head_status = 405;
+    script.delay_ms = 1000;
+    uint64_t first = join(0, "library/app");
+    stage_pass(100);
+    uint64_t second = join(1, "library/app");
+    stage_until(stage_is_over, first);
+    stage_until(stage_is_over, second);
+    assert_int_equal(stage_seen(first)->failure, ERR_NONE);
+    assert_int_equal(stage_seen(second)->failure, ERR_NONE);
+    assert_int_equal(stage_seen(second)->verifieds, 1);
+}
+
 static void fetcher_refuses_joins_while_it_drains_and_then_says_so(void **state)
 {
     (void)state;
@@ -230,6 +255,7 @@ int main(void)
         TEST(an_old_worker_keeps_what_it_follows_when_its_successor_comes, setup),
         TEST(an_old_worker_that_ends_takes_nothing_from_its_successor, setup),
         TEST(flight_with_credentials_asks_for_a_proof_of_other_repositories, setup_password),
+        TEST(a_refused_head_does_not_undo_what_the_download_has_proved, setup_password),
         TEST(fetcher_refuses_joins_while_it_drains_and_then_says_so, setup),
         TEST(fetcher_drains_within_the_time_given, setup),
         TEST(fetcher_tells_the_keeper_nothing_without_the_newest_number, setup),
