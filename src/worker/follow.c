@@ -20,7 +20,6 @@
 #include "fetch_link.h"
 #include "follow_limit.h"
 #include "net/loop.h"
-#include "pull_blob.h"
 #include "request.h"
 #include "serve.h"
 #include "store/store.h"
@@ -32,6 +31,7 @@
 
 struct follow_table {
     struct worker *worker;
+    follow_here_fn *answer_here;
     struct map *follows;
 };
 
@@ -492,7 +492,7 @@ static void on_here(struct follow *follow)
         }
         request_set_step(request, NULL, NULL);
         client_free(client);
-        pull_blob_again(request);
+        follow->table->answer_here(request);
     }
 }
 
@@ -595,10 +595,11 @@ void follow_join(struct follow_table *table, struct request *request, uint64_t s
     client_advance(client);
 }
 
-struct follow_table *follow_table_new(struct worker *worker)
+struct follow_table *follow_table_new(struct worker *worker, follow_here_fn *answer_here)
 {
     struct follow_table *table = NEW(struct follow_table);
     table->worker = worker;
+    table->answer_here = answer_here;
     table->follows = map_new();
     return table;
 }

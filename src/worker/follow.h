@@ -26,7 +26,10 @@ struct follow_table;
 struct request;
 struct worker;
 
-struct follow_table *follow_table_new(struct worker *worker);
+/* The fetcher says that the blob is stored: answers the request, which follows nothing any more. */
+typedef void follow_here_fn(struct request *request);
+
+struct follow_table *follow_table_new(struct worker *worker, follow_here_fn *answer_here);
 /* All requests were ended before. */
 void follow_table_free(struct follow_table **table);
 /* Answers the request from a download of its blob, starting one when there is none. `size`: as a

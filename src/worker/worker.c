@@ -27,6 +27,7 @@
 #include "net/listener.h"
 #include "net/loop.h"
 #include "net/stream.h"
+#include "pull_blob.h"
 #include "question.h"
 #include "recency.h"
 #include "store/ledger.h"
@@ -184,7 +185,7 @@ struct worker *worker_new(const struct worker_options *options)
     worker->fetcher = fetch_link_new(options->loop, options->config->fetch.questions);
     worker->keeper = new_keeper_client(worker);
     worker->questions = question_table_new(worker);
-    worker->follows = follow_table_new(worker);
+    worker->follows = follow_table_new(worker, pull_blob_again);
     worker->listings = listing_queue_new();
     worker->recency = recency_new(worker);
     worker->manifest_budget =
