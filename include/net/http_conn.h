@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One client connection: requests in, one at a time, answers out. Knows HTTP, not registries, and
- * reads and writes through a stream (net/stream.h), which may be plain or encrypted.
+ * One client connection: it reads requests, one at a time, and writes answers. It knows HTTP and
+ * nothing of registries. It reads and writes through a stream (net/stream.h), plain or encrypted.
  *
  *   HANDSHAKE → IDLE → HEAD → REQUEST (on_request … body … answer) → IDLE, or LINGER (the answer is
  *   sent, what the client still sends is read and dropped) → closed
  *
- * For the handler, a request is: on_request; then it may read the body (http_conn_read_body →
- * on_body, again and again); and it answers once (http_conn_respond, or http_conn_begin …
- * http_conn_end). on_done ends the request, always, exactly once, also when the client went away:
- * after it the handler holds nothing of the connection. Callbacks never come from inside the call
- * that caused them, but for on_request's own.
+ * A request begins with on_request. The handler may then read the body (http_conn_read_body, which
+ * leads to on_body, as often as it likes), and answers once (http_conn_respond, or http_conn_begin
+ * … http_conn_end). on_done ends every request, exactly once, also when the client has gone away;
+ * after it the handler must not use the connection for this request. No callback comes from inside
+ * a call of the handler's, except that on_request may be left by answering at once.
  */
 #ifndef NET_HTTP_CONN_H
 #define NET_HTTP_CONN_H
@@ -33,37 +33,38 @@ struct http_settings {
     struct http_limits limits;
     uint64_t handshake_timeout_ms;  /* of a stream that needs one */
     uint64_t head_timeout_ms;       /* from the first byte to the end of the head */
-    uint64_t body_idle_timeout_ms;  /* without a byte of body */
-    uint64_t body_grace_ms;         /* after so long of waiting for a body, … */
-    uint64_t body_rate;             /* … at least so many bytes a second of the time beyond it */
+    uint64_t body_idle_timeout_ms;  /* without any byte of the body */
+    uint64_t body_grace_ms;         /* after waiting for the body this long in all, … */
+    uint64_t body_rate;             /* … this many bytes a second are required beyond it */
     uint64_t keep_alive_timeout_ms; /* idle between requests */
-    uint64_t send_timeout_ms;       /* without a byte taken by the client's kernel */
-    unsigned connections_max;       /* some over it are still told that they are too many */
+    uint64_t send_timeout_ms;       /* while the client's kernel takes nothing */
+    unsigned connections_max;       /* a few more are accepted and get 503 */
 };
 
 /* How an answer ended. */
 enum http_end {
     HTTP_END_SENT,    /* the whole answer was taken by the kernel */
-    HTTP_END_GONE,    /* the client closed, or reset, or was too slow */
-    HTTP_END_REFUSED, /* its body was bad or too slow: on_refused follows */
+    HTTP_END_GONE,    /* the client closed or reset the connection, or was too slow */
+    HTTP_END_REFUSED, /* the body was malformed or too slow: on_refused follows */
     HTTP_END_ABORTED  /* http_conn_abort */
 };
 
-/* Who is told what a client sends and takes. */
+/* The user of a server: it is called for what clients send and take. */
 struct http_handler {
-    /* A whole head is here. `head` lives until on_done. */
+    /* A complete head has arrived. `head` lives until on_done. */
     void (*on_request)(struct http_conn *conn, const struct http_head *head, void *arg);
-    /* The buffer given to http_conn_read_body is full, or the body is over: `length` bytes are in
-     * it. When the client goes away in the middle, what had come is still delivered with is_end
-     * false, and on_done follows. */
+    /* The buffer given to http_conn_read_body is full, or the body has ended: `length` bytes were
+     * written to it. If the client goes away in the middle, the bytes that arrived are delivered
+     * with is_end false, and on_done follows. */
     void (*on_body)(struct http_conn *conn, size_t length, bool is_end);
-    /* All that was queued by http_conn_send_… is sent; more may be queued, or http_conn_end called.
-     * Does not come when http_conn_end was called before. */
+    /* Everything that http_conn_send_… has queued is sent: queue more, or call http_conn_end. It
+     * is not called after http_conn_end. */
     void (*on_drained)(struct http_conn *conn);
     void (*on_done)(struct http_conn *conn, enum http_end end);
-    /* The connection answers by itself, in text/plain, and closes: a bad or slow head, one client
-     * too many (503), or a bad or slow body, whose on_done (HTTP_END_REFUSED) came just before. For
-     * logs and counters; may be NULL. `peer` is printable. */
+    /* The connection answers by itself, in text/plain, and closes: the head was malformed or slow,
+     * there are too many clients (503), or the body was malformed or slow, in which case on_done
+     * (HTTP_END_REFUSED) has just been called. For logs and counters; may be NULL. `peer` is
+     * printable. */
     void (*on_refused)(const struct http_refusal *refusal, const char *peer, void *arg);
 };
 
@@ -72,7 +73,7 @@ struct http_response {
     int status;
     struct slice headers;    /* "Name: value\r\n" each; without Content-Length, Date, Connection */
     uint64_t content_length; /* HTTP_NO_LENGTH: chunked for 1.1, until close for 1.0 */
-    bool is_head;            /* the head alone is sent */
+    bool is_head;            /* only the head is sent */
 };
 
 /* `handler` and `settings` are borrowed. The process must ignore SIGPIPE: sendfile has no flag
@@ -80,16 +81,15 @@ struct http_response {
 struct http_server *http_server_new(struct loop *loop, struct pool *pool,
                                     const struct http_settings *settings,
                                     const struct http_handler *handler, void *arg);
-/* Closes all connections (on_done is called for running requests). */
+/* Closes all connections; on_done is called for the requests that are running. */
 void http_server_free(struct http_server **server);
 /* Takes an accepted, connected socket over; `kind` is the listener's and says how bytes are carried
  * on it (&stream_plain). `peer` is its printable address, copied. With is_too_many the client gets
  * 503 and the connection is closed. */
 void http_server_adopt(struct http_server *server, const struct stream_kind *kind, int *fd,
                        const char *peer, bool is_too_many);
-/* From now on: idle connections are closed, the next answer of each other one says "Connection:
- * close". A connection whose client has sent nothing yet, or is between keep-alive requests,
- * answers its next request with close and is closed when idle for 1 s. */
+/* From now on each connection closes after its next answer, which says "Connection: close". A
+ * connection without a request is closed when none comes within a second. */
 void http_server_drain(struct http_server *server);
 unsigned http_server_connections(const struct http_server *server);
 
@@ -97,35 +97,37 @@ unsigned http_server_connections(const struct http_server *server);
 void http_conn_set_user(struct http_conn *conn, void *user);
 void *http_conn_user(const struct http_conn *conn);
 const char *http_conn_peer(const struct http_conn *conn);
-/* Has the client sent its end? It left, or wants no more than the answer: nobody can tell which. */
+/* Has the client shut down its side? It may have left, or it may just wait for the answer: there is
+ * no way to tell. */
 bool http_conn_has_ended(struct http_conn *conn);
 uint64_t http_conn_id(const struct http_conn *conn);
-/* Bytes of body sent for the current answer. */
+/* Bytes of the current answer's body that have been sent. */
 uint64_t http_conn_sent(const struct http_conn *conn);
 
-/* Read the next bytes of the body into `buffer` (the caller's, alive until on_body or on_done).
- * Sends "100 Continue" when the client waits for it and this is the first call. Without a body,
- * on_body comes with 0 bytes and is_end. */
+/* Read the next bytes of the body into `buffer`, which the caller keeps alive until on_body or
+ * on_done. The first call sends "100 Continue" if the client waits for it. Without a body, on_body
+ * comes with 0 bytes and is_end. */
 void http_conn_read_body(struct http_conn *conn, void *buffer, size_t capacity);
 
-/* A whole answer; `body` is copied where the socket does not take it at once. When the request's
- * body was not read, the connection is closed lingering afterwards (RFC 9112 9.6): shutdown for
- * writing, ≤ 64 KiB or 2 s read. */
+/* Send a whole answer. What the socket does not take of `body` at once is copied. If the body of
+ * the request was not read to its end, the connection is closed afterwards, but not abruptly (RFC
+ * 9112 9.6): it is shut down for writing, and up to 64 KiB are read for up to 2 s. */
 void http_conn_respond(struct http_conn *conn, const struct http_response *response,
                        struct slice body);
-/* An answer in pieces: the head now; then send_…; then http_conn_end. Sending less than
- * content_length and calling http_conn_end aborts. */
+/* Send an answer in pieces: the head with this call, then the body with http_conn_send_…, then
+ * http_conn_end. Ending it with fewer bytes than content_length aborts. */
 void http_conn_begin(struct http_conn *conn, const struct http_response *response);
-void http_conn_send_bytes(struct http_conn *conn, struct slice bytes); /* copied */
-/* `fd` is borrowed until on_drained or on_done. One piece at a time: after on_drained the next. At
- * most 1 MiB of it is sent in a turn of the loop; the pool reads ahead when it is not in memory. */
+void http_conn_send_bytes(struct http_conn *conn, struct slice bytes); /* `bytes` are copied */
+/* `fd` is borrowed until on_drained or on_done. Only one piece may be queued: wait for on_drained
+ * before the next. At most 1 MiB of it is sent in one turn of the loop, and only while its pages
+ * are in memory; the pool reads ahead. */
 void http_conn_send_file(struct http_conn *conn, int fd, uint64_t offset, uint64_t length);
 void http_conn_end(struct http_conn *conn);
-/* The answer cannot be finished: reset, so that no client takes it for whole. on_done follows with
- * HTTP_END_ABORTED. */
+/* The answer cannot be finished: reset the connection, so that the client does not take the answer
+ * for complete. on_done follows with HTTP_END_ABORTED. */
 void http_conn_abort(struct http_conn *conn);
 
-/* The usual phrase: "Not Found". */
+/* The usual phrase of a status, such as "Not Found". */
 const char *http_status_phrase(int status);
 
 #endif

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The bytes of one connection, whatever carries them. A listener has a stream_kind; the connections
- * that it accepts get streams of that kind. stream_plain is a bare TCP or unix socket: one system
- * call a call, no buffer, no memory. A kind that encrypts adds a table of operations and changes
- * nothing above it.
+ * The bytes of one connection. A listener has a stream_kind, and the connections that it accepts
+ * get streams of that kind. stream_plain is a bare TCP or unix socket: each call is one system
+ * call, and nothing is allocated. A kind that encrypts adds a table of operations; nothing above it
+ * changes.
  *
  * No call waits. Results are bytes moved, or a negated errno. After -EAGAIN the stream says which
  * event to wait for before the same call is made again: recv_wants for stream_recv and
@@ -33,8 +33,8 @@ enum stream_peer {
     STREAM_PEER_BROKEN, /* the connection is broken: a reset, for example */
 };
 
-/* How a kind of stream works. All but the first three and `look` may be NULL, and then do nothing
- * or, for `has_pending`, say no. */
+/* The operations of a kind of stream. All but the first four may be NULL: there is nothing to do
+ * then, and nothing is pending. */
 struct stream_ops {
     ssize_t (*recv)(struct stream *stream, void *buffer, size_t capacity);
     ssize_t (*writev)(struct stream *stream, struct iovec *pieces, size_t count, bool more);
@@ -98,7 +98,7 @@ static inline ssize_t stream_recv(struct stream *stream, void *buffer, size_t ca
     return stream->ops->recv(stream, buffer, capacity);
 }
 
-/* Bytes were taken from the socket and not received yet: no event will come for them. */
+/* Bytes were taken from the socket and not received yet: no event will report them. */
 static inline bool stream_has_pending(const struct stream *stream)
 {
     return stream->ops->has_pending && stream->ops->has_pending(stream);

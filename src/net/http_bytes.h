@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which bytes may be where in HTTP: one table. */
+/* Which bytes HTTP allows where: one table for all of the parser. */
 #ifndef NET_HTTP_BYTES_H
 #define NET_HTTP_BYTES_H
 
@@ -10,11 +10,11 @@
 
 enum byte_class {
     BYTE_TOKEN = 1,  /* RFC 9110 5.6.2 */
-    BYTE_TARGET = 2, /* visible ASCII but '#' and '\' */
+    BYTE_TARGET = 2, /* visible ASCII except '#' and '\' */
     BYTE_VALUE = 4,  /* visible, space, tab, obs-text */
-    BYTE_LINE = 8,   /* visible ASCII and space: what a request line may have at all */
+    BYTE_LINE = 8,   /* visible ASCII and space: all that a request line may have */
     BYTE_HEX = 16,
-    BYTE_HOST = 32, /* of a name in Host */
+    BYTE_HOST = 32, /* names in Host */
 };
 
 extern const uint8_t http_byte_classes[256];
@@ -24,7 +24,7 @@ static inline bool http_byte_is(char byte, unsigned classes)
     return (http_byte_classes[(unsigned char)byte] & classes) != 0;
 }
 
-/* At least one byte, and all of that class. */
+/* True if there is at least one byte and all are of that class. */
 bool http_bytes_are(struct slice text, enum byte_class class);
 
 #endif

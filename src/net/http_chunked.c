@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The chunked decoder: a byte machine, but for data, which is passed on in pieces.
+ * The decoder of chunked bodies: a state machine that takes framing byte by byte and data in
+ * pieces.
  *
  *   SIZE ──;──→ extensions ──→ SIZE_LF ──→ DATA → DATA_CR → DATA_LF → SIZE …
  *                                 └─(0)──→ TRAILER → name : value CR LF → TRAILER … CR LF → OVER
  *
- * Stricter than the grammar where it is loose: no white space, at most 16 digits of size, 256 bytes
- * of extensions, 4 KiB and 19 lines of trailers, and no more than 80 % framing in a body of more
- * than 100 KiB.
+ * It is stricter than the grammar: no white space, a size of at most 16 digits, at most 256 bytes
+ * of extensions, 4 KiB and 19 lines of trailers, and at most 80 % framing in a body over 100 KiB.
  */
 #include "net/http_parser.h"
 
@@ -86,7 +86,7 @@ static enum chunked_state on_size(struct http_chunked *chunked, char byte,
     return CHUNKED_NAME_START;
 }
 
-/* Behind a name, a token or a closing quote. */
+/* After a name, a token or a closing quote. */
 static enum chunked_state on_extension_end(char byte, struct http_refusal *refusal)
 {
     if (byte == ';')

@@ -12,10 +12,10 @@
  *   │                        └──────→ LINGER ←───────┘
  *   └──────────────────────────────────→ CLOSED (from every state)
  *
- * Everything happens in conn_step: it does what can be done until nothing can, calling the handler
- * on the way, and then sets the watch and the deadline by the state it ended in. What a handler
- * calls only notes what it wants; when no step is running, one is deferred. So no callback comes
- * from inside a call, and nobody frees what somebody further up still uses.
+ * All work is done in conn_step. It makes progress until it cannot, calling the handler on the way,
+ * and then sets the watch and the deadline that the state needs. The functions that a handler calls
+ * only note what it wants; if no step is running, one is deferred. This is why no callback comes
+ * from inside a call, and why nothing is freed that a caller further up still uses.
  */
 #include "http_conn_parts.h"
 
@@ -81,8 +81,8 @@ static void enter_closed(struct http_conn *conn)
     loop_defer(server->loop, free_conn, conn);
 }
 
-/* Bytes that come for a closed socket, or are unread when it is closed, become a reset, which
- * throws away what the client has not taken of the answer yet (RFC 9112 9.6). */
+/* Bytes that arrive for a closed socket, or that are unread when it is closed, cause a reset, which
+ * discards the part of the answer that the client has not read yet (RFC 9112 9.6). */
 static void enter_linger(struct http_conn *conn)
 {
     conn->is_end_due = stream_end(&conn->stream) == -EAGAIN;
@@ -93,7 +93,7 @@ static void enter_linger(struct http_conn *conn)
     server_set_deadline(conn, DEADLINE_LINGER);
 }
 
-static void enter(struct http_conn *conn)
+static void enter_state(struct http_conn *conn)
 {
     bool is_draining = conn->server->is_draining;
     switch (conn->state) {
@@ -115,7 +115,7 @@ static void enter(struct http_conn *conn)
     case CONN_CLOSED:
         enter_closed(conn);
         break;
-    case CONN_REQUEST: /* settle() sets its deadline, if it lasts longer than a step */
+    case CONN_REQUEST: /* settle_conn() sets its deadline, if it lasts longer than a step */
     case CONN_STATES:
         break;
     }
@@ -127,7 +127,7 @@ void conn_set_state(struct http_conn *conn, enum conn_state next)
     if (log_is_on(LOG_DEBUG))
         log_move(conn, next);
     conn->state = next;
-    enter(conn);
+    enter_state(conn);
 }
 
 static void on_deferred_step(void *arg)
@@ -156,7 +156,7 @@ void conn_fail(struct http_conn *conn, enum http_end end)
     conn_schedule(conn);
 }
 
-/* The one place where the handler's part in a request ends. */
+/* The only place where a handler is told that its request is over. */
 static void tell_done(struct http_conn *conn, enum http_end end)
 {
     conn->exchange->is_over = true; /* calls from inside on_done do nothing */
@@ -267,7 +267,7 @@ static bool step_linger(struct http_conn *conn)
     if (got > 0 && (size_t)got < conn->linger_left) {
         conn->linger_left -= (size_t)got;
     } else if (got > 0 && stream_unsent(&conn->stream) > 0) {
-        conn->linger_left = 0; /* enough was read; the deadline sees to the rest */
+        conn->linger_left = 0; /* enough was read; the deadline ends the connection */
     } else {
         conn_set_state(conn, CONN_CLOSED);
     }
@@ -311,7 +311,7 @@ static bool is_sending(const struct http_conn *conn)
     return !answer_is_empty(answer) && !answer->ahead;
 }
 
-/* Does the state wait for bytes of the client? */
+/* Does this state wait for bytes from the client? */
 static bool is_receiving(const struct http_conn *conn)
 {
     switch (conn->state) {
@@ -331,10 +331,10 @@ static bool is_receiving(const struct http_conn *conn)
     return false;
 }
 
-/* While a handler works, the stream is watched for reading until it has something to read, which is
- * then left there: it is the next request, or the end of what the client sends, which says nothing
- * of what it still wants to read. A reset is noticed this way; a client that merely left is noticed
- * when writing to it fails. */
+/* While a handler works, the stream is watched for reading until there is something to read, which
+ * is left there: it is the next request, or the end of what the client sends, and a client that has
+ * ended its side may still want the answer. A reset is noticed this way; a client that has just
+ * left is noticed when a write to it fails. */
 static unsigned wanted_events(const struct http_conn *conn)
 {
     unsigned want = is_receiving(conn) ? conn->stream.recv_wants : WATCH_NONE;
@@ -376,8 +376,8 @@ static void settle_deadline(struct http_conn *conn)
         conn->unsent = stream_unsent(&conn->stream);
 }
 
-/* After a step: wait for what the state needs. */
-static void settle(struct http_conn *conn)
+/* After a step: wait for the events that the state needs. */
+static void settle_conn(struct http_conn *conn)
 {
     unsigned want = wanted_events(conn);
     if (want != conn->watched) {
@@ -406,10 +406,10 @@ void conn_step(struct http_conn *conn)
         return;
     if (steps == STEPS_A_TURN)
         conn_schedule(conn);
-    settle(conn);
+    settle_conn(conn);
 }
 
-/* The peer sent something while the handler works. */
+/* The peer has sent something while the handler works. */
 static void look_at_peer(struct http_conn *conn)
 {
     enum stream_peer peer = stream_look(&conn->stream);
@@ -419,7 +419,7 @@ static void look_at_peer(struct http_conn *conn)
         conn_fail(conn, HTTP_END_GONE);
 }
 
-static void on_watch(unsigned ready, void *arg)
+static void on_conn_watch(unsigned ready, void *arg)
 {
     struct http_conn *conn = arg;
     conn->is_exhausted = false;
@@ -441,8 +441,8 @@ static void on_idle_deadline(struct http_conn *conn)
         conn_set_state(conn, CONN_CLOSED);
 }
 
-/* The socket becomes writable only when a good part of its buffer is free, which a slow client may
- * take minutes for: has it taken anything of what the kernel holds? */
+/* The socket becomes writable only when a large part of its buffer is free, which can take a slow
+ * client minutes. So look whether it has taken any of the bytes that the kernel holds. */
 static bool has_taken_some(struct http_conn *conn)
 {
     uint64_t unsent = stream_unsent(&conn->stream);
@@ -458,16 +458,16 @@ static void on_request_deadline(struct http_conn *conn, enum deadline kind)
         return;
     }
     if (kind == DEADLINE_BODY)
-        conn->exchange->refusal = (struct http_refusal){408, "The body did not come in time."};
+        conn->exchange->refusal = (struct http_refusal){408, "The body did not arrive in time."};
     conn_fail(conn, HTTP_END_GONE);
     conn_step(conn);
 }
 
 static void on_head_deadline(struct http_conn *conn)
 {
-    const struct http_refusal too_slow = {408, "The request head did not come in time."};
+    const struct http_refusal too_slow = {408, "The request head did not arrive in time."};
     if (slice_is(buf_bytes(&conn->input), "\r\n")) {
-        /* An old client's line end behind its last request: nobody waits for an answer to it. */
+        /* Old clients send a line end after their last request and expect no answer to it. */
         conn_set_state(conn, CONN_CLOSED);
         return;
     }
@@ -475,7 +475,7 @@ static void on_head_deadline(struct http_conn *conn)
     conn_step(conn);
 }
 
-/* While the client still takes what the kernel holds, it is waited for as if it were being sent. */
+/* As long as the client takes bytes that the kernel holds, the time limit is that of sending. */
 static void on_linger_deadline(struct http_conn *conn)
 {
     struct monotime now = clock_mono();
@@ -526,7 +526,7 @@ void conn_open(struct http_server *server, const struct stream *stream, const ch
     conn->server = server;
     conn->stream = *stream;
     conn->is_unwelcome = is_too_many;
-    conn->watch = watch_new(server->loop, conn->stream.fd, on_watch, conn);
+    conn->watch = watch_new(server->loop, conn->stream.fd, on_conn_watch, conn);
     conn->id = ++server->last_id;
     conn->peer = mem_strdup(peer);
     conn->deadline_kind = DEADLINES;
@@ -535,12 +535,12 @@ void conn_open(struct http_server *server, const struct stream *stream, const ch
     list_append(&server->conns, &conn->link);
     server->conn_count++;
     if (stream_needs_handshake(stream))
-        enter(conn);
+        enter_state(conn);
     (void)step_handshake(conn);
     if (conn->state == CONN_REFUSING)
         conn_schedule(conn);
     if (conn->state != CONN_CLOSED)
-        settle(conn);
+        settle_conn(conn);
 }
 
 void conn_kill(struct http_conn *conn)

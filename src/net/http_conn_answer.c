@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The answer to a request. A whole one leaves by one writev, straight from the handler's memory;
- * what the socket does not take at once is copied to `out`. A file is sent behind `out`, one window
- * a turn, and only while its pages are in memory.
+ * The answer to a request. A whole answer is sent by one writev straight from the handler's memory;
+ * what the socket does not take is copied to `out`. A file is sent after `out`, one window in a
+ * turn of the loop, and only while its pages are in memory.
  *
  *   queued:  |--- out: head, bytes, framing ---|--- file ---|
  */
@@ -41,7 +41,7 @@ static void fail_send(struct http_conn *conn, ssize_t result)
     }
 }
 
-/* writev's vectors are of mutable bytes, which it does not change. */
+/* The bytes of a vector are not const, but writev does not change them. */
 static struct iovec vector_of(struct slice bytes)
 {
     union {
@@ -51,7 +51,7 @@ static struct iovec vector_of(struct slice bytes)
     return (struct iovec){.iov_base = cast.out, .iov_len = bytes.length};
 }
 
-/* Send what is queued and these behind it, as far as the socket takes it; returns how much. */
+/* Send what is queued, then these pieces. Returns how many bytes the socket took. */
 static size_t send_now(struct http_conn *conn, const struct slice *pieces, size_t count)
 {
     struct http_answer *answer = &conn->exchange->answer;
@@ -110,8 +110,9 @@ static void on_ahead(void *arg)
     conn_step(conn);
 }
 
-/* True: the pool brings the bytes, and on_ahead goes on. Asked once for each READ_AHEAD of a file,
- * by its last byte: the kernel reads files from front to back, so what is before it is there too.
+/* True: the pool reads the bytes and on_ahead continues. Each READ_AHEAD of a file is probed once,
+ * at its last byte: the kernel reads files from front to back, so the bytes before it are there
+ * too.
  */
 static bool is_read_ahead(struct http_conn *conn)
 {
@@ -156,7 +157,7 @@ static void send_window(struct http_conn *conn)
         return;
     }
     if (sent <= 0) {
-        /* 0: the file is shorter than was promised. */
+        /* 0: the file is shorter than the answer promised. */
         conn_fail(conn, is_clients_fault(sent) ? HTTP_END_GONE : HTTP_END_ABORTED);
         return;
     }
@@ -257,7 +258,7 @@ static struct slice make_head(struct http_conn *conn, const struct http_response
     return buf_bytes(out);
 }
 
-/* Everything about the answer that follows from request and response. */
+/* Decide everything about the answer that follows from the request and the response. */
 static void open_answer(struct http_conn *conn, const struct http_response *response,
                         uint64_t length)
 {
@@ -268,12 +269,12 @@ static void open_answer(struct http_conn *conn, const struct http_response *resp
     answer->expected = length;
     answer->has_no_body = response->is_head || is_bodiless(response->status);
     answer->is_chunked = !has_length && !answer->has_no_body && exchange->head.minor == 1;
-    /* Behind a head without a length may be the body that it should have announced. */
+    /* A head without a length may be followed by the body that it should have announced. */
     bool is_unframed = response->status == 411;
     answer->is_close = !exchange->head.keep_alive || conn->server->is_draining ||
                        !exchange->in.is_over || is_unframed ||
                        (!has_length && !answer->has_no_body && !answer->is_chunked);
-    /* Whoever answers wants no more of the body. */
+    /* A handler that answers wants no more of the body. */
     exchange->in.is_reading = false;
 }
 
@@ -301,12 +302,12 @@ void http_conn_begin(struct http_conn *conn, const struct http_response *respons
     if (exchange->is_over)
         return;
     open_answer(conn, response, response->content_length);
-    /* Not sent yet: the first piece of the body goes with it. */
+    /* It is sent together with the first piece of the body. */
     buf_append_slice(&exchange->answer.out, make_head(conn, response, response->content_length));
     conn_schedule(conn);
 }
 
-/* Count a piece of body; false when none of it is to be sent. */
+/* Count a piece of the body. False: nothing of it is to be sent. */
 static bool count_piece(struct http_conn *conn, uint64_t length)
 {
     struct http_answer *answer = &conn->exchange->answer;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The body of a request, by pull: straight from the socket into the handler's buffer. A chunked
- * body is received there too and decoded in place: the framing is cut out, and data moves to the
- * front by as much, so that nothing is copied through a second buffer.
+ * The body of a request. The handler asks for it, and it is received straight into the handler's
+ * buffer. A chunked body is received there as well and decoded in place: the framing is cut out and
+ * the data moves to the front, so there is no second buffer.
  *
  *   buffer:  |--- decoded ---|--- received, not decoded ---|--- room ---|
  *
- * Invariant: what was received beyond the body's end goes to conn->input, for the next request.
+ * Invariant: bytes received beyond the end of the body go to conn->input, for the next request.
  */
 #include <errno.h>
 #include <string.h>
@@ -31,8 +31,8 @@ static size_t smaller(uint64_t a, uint64_t b)
     return (size_t)(a < b ? a : b);
 }
 
-/* Decode `fresh` bytes that lie behind what is decoded. */
-static void decode(struct http_conn *conn, size_t fresh)
+/* Decode `fresh` bytes that follow the decoded ones. */
+static void decode_chunks(struct http_conn *conn, size_t fresh)
 {
     struct body_in *in = &conn->exchange->in;
     struct slice rest = slice_from(in->buffer + in->length, fresh);
@@ -56,12 +56,12 @@ static void decode(struct http_conn *conn, size_t fresh)
     buf_append_slice(&conn->input, rest);
 }
 
-static void take(struct http_conn *conn, size_t fresh)
+static void take_body(struct http_conn *conn, size_t fresh)
 {
     struct http_exchange *exchange = conn->exchange;
     struct body_in *in = &exchange->in;
     if (exchange->head.body == HTTP_BODY_CHUNKED) {
-        decode(conn, fresh);
+        decode_chunks(conn, fresh);
         return;
     }
     in->length += fresh;
@@ -69,7 +69,7 @@ static void take(struct http_conn *conn, size_t fresh)
     in->is_over = in->left == 0;
 }
 
-/* How much may be put behind what is there. */
+/* How many bytes may be received into the buffer. */
 static size_t room_of(const struct http_exchange *exchange)
 {
     const struct body_in *in = &exchange->in;
@@ -79,7 +79,7 @@ static size_t room_of(const struct http_exchange *exchange)
     return smaller(room, in->left);
 }
 
-/* Bytes that came together with the head. */
+/* Use the bytes that came together with the head. */
 static void take_input(struct http_conn *conn)
 {
     struct body_in *in = &conn->exchange->in;
@@ -88,12 +88,13 @@ static void take_input(struct http_conn *conn)
         if (length == 0)
             return;
         memcpy(in->buffer + in->length, buf_bytes(&conn->input).data, length);
-        /* Before decoding, which may put the rest back: all that is there then is behind it. */
+        /* Decoding may put bytes back into conn->input; the rest of the input belongs after them.
+         */
         struct buf input = conn->input;
         buf_consume(&input, length);
         conn->input = (struct buf){0};
         buf_init(&conn->input, INPUT_MAX);
-        take(conn, length);
+        take_body(conn, length);
         buf_append_slice(&conn->input, buf_bytes(&input));
         buf_cleanup(&input);
     }
@@ -101,7 +102,7 @@ static void take_input(struct http_conn *conn)
         buf_cleanup(&conn->input);
 }
 
-/* On average, over the time in which we waited for it. */
+/* Compares the average rate over the time in which we waited for the body. */
 static bool is_too_slow(const struct http_conn *conn)
 {
     const struct http_settings *settings = conn->server->settings;
@@ -119,7 +120,7 @@ static void recv_body(struct http_conn *conn)
         return;
     ssize_t got = stream_recv(&conn->stream, in->buffer + in->length, room);
     conn->is_readable = false;
-    conn->is_exhausted = true; /* one call a turn */
+    conn->is_exhausted = true; /* one receive in a turn */
     if (got == -EAGAIN)
         return;
     if (got <= 0) {
@@ -128,11 +129,12 @@ static void recv_body(struct http_conn *conn)
     }
     conn->has_moved = true;
     in->received += (size_t)got;
-    take(conn, (size_t)got);
-    if (stream_has_pending(&conn->stream)) /* judged when all that has come is counted */
+    take_body(conn, (size_t)got);
+    if (stream_has_pending(
+            &conn->stream)) /* judge it when everything that has arrived is counted */
         return;
     if (!in->is_over && !conn->exchange->is_over && is_too_slow(conn)) {
-        conn->exchange->refusal = (struct http_refusal){408, "The body comes too slowly."};
+        conn->exchange->refusal = (struct http_refusal){408, "The body arrives too slowly."};
         conn_fail(conn, HTTP_END_GONE);
     }
 }
@@ -168,7 +170,7 @@ void http_conn_read_body(struct http_conn *conn, void *buffer, size_t capacity)
     in->capacity = capacity;
     in->length = 0;
     bool is_awaited = exchange->head.expects_continue && !in->is_over && !in->is_begun;
-    /* A client that sends without waiting needs no leave (RFC 9110 10.1.1). */
+    /* A client that has sent bytes already does not wait (RFC 9110 10.1.1). */
     if (is_awaited && conn->input.length == 0 && !stream_has_pending(&conn->stream) &&
         exchange->answer.state == HTTP_ANSWER_NONE)
         answer_raw(conn, SLICE_LITERAL("HTTP/1.1 100 Continue\r\n\r\n"));

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Heads: from the socket into the server's scratch room, parsed there, and kept by the connection
- * only while they are not whole. An idle connection so has no buffer at all. The bytes of a whole
- * head are copied once, into its exchange, where the handler's slices point.
+ * Request heads. They are received into a scratch buffer of the server and parsed there; a
+ * connection keeps bytes of its own only while its head is incomplete, so an idle connection has no
+ * buffer. The bytes of a complete head are copied once, into the exchange, where the handler's
+ * slices point.
  */
 #include <errno.h>
 #include <string.h>
@@ -16,7 +17,7 @@ static void move_slice(struct slice *slice, const char *from, const char *to)
         slice->data = to + (slice->data - from);
 }
 
-/* The head was parsed where it arrived: take its bytes along. */
+/* Copy the bytes of the head into the exchange and let its slices point there. */
 static void keep_head(struct http_exchange *exchange, struct slice bytes)
 {
     struct http_head *head = &exchange->head;
@@ -34,13 +35,13 @@ static void keep_head(struct http_exchange *exchange, struct slice bytes)
 void conn_refuse(struct http_conn *conn, const struct http_refusal *refusal)
 {
     struct http_server *server = conn->server;
-    /* `refusal` may live in the exchange that goes. */
+    /* `refusal` may live in the exchange that is given back. */
     struct http_refusal kept = *refusal;
     struct http_exchange *exchange = server_take_exchange(server);
 
     buf_cleanup(&conn->input);
     if (conn->exchange) {
-        /* The client may have got half of a "100 Continue". */
+        /* The client may have received only a part of "100 Continue". */
         exchange->answer.out = conn->exchange->answer.out;
         buf_init(&conn->exchange->answer.out, OUTPUT_MAX);
     }
@@ -52,7 +53,7 @@ void conn_refuse(struct http_conn *conn, const struct http_refusal *refusal)
         server->handler->on_refused(&kept, conn->peer, server->arg);
 }
 
-/* Answers to HEAD have no body, also when it was not understood further. */
+/* The answer to a HEAD has no body, even if the rest of the head is malformed. */
 void conn_refuse_head(struct http_conn *conn, struct slice bytes,
                       const struct http_refusal *refusal)
 {
@@ -72,7 +73,7 @@ static void start_request(struct http_conn *conn, struct http_exchange *exchange
     handler->on_request(conn, &exchange->head, conn->server->arg);
 }
 
-/* A quarter of a long head is not worth looking at again for every byte that comes. */
+/* A long head is not parsed again for every byte: wait until it has doubled. */
 static void wait_for_more(struct http_conn *conn, size_t have)
 {
     conn->parse_at = have < 64 ? 64 : (uint32_t)(have * 2);
@@ -80,7 +81,7 @@ static void wait_for_more(struct http_conn *conn, size_t have)
         conn_set_state(conn, CONN_HEAD);
 }
 
-/* `bytes` are conn->input, or in the scratch room with conn->input empty. */
+/* `bytes` are those of conn->input, or lie in the scratch buffer while conn->input is empty. */
 static void take_head(struct http_conn *conn, struct slice bytes)
 {
     bool is_input = conn->input.length > 0;
@@ -113,8 +114,8 @@ static void take_head(struct http_conn *conn, struct slice bytes)
     start_request(conn, exchange);
 }
 
-/* An ordinary head is looked at whenever something came, so that what is wrong is answered at once;
- * a long one when a line may have ended or enough has come. */
+/* A head of ordinary size is parsed whenever bytes arrive, so that errors are answered at once; a
+ * long one when a line may have ended or enough has arrived. */
 static bool is_worth_parsing(const struct http_conn *conn, const char *added, size_t length)
 {
     return conn->input.length <= PARSE_ALWAYS || conn->input.length >= conn->parse_at ||
@@ -123,14 +124,14 @@ static bool is_worth_parsing(const struct http_conn *conn, const char *added, si
 
 static void lose_head(struct http_conn *conn)
 {
-    /* The client went away between requests, or in a head: nobody is there to be told. */
+    /* The client has gone, between requests or within a head: there is nobody to answer. */
     conn_set_state(conn, CONN_CLOSED);
 }
 
 static ssize_t recv_more(struct http_conn *conn)
 {
     char *room = buf_reserve(&conn->input, RECV_HEAD);
-    CHECK(room); /* a head is refused long before INPUT_MAX */
+    CHECK(room); /* heads are refused long before INPUT_MAX */
     ssize_t got = stream_recv(&conn->stream, room, RECV_HEAD);
     if (got <= 0)
         return got;

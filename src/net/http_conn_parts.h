@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the files of the HTTP server share; nobody else includes it.
+ * What the files of the HTTP server share. No other file includes it.
  *
  *   http_server.c       all connections, their deadlines, spare memory, draining
  *   http_conn.c         the states of one connection, and its steps
@@ -18,32 +18,32 @@
 #include "net/loop.h"
 #include "net/stream.h"
 
-#define RECV_HEAD       (16UL * 1024)   /* asked of the socket at once while a head is expected */
-#define PARSE_ALWAYS    (4UL * 1024)    /* a head up to this is parsed whenever a piece comes */
-#define RECV_BODY       (256UL * 1024)  /* the same for a body */
-#define FILE_WINDOW     (1024 * 1024UL) /* of a file, a turn */
+#define RECV_HEAD       (16UL * 1024)   /* bytes received in one call while a head is expected */
+#define PARSE_ALWAYS    (4UL * 1024)    /* a head up to this long is parsed whenever bytes arrive */
+#define RECV_BODY       (256UL * 1024)  /* bytes received in one call of a body */
+#define FILE_WINDOW     (1024 * 1024UL) /* bytes of a file sent in one turn */
 #define READ_AHEAD      (1024 * 1024UL)
 #define INPUT_MAX       (1024UL * 1024)
 #define OUTPUT_MAX      (64UL * 1024 * 1024)
 #define LINGER_BYTES    (64UL * 1024)
 #define LINGER_MS       2000
 #define DRAIN_IDLE_MS   1000
-#define EXCHANGE_BYTES  2048 /* head bytes an ordinary exchange has room for */
+#define EXCHANGE_BYTES  2048 /* bytes of head in an exchange of ordinary size */
 #define SPARE_EXCHANGES 16
-#define STEPS_A_TURN    32 /* requests that one connection may have answered in a row */
+#define STEPS_A_TURN    32 /* what a connection may do in a row before others have their turn */
 
 enum conn_state {
     CONN_HANDSHAKE, /* the stream and the client agree on how to speak */
-    CONN_IDLE,      /* nothing of a request is here */
-    CONN_HEAD,      /* a part of a head is */
+    CONN_IDLE,      /* no byte of a request has arrived */
+    CONN_HEAD,      /* a part of a head has */
     CONN_REQUEST,   /* on_request was called, on_done was not */
     CONN_REFUSING,  /* our own error answer is being sent */
-    CONN_LINGER,    /* all is sent; reading what still comes, so that the client sees it */
+    CONN_LINGER,    /* all is sent; what still arrives is read, so that no reset cuts it */
     CONN_CLOSED,    /* gone; the struct is freed after this turn */
     CONN_STATES,
 };
 
-/* Each has one length of time, so that a list of its members is in order of their deadlines. */
+/* All deadlines of a kind are equally long, so appending keeps its list in order of time. */
 enum deadline {
     DEADLINE_HANDSHAKE,
     DEADLINE_KEEP_ALIVE,
@@ -62,7 +62,7 @@ struct body_in {
     size_t capacity;
     size_t length;
     struct monotime asked_at; /* is_reading since */
-    uint64_t waited_ms;       /* is_reading before that, all together */
+    uint64_t waited_ms;       /* the sum of earlier such times */
     uint64_t received;        /* bytes, with framing */
     bool is_reading;
     bool is_over;  /* all of it was read */
@@ -77,9 +77,9 @@ enum http_answer_state {
 
 struct http_answer {
     enum http_answer_state state;
-    uint64_t expected; /* body bytes, HTTP_NO_LENGTH: no matter */
+    uint64_t expected; /* bytes of body; HTTP_NO_LENGTH: any number */
     uint64_t queued;   /* body bytes the handler gave */
-    struct buf out;    /* what the socket did not take */
+    struct buf out;    /* what the stream did not take yet */
     int file;          /* the handler's */
     uint64_t file_offset;
     uint64_t file_left;
@@ -89,17 +89,17 @@ struct http_answer {
     bool has_no_body; /* HEAD, 204, 304 */
     bool is_close;
     bool wants_drained;
-    bool is_last_due; /* the last chunk, when the rest is sent */
+    bool is_last_due; /* send the last chunk after the rest */
 };
 
-/* One request and its answer. Ordinary ones are kept in the server for the next request. */
+/* One request and its answer. The server keeps some of ordinary size for the next requests. */
 struct http_exchange {
     struct http_head head; /* slices into `bytes` */
     void *user;
     struct body_in in;
     struct http_answer answer;
-    struct http_refusal refusal; /* status 0: none; else answered after on_done if nothing was */
-    bool is_over;                /* `end` says how, but for on_done */
+    struct http_refusal refusal; /* status 0: none; else sent after on_done if there is no answer */
+    bool is_over;                /* `end` says how; on_done may still be due */
     enum http_end end;
     struct list spare;
     size_t bytes_capacity;
@@ -116,24 +116,24 @@ struct http_conn {
     struct stream stream;
     struct watch *watch;
     unsigned watched;
-    uint32_t parse_at;              /* CONN_HEAD: parse when this much is here, or a line ended */
-    struct buf input;               /* read and not used; has memory only while it has bytes */
+    uint32_t parse_at; /* CONN_HEAD: parse when this much has arrived, or a line has ended */
+    struct buf input;  /* received and not used; has no memory while it is empty */
     struct http_exchange *exchange; /* REQUEST, REFUSING */
     uint64_t id;
     char *peer;
     size_t linger_left;
-    uint64_t unsent;          /* in the kernel when the deadline was set, or the client took some */
-    struct monotime taken_at; /* LINGER: when that was */
+    uint64_t unsent;          /* bytes in the kernel when the deadline was last set */
+    struct monotime taken_at; /* LINGER: when the client last took some of them */
     bool is_stepping;
     bool is_step_deferred;
-    bool is_readable;     /* there is something to read, or the end */
+    bool is_readable;     /* the stream may have something to receive */
     bool is_blocked;      /* the stream takes no more */
-    bool is_end_due;      /* LINGER: the peer was not told of the end yet */
-    bool is_unwelcome;    /* one client too many: told so after the handshake */
-    bool is_exhausted;    /* it has had its share of this turn */
-    bool is_read_done;    /* what the stream has to read is not for now */
-    bool has_moved;       /* bytes came or went in this step */
-    bool is_head_refused; /* what is refused is a HEAD, whose answers have no body */
+    bool is_end_due;      /* LINGER: stream_end must be called again */
+    bool is_unwelcome;    /* there are too many clients: refuse it after the handshake */
+    bool is_exhausted;    /* it had its share of this turn */
+    bool is_read_done;    /* what the stream has is for later: do not watch for reading */
+    bool has_moved;       /* bytes were received or sent in this step */
+    bool is_head_refused; /* the refused request is a HEAD: send no body */
 };
 
 struct http_server {
@@ -152,15 +152,15 @@ struct http_server {
     uint64_t last_id;
     uint64_t date_second;
     char date[32];
-    struct buf head; /* of the answer that is being made */
+    struct buf head; /* of the answer that is being printed */
     bool is_draining;
-    bool has_no_probe; /* the file system does not tell what is in memory */
+    bool has_no_probe; /* the file system cannot say what is in memory */
     char scratch[64 * 1024];
 };
 
 /* http_server.c */
 struct http_exchange *server_take_exchange(struct http_server *server);
-/* With room for that many bytes of head. */
+/* The same exchange with room for that many bytes of head; it may move. */
 struct http_exchange *server_enlarge_exchange(struct http_exchange *exchange, size_t bytes);
 void server_give_exchange(struct http_server *server, struct http_exchange **exchange);
 void server_set_deadline(struct http_conn *conn, enum deadline kind);
@@ -170,20 +170,20 @@ const char *server_date(struct http_server *server);
 void conn_open(struct http_server *server, const struct stream *stream, const char *peer,
                bool is_too_many);
 void conn_set_state(struct http_conn *conn, enum conn_state next);
-/* Do what can be done, now or (when called from a handler) after this turn. */
+/* Make progress: now, or after this turn if a handler is being called. */
 void conn_step(struct http_conn *conn);
 void conn_schedule(struct http_conn *conn);
 void conn_on_deadline(struct http_conn *conn, enum deadline kind);
-/* At the end of the server: on_done if it is due, nothing is left. */
+/* At the end of the server: calls on_done if it is due, and frees the connection. */
 void conn_kill(struct http_conn *conn);
-/* The request is over; on_done follows in the next step. The first call counts. */
+/* The request has failed; on_done follows in the next step. Further calls do nothing. */
 void conn_fail(struct http_conn *conn, enum http_end end);
 
-/* http_conn_head.c: true when something changed */
+/* http_conn_head.c; they return true if something changed */
 bool conn_recv_head(struct http_conn *conn);
 bool conn_take_pipelined(struct http_conn *conn);
 void conn_refuse(struct http_conn *conn, const struct http_refusal *refusal);
-/* The same of these bytes of a head. */
+/* Refuse a request of which these bytes of a head have arrived. */
 void conn_refuse_head(struct http_conn *conn, struct slice bytes,
                       const struct http_refusal *refusal);
 
@@ -195,10 +195,10 @@ bool body_step(struct http_conn *conn);
 /* http_conn_answer.c */
 void answer_begin(struct http_answer *answer);
 void answer_cleanup(struct http_answer *answer);
-/* Send what is queued; sets is_blocked or is_exhausted, or fails the request. */
+/* Send what is queued. Sets is_blocked or is_exhausted, or fails the request. */
 void answer_flush(struct http_conn *conn);
 bool answer_is_empty(const struct http_answer *answer);
-/* Bytes as they are, after what is queued. */
+/* Send these bytes as they are, after what is queued. */
 void answer_raw(struct http_conn *conn, struct slice bytes);
 void answer_refusal(struct http_conn *conn, const struct http_refusal *refusal);
 

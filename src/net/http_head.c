@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The judgement of a whole head: Host, body framing, expectations, the life of the connection. Two
- * parties that frame a message differently are how requests are smuggled, so whatever two readers
- * could read in two ways is refused.
+ * Judges a complete head: Host, the framing of the body, expectations, whether the connection stays
+ * open. Requests are smuggled where two readers frame a message differently, so everything that
+ * could be read in two ways is refused.
  */
 #include "http_head.h"
 
@@ -43,7 +43,7 @@ static void note_once(struct slice *first, unsigned *count, struct slice value)
 
 void http_framing_note(struct http_framing *framing, const struct http_header *header)
 {
-    /* By length first: most fields are none of these. */
+    /* Compare the length first: most fields are none of these. */
     switch (header->name.length) {
     case sizeof("Host") - 1:
         if (slice_is_nocase(header->name, "Host"))
@@ -118,7 +118,7 @@ static enum http_verdict decide_host(const struct http_framing *framing, struct 
     if (framing->hosts > 1)
         return http_refuse(refusal, 400, "There is more than one Host.");
     if (framing->hosts == 0 && head->minor == 1)
-        return http_refuse(refusal, 400, "There is no Host.");
+        return http_refuse(refusal, 400, "Host is missing.");
     if (framing->hosts == 1 && !is_host(framing->host))
         return http_refuse(refusal, 400, "Host is not a name or address with an optional port.");
     head->host = framing->host;
@@ -149,7 +149,7 @@ static bool is_same_authority(struct slice a, struct slice b)
     return a.length == b.length && strncasecmp(a.data, b.data, a.length) == 0;
 }
 
-/* HTTP/1.0 needs no Host: then the target says it. */
+/* HTTP/1.0 does not require Host; the target names the host then. */
 static enum http_verdict decide_absolute(struct http_head *head, bool has_host,
                                          struct http_refusal *refusal)
 {
@@ -159,11 +159,11 @@ static enum http_verdict decide_absolute(struct http_head *head, bool has_host,
         length++;
     struct slice authority = slice_from(rest.data, length);
     if (!is_host(authority) || (has_host && !is_same_authority(authority, head->host)))
-        return http_refuse(refusal, 400, "The target is on another host than Host says.");
+        return http_refuse(refusal, 400, "The target and Host name different hosts.");
     if (length < rest.length && rest.data[length] == '?')
         return http_refuse(refusal, 400, "The target has a query, but no path.");
     head->host = authority;
-    /* Without a path it is "/": borrow the last slash of "http://". */
+    /* A target without a path means "/": borrow the last slash of "http://". */
     head->target =
         length == rest.length ? slice_from(head->target.data + 6, 1) : slice_skip(rest, length);
     return HTTP_HEAD;
@@ -198,7 +198,7 @@ static bool read_length(struct slice text, uint64_t *out)
     return true;
 }
 
-/* Every coding must be a token, and chunked may only be the last: else no two readers agree. */
+/* Every coding must be a token, and chunked must be the last; otherwise readers disagree. */
 static enum http_verdict refuse_coding(struct slice codings, struct http_refusal *refusal)
 {
     const char *reason = "Transfer-Encoding must be \"chunked\".";
@@ -219,7 +219,7 @@ static enum http_verdict decide_chunked(const struct http_framing *framing, stru
                                         struct http_refusal *refusal)
 {
     if (framing->content_lengths > 0)
-        return http_refuse(refusal, 400, "There are Content-Length and Transfer-Encoding.");
+        return http_refuse(refusal, 400, "Content-Length and Transfer-Encoding are both present.");
     if (framing->transfer_encodings > 1)
         return http_refuse(refusal, 400, "There is more than one Transfer-Encoding.");
     if (head->minor == 0)
@@ -236,7 +236,7 @@ static enum http_verdict decide_length(const struct http_framing *framing, struc
     if (framing->content_lengths > 1)
         return http_refuse(refusal, 400, "There is more than one Content-Length.");
     if (!read_length(framing->content_length, &head->content_length))
-        return http_refuse(refusal, 400, "Content-Length is not a number as it must be written.");
+        return http_refuse(refusal, 400, "Content-Length is not a valid number.");
     head->body = HTTP_BODY_LENGTH;
     return HTTP_HEAD;
 }
@@ -276,7 +276,7 @@ enum http_verdict http_framing_decide(const struct http_framing *framing, struct
         verdict = decide_body(framing, head, refusal);
     if (verdict != HTTP_HEAD)
         return verdict;
-    /* HTTP/1.0 knows no expectations (RFC 9110 10.1.1). */
+    /* HTTP/1.0 has no expectations (RFC 9110 10.1.1). */
     if (framing->has_other_expectation && head->minor == 1)
         return http_refuse(refusal, 417, "Only \"Expect: 100-continue\" is known here.");
     head->expects_continue = framing->has_continue && head->minor == 1;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the fields of a head say together: where its body ends, whose it is, whether the connection
- * stays. Between http_parser.c, which finds the fields, and http_head.c, which judges them. */
+/* What the fields of a head say together: where the body ends, which host is meant, whether the
+ * connection stays open. http_parser.c finds the fields, http_head.c judges them. */
 #ifndef NET_HTTP_HEAD_H
 #define NET_HTTP_HEAD_H
 
@@ -23,7 +23,7 @@ struct http_framing {
 };
 
 void http_framing_note(struct http_framing *framing, const struct http_header *header);
-/* HTTP_HEAD or HTTP_REFUSED; sets what is left of *head. */
+/* Returns HTTP_HEAD, with the remaining members of *head set, or HTTP_REFUSED. */
 enum http_verdict http_framing_decide(const struct http_framing *framing, struct http_head *head,
                                       struct http_refusal *refusal);
 /* Begins with "http://". */

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Request heads. One pass over the bytes, line by line:
+ * Parses request heads in one pass over the bytes, line by line:
  *
- *   request line: bytes → is it whole? → method, target, version
- *   fields:       bytes → is it whole? → name, value, what framing needs
+ *   request line: bytes → is it complete? → method, target, version
+ *   fields:       bytes → is it complete? → name, value, what framing needs
  *   end:          what the fields say together (http_head.c)
  *
- * Invariant: errors are found in the order of their bytes, so that a head which comes in pieces is
- * refused for the same reason as one that comes whole, at the first byte that settles it. Nothing
- * is remembered between calls.
+ * Invariant: errors are found in the order of the bytes, so a head that arrives in pieces is
+ * refused for the same reason as one that arrives at once, at the first byte that decides it.
+ * Nothing is remembered between calls.
  */
 #include "net/http_parser.h"
 
@@ -28,14 +28,14 @@ enum http_verdict http_refuse(struct http_refusal *refusal, int status, const ch
     return HTTP_REFUSED;
 }
 
-/* What is being read, and how far. */
+/* The bytes, and how far they were read. */
 struct cursor {
     const char *data;
     size_t length;
     size_t at;
 };
 
-/* The cursor is at a CR: is a LF behind it? */
+/* The cursor is at a CR, which a LF must follow. */
 static enum http_verdict take_line_end(struct cursor *cursor, struct http_refusal *refusal)
 {
     if (cursor->at + 1 >= cursor->length)
@@ -50,7 +50,7 @@ static enum http_verdict refuse_line_byte(char byte, struct http_refusal *refusa
 {
     if (byte == '\n')
         return http_refuse(refusal, 400, "A line must end with CR LF.");
-    return http_refuse(refusal, 400, "The request line has a byte that must not be there.");
+    return http_refuse(refusal, 400, "The request line contains an invalid byte.");
 }
 
 static bool is_digit(char byte)
@@ -70,7 +70,7 @@ static enum http_verdict read_version(struct slice text, struct http_head *out,
     bool is_other = is_http && text.length == 8 && text.data[6] == '.' && is_digit(text.data[7]);
     bool is_short = is_http && text.length == 6 && text.data[5] != '1';
     if (is_other || is_short)
-        return http_refuse(refusal, 505, "Only HTTP/1.1 and HTTP/1.0 are spoken here.");
+        return http_refuse(refusal, 505, "Only HTTP/1.1 and HTTP/1.0 are supported.");
     return http_refuse(refusal, 400, "The request line is not \"METHOD target HTTP/1.1\".");
 }
 
@@ -79,7 +79,7 @@ static enum http_verdict read_method(struct slice method, struct http_refusal *r
     if (!http_bytes_are(method, BYTE_TOKEN))
         return http_refuse(refusal, 400, "The method is not a token.");
     if (method.length > METHOD_MAX)
-        return http_refuse(refusal, 501, "The method is too long to be one.");
+        return http_refuse(refusal, 501, "The method is too long.");
     for (size_t i = 0; i < method.length; i++) {
         if (method.data[i] >= 'a' && method.data[i] <= 'z')
             return http_refuse(refusal, 501, "Methods are written in upper case.");
@@ -87,7 +87,7 @@ static enum http_verdict read_method(struct slice method, struct http_refusal *r
     return HTTP_HEAD;
 }
 
-/* Bytes and percent-encoding; the form is looked at when Host is known. */
+/* Checks bytes and percent-encoding; the form is checked when Host is known. */
 static enum http_verdict read_target(struct slice target, struct http_refusal *refusal)
 {
     for (size_t i = 0; i < target.length; i++) {
@@ -101,7 +101,7 @@ static enum http_verdict read_target(struct slice target, struct http_refusal *r
             return http_refuse(refusal, 400, "The target has a percent sign without two digits.");
     }
     if (slice_is(target, "*"))
-        return HTTP_HEAD; /* its method is looked at with the whole head */
+        return HTTP_HEAD; /* its method is checked with the complete head */
     if (target.length == 0 || (target.data[0] != '/' && !http_target_is_absolute(target)))
         return http_refuse(refusal, 400, "The target must begin with a slash.");
     return HTTP_HEAD;
@@ -157,7 +157,7 @@ static enum http_verdict refuse_name_byte(char byte, size_t position, struct htt
         return http_refuse(refusal, 400, "Folded header lines are not accepted.");
     if (byte == '\r' || byte == '\n')
         return http_refuse(refusal, 400, "A header line has no colon.");
-    return http_refuse(refusal, 400, "A header name has a byte that must not be there.");
+    return http_refuse(refusal, 400, "A header name contains an invalid byte.");
 }
 
 static enum http_verdict read_name(struct cursor *cursor, struct slice *out,
@@ -197,7 +197,7 @@ static enum http_verdict read_value(struct cursor *cursor, size_t value_max, str
     if (value[length] == '\n')
         return http_refuse(refusal, 400, "A line must end with CR LF.");
     if (value[length] != '\r')
-        return http_refuse(refusal, 400, "A header value has a byte that must not be there.");
+        return http_refuse(refusal, 400, "A header value contains an invalid byte.");
     cursor->at += length;
     while (length > 0 && (value[length - 1] == ' ' || value[length - 1] == '\t'))
         length--;
@@ -205,7 +205,7 @@ static enum http_verdict read_value(struct cursor *cursor, size_t value_max, str
     return take_line_end(cursor, refusal);
 }
 
-/* All fields and the empty line behind them. */
+/* Reads all fields and the empty line that follows them. */
 static enum http_verdict read_fields(struct cursor *cursor, const struct http_limits *limits,
                                      struct http_head *out, struct http_framing *framing,
                                      struct http_refusal *refusal)
@@ -233,7 +233,8 @@ static enum http_verdict read_head(struct cursor *cursor, const struct http_limi
                                    struct http_head *out, struct http_refusal *refusal)
 {
     if (cursor->length > 0 && cursor->data[0] == 0x16)
-        return http_refuse(refusal, 400, "This port speaks plain HTTP, and this is a TLS hello.");
+        return http_refuse(refusal, 400,
+                           "This port speaks plain HTTP, but the client began a TLS handshake.");
     if (cursor->length > 0 && cursor->data[0] == '\r') {
         enum http_verdict blank = take_line_end(cursor, refusal);
         if (blank != HTTP_HEAD)

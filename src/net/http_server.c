@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * All connections of a role: their list, their deadlines, draining.
+ * All connections of a server: their list, their deadlines, draining.
  *
- * Deadlines: one list per kind, appended at the end, and so in order of time, since a kind has one
- * length. One timer for all, started for the earliest first member; when it comes too early (its
- * member got a later deadline), it is started again. Setting a deadline is two pointer swaps.
+ * There is one list of deadlines for each kind. All deadlines of a kind are equally long, so
+ * appending keeps the list in order of time. One timer serves all lists; it is started for the
+ * earliest first member, and started again if it runs out early because that member got a later
+ * deadline. Setting a deadline changes a few pointers.
  */
 #include "base/alloc.h"
 #include "base/check.h"
@@ -13,7 +14,7 @@
 #include "base/log.h"
 #include "http_conn_parts.h"
 
-/* Over connections_max this many are still told so, with 503. */
+/* This many clients beyond connections_max get 503; further ones are closed at once. */
 #define REFUSED_MAX 64
 
 static uint64_t deadline_ms(const struct http_settings *settings, enum deadline kind)
@@ -174,7 +175,7 @@ static struct http_exchange *new_exchange(size_t bytes)
     return exchange;
 }
 
-/* All but the head and the bytes, which the parser fills. */
+/* Resets everything except the head and the bytes, which the parser fills. */
 static void reset_exchange(struct http_exchange *exchange)
 {
     exchange->user = NULL;

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Accepting. The descriptor is shared with other processes: that it was readable means nothing when
- * accept comes to it, and one connection a turn leaves the others theirs.
+ * Accepts connections. The descriptor is shared with other processes, so it may have nothing to
+ * accept although it was readable, and accepting one connection in a turn leaves some to the
+ * others.
  *
  *   WATCHING ──above the share (at most ten times), or no memory──→ PAUSED (1 ms) ──→ WATCHING
  *
- * Without a free descriptor the reserve is given up for one accept, that connection is closed, and
- * the reserve opened again: the queue moves, and the loop does not spin.
+ * When no descriptor is free, the reserve is closed, one connection is accepted and closed, and the
+ * reserve is opened again: the queue moves and the loop does not spin.
  */
 #include "net/listener.h"
 
@@ -26,10 +27,10 @@
 #include "net/loop.h"
 
 #define PAUSE_MS           1
-#define PAUSES_MAX         10 /* then the connection is taken all the same */
+#define PAUSES_MAX         10 /* then it accepts the connection in spite of its share */
 #define PAUSE_FAILED_MS    100
 #define PAUSE_FORGOTTEN_MS 20
-#define ALONE_MS           30 /* and those that come in this time, without asking */
+#define ALONE_MS           30 /* and for this long it accepts whatever comes */
 
 struct listener {
     struct loop *loop;
@@ -41,7 +42,7 @@ struct listener {
     listener_accept_fn *on_accept;
     listener_pause_fn *should_pause;
     void *arg;
-    unsigned pauses; /* in a row, for one connection that nobody else took */
+    unsigned pauses; /* in a row, for a connection that no other process took */
     struct monotime paused_at;
     struct monotime alone_until;
     bool is_stopped;
@@ -91,7 +92,7 @@ static void refuse_with_reserve(struct listener *listener)
     listener->reserve = open_reserve();
     if (refused < 0 && listener->reserve < 0)
         log_say(LOG_WARN, "no descriptor is left to accept connections with");
-    /* Whoever comes next fares the same until descriptors are free. */
+    /* Further connections are closed as well until descriptors are free. */
     pause_for(listener, PAUSE_MS);
 }
 
@@ -106,14 +107,14 @@ static void on_accept_failed(struct listener *listener, int sys)
     case ENOBUFS:
         pause_for(listener, PAUSE_FAILED_MS);
         break;
-    default: /* taken by another process, or already gone: wait for the next */
+    default: /* another process took it, or it has gone: wait for the next */
         break;
     }
 }
 
-/* Above the share: a process with fewer connections may take this one. One that has not after
- * PAUSES_MAX is stuck, and for a while nobody waits for it. A pause that is long over was for
- * another connection. */
+/* Above its share, this process leaves the connection to one with fewer. If none has taken it after
+ * PAUSES_MAX pauses, the others are stuck, and for a while this one does not wait for them. A pause
+ * that ended long ago was for another connection. */
 static bool should_wait(struct listener *listener)
 {
     struct monotime now = clock_mono();

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Addresses as people write them → listening sockets. Names are not looked up, but for "localhost",
- * which is both loopbacks on one port. */
+/* Makes listening sockets from addresses as people write them. Names are not looked up, except
+ * "localhost", which means both loopbacks on one port. */
 #include "net/listener.h"
 
 #include <arpa/inet.h>
@@ -122,7 +122,7 @@ static bool has_no_ipv6(const struct error *err)
     return err->sys == EAFNOSUPPORT || err->sys == EADDRNOTAVAIL || err->sys == EPROTONOSUPPORT;
 }
 
-/* The port the kernel chose for one loopback may be taken on the other: try again. */
+/* The port that the kernel chose for one loopback may be in use on the other: try again. */
 static int bind_localhost(uint16_t port, struct bound_socket bound[2], unsigned *count,
                           struct error *err)
 {
@@ -156,7 +156,7 @@ static int bind_unix(struct slice path, struct bound_socket *out, struct error *
                          sizeof(address.local.sun_path) - 1);
     }
     memcpy(address.local.sun_path, path.data, path.length);
-    /* Left over by a server that was killed; anything but a socket is not ours to remove. */
+    /* A server that was killed has left it. Nothing but a socket is removed. */
     if (lstat(address.local.sun_path, &status) == 0 && S_ISSOCK(status.st_mode))
         (void)unlink(address.local.sun_path);
     mode_t before = umask(0177);

@@ -5,9 +5,9 @@
  *   turn:  wait (not at all if calls are deferred) → watches, timers, signals → deferred calls →
  * on_turn
  *
- * Invariant: what is deferred during a turn's deferred calls runs in the next turn, which does not
- * wait. libevent's clock is coarse and cached; a timer that would fire early by our own measure is
- * put back.
+ * Invariant: calls deferred by a deferred call run in the next turn, which does not wait.
+ * libevent's clock is coarse and cached; a timer that fires early by our own clock is started
+ * again.
  */
 #include "net/loop.h"
 
@@ -43,7 +43,7 @@ struct signal_watch {
 
 struct loop {
     struct event_base *base;
-    struct event *wait_limit; /* ends a turn of loop_turn */
+    struct event *wait_limit; /* limits the wait of loop_turn */
     struct deferred_queue waiting;
     struct deferred_queue running;
     struct signal_watch signals[NSIG];
@@ -51,7 +51,7 @@ struct loop {
     struct watch *pool_watch;
     loop_turn_fn *on_turn;
     void *on_turn_arg;
-    uint64_t busy_since_us; /* 0: no callback yet in this turn, or nobody asks */
+    uint64_t busy_since_us; /* 0: this turn has called nothing yet, or nobody measures */
     bool is_stopping;
 };
 
@@ -73,7 +73,7 @@ struct timer {
     bool is_running;
 };
 
-/* Not base/clock: tests may stop that one, libevent's runs on. */
+/* Not base/clock, which tests may freeze: libevent's clock runs on. */
 static uint64_t now_ms(void)
 {
     struct timespec now;
@@ -91,7 +91,7 @@ static void on_wait_limit(evutil_socket_t fd, short events, void *arg)
 {
     (void)fd;
     (void)events;
-    (void)arg; /* being active is all it is for */
+    (void)arg; /* its only purpose is to end the wait */
 }
 
 struct loop *loop_new(void)
@@ -136,7 +136,7 @@ void loop_free(struct loop **loop_address)
     struct loop *loop = *loop_address;
     if (!loop)
         return;
-    /* Most deferred calls free something. */
+    /* Most deferred calls free an object. */
     while (loop->waiting.count > 0)
         run_deferred(loop);
     for (int i = 0; i < NSIG; i++) {
@@ -304,7 +304,7 @@ struct timer *timer_new(struct loop *loop, timer_fn *fn, void *arg)
 
 void timer_start(struct timer *timer, uint64_t ms)
 {
-    /* No deadline of ours is a century away, and libevent's sums must not overflow. */
+    /* No deadline is a century away, and libevent's sums must not overflow. */
     if (ms > (uint64_t)100 * 365 * 24 * 3600 * 1000)
         ms = (uint64_t)100 * 365 * 24 * 3600 * 1000;
     timer->due_ms = now_ms() + ms;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Owned by the pool from start until done; the starter holds a pointer only to cancel. The work has
- * its own descriptor, since the starter's may be closed at any time. */
+/* The object belongs to the pool from its start until it is done; the starter keeps a pointer only
+ * to cancel it. It has a descriptor of its own, because the starter's may be closed at any time. */
 #include "read_ahead.h"
 
 #include <errno.h>
@@ -16,7 +16,7 @@
 #define TOUCH_EVERY (64UL * 1024)
 
 struct read_ahead {
-    struct pool_work work; /* first: work and object are one address */
+    struct pool_work work; /* first: both have one address */
     int fd;
     uint64_t offset;
     uint64_t length;
@@ -29,13 +29,13 @@ enum read_ahead_state read_ahead_probe(int fd, uint64_t offset)
     char byte;
     struct iovec piece = {.iov_base = &byte, .iov_len = 1};
     if (preadv2(fd, &piece, 1, (off_t)offset, RWF_NOWAIT) >= 0)
-        return READ_AHEAD_HERE; /* or the end: sendfile will say so */
+        return READ_AHEAD_HERE; /* or the end of the file: sendfile will say so */
     if (errno == EAGAIN)
         return READ_AHEAD_COLD;
     return READ_AHEAD_UNKNOWN;
 }
 
-static void run(struct pool_work *work)
+static void read_ahead_run(struct pool_work *work)
 {
     const struct read_ahead *ahead = (const struct read_ahead *)(const void *)work;
     (void)readahead(ahead->fd, (off_t)ahead->offset, (size_t)ahead->length);
@@ -49,7 +49,7 @@ static void run(struct pool_work *work)
         (void)!pread(ahead->fd, &last, 1, (off_t)(ahead->offset + ahead->length - 1));
 }
 
-static void done(struct pool_work *work)
+static void read_ahead_done(struct pool_work *work)
 {
     struct read_ahead *ahead = (struct read_ahead *)(void *)work;
     read_ahead_fn *fn = ahead->fn;
@@ -68,8 +68,8 @@ struct read_ahead *read_ahead_start(struct pool *pool, int fd, uint64_t offset, 
     if (fd_dup(fd, &own, &err) < 0)
         return NULL;
     struct read_ahead *ahead = NEW(struct read_ahead);
-    ahead->work.run = run;
-    ahead->work.done = done;
+    ahead->work.run = read_ahead_run;
+    ahead->work.done = read_ahead_done;
     ahead->fd = own;
     ahead->offset = offset;
     ahead->length = length;
