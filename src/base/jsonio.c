@@ -85,7 +85,7 @@ static int check_limits(struct slice text, size_t values_max, size_t *out_values
 }
 
 /* jansson's text may quote the input. */
-static int refuse(const json_error_t *reason, struct error *err)
+static int refuse_document(const json_error_t *reason, struct error *err)
 {
     enum json_error_code code = json_error_code(reason);
     AUTO_BUF struct buf shown;
@@ -120,7 +120,7 @@ int jsonio_parse_long(struct slice text, size_t values_max, struct jsonio **out,
     if (!root) {
         if (values > LONG_VALUES)
             mem_trim();
-        return refuse(&reason, err);
+        return refuse_document(&reason, err);
     }
     *out = NEW(struct jsonio);
     (*out)->root = root;
@@ -261,7 +261,7 @@ static void write_string(struct buf *out, struct slice text)
     buf_append_byte(out, '"');
 }
 
-static int append(const char *text, size_t length, void *arg)
+static int append_dumped(const char *text, size_t length, void *arg)
 {
     buf_append(arg, text, length);
     return 0;
@@ -291,7 +291,7 @@ void jsonio_put_key(struct jsonio_writer *writer, struct slice key)
 }
 
 /* What comes before a value. */
-static void begin(struct jsonio_writer *writer, const char *key)
+static void begin_value(struct jsonio_writer *writer, const char *key)
 {
     if (key)
         jsonio_put_key(writer, slice_of(key));
@@ -302,9 +302,9 @@ static void begin(struct jsonio_writer *writer, const char *key)
     writer->has_key = false;
 }
 
-static void open(struct jsonio_writer *writer, const char *key, bool is_object)
+static void open_container(struct jsonio_writer *writer, const char *key, bool is_object)
 {
-    begin(writer, key);
+    begin_value(writer, key);
     CHECK(writer->depth < JSONIO_DEPTH_MAX);
     writer->is_object[writer->depth++] = is_object;
     writer->has_any[writer->depth] = false;
@@ -313,12 +313,12 @@ static void open(struct jsonio_writer *writer, const char *key, bool is_object)
 
 void jsonio_put_object(struct jsonio_writer *writer, const char *key)
 {
-    open(writer, key, true);
+    open_container(writer, key, true);
 }
 
 void jsonio_put_array(struct jsonio_writer *writer, const char *key)
 {
-    open(writer, key, false);
+    open_container(writer, key, false);
 }
 
 void jsonio_put_end(struct jsonio_writer *writer)
@@ -329,7 +329,7 @@ void jsonio_put_end(struct jsonio_writer *writer)
 
 void jsonio_put_string(struct jsonio_writer *writer, const char *key, struct slice text)
 {
-    begin(writer, key);
+    begin_value(writer, key);
     write_string(writer->out, text);
 }
 
@@ -340,25 +340,25 @@ void jsonio_put_text(struct jsonio_writer *writer, const char *key, const char *
 
 void jsonio_put_u64(struct jsonio_writer *writer, const char *key, uint64_t number)
 {
-    begin(writer, key);
+    begin_value(writer, key);
     buf_printf(writer->out, "%llu", (unsigned long long)number);
 }
 
 void jsonio_put_i64(struct jsonio_writer *writer, const char *key, int64_t number)
 {
-    begin(writer, key);
+    begin_value(writer, key);
     buf_printf(writer->out, "%lld", (long long)number);
 }
 
 void jsonio_put_bool(struct jsonio_writer *writer, const char *key, bool value)
 {
-    begin(writer, key);
+    begin_value(writer, key);
     buf_append_text(writer->out, value ? "true" : "false");
 }
 
 void jsonio_put_null(struct jsonio_writer *writer, const char *key)
 {
-    begin(writer, key);
+    begin_value(writer, key);
     buf_append_text(writer->out, "null");
 }
 
@@ -372,12 +372,13 @@ void jsonio_put_time(struct jsonio_writer *writer, const char *key, struct wallt
 
 void jsonio_put_value(struct jsonio_writer *writer, const char *key, struct jsonio_value value)
 {
-    begin(writer, key);
-    (void)json_dump_callback(value.node, append, writer->out, JSON_COMPACT | JSON_ENCODE_ANY);
+    begin_value(writer, key);
+    (void)json_dump_callback(value.node, append_dumped, writer->out,
+                             JSON_COMPACT | JSON_ENCODE_ANY);
 }
 
 void jsonio_put_printed(struct jsonio_writer *writer, const char *key, struct slice json)
 {
-    begin(writer, key);
+    begin_value(writer, key);
     buf_append_slice(writer->out, json);
 }

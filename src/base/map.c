@@ -84,18 +84,18 @@ struct map *map_new(void)
 
 /* The macros of uthash are large; our part of these three functions is not. */
 /* NOLINTBEGIN(readability-function-size,readability-function-cognitive-complexity) */
-static void take_out(struct map *map, struct map_entry *entry)
+static void remove_entry(struct map *map, struct map_entry *entry)
 {
     HASH_DELETE(hh, map->entries, entry);
     mem_free(entry);
 }
 
-static void put_in(struct map *map, struct map_entry *entry, unsigned hash)
+static void add_entry(struct map *map, struct map_entry *entry, unsigned hash)
 {
     HASH_ADD_KEYPTR_BYHASHVALUE(hh, map->entries, entry->key, entry->length, hash, entry);
 }
 
-static struct map_entry *find(const struct map *map, struct slice key, unsigned hash)
+static struct map_entry *find_entry(const struct map *map, struct slice key, unsigned hash)
 {
     struct map_entry *entry = NULL;
 
@@ -110,14 +110,14 @@ void map_free(struct map **map)
     if (!*map)
         return;
     while ((*map)->entries)
-        take_out(*map, (*map)->entries);
+        remove_entry(*map, (*map)->entries);
     mem_free(*map);
     *map = NULL;
 }
 
 void *map_find(const struct map *map, struct slice key)
 {
-    struct map_entry *entry = find(map, key, hash_of(map, key));
+    struct map_entry *entry = find_entry(map, key, hash_of(map, key));
 
     return entry ? entry->value : NULL;
 }
@@ -125,7 +125,7 @@ void *map_find(const struct map *map, struct slice key)
 void *map_set(struct map *map, struct slice key, void *value)
 {
     unsigned hash = hash_of(map, key);
-    struct map_entry *entry = find(map, key, hash);
+    struct map_entry *entry = find_entry(map, key, hash);
     void *before;
 
     CHECK(value);
@@ -139,19 +139,19 @@ void *map_set(struct map *map, struct slice key, void *value)
     entry->length = key.length;
     if (key.length)
         memcpy(entry->key, key.data, key.length);
-    put_in(map, entry, hash);
+    add_entry(map, entry, hash);
     return NULL;
 }
 
 void *map_remove(struct map *map, struct slice key)
 {
-    struct map_entry *entry = find(map, key, hash_of(map, key));
+    struct map_entry *entry = find_entry(map, key, hash_of(map, key));
     void *value;
 
     if (!entry)
         return NULL;
     value = entry->value;
-    take_out(map, entry);
+    remove_entry(map, entry);
     return value;
 }
 

@@ -48,7 +48,7 @@ static const struct unit duration_units[] = {
 };
 
 /* Messages show what came from outside only in part and never raw. */
-static int refuse(struct error *err, enum error_kind kind, struct slice text, const char *why)
+static int refuse_text(struct error *err, enum error_kind kind, struct slice text, const char *why)
 {
     AUTO_BUF struct buf shown;
 
@@ -85,9 +85,9 @@ int text_parse_u64(struct slice text, uint64_t *out, struct error *err)
     size_t digits = count_digits(text);
 
     if (digits == 0 || digits != text.length || digits > 20)
-        return refuse(err, ERR_INVALID, text, "is not a number");
+        return refuse_text(err, ERR_INVALID, text, "is not a number");
     if (!read_digits(text, out))
-        return refuse(err, ERR_TOO_LARGE, text, "is too large a number");
+        return refuse_text(err, ERR_TOO_LARGE, text, "is too large a number");
     return 0;
 }
 
@@ -101,10 +101,10 @@ static int parse_with_unit(struct slice text, const struct unit *units, const ch
     while (units->name && !slice_is_nocase(name, units->name))
         units++;
     if (digits == 0 || !units->name)
-        return refuse(err, ERR_INVALID, text, expected);
+        return refuse_text(err, ERR_INVALID, text, expected);
     if (!read_digits(slice_from(text.data, digits), &value) ||
         __builtin_mul_overflow(value, units->factor, &value))
-        return refuse(err, ERR_TOO_LARGE, text, "is too large");
+        return refuse_text(err, ERR_TOO_LARGE, text, "is too large");
     *out = value;
     return 0;
 }
