@@ -266,6 +266,19 @@ static void next_address_of_a_name_is_tried(void **state)
     assert_int_equal(client.asked_addresses, 2);
 }
 
+/* On a machine without IPv6 only the second address is left, which is as good. */
+static void addresses_of_both_families_are_given_to_libcurl(void **state)
+{
+    (void)state;
+    fake_name_set("registry.test", "::1 127.0.0.1", 0);
+    client.host = "registry.test";
+    client.takes_ipv6 = true;
+    client_start(TRANSFER_GET, EMPTY_ANSWER, 0);
+    client_check();
+    assert_in_range(client.asked_addresses, 1, 2);
+    assert_int_equal(fake_name_asked(NULL), 1);
+}
+
 static void addresses_of_a_name_are_judged(void **state)
 {
     (void)state;
@@ -392,6 +405,7 @@ int main(void)
         TEST(localhost_and_odd_literals_are_not_looked_up),
         TEST(name_of_the_proxy_is_looked_up),
         TEST(next_address_of_a_name_is_tried),
+        TEST(addresses_of_both_families_are_given_to_libcurl),
         TEST(addresses_of_a_name_are_judged),
         TEST(unknown_name_fails),
         TEST(slow_name_ends_in_time_and_nobody_waits_for_it),
