@@ -223,12 +223,17 @@ int upload_file_restore(struct upload_file *file, struct error *err)
     return rc;
 }
 
-/* The last close of a removed file frees its pages, which takes the longer the larger it is. */
+/* A finished file that stays is no session: its name is found by no request, and the keeper's
+ * janitor removes it. The last close of a removed file frees its pages, which takes longer the
+ * larger it is. */
 int upload_file_remove(struct upload_file *file, struct error *err)
 {
-    const char *name = file->whole_name[0] ? file->whole_name : file->name;
+    bool is_finished = file->whole_name[0] != '\0';
+    const char *name = is_finished ? file->whole_name : file->name;
     int rc = upload_end(file->store, file->table, &file->id, name, err);
 
+    if (rc != 0 && is_finished)
+        upload_file_drop_slot(file);
     fd_close(&file->fd);
     return rc;
 }

@@ -40,7 +40,7 @@ void upload_file_init(struct upload_file *file, struct store *store, struct uplo
 
 /* A slot for a session that has no file yet. ERR_BUSY: the table is full. */
 int upload_file_add_slot(struct upload_file *file, struct error *err);
-/* Give up the slot of a file that could not be created. */
+/* Give up the slot of a session that has no file. */
 void upload_file_drop_slot(struct upload_file *file);
 
 /* In the pool: create the file and lock it. */
@@ -61,7 +61,8 @@ int upload_file_finish(struct upload_file *file, const struct digest *digest, st
 /* In the pool: give a finished file its name back. On an error the session does not exist any
  * more; ERR_NOT_FOUND: the keeper has placed the file. */
 int upload_file_restore(struct upload_file *file, struct error *err);
-/* In the pool: remove file and slot, and close. On an error the session stays. */
+/* In the pool: remove file and slot, and close. On an error the session stays, if the file was not
+ * finished. */
 int upload_file_remove(struct upload_file *file, struct error *err);
 
 /* Save the progress in the slot, so that the next request need not hash what this one has. */
