@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A child's frame around its role. The master's messages come in this order: HELLO, CONFIG, SHARED,
- * then LISTENER and PEER, START. With the first of the latter, everything the role needs is opened
- * and the role is made. CONFIG, LISTENER and PEER may come again at any time. An end of the line
- * means that the master is dead.
+ * A child's frame around its role. The master sends HELLO, CONFIG and SHARED, then LISTENER and
+ * PEER, then START. With the first message after SHARED, everything that the role needs is opened
+ * and the role is made. CONFIG, LISTENER and PEER may come again at any time. When the line ends,
+ * the master is dead.
  *
  *   WAITING ──(first LISTENER, PEER or START)──► MADE ──(DRAIN, end of the line)──► loop_stop
  */
@@ -84,7 +84,7 @@ static void ask_master(enum control_kind kind, uint64_t argument, void *arg)
         channel_send(frame->line, MESSAGE_CONTROL, &message, -1);
 }
 
-/* Wait without the loop: nothing runs yet. An end of the line ends the waiting too. */
+/* Waits without the loop, as nothing runs yet. The end of the line ends the waiting. */
 static bool pause_for_ledger(void)
 {
     struct pollfd line = {.fd = MASTER_LINE, .events = 0};
@@ -151,7 +151,7 @@ static int make_role(struct child_frame *frame, struct error *err)
     return 0;
 }
 
-/* True when the role is there; else the loop was stopped. */
+/* Makes the role if it is not there yet. False: it cannot be made, and the loop was stopped. */
 static bool has_role(struct child_frame *frame)
 {
     struct error err;
@@ -211,7 +211,7 @@ static void install_config(struct child_frame *frame, struct config *config)
     config_unref(&old);
 }
 
-/* The first must be right. A later one that is not changes nothing, and the master is told. */
+/* The first must be valid. A later one that is not changes nothing, and the master is told. */
 static int on_config(struct child_frame *frame, struct slice body, int fd, struct error *err)
 {
     struct message_config message;
@@ -235,7 +235,7 @@ static int on_config(struct child_frame *frame, struct slice body, int fd, struc
     return 0;
 }
 
-/* Once of each kind: threads use it without a lock. */
+/* Each kind is taken once, because threads use it without a lock. */
 static int on_shared(struct child_frame *frame, struct slice body, int fd, struct error *err)
 {
     struct message_shared shared;
@@ -317,7 +317,7 @@ static void say_ready(struct child_frame *frame)
 {
     (void)FAILPOINT("child.start");
     struct message_ready ready = {.version = SLICE_LITERAL(ENTREPOT_VERSION)};
-    /* From now on somebody may wait for a turn; being made takes the keeper longer. */
+    /* Turns are measured from now on; making the keeper takes longer than a turn may. */
     loop_on_turn(frame->loop, metrics_on_turn, NULL);
     channel_send(frame->line, MESSAGE_READY, &ready, -1);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What every child does first and last: the line to the master (descriptor 3), configuration,
- * shared memory, channels, START, drain, exit. */
+/* The frame around every role: it takes the configuration, shared memory and channels from the
+ * master's line (descriptor 3), makes the role, and ends it. */
 #ifndef CHILD_H
 #define CHILD_H
 

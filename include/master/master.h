@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The master: holds privilege, binds sockets, starts the others by fork and exec of this program,
- * restarts who dies (slower and slower if it keeps dying), drains on SIGTERM. Parses nothing from
- * clients or upstreams, never opens the ledger.
+ * The master. It holds privilege, binds the sockets, starts the other processes by fork and exec of
+ * this program, starts them again when they die (more and more slowly if they keep dying), reads
+ * the configuration again on SIGHUP and drains the server on SIGTERM. It parses nothing that comes
+ * from clients or upstreams, and never opens the ledger.
  */
 #ifndef MASTER_MASTER_H
 #define MASTER_MASTER_H
@@ -16,22 +17,22 @@ struct error;
 
 #define MASTER_LINE 3 /* the descriptor that is a child's line to the master */
 
-/* A child that exits with this says that starting again will not help; at the server's own start
- * that ends it. */
+/* A child that exits with this status will not start when it is tried again. While the server is
+ * starting, that ends the server. */
 #define CHILD_CANNOT_START 3
 
-struct identity {  /* who the children run as */
-    bool is_other; /* we are root and become somebody else */
+struct identity {  /* the user that the children run as */
+    bool is_other; /* we are root, and this is another user */
     uid_t uid;
     gid_t gid;
     char name[64];
 };
 
-/* `user` is the setting, NULL by default. ERR_NOT_FOUND: the sentence says what to do; ERR_DENIED:
- * only root can become somebody else. */
+/* `user` is the setting, NULL by default. ERR_NOT_FOUND: there is no such user, and the text says
+ * what to do. ERR_DENIED: only root can become another user. */
 int identity_resolve(const char *user, struct identity *out, struct error *err);
 
-/* What the command line and the configuration decided. */
+/* All that the master needs; everything is borrowed until master_run returns. */
 struct master_options {
     struct config *config; /* to begin with; the master takes a reference */
     const struct identity *identity;
@@ -40,12 +41,12 @@ struct master_options {
     /* Reads the configuration again, from where it was read first. ERR_INVALID: what is wrong with
      * it was logged. */
     int (*load)(struct config **out, void *arg);
-    /* Everything is up; addresses as bound. May be NULL. */
+    /* All processes are ready for the first time. The addresses are as bound. May be NULL. */
     void (*on_ready)(const char *const *addresses, size_t count, void *arg);
     void *arg;
 };
 
-/* Runs until it is told to stop. `warnings` were already logged. Returns the exit status. */
+/* Runs the server until it is told to stop. Returns the exit status. */
 int master_run(const struct master_options *options);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Between fork and exec only what is safe there: signals back to what the child expects, its line
- * to descriptor 3, no other descriptor, no privilege.
+ * Starts a process. Between fork and exec it does only what is safe there: it resets the signals,
+ * moves the line to descriptor 3, closes all other descriptors and drops privilege.
  */
 #include "child_process.h"
 
@@ -45,7 +45,7 @@ void child_free(struct child *child)
     mem_free(child);
 }
 
-/* A terminal's Ctrl-C goes to all of us; the master alone decides. */
+/* Ctrl-C at a terminal reaches every process; only the master acts on it. */
 static void set_signals(void)
 {
     static const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
@@ -59,9 +59,9 @@ static void set_signals(void)
     (void)pthread_sigmask(SIG_SETMASK, &none, NULL);
 }
 
-/* As another user it may not open our standard error anew, as the log does to have a description of
- * its own; so it gets one, which appends: with a shared offset two processes overwrite each other.
- */
+/* The log opens standard error again, to have a file description of its own; a process of another
+ * user may not. So it gets one here, which appends: with a shared offset, two processes would
+ * overwrite each other's lines. */
 static void renew_standard_error(void)
 {
     int fd = open("/proc/self/fd/2", O_WRONLY | O_APPEND | O_NOCTTY | O_CLOEXEC);
@@ -82,7 +82,7 @@ static _Noreturn void become(const struct identity *identity, int line, char *co
     (void)close_range(MASTER_LINE + 1, UINT_MAX, 0);
     if (is_there && privileges_drop(identity))
         (void)execv("/proc/self/exe", arguments);
-    /* Nobody but the terminal can be told: the log is the parent's. */
+    /* The log belongs to the parent, so this goes to standard error. */
     (void)dprintf(STDERR_FILENO, "entrepot: cannot start %s: errno %d\n", arguments[2], errno);
     _exit(CHILD_CANNOT_START);
 }

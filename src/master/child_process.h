@@ -63,10 +63,11 @@ struct child {
     unsigned controls; /* CONTROL messages since the last tick */
 };
 
-/* A process for the seat. ERR_IO, ERR_BUSY: there is none. */
+/* Starts a process for the seat; *out_line is our end of its line. ERR_IO, ERR_BUSY: there is no
+ * channel, or fork failed. */
 int child_spawn(struct seat *seat, const struct identity *identity, uint64_t id, struct child **out,
                 int *out_line, struct error *err);
-/* The process is dead. */
+/* Call it when the process is dead. */
 void child_free(struct child *child);
 /* The only place where a state changes; checks that the move is one of the picture. */
 void child_set_state(struct child *child, enum child_state next);

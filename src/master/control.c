@@ -17,7 +17,7 @@ static void on_reload(struct child *child, uint64_t unused)
     reload_begin(child->seat->master);
 }
 
-/* A child got a message that its peer cannot have meant: the peer is broken, or somebody else's. */
+/* The child got a message that none of our workers sends: that worker is broken, or taken over. */
 static void on_peer_lied(struct child *child, uint64_t id)
 {
     struct child *liar = supervise_find(child->seat->master, id);
@@ -40,7 +40,6 @@ static void log_ignored(const struct child *child, uint64_t kind, const char *wh
     child_print(child, name);
     log_begin(&line, LOG_WARN);
     log_text(&line, "child", name);
-    log_u64(&line, "kind", kind);
     if (kind < CONTROLS && controls[kind].run)
         log_text(&line, "control", controls[kind].name);
     log_end(&line, "control message ignored: %s", why);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See cpu_count.h. Control groups: docs of the kernel, cgroup-v2 "cpu.max", cgroup-v1 "cpu.cfs_*".
- */
+/* Reads the limits of cpu_count.h from the kernel. The files of control groups are explained in its
+ * documentation: cpu.max in cgroup-v2, cpu.cfs_* in cgroup-v1. */
 #include "cpu_count.h"
 
 #include <fcntl.h>
@@ -51,7 +51,9 @@ unsigned cpu_quota_v2(struct slice cpu_max)
 
 unsigned cpu_quota_v1(struct slice quota, struct slice period)
 {
-    return divide_up(without_newline(quota), without_newline(period)); /* "-1" is no number */
+    return divide_up(
+        without_newline(quota),
+        without_newline(period)); /* "-1", which means no quota, is not a number for us */
 }
 
 static bool names_controller(struct slice list, const char *controller)
@@ -85,8 +87,8 @@ static unsigned smaller(unsigned a, unsigned b)
     return a == 0 || (b != 0 && b < a) ? b : a;
 }
 
-/* In a container the group's own files are at the root of the mount; outside they are below its
- * path. Limits of the groups above count too. */
+/* In a container, the files of the group are at the root of the mount; outside, they are below the
+ * path of the group. The limits of the groups above apply as well. */
 static unsigned quota_v2(struct slice path)
 {
     unsigned cpus = 0;

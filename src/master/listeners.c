@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See listeners.h. */
+/* Binds what the settings `listen` and `admin` say. */
 #include "listeners.h"
 
 #include <errno.h>
@@ -13,7 +13,7 @@
 _Static_assert((CONFIG_LISTENS_MAX + 1) * LISTENER_SOCKETS_MAX == LISTENERS_MAX, "room for all");
 _Static_assert(CONFIG_WORKERS_MAX == WORKERS_MAX, "a slot for each worker");
 
-/* "[::]:5000" on a machine without IPv6 means every address it has. */
+/* On a machine without IPv6, "[::]:5000" means every IPv4 address. */
 static int bind_any(struct slice address, int fds[LISTENER_SOCKETS_MAX],
                     char texts[LISTENER_SOCKETS_MAX][ADDRESS_TEXT_SIZE], unsigned *count,
                     struct error *err)
@@ -25,7 +25,7 @@ static int bind_any(struct slice address, int fds[LISTENER_SOCKETS_MAX],
     char other[ADDRESS_TEXT_SIZE];
     (void)snprintf(other, sizeof other, "0.0.0.0:%.*s", (int)(address.length - 5),
                    address.data + 5);
-    log_say(LOG_WARN, "there is no IPv6 here, listening on %s instead", other);
+    log_say(LOG_WARN, "this machine has no IPv6; listening on %s instead", other);
     return listener_bind(slice_of(other), fds, texts, count, err);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The listening sockets: bound once, before privilege is given up anywhere, and kept while the
- * server lives; every worker gets a duplicate of each. */
+/* The listening sockets. They are bound once, while the server may still be root, and kept until it
+ * ends; every worker gets a duplicate of each. */
 #ifndef LISTENERS_H
 #define LISTENERS_H
 
@@ -23,7 +23,7 @@ struct listeners {
     size_t count;
 };
 
-/* All of them, or none. */
+/* Opens all sockets or none. ERR_INVALID, ERR_IO: the text names the address. */
 int listeners_open(const struct config *config, struct listeners *out, struct error *err);
 void listeners_close(struct listeners *listeners);
 

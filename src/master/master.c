@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Sockets, shared memory and sealed configurations first; then the keeper, which makes the ledger;
- * then the others. After that the master only waits: for signals, deaths and pongs.
+ * Opens sockets, shared memory and sealed configurations, starts the keeper, which makes the
+ * ledger, and then the other processes. After that it waits for signals, deaths and messages of
+ * children.
  */
 #include "master/master.h"
 
@@ -41,7 +42,7 @@ static void say_ready(struct master *master)
     log_u64(&line, "workers", master->sealed.config->workers);
     log_text(&line, "version", master->options.version);
     log_end(&line, "ready");
-    if (master->options.on_ready != NULL)
+    if (master->options.on_ready)
         master->options.on_ready(addresses, count, master->options.arg);
 }
 

@@ -64,19 +64,19 @@ struct master {
 
 /* ---- supervise.c ---- */
 void supervise_start(struct seat *seat);
-/* Every seat that has nobody, is not closed and does not wait for its restart. */
+/* Starts a child in every seat that is empty, not closed, and not waiting for its restart. */
 void supervise_start_missing(struct master *master);
 void supervise_reap(struct master *master);
 void supervise_tick(struct master *master);
-/* Its seat is filled again as after any death. `why` goes to the log. */
+/* Kills the process; its seat is filled again as after any death. `why` goes to the log. */
 void supervise_kill(struct child *child, const char *why);
 /* NULL: it is dead. */
 struct child *supervise_find(struct master *master, uint64_t id);
 
 /* ---- rendezvous.c ---- */
-/* A channel between the newcomer and every child of another role. */
+/* Makes a channel between the newcomer and every child of another role. */
 void rendezvous(struct master *master, struct child *newcomer);
-/* Try again where none could be made. */
+/* Tries again where none could be made. */
 void rendezvous_tick(struct master *master);
 void rendezvous_forget_all(struct master *master);
 
@@ -95,11 +95,11 @@ void control_on_message(struct child *child, struct slice body);
 
 /* ---- drain.c ---- */
 void drain_begin(struct master *master);
-/* SIGKILL to those that are being drained. */
+/* Sends SIGKILL to the processes that are being drained. */
 void drain_hurry(struct master *master);
-/* A child died: go on to the next role if it was the last of this one. */
+/* A child died: goes on to the next role if it was the last of this one. */
 void drain_advance(struct master *master);
-/* Is the seat to be filled again when its child dies? */
+/* Will the seat be filled again when its child dies? */
 bool drain_is_wanted(const struct seat *seat);
 
 #endif

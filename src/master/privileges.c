@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Only the master keeps root, to bind ports and to start the others as somebody else. */
+/* Only the master stays root, to bind ports and to start the other processes as another user. */
 #include "privileges.h"
 
 #include <grp.h>
@@ -15,7 +15,7 @@
 
 #define DESCRIPTORS_MAX (1u << 20)
 
-/* False: there is no such user. */
+/* Fills in uid, gid and name. False: there is no such user. */
 static bool user_find(const char *name, struct identity *out)
 {
     char buffer[16384];
@@ -37,13 +37,16 @@ int identity_resolve(const char *user, struct identity *out, struct error *err)
     if (is_root || user != NULL) {
         if (!user_find(name, &identity)) {
             return error_set(err, ERR_NOT_FOUND,
-                             "there is no user %s: add it (useradd --system --no-create-home "
+                             "there is no user %s; add it (useradd --system --no-create-home "
                              "--shell /usr/sbin/nologin %s)%s",
                              name, name,
-                             user == NULL ? ", or start with --user root" : ", or name another");
+                             user == NULL ? ", or start with --user root" : ", or set another one");
         }
         if (!is_root && identity.uid != geteuid())
-            return error_set(err, ERR_DENIED, "only root can start this as the user %s", name);
+            return error_set(
+                err, ERR_DENIED,
+                "only root can start the server as the user %s; start it as root, or as that user",
+                name);
     }
     identity.is_other = is_root && identity.uid != 0;
     *out = identity;

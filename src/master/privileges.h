@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who the children are. */
+/* The privileges of the master and its children. */
 #ifndef PRIVILEGES_H
 #define PRIVILEGES_H
 
@@ -7,10 +7,10 @@
 
 struct identity;
 
-/* In a new process, before it executes anything: becomes that user for good, and can never gain
- * rights again. False with errno. */
+/* Called in a new process before it executes the program: it becomes that user for good, and can
+ * never gain rights again. False: see errno. */
 bool privileges_drop(const struct identity *identity);
-/* As many descriptors as we may have. */
+/* Raises the limit of descriptors as far as possible. Children inherit it. */
 void privileges_raise_descriptors(void);
 
 #endif

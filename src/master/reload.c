@@ -96,7 +96,7 @@ void reload_begin(struct master *master)
     struct error err;
     struct child *judge = find_judge(master);
     if (master->phase != PHASE_RUNNING || master->next.config || !judge) {
-        log_say(LOG_WARN, "reload: not now, the server is %s; try again",
+        log_say(LOG_WARN, "reload: the server is %s; try again later",
                 master->phase == PHASE_DRAINING ? "ending"
                 : master->next.config           ? "reloading already"
                                                 : "starting");

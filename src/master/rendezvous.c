@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Channels are between incarnations: each new process gets a new one to every living process of
+ * Channels connect incarnations: each new process gets a new one to every living process of
  * another role, and they get its other end, which takes the place of what they had.
  *
- * Two that could get none (no descriptor is left) have an appointment: they are tried again at each
- * tick until they meet or one of them is dead.
+ * Two processes that could get no channel (no descriptor is left) have an appointment: the channel
+ * is tried again at each tick until it is made or one of them is dead.
  */
 #include "base/alloc.h"
 #include "base/error.h"

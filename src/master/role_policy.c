@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The rows of role_policy.h. */
+/* The table of role_policy.h. */
 #include "role_policy.h"
 
 #include "base/check.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the master must know about each role: one row a role. A role of its own gets a row here, a
- * row in child_roles.c, and a name in ipc/message. */
+/* What the master must know about each role: one row a role. A new role needs a row here, a row in
+ * child_roles.c, and a name in ipc/message. */
 #ifndef ROLE_POLICY_H
 #define ROLE_POLICY_H
 
@@ -19,7 +19,7 @@ struct role_policy {
     bool may_ask[CONTROLS];
 };
 
-/* `role` is none of the master's own. */
+/* Not for ROLE_MASTER. */
 const struct role_policy *role_policy(enum process_role role);
 
 #endif

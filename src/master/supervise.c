@@ -55,7 +55,7 @@ static void send_listeners(const struct master *master, struct child *child)
     }
 }
 
-/* Everything it needs, in the order in which child.c wants it. */
+/* Sends everything that the child needs, in the order that child.c expects. */
 static void equip(struct master *master, struct child *child)
 {
     struct message_hello hello = {.version = slice_of(master->options.version),
@@ -104,7 +104,7 @@ static void on_line_closed(struct channel *channel, void *arg)
         child_set_state(child, CHILD_ENDING);
 }
 
-/* Two children with one block of metrics would count into each other's. */
+/* Does a living child of the seat have the block of metrics that the next one would use? */
 static bool is_block_in_use(const struct seat *seat)
 {
     LIST_EACH (link, &seat->master->children) {
@@ -283,7 +283,7 @@ static void tick_child(struct child *child)
         }
         break;
     case CHILD_ENDING:
-        /* One that drains has closed its line in peace, and has until the hard limit. */
+        /* A child that drains may close its line early; it has time until the hard limit. */
         if (child->ticks >= END_WITHIN && !child->is_draining)
             (void)kill(child->pid, SIGKILL);
         break;

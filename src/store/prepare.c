@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Making ROOT: folders, the file `layout`, and what may not be: a newer layout, a network file
- * system (locks and memory maps lie there), folders on several file systems (files are renamed
- * between them).
+ * Makes ROOT with its folders and the file `layout`, and gives them to the server's user. Refuses a
+ * newer layout, a network file system (locks and memory maps do not work there), and folders on
+ * several file systems (files are renamed between them).
  */
 #include <dirent.h>
 #include <errno.h>
@@ -45,7 +45,7 @@ int layout_open_folder(int at, const char *name, int *out_fd, struct error *err)
     return 0;
 }
 
-/* The folder that holds the last part of a path. */
+/* Syncs the folder that contains the last component of a path. */
 static int sync_parent(const char *path, struct error *err)
 {
     AUTO_FREE char *copy = mem_strdup(path);
@@ -67,7 +67,7 @@ static int make_folder(const char *path, struct error *err)
     return error_set_errno(err, errno, "cannot make folder %s", path);
 }
 
-/* ROOT and the folders above it. */
+/* Makes ROOT and the folders above it. */
 static int make_root(const char *root, struct error *err)
 {
     AUTO_FREE char *path = mem_strdup(root);
@@ -91,12 +91,13 @@ static int refuse_network(int root_fd, const char *root, struct error *err)
 {
     struct statfs status;
     if (fstatfs(root_fd, &status) != 0)
-        return error_set_errno(err, errno, "cannot look at the file system of %s", root);
+        return error_set_errno(err, errno, "cannot examine the file system of %s", root);
     unsigned long type = (unsigned long)status.f_type & 0xffffffffUL;
     if (type == NFS_SUPER_MAGIC || type == SMB_SUPER_MAGIC || type == CIFS_MAGIC ||
         type == SMB2_MAGIC) {
-        return error_set(err, ERR_UNSUPPORTED,
-                         "%s is on a network file system (NFS or SMB); use a local disk", root);
+        return error_set(
+            err, ERR_UNSUPPORTED,
+            "%s is on a network file system (NFS or SMB); set storage.path to a local disk", root);
     }
     return 0;
 }
@@ -124,11 +125,11 @@ static int check_one_file_system(int root_fd, struct error *err)
 {
     struct stat first;
     if (fstatat(root_fd, folders[0], &first, 0) != 0)
-        return error_set_errno(err, errno, "cannot look at %s", folders[0]);
+        return error_set_errno(err, errno, "cannot examine %s", folders[0]);
     for (size_t i = 1; i < FOLDERS; i++) {
         struct stat status;
         if (fstatat(root_fd, folders[i], &status, 0) != 0)
-            return error_set_errno(err, errno, "cannot look at %s", folders[i]);
+            return error_set_errno(err, errno, "cannot examine %s", folders[i]);
         if (!S_ISDIR(status.st_mode))
             return error_set(err, ERR_CORRUPT, "%s is not a folder", folders[i]);
         bool is_ledger = strcmp(folders[i], LAYOUT_LEDGER) == 0;
@@ -149,14 +150,19 @@ static int check_layout(struct slice text, struct error *err)
     uint64_t version = 0;
     struct error ignored;
     if (!slice_starts_with(text, product) || !slice_ends_with(text, "\n"))
-        return error_set(err, ERR_CORRUPT, "the file layout is not ours");
+        return error_set(err, ERR_CORRUPT,
+                         "the file `layout` in the storage folder was not written by Entrepot; set "
+                         "storage.path to another folder");
     struct slice number = slice_skip(text, sizeof(product) - 1);
     number.length--;
     if (text_parse_u64(number, &version, &ignored) != 0 || version == 0)
-        return error_set(err, ERR_CORRUPT, "the file layout is not ours");
+        return error_set(err, ERR_CORRUPT,
+                         "the file `layout` in the storage folder was not written by Entrepot; set "
+                         "storage.path to another folder");
     if (version > LAYOUT_VERSION) {
         return error_set(err, ERR_UNSUPPORTED,
-                         "the storage folder has layout %llu, newer than this program's %d",
+                         "the storage folder has layout %llu, but this program only knows up to "
+                         "%d; use a newer program",
                          (unsigned long long)version, LAYOUT_VERSION);
     }
     return 0;
@@ -229,7 +235,8 @@ struct new_owner {
 static int give_folder(int at, const char *name, const struct new_owner *owner, unsigned depth,
                        struct error *err);
 
-/* A file with a second name is left alone: it may be another's, linked here to be given away. */
+/* A file with a second name is left alone: somebody may have linked another file here, to be given
+ * it. */
 static int give_entry(int folder, const char *name, const struct new_owner *owner, unsigned depth,
                       struct error *err)
 {
@@ -245,7 +252,8 @@ static int give_entry(int folder, const char *name, const struct new_owner *owne
     return 0;
 }
 
-/* Contents first: a folder that is the user's is done, and a start does not look at every blob. */
+/* The contents are given before the folder: so a folder that is the user's already is done, and a
+ * start does not look at every blob. */
 static int give_folder(int at, const char *name, const struct new_owner *owner, unsigned depth,
                        struct error *err)
 {
