@@ -32,11 +32,12 @@ int may_push(const struct config *config, struct ledger_txn *txn, const struct r
         return 0;
     if (push_shadows_nobody(config, name))
         return 0;
-    if (config_list_matches(&config->hosted.protect, name))
+    if (config_list_matches(&config->hosted.protect, name)) {
         return error_set(err, ERR_DENIED,
                          "%.*s is protected from being shadowed by a push (`hosted.protect`); to "
                          "allow it, add it to `hosted.allow`",
                          shown(name), name.data);
+    }
     if (config_list_matches(&config->hosted.reserved, name) ||
         !resolve_cached_namesake(config, txn, name, &namesake))
         return 0;

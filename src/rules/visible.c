@@ -64,7 +64,7 @@ static bool on_link_of_others(uint32_t repository, unsigned kinds, void *arg)
     return !search->is_found && ++search->looked < LINKS_LOOKED_MAX;
 }
 
-/* What others brought and anybody might have: may this principal have it from one of them? */
+/* Public content that other repositories link: may the principal pull one of them? */
 static bool may_share(const struct permit *permit, struct ledger_txn *txn,
                       const struct digest *digest, unsigned kinds)
 {
@@ -88,21 +88,31 @@ unsigned visible_links(const struct permit *permit, struct ledger_txn *txn,
     return target->is_known ? link_find(txn, target->repository.id, digest) : 0;
 }
 
+static bool is_shown(const struct permit *permit, struct ledger_txn *txn,
+                     const struct digest *digest, const struct blob_record *record)
+{
+    bool is_public = permit->target->truth == TRUTH_UPSTREAM && record->is_public;
+
+    /* Most blobs of a cache are public: without rights their links need not be looked up. */
+    if (is_public && !permit_is_own_only(permit))
+        return true;
+    return (visible_links(permit, txn, digest) & LINK_BLOB) != 0 ||
+           (is_public && may_share(permit, txn, digest, LINK_BLOB));
+}
+
 enum visible visible_blob(const struct permit *permit, struct ledger_txn *txn,
                           const struct digest *digest, struct blob_record *out)
 {
     const struct resolved *target = target_of(permit);
     struct blob_record record;
-    bool is_here = blob_find(txn, digest, &record) && record.where == BLOB_HERE;
 
-    if (is_here && ((visible_links(permit, txn, digest) & LINK_BLOB) != 0 ||
-                    (target->truth == TRUTH_UPSTREAM && record.is_public &&
-                     may_share(permit, txn, digest, LINK_BLOB)))) {
+    if (!blob_find(txn, digest, &record) || record.where != BLOB_HERE)
+        return VISIBLE_ABSENT;
+    if (is_shown(permit, txn, digest, &record)) {
         *out = record;
         return VISIBLE_HERE;
     }
-    if (is_here && target->truth == TRUTH_UPSTREAM &&
-        is_of_origin(permit, txn, digest, LINK_BLOB)) {
+    if (target->truth == TRUTH_UPSTREAM && is_of_origin(permit, txn, digest, LINK_BLOB)) {
         *out = record;
         return VISIBLE_HIDDEN;
     }

@@ -176,8 +176,10 @@ class ShadowTest(NamesScenario):
 
     def test_cached_repositories_cannot_be_written(self):
         check_ok(self.api.manifest("library/hello", "latest"))
+        self.registry.settle()
         check_status(self.begin("docker.io/library/hello"), 405)
         check_status(self.api.delete_manifest("docker.io/library/hello", "latest"), 405)
+        check_status(self.api.delete_manifest("library/hello", "latest"), 405)
         check_status(self.api.push_manifest("example.org/team/app", "9", self.other_image.top), 405)
 
 
