@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The keeper: the only writer of the ledger and of names under blobs/. Requests that are there
- * together share one transaction: files first (renamed and folders synced in the pool, in
- * parallel), then the commit, then the answers.
+ * The keeper: the only writer of the ledger and of names under blobs/. Requests that arrive
+ * together share one transaction: first their files are renamed and the folders synced, in parallel
+ * in the pool; then the transaction is committed; then the requests are answered.
  */
 #ifndef KEEPER_KEEPER_H
 #define KEEPER_KEEPER_H
@@ -23,7 +23,7 @@ struct upload_table;
 
 struct keeper_options { /* all borrowed until keeper_free, but the configuration */
     struct loop *loop;
-    struct pool *pool;     /* many threads: files. The writer's order is kept by one key of it */
+    struct pool *pool;     /* many threads, for the files */
     struct config *config; /* to begin with; the keeper takes a reference of its own */
     struct store *store;
     struct ledger *ledger; /* opened for writing */
@@ -34,19 +34,19 @@ struct keeper_options { /* all borrowed until keeper_free, but the configuration
     void *arg;
 };
 
-/* May it start with this configuration? ERR_CONFLICT: it would hide what was pushed before. */
+/* Whether it may start with this configuration. ERR_CONFLICT: it would hide pushed images. */
 int keeper_check(const struct keeper_options *options, struct error *err);
-/* Borrows what the options point to; finds the upload sessions of before again. */
+/* Borrows what the options point to. Finds the upload sessions that a former server left. */
 struct keeper *keeper_new(const struct keeper_options *options);
 /* From the next batch on this configuration, of which the keeper takes a reference, is used. */
 void keeper_set_config(struct keeper *keeper, struct config *config);
-/* The running transaction is finished first. */
+/* Waits for the running transaction. */
 void keeper_free(struct keeper **keeper);
-/* A new channel to that process; what its predecessor sent is applied before anything on the new
- * one. */
+/* A new channel to that process; takes the descriptor over. If its predecessor is dead, all that it
+ * sent is read before anything from the new one. */
 void keeper_set_peer(struct keeper *keeper, enum process_role role, unsigned slot, uint64_t id,
                      int *fd);
-/* Finish and answer what was received, at most within_ms; then on_drained. */
+/* Finishes and answers what was received, for at most within_ms, then calls on_drained. */
 void keeper_drain(struct keeper *keeper, uint64_t within_ms);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which order is applied by what, and what the journal says of it. */
+/* Dispatches orders to the functions that apply them, and writes their journal entries. */
 #include "apply.h"
 
 #include "order.h"
@@ -56,5 +56,5 @@ void apply_order(const struct apply *apply, struct order *order)
     } else if (order->type == MESSAGE_READER) {
         apply_reader(apply, order);
     }
-    /* A barrier only waits for its turn. */
+    /* A barrier changes nothing: it has waited for its turn. */
 }

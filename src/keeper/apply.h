@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What each order means, inside a transaction. Everything that can be refused is refused before
- * the first change, so that one order cannot spoil the others of its transaction; what the ledger
- * says is the transaction's sticky error. On a thread of the pool; nothing here touches the loop.
+ * Applies orders inside a transaction. An order is refused before it changes anything, so that it
+ * cannot spoil the others of its transaction. Errors of the ledger stay in the transaction, which
+ * then fails as a whole. Runs on a thread of the pool and does not touch the loop.
  */
 #ifndef KEEPER_APPLY_H
 #define KEEPER_APPLY_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Blobs: stored, linked, used. */
+/* Orders about blobs: BLOB_STORED, LINK and USED. */
 #include "apply.h"
 #include "base/fd.h"
 #include "holdings.h"
@@ -9,8 +9,8 @@
 #define REPEAT_BLOB                                                                                \
     (REPEAT_KIND(JOURNAL_BLOB) | REPEAT_KIND(JOURNAL_LINK) | REPEAT_KIND(JOURNAL_REMOVE_BLOB))
 
-/* A repeat whose file is gone although its digest is here: placed by a keeper that died, and
- * replaced since by another push of the same bytes. */
+/* Whether the blob of a repeated order is here although the order's file is gone: the keeper that
+ * died had placed it, and another push of the same bytes has replaced it since. */
 static bool is_here(const struct apply *apply, const struct message_blob_stored *stored)
 {
     struct blob_record blob;
@@ -63,7 +63,7 @@ void apply_blob_stored(const struct apply *apply, struct order *order)
     apply_journal(apply, order, &change);
 }
 
-/* Who was told that a blob is here has `grace` from now on. */
+/* A client was told that the blob is here: it may rely on that for `grace` from now on. */
 static void renew(const struct apply *apply, const struct digest *digest, struct blob_record *blob)
 {
     if (blob->kept_since_ms == 0)
@@ -97,7 +97,7 @@ void apply_link(const struct apply *apply, struct order *order)
     struct holder holder;
     holder_get(apply, link->origin, link->repository, &holder);
     holder_add(apply, &holder, &link->digest, blob.size, LINK_BLOB);
-    /* A hosted repository shows a manifest only after all that it names was asked for. */
+    /* A hosted repository shows a manifest only by MANIFEST_PUT, which checks what it names. */
     if (link->origin.length > 0)
         (void)holder_add_known_manifest(apply, &holder, &link->digest);
     holder_put(apply, &holder);

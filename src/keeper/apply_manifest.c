@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Manifests: pushed (what they name must be here) and fetched (it comes when it is asked for). */
+/*
+ * Orders about manifests. What a pushed manifest names must be here; what a fetched one names is
+ * fetched when a client asks for it.
+ */
 #include <string.h>
 
 #include "apply.h"
@@ -13,7 +16,7 @@
 
 static const struct slice hosted = {"", 0};
 
-/* Either message, as far as they are alike. */
+/* What MANIFEST_PUT and MANIFEST_STORED have in common. */
 struct arrival {
     struct slice origin;
     struct slice repository;
@@ -24,7 +27,7 @@ struct arrival {
 
 /* ---- the records of a manifest ---- */
 
-/* The first type stays: others have their repository's link. */
+/* The media type may differ: the record keeps the first, each repository's link has its own. */
 static bool is_same(const struct manifest_record *a, const struct manifest_record *b)
 {
     return slice_equal(a->artifact_type, b->artifact_type) && a->size == b->size &&
@@ -44,7 +47,7 @@ static void put_records(const struct apply *apply, const struct arrival *arrival
     blob = (struct blob_record){
         .size = arrival->record.size,
         .is_public = arrival->is_public || (was_here && blob.is_public),
-        .kept_since_ms = 0, /* it is about to be shown */
+        .kept_since_ms = 0, /* the repository is about to show it */
         .stored_ms = apply->now_ms,
         .where = BLOB_HERE,
     };
@@ -60,7 +63,7 @@ static bool has_file(const struct apply *apply, const struct digest *digest, uin
     return result != -ERR_NOT_FOUND && result != -ERR_CORRUPT;
 }
 
-/* A manifest whose bytes did not come along must be here. */
+/* Without a file in the order, the manifest must be here already. */
 static bool check_file(const struct apply *apply, struct order *order)
 {
     struct blob_record blob;
@@ -100,7 +103,7 @@ static void tell_missing(struct order *order, const struct digest *digest)
         buf_append(&order->missing, binary, length);
 }
 
-/* What this repository takes a manifest without. */
+/* Whether this repository accepts a manifest without this reference. */
 static bool may_be_missing(const struct apply *apply, const struct order *order,
                            const struct reference *reference)
 {
@@ -109,7 +112,7 @@ static bool may_be_missing(const struct apply *apply, const struct order *order,
                                order->message.manifest_put.repository);
 }
 
-/* A reference of a pushed manifest: here, and as large as it says, or nothing that must be. */
+/* A reference must be here in the size that the manifest says, unless it may be missing. */
 static bool check_reference(const struct apply *apply, struct order *order,
                             const struct repository *repository, const struct reference *reference)
 {
@@ -145,7 +148,7 @@ static bool check_references(const struct apply *apply, struct order *order)
             return false;
     }
     if (references.length > 0) {
-        order_refuse(order, ERR_INVALID, "bad references of a manifest");
+        order_refuse(order, ERR_INVALID, "malformed references of a manifest");
         return false;
     }
     if (order->missing.length == 0)
@@ -164,13 +167,13 @@ static void put_tag(const struct apply *apply, const struct order *order,
         digest_equal(&old.digest, digest))
         tag.changed_ms = old.changed_ms;
     tag_put(apply->txn, holder->repository.id, name, &tag);
-    /* Also when it named this already: a repeat looks for it. */
+    /* Also if the tag named this digest before: a repeated order looks for the entry. */
     struct change change = {
         .kind = JOURNAL_TAG, .repository = holder->name, .tag = name, .digest = digest};
     apply_journal(apply, order, &change);
 }
 
-/* Somebody has set or removed this tag since the order was first sent. */
+/* Whether the tag was set or removed since the order was first sent. */
 static bool is_tag_overtaken(const struct apply *apply, struct order *order, struct slice tag)
 {
     struct change change = {.repository = order->message.manifest_put.repository, .tag = tag};
@@ -223,7 +226,7 @@ static void put_pushed(const struct apply *apply, struct order *order, const str
     }
 }
 
-/* If-Match and If-None-Match of the push: nobody has set the tag since the worker looked. */
+/* The push had If-Match or If-None-Match: the tag must be as it was when the worker looked. */
 static bool check_condition(const struct apply *apply, struct order *order)
 {
     const struct message_manifest_put *put = &order->message.manifest_put;
@@ -263,7 +266,7 @@ static void put_fetched_tag(const struct apply *apply, const struct order *order
     struct tag old;
     bool was_there = tag_find(apply->txn, id, stored->tag, &old);
     if (was_there && old.checked_ms > stored->checked)
-        return; /* a later answer is known */
+        return; /* a later answer of the upstream is known */
     bool is_same_digest = was_there && digest_equal(&old.digest, &stored->digest);
     if (is_same_digest)
         tag.changed_ms = old.changed_ms;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Removing from hosted repositories. The record of the repository stays: the name is ours. */
+/* REMOVE from hosted repositories. The repository's record stays: the name remains hosted. */
 #include "apply.h"
 #include "base/buf.h"
 #include "holdings.h"
 #include "order.h"
 #include "repeat.h"
 
-#define TAGS_MAX ((size_t)64 * 1024 * 1024) /* names of the tags of one manifest */
+#define TAGS_MAX ((size_t)64 * 1024 * 1024) /* bytes of names of the tags of one manifest */
 
 static void journal_removal(const struct apply *apply, const struct order *order,
                             enum journal_kind kind, struct slice tag, const struct digest *digest)
@@ -32,9 +32,9 @@ static void remove_tag(const struct apply *apply, struct order *order, const str
     journal_removal(apply, order, JOURNAL_REMOVE_TAG, remove->tag, &tag.digest);
 }
 
-struct naming { /* the tags of a manifest */
+struct naming { /* collects the tags of a manifest */
     const struct digest *digest;
-    struct buf *names; /* each behind a space */
+    struct buf *names; /* each followed by a space */
 };
 
 static bool on_tag(struct slice name, const struct tag *tag, void *arg)

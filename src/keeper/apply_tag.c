@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What an upstream said of a tag. The latest answer wins, by the time it was given, not the time it
- * came here. A tag moves only to a manifest that is here and may be shown.
+ * TAG_CHECKED: an upstream's answer about a tag. The latest answer wins, by the time the upstream
+ * gave it, not by the time it arrived. A tag moves only to a manifest that is here and that the
+ * repository may show.
  */
 #include "apply.h"
 #include "holdings.h"

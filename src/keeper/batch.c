@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The pipeline of a batch. What runs in the pool touches the batch and its orders alone. */
+/* The pipeline of a batch. Code in the pool touches only the batch and its orders. */
 #include "batch.h"
 
 #include <stdatomic.h>
@@ -17,7 +17,7 @@
 #include "store/ledger.h"
 
 #define FOLDERS     512u /* two algorithms, one byte of the digest */
-#define ORPHANS_MAX 512  /* a batch has no more files */
+#define ORPHANS_MAX 512  /* keeper.c puts no more orders into a batch */
 #define ATTEMPTS    3    /* the map grows between them */
 
 struct file_job { /* all files of one folder */
@@ -34,10 +34,10 @@ struct batch {
     struct orphans orphans;
     struct file_job *jobs;
     size_t job_count;
-    atomic_size_t jobs_running; /* who takes it to zero runs the transaction */
+    atomic_size_t jobs_running; /* the job that takes it to zero runs the transaction */
     size_t jobs_not_done;       /* on the loop */
     bool is_running;
-    struct config *config; /* while it runs; a reference */
+    struct config *config; /* a reference, while the batch runs */
     uint64_t now_ms;
     unsigned commits;
     struct error error;
@@ -89,8 +89,8 @@ static bool may_be_orphan(const struct order *order)
     return order->has_file && order->file_error.kind == ERR_NONE && order->refusal.kind != ERR_NONE;
 }
 
-/* They have their outcome. An order whose transaction failed never comes here: whether a record
- * names its file is not known, and the file stays. */
+/* The orders of a transaction that was committed. If one failed, it is not known whether a record
+ * names its files, so they are not collected and stay. */
 static void set_committed(struct batch *batch, struct order *const *orders, size_t count,
                           uint64_t number)
 {
@@ -138,7 +138,7 @@ static int try_list(struct batch *batch, struct order *const *orders, size_t cou
         if (result != -ERR_NO_SPACE)
             break;
     }
-    /* The environment is of no more use: the crash path makes a new one. */
+    /* LMDB cannot use the environment any more: abort, and the next keeper opens it again. */
     CHECK(result != -ERR_INTERNAL);
     return result;
 }
@@ -217,7 +217,7 @@ static void add_to_job(struct file_job *job, struct order *order)
     job->last = order;
 }
 
-/* At least one job, which has no files when no order has. */
+/* If no order has a file, there is still one job, which runs the transaction. */
 static void make_jobs(struct batch *batch)
 {
     uint16_t jobs_of[FOLDERS] = {0}; /* number of the job + 1 */

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Orders that share a transaction, on their way through the pool:
+ * A batch is the orders that share a transaction. On their way through the pool:
  *
  *   files of blobs/ab: renamed, ab synced ─┐
- *   files of blobs/cd: renamed, cd synced ─┼─ who is last: apply all, commit ─► done, on the loop
+ *   files of blobs/cd: renamed, cd synced ─┼─ the last job: apply all, commit ─► done, on the loop
  *   …                                     ─┘
  *
- * One order is one job: no change of threads between its file and its commit. If the transaction
- * fails, each order is tried in one of its own. The files of refused orders are judged after the
- * last commit (orphans.h).
+ * A single order is a single job, without a change of threads between its file and its commit. If
+ * the transaction fails, each order is tried in a transaction of its own. The files of refused
+ * orders are judged after the last commit (orphans.h).
  */
 #ifndef KEEPER_BATCH_H
 #define KEEPER_BATCH_H
@@ -29,7 +29,7 @@ struct batch_options { /* borrowed */
     struct pool *pool;
     struct ledger *ledger;
     struct store *store;
-    /* On the loop: every order has its outcome. */
+    /* On the loop, once: every order has its outcome. */
     void (*on_done)(struct batch *batch, void *arg);
     void *arg;
 };
@@ -40,9 +40,9 @@ void batch_free(struct batch **batch);
 bool batch_is_running(const struct batch *batch);
 /* Takes all of the list (struct order), and a reference of the configuration until it is done. */
 void batch_start(struct batch *batch, struct list *orders, struct config *config, uint64_t now_ms);
-/* Of a batch that is done: its orders, which the caller takes out and frees. */
+/* The orders of a batch that is done; the caller takes them out and frees them. */
 struct list *batch_orders(struct batch *batch);
-/* Transactions it took; what was wrong with the common one, if anything. */
+/* How many transactions were committed. The error of the common one; ERR_NONE: it succeeded. */
 unsigned batch_commits(const struct batch *batch, struct error *out_error);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The table of chores. What runs in the pool touches the ledger and the running slice alone. */
+/* The table of chores. Code in the pool touches only the ledger and the running slice. */
 #include "chores.h"
 
 #include "apply.h"
@@ -13,7 +13,7 @@
 #include "config/config.h"
 #include "net/loop.h"
 
-#define SLICE_RECORDS   1000 /* changed in one transaction */
+#define SLICE_RECORDS   1000 /* at most so many change in one transaction */
 #define DAY_MS          (24ull * 3600 * 1000)
 #define JOURNAL_KEPT_MS (7 * DAY_MS)
 #define JOURNAL_HELD_MS (28 * DAY_MS) /* for registered readers that are behind */
@@ -139,7 +139,7 @@ static void on_slice_run(struct pool_work *work)
     run->err.kind = ERR_NONE;
     run->number = 0;
     if (run_slice(chores, run) != 0)
-        run->has_more = false; /* again after the interval */
+        run->has_more = false; /* it is tried again after the interval */
 }
 
 static void on_slice_done(struct pool_work *work)

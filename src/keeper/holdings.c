@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Links, counters, and since when nobody needs a blob. */
+/* Keeps links, counters, and the time since which nobody needs a blob. */
 #include "holdings.h"
 
 #include "base/buf.h"
@@ -114,7 +114,7 @@ void holder_add_manifest(const struct apply *apply, struct holder *holder,
     struct slice media_type;
     unsigned kinds = link_find_typed(apply->txn, id, digest, &media_type);
     if ((kinds & LINK_MANIFEST) != 0 && slice_equal(media_type, record->media_type))
-        return; /* and so is all that it names */
+        return; /* and all that it names is as well */
     holder_add(apply, holder, digest, record->size, LINK_MANIFEST);
     link_put(apply->txn, id, digest, kinds | LINK_MANIFEST, record->media_type);
     if ((kinds & LINK_MANIFEST) != 0)
@@ -130,7 +130,7 @@ void holder_add_manifest(const struct apply *apply, struct holder *holder,
         referrer_put(apply->txn, id, &record->subject, digest);
 }
 
-/* What of it lies in the map, where writing may move it, is kept by *copy. */
+/* Slices of a record point into the map, where writing may move them: *copy keeps their bytes. */
 static bool find_manifest(const struct apply *apply, const struct digest *digest,
                           struct manifest_record *out, struct buf *copy)
 {

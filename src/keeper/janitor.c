@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What runs in the pool touches the janitor alone, and files whose lock it holds. */
+/* Code in the pool touches only the janitor, and files whose lock it holds. */
 #include "janitor.h"
 
 #include "base/alloc.h"
@@ -60,7 +60,7 @@ static void tell(const struct janitor *janitor, const char *what)
     log_end(&line, "%s", what);
 }
 
-/* True: the file is there, and nobody else's until the descriptor is closed. */
+/* True: the file exists, and is locked for us until the descriptor is closed. */
 static bool take_file(const struct janitor *janitor, const char *name, int *out_fd)
 {
     struct store *store = janitor->options.store;
@@ -75,7 +75,7 @@ static bool take_file(const struct janitor *janitor, const char *name, int *out_
     return true;
 }
 
-/* ---- sessions of before ---- */
+/* ---- sessions that a former server left ---- */
 
 static bool has_slot(const struct janitor *janitor, const struct upload_id *id)
 {
@@ -114,11 +114,11 @@ void janitor_find_sessions(struct janitor *janitor, const struct config *config,
     janitor->room = open < limit ? limit - open : 0;
     janitor->count = 0;
     if (store_file_each(janitor->options.store, PLACE_UPLOADS, find_session, janitor, &err) != 0)
-        log_say(LOG_WARN, "the uploads of before cannot be listed: %s", err.text);
-    tell(janitor, "uploads of before may go on");
+        log_say(LOG_WARN, "cannot list the upload sessions of a former run: %s", err.text);
+    tell(janitor, "resumable upload sessions found");
 }
 
-/* ---- what is old ---- */
+/* ---- old files and slots ---- */
 
 static bool is_older(const struct janitor *janitor, uint64_t when_ms, uint64_t than_ms)
 {
@@ -132,7 +132,7 @@ static void remove_file(struct janitor *janitor, const char *name)
         janitor->count++;
 }
 
-/* A blob's keeps its session's lock and time while the keeper is asked about it. */
+/* The file of a blob is locked by its worker, and its time stays, while the keeper is asked. */
 static void remove_temporary(struct janitor *janitor, const char *name, uint64_t modified_ms)
 {
     AUTO_CLOSE int fd = -1;
@@ -169,7 +169,7 @@ static void remove_old_file(const char *name, uint64_t size, uint64_t modified_m
     remove_file(janitor, name);
 }
 
-/* Of a worker that died before it had made the file, or after it had given it another name. */
+/* A worker died before it made the session's file, or after it renamed it. */
 static void remove_empty_slot(const struct upload_id *id, const struct upload_progress *state,
                               void *arg)
 {
@@ -191,7 +191,7 @@ static void on_run(struct pool_work *work)
     struct janitor *janitor = LIST_ITEM(work, struct janitor, work);
     struct error err;
     if (store_file_each(janitor->options.store, PLACE_UPLOADS, remove_old_file, janitor, &err) != 0)
-        log_say(LOG_WARN, "old uploads cannot be removed: %s", err.text);
+        log_say(LOG_WARN, "cannot list old upload files: %s", err.text);
     upload_table_each(janitor->options.uploads, remove_empty_slot, janitor);
 }
 
@@ -199,7 +199,7 @@ static void on_done(struct pool_work *work)
 {
     struct janitor *janitor = LIST_ITEM(work, struct janitor, work);
     janitor->is_running = false;
-    tell(janitor, "old uploads removed");
+    tell(janitor, "old upload files removed");
 }
 
 void janitor_start(struct janitor *janitor, const struct config *config, uint64_t now_ms)

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The keeper on its loop: orders queue as they come; while a batch runs, the next one
- * gathers.
+ * The keeper on its loop. Orders wait in a queue in the order they arrived; while a batch runs, the
+ * next one gathers there.
  *
  *   channels ──► queue ──► batch (pool) ──► answers
- *                  ▲ at the end of a turn, when no batch runs
+ *                  ▲ at the end of a turn, if no batch and no chore runs
  *
- * Uses are not waited for: alone they start a batch only after a second. No credit limits them, so
- * they are nobody's orders, and dropped when there are too many: they do no harm by that but an
- * eviction too early.
+ * Nobody waits for USED: alone, such orders start a batch only after a second. They have no credits
+ * and no answer, so those over a limit are dropped; all that can follow is an eviction that comes
+ * too early.
  */
 #include "keeper/keeper.h"
 
@@ -31,10 +31,10 @@
 #include "pushing.h"
 #include "store/ledger.h"
 
-#define LINE_ORDERS_MAX 4096 /* its credits are far fewer: over this it is mad */
-#define USES_MAX        256  /* messages of them in the queue and the batch */
+#define LINE_ORDERS_MAX 4096 /* a peer has far fewer credits: one above this is broken */
+#define USES_MAX        256  /* USED orders in the queue and the batch */
 #define BATCH_MAX       512
-#define HOUSEKEEPING_MS 30000
+#define HOUSEKEEPING_MS 30000 /* dead readers of the ledger, old uploads */
 #define LAZY_MS         1000
 #define FLUSH_MS        100
 
@@ -44,15 +44,15 @@ struct keeper {
     struct peers *peers;
     struct list queue; /* struct order */
     struct batch *batch;
-    unsigned uses; /* USED in both */
+    unsigned uses; /* USED orders in both */
     struct chores *chores;
-    bool is_chores_turn;          /* a batch was before */
+    bool is_chores_turn;          /* the last to run was a batch */
     uint64_t announced;           /* number of the newest commit that was told to watchers */
     struct ledger_reader *reader; /* on the loop */
     struct janitor *janitor;
     bool is_start_deferred;
     bool is_draining;
-    bool is_drained; /* was told */
+    bool is_drained; /* on_drained was called */
     struct timer *housekeeping;
     struct timer *lazy; /* runs while only uses wait */
     struct timer *drain;
@@ -94,7 +94,7 @@ static void log_failure(const struct error *err, size_t orders)
     log_begin(&line, LOG_ERROR);
     log_u64(&line, "requests", orders);
     log_text(&line, "error", err->text);
-    log_end(&line, "a commit failed; each order was tried by itself");
+    log_end(&line, "a commit failed; each request was tried on its own");
 }
 
 static void tell_drained(struct keeper *keeper)
@@ -198,7 +198,7 @@ static void on_lazy(void *arg)
     start_next(arg);
 }
 
-/* All that comes in this turn goes into one batch. */
+/* All orders of this turn of the loop go into one batch. */
 static void order_start(struct keeper *keeper, bool is_urgent)
 {
     if (!is_urgent) {
@@ -237,7 +237,7 @@ static void on_used(struct keeper *keeper, const struct peer_line *line, struct 
     order_start(keeper, false);
 }
 
-/* It is told where we are, then each change. */
+/* The line is told the newest number now, and each one after it. */
 static void on_watch(struct keeper *keeper, struct peer_line *line)
 {
     struct message_changed changed;
@@ -247,8 +247,8 @@ static void on_watch(struct keeper *keeper, struct peer_line *line)
     int rc = ledger_commit_number(ledger_read(keeper->reader), &changed.number, &err);
     ledger_read_end(keeper->reader);
     if (rc != 0) {
-        log_say(LOG_WARN, "a watcher is not told the commit number: %s", err.text);
-        return; /* the next commit tells it */
+        log_say(LOG_WARN, "cannot tell a watcher the commit number: %s", err.text);
+        return; /* the next commit will tell it */
     }
     peer_line_send(line, MESSAGE_CHANGED, &changed);
 }
@@ -256,7 +256,7 @@ static void on_watch(struct keeper *keeper, struct peer_line *line)
 static void on_message(struct peer_line *line, enum message_type type, struct slice body, void *arg)
 {
     struct keeper *keeper = arg;
-    /* What comes now is asked again of the next keeper. */
+    /* Its sender sends it again to the next keeper. */
     if (keeper->is_draining)
         return;
     if (type == MESSAGE_USED) {
@@ -275,7 +275,7 @@ static void on_message(struct peer_line *line, enum message_type type, struct sl
     if (order_is_bad(order)) {
         report_bad(keeper, order, line);
     } else if (peer_line_orders(line) > LINE_ORDERS_MAX) {
-        order_refuse(order, ERR_BUSY, "too many orders at once");
+        order_refuse(order, ERR_BUSY, "too many requests at once");
     }
     if (order_is_bad(order)) {
         answer(order);
@@ -369,7 +369,7 @@ void keeper_free(struct keeper **keeper)
         return;
     loop_cancel_deferred((*keeper)->options.loop, *keeper);
     (*keeper)->is_draining = true;
-    (*keeper)->is_drained = true; /* nobody is told any more */
+    (*keeper)->is_drained = true; /* on_drained is not called any more */
     drop_queue(*keeper);
     wait_for_pool(*keeper);
     peers_free(&(*keeper)->peers);

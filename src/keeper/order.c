@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reading messages to the keeper: what is let through can be applied. */
+/* Reads and checks messages to the keeper: an order that is not bad can be applied. */
 #include "order.h"
 
 #include <stdarg.h>
@@ -43,7 +43,7 @@ bool order_is_repeated(const struct order *order)
     return order->head && order->head->repeated != 0;
 }
 
-/* `file` of its size and inode. */
+/* `file` has the size and the inode. */
 static void set_file(struct order *order, struct store_file file, uint64_t place, struct slice name,
                      const struct digest *digest)
 {
@@ -51,7 +51,7 @@ static void set_file(struct order *order, struct store_file file, uint64_t place
     if (name.length == 0)
         return;
     if ((place != PLACE_UPLOADS && place != PLACE_SPOOL) || name.length >= STORE_NAME_SIZE) {
-        order_refuse(order, ERR_INVALID, "bad file of a request");
+        order_refuse(order, ERR_INVALID, "bad file in a request");
         return;
     }
     order->has_file = true;
@@ -90,7 +90,7 @@ static bool is_manifest_put(struct order *order)
 {
     struct message_manifest_put *put = &order->message.manifest_put;
     if (put->tags.length == 0)
-        put->tags = (struct slice){NULL, 0}; /* no tag, not one without a name */
+        put->tags = (struct slice){NULL, 0}; /* no tag, rather than one with an empty name */
     set_file(order, (struct store_file){.inode = put->inode, .size = put->size}, PLACE_UPLOADS,
              put->file, &put->digest);
     return is_repository(put->repository) && has_digest(&put->digest) && are_tags(put->tags) &&
@@ -178,7 +178,7 @@ struct order *order_new(enum message_type type, struct slice body)
     order->refusal.kind = ERR_NONE;
     order->head = message_head_of(type, &order->message);
     if (!is_well_formed(order) && order->refusal.kind == ERR_NONE)
-        order_refuse(order, ERR_INVALID, "bad order to the keeper");
+        order_refuse(order, ERR_INVALID, "bad request to the keeper");
     return order;
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One order to the keeper, from its message to its answer. It owns the bytes its message points
- * into. Its outcome is set by what applies it, maybe several times: only the last counts.
+ * One order to the keeper, from its message to its answer. It owns the bytes that its message
+ * points into. Applying it sets its outcome; if it is applied several times, only the last one
+ * counts.
  */
 #ifndef KEEPER_ORDER_H
 #define KEEPER_ORDER_H
@@ -18,7 +19,7 @@
 
 struct peer_line;
 
-#define ORDER_MISSING_MAX 100 /* digests told of a manifest's missing blobs */
+#define ORDER_MISSING_MAX 100 /* digests in the answer about a manifest with missing blobs */
 
 union order_message {
     struct message_blob_stored blob_stored;
@@ -54,16 +55,16 @@ struct order {
     uint64_t number;      /* of the commit */
 };
 
-/* Copies the body. Never NULL: a message that cannot be read, or asks for what cannot be, is a
- * order that is refused already (order_is_bad). */
+/* Copies the body. A message that is malformed, or asks for something impossible, gives an order
+ * that is refused already (order_is_bad). */
 struct order *order_new(enum message_type type, struct slice body);
 void order_free(struct order *order);
 bool order_is_bad(const struct order *order);
-/* As it was before it was applied. */
+/* Forgets the outcome, so that the order can be applied again. */
 void order_reset(struct order *order);
 void order_refuse(struct order *order, enum error_kind kind, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
-/* The number its answer carries. */
+/* The request number for its answer. */
 uint64_t order_id(const struct order *order);
 bool order_is_repeated(const struct order *order);
 

@@ -32,7 +32,7 @@ void orphans_add(struct orphans *orphans, const struct digest *digest)
         buf_append(&orphans->digests, binary, length);
 }
 
-/* Keeps in the list what no record names. False: the ledger cannot be read. */
+/* Keeps only those in the list that no record names. False: the ledger cannot be read. */
 static bool drop_named(struct orphans *orphans, struct ledger_reader *reader)
 {
     struct orphans unnamed;

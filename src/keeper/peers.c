@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Lines to workers and the fetcher, one behind the other where one replaces another. */
+/* Lines to workers and the fetcher, in the order of their incarnations. */
 #include "peers.h"
 
 #include "base/alloc.h"
@@ -11,7 +11,7 @@
 #include "net/loop.h"
 
 struct peer {
-    struct list lines; /* in the order of their incarnations; none that is closed */
+    struct list lines; /* open or waiting, in the order of their incarnations */
 };
 
 struct peers {
@@ -22,7 +22,7 @@ struct peers {
 };
 
 struct peer_line {
-    struct list link;    /* in its peer's; alone when closed */
+    struct list link;    /* in its peer's list; in none when closed */
     struct peers *peers; /* NULL when closed */
     struct peer *peer;
     enum process_role role;
@@ -118,7 +118,7 @@ static void on_channel_message(struct channel *channel, enum message_type type, 
 {
     struct peer_line *line = arg;
     (void)channel;
-    fd_close(fd); /* no order has one */
+    fd_close(fd); /* no order carries a descriptor */
     line->peers->on_message(line, type, body, line->peers->arg);
 }
 
@@ -162,7 +162,7 @@ void peers_add(struct peers *peers, enum process_role role, unsigned slot, uint6
     open_lines(line->peer);
 }
 
-/* ---- all ---- */
+/* ---- all lines ---- */
 
 struct peers *peers_new(struct loop *loop, peers_message_fn *on_message, void *arg)
 {

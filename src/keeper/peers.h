@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who speaks to the keeper. A peer is a role and slot; a line is one incarnation of it:
+ * The processes that speak to the keeper. A peer is a role and slot; a line is one incarnation of
+ * it:
  *
  *   WAITING ── no line before it holds it up ──► OPEN ── end of file ──► CLOSED
  *
@@ -27,25 +28,25 @@ typedef void peers_message_fn(struct peer_line *line, enum message_type type, st
                               void *arg);
 
 struct peers *peers_new(struct loop *loop, peers_message_fn *on_message, void *arg);
-/* Closes all lines; each is freed with its last order (peer_line_unref). */
+/* Closes all lines. A line lives on until its last order is done (peer_line_unref). */
 void peers_free(struct peers **peers);
-/* `id`: the process's, see message PEER. */
+/* A new incarnation; takes the descriptor over. `id` is the process's, see message PEER. */
 void peers_add(struct peers *peers, enum process_role role, unsigned slot, uint64_t id, int *fd);
 /* CHANGED to all lines that watch. */
 void peers_announce(struct peers *peers, uint64_t number);
-/* Until what was sent is written, at most wait_ms for each. */
+/* Waits until all messages are written, at most wait_ms for each line. */
 void peers_flush(struct peers *peers, unsigned wait_ms);
 
-/* An order of the line waits for its outcome. */
+/* The line has one more order without an outcome. */
 void peer_line_ref(struct peer_line *line);
 void peer_line_unref(struct peer_line *line);
-/* Orders that wait for theirs. */
+/* Orders without an outcome. */
 size_t peer_line_orders(const struct peer_line *line);
 enum process_role peer_line_role(const struct peer_line *line);
 uint64_t peer_line_id(const struct peer_line *line);
 /* From now on the line is told of changes. */
 void peer_line_watch(struct peer_line *line);
-/* Dropped when the line is closed. */
+/* The message is dropped when the line is closed. */
 void peer_line_send(struct peer_line *line, enum message_type type, const void *message);
 
 #endif

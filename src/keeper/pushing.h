@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which bare names may be pushed to, and what was pushed already. */
+/* Rules for pushed names that need the ledger: first pushes, and upstreams that would hide images.
+ */
 #ifndef KEEPER_PUSHING_H
 #define KEEPER_PUSHING_H
 
@@ -7,12 +8,12 @@
 
 #include "apply.h"
 
-/* May a first push take this bare name? If not, the order is refused with the setting to change.
- */
+/* Whether a push may take this bare name. If not, the order is refused, and the text names the
+ * setting to change. */
 bool pushing_is_allowed(const struct apply *apply, struct order *order, struct slice name);
 
-/* ERR_CONFLICT: an upstream is named like the first component of hosted repositories, which nobody
- * could pull any more. */
+/* ERR_CONFLICT: an upstream has the name of the first component of hosted repositories, which could
+ * not be pulled any more. */
 int pushing_check_upstreams(const struct config *config, struct ledger *ledger, struct error *err);
 
 #endif

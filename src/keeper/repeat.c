@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Looking for an order's own effect, or a later one on the same thing, in the journal. */
+/* Looks in the journal for the effect of a repeated order, or a later change of the same thing. */
 #include "repeat.h"
 
 #include "order.h"
@@ -38,6 +38,6 @@ bool repeat_is_overtaken(const struct apply *apply, struct order *order, unsigne
         progress = journal_read(apply->txn, &position, READ_ONCE, on_entry, &query);
     if (progress != JOURNAL_TRIMMED)
         return query.is_found;
-    order_refuse(order, ERR_BUSY, "the request is older than the journal: send it anew");
+    order_refuse(order, ERR_BUSY, "the request is older than the journal; send it again");
     return true;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Orders that are sent again because a keeper died before it answered. What the journal shows
- * after the number the sender had seen was done, or was overtaken by somebody else's order: doing
- * it now would undo what that one was told. */
+ * Orders that are sent again because a keeper died before it answered. If the journal shows a
+ * change of the same thing after the number that the sender had seen, the order was done, or
+ * another order has overtaken it. Applying it now would undo what the other's sender was told.
+ */
 #ifndef KEEPER_REPEAT_H
 #define KEEPER_REPEAT_H
 
