@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The messages of messages.def as structs, and their bytes. `struct message_join` is MESSAGE_JOIN,
- * and so on. */
+/*
+ * The messages of messages.def as structs, and their encoding. MESSAGE_JOIN is struct message_join,
+ * and so on for all of them. Pure functions: they neither block nor allocate.
+ */
 #ifndef IPC_MESSAGE_H
 #define IPC_MESSAGE_H
 
@@ -89,7 +91,7 @@ enum listener_kind {
     LISTENER_ADMIN = 3,  /* /healthz /readyz /metrics */
 };
 
-/* What a worker asks a fetcher for, and what it is told. */
+/* What a worker asks the fetcher for, and the answers. */
 enum join_kind {
     JOIN_BLOB = 1,      /* OPEN, GREW…, VERIFIED; or HERE; or FAILED */
     JOIN_BLOB_SIZE = 2, /* HEAD: ANSWER with the size */
@@ -103,10 +105,10 @@ enum join_kind {
 /* The query that a list is asked for with: `reference` of JOIN, `link` of ANSWER. */
 #define LIST_QUERY_MAX 2048
 
-/* How much an ANSWER can be trusted to be today's. */
+/* How current an ANSWER is. */
 enum answer_state {
-    ANSWER_FRESH = 1, /* the upstream said so just now */
-    ANSWER_STALE = 2, /* it could not be asked; this is what is here, and `warning` says why */
+    ANSWER_FRESH = 1, /* the upstream has just said so */
+    ANSWER_STALE = 2, /* it could not be asked: this is the stored state, and `warning` says why */
 };
 
 /* What a DELETE takes away. */
@@ -118,10 +120,10 @@ enum remove_kind {
 
 const char *message_name(enum message_type type);      /* "JOIN" */
 const char *process_role_name(enum process_role role); /* "worker" */
-/* Append the body (not the type). `message` is the struct of that type. */
+/* Appends the body (not the type). `message` is the struct of that type. */
 void message_encode(enum message_type type, const void *message, struct buf *out);
-/* Fill the struct of that type; slices point into `body`. Fields missing at the end are zero, more
- * than we know are skipped: a newer sender. ERR_INVALID. */
+/* Fills the struct of that type; slices point into `body`. Fields that are missing at the end are
+ * zero; those that a newer sender has added are skipped. ERR_INVALID. */
 int message_decode(enum message_type type, struct slice body, void *out_message, struct error *err);
 
 /* Whether message_decode would take it. */

@@ -4,9 +4,9 @@
  * main, and handed to the role. (door: LMDB)
  *
  * A transaction has a sticky error: after the first failure every call does nothing, and commit
- * says what it was. Reads: one struct ledger_reader per thread of use; begin renews its transaction
- * (a fresh snapshot), end gives it back; never held across a turn of the loop. What records point
- * to lives until the end.
+ * returns the error. For reading, each thread has a struct ledger_reader of its own. ledger_read
+ * begins a transaction with a fresh snapshot, ledger_read_end ends it; none is held across a turn
+ * of the loop. Slices in records live until the end.
  *
  * Byte formats: docs/storage.md, src/store/records.c. Unknown trailing fields are skipped.
  */
@@ -26,36 +26,36 @@ struct ledger_reader;
 struct ledger_txn;
 
 /* `folder` exists. The keeper opens it first (is_writer: creates tables, upgrades); others wait for
- * that: ERR_NOT_FOUND until it is so. ERR_UNSUPPORTED: a newer version; ERR_NO_SPACE; ERR_CORRUPT.
+ * that: ERR_NOT_FOUND until then. ERR_UNSUPPORTED: a newer version; ERR_NO_SPACE; ERR_CORRUPT.
  */
 int ledger_open(const char *folder, bool is_writer, struct ledger **out, struct error *err);
 void ledger_close(struct ledger **ledger);
-/* Forget readers of dead processes: the keeper, when one died and every 30 s. */
+/* Frees the slots of readers in dead processes. The keeper calls it every 30 s. */
 void ledger_check_readers(struct ledger *ledger);
 
-/* A slot for read transactions, used again and again; one for each thread that reads. */
+/* A reusable slot for read transactions, one for each thread that reads. */
 struct ledger_reader *ledger_reader_new(struct ledger *ledger);
-/* Its read transaction, if one is open, ends. */
+/* Ends its read transaction if one is open. */
 void ledger_reader_free(struct ledger_reader **reader);
-/* Never fails outright: a failed begin is a transaction whose error is set, and finds nothing. */
+/* Never NULL: if the begin fails, the transaction has its error set, and finds nothing. */
 struct ledger_txn *ledger_read(struct ledger_reader *reader);
-/* What was read from it is gone. */
+/* Slices that were read from it are no longer valid. */
 void ledger_read_end(struct ledger_reader *reader);
 
-/* One at a time. ERR_NO_SPACE, ERR_IO. */
+/* At most one exists at a time. ERR_NO_SPACE, ERR_IO. */
 int ledger_write(struct ledger *ledger, struct ledger_txn **out, struct error *err);
-/* Commits, synced. On failure nothing was written (ERR_NO_SPACE also for a full map: it is grown,
- * try again). *txn is NULL afterwards. */
+/* Commits and syncs. On failure nothing was written. ERR_NO_SPACE also means a full map: the next
+ * transaction grows it, so try again. *txn is NULL afterwards. */
 int ledger_commit(struct ledger_txn **txn, struct error *err);
 void ledger_abort(struct ledger_txn **txn);
-/* NULL while all is well. */
+/* The first error; NULL: there is none. */
 const struct error *ledger_error(const struct ledger_txn *txn);
 
 /* ---- meta ---- */
 /* The number of the newest commit, 0 for an empty ledger; in a write transaction that has taken a
- * number, this one. The transaction's error when it has one: that is never a number. */
+ * number, that one. Fails with the transaction's error if it has one. */
 int ledger_commit_number(struct ledger_txn *txn, uint64_t *out, struct error *err);
-/* Write transactions: take the next number; the same within one transaction. */
+/* In a write transaction: its own commit number, taken by the first call. */
 uint64_t ledger_next_number(struct ledger_txn *txn);
 
 /* ---- repositories: (origin, name) → id. Hosted repositories have the empty origin ---- */
@@ -68,7 +68,7 @@ struct repository {
 };
 bool repository_find(struct ledger_txn *txn, struct slice origin, struct slice name,
                      struct repository *out);
-/* Finds or makes. */
+/* Finds the repository, or makes it. */
 void repository_get(struct ledger_txn *txn, struct slice origin, struct slice name,
                     struct repository *out);
 void repository_put(struct ledger_txn *txn, struct slice origin, struct slice name,
@@ -77,17 +77,18 @@ void repository_put(struct ledger_txn *txn, struct slice origin, struct slice na
 typedef bool repository_each_fn(struct slice name, const struct repository *repository, void *arg);
 void repository_each(struct ledger_txn *txn, struct slice origin, struct slice last,
                      repository_each_fn *each, void *arg);
-/* Whose id this is; links are found by id. */
+/* The repository with this id: links are found by id. */
 bool repository_name(struct ledger_txn *txn, uint32_t id, struct slice *out_origin,
                      struct slice *out_name);
-/* Are there images in hosted repositories whose name is `first`, or begins with it and a slash? */
+/* Whether there are images in hosted repositories named `first`, or whose name begins with `first`
+ * and a slash. */
 bool repository_any_hosted_below(struct ledger_txn *txn, struct slice first);
 
 /* ---- tags: (repository id, tag) ---- */
 struct tag {
     struct digest digest;
-    uint64_t changed_ms; /* when it came to name this digest */
-    uint64_t checked_ms; /* cached: when the upstream last said so */
+    uint64_t changed_ms; /* when it was set to this digest */
+    uint64_t checked_ms; /* cached repositories: when the upstream last confirmed it */
 };
 bool tag_find(struct ledger_txn *txn, uint32_t repository, struct slice tag, struct tag *out);
 void tag_put(struct ledger_txn *txn, uint32_t repository, struct slice tag,
@@ -99,7 +100,7 @@ void tag_each(struct ledger_txn *txn, uint32_t repository, struct slice last, ta
 
 /* ---- manifests: by digest ---- */
 #define LEDGER_INLINE_MAX ((size_t)64 * 1024)
-/* The bytes of a manifest that its record keeps: all, or none. */
+/* The bytes that a manifest's record keeps: all of them, or none. */
 static inline struct slice ledger_inline(struct slice bytes)
 {
     return bytes.length <= LEDGER_INLINE_MAX ? bytes : slice_from(NULL, 0);
@@ -110,14 +111,13 @@ struct manifest_record {
     struct slice artifact_type; /* empty: none */
     struct digest subject;      /* algorithm 0: none */
     struct slice references;    /* oci/reference_list.h; opaque here */
-    bool is_typed; /* media_type is the document's own word; else each repository has one of its own
-                    */
+    bool is_typed;      /* the document says its media_type; else each repository has its own */
     struct slice bytes; /* in the map when size ≤ LEDGER_INLINE_MAX, else empty: read the file */
 };
 bool manifest_find(struct ledger_txn *txn, const struct digest *digest,
                    struct manifest_record *out);
-/* As the repository shows it: with the media type that it was pushed or fetched there with. False:
- * the repository does not link it as a manifest. */
+/* As the repository shows it: with the media type with which it was pushed or fetched there. False:
+ * the repository does not show it as a manifest. */
 bool manifest_find_in(struct ledger_txn *txn, uint32_t repository, const struct digest *digest,
                       struct manifest_record *out);
 /* bytes longer than LEDGER_INLINE_MAX are not kept here. */
@@ -131,8 +131,8 @@ enum blob_where {
 };
 struct blob_record {
     uint64_t size;
-    bool is_public;         /* brought without credentials, or pushed: no */
-    uint64_t kept_since_ms; /* wall clock since which nobody refers to it; 0: somebody does */
+    bool is_public;         /* fetched without credentials; false if it was pushed */
+    uint64_t kept_since_ms; /* wall clock time since which nobody needs it; 0: it is needed */
     uint64_t stored_ms;
     enum blob_where where;
 };
@@ -146,13 +146,13 @@ enum link_kind {
     LINK_MANIFEST = 2,
     /* both: 3 */
 };
-/* 0: not visible. */
+/* Bits of enum link_kind; 0: not visible. */
 unsigned link_find(struct ledger_txn *txn, uint32_t repository, const struct digest *digest);
-/* The same, with what the repository says a manifest is: empty for a blob, and without a link. In
- * the map. */
+/* The same, with the media type of a manifest in this repository; empty for a blob, and if there is
+ * no link. It points into the map. */
 unsigned link_find_typed(struct ledger_txn *txn, uint32_t repository, const struct digest *digest,
                          struct slice *out_media_type);
-/* media_type: of a manifest; NULL data: leave what is there. */
+/* media_type is a manifest's; NULL data: keep the present one. */
 void link_put(struct ledger_txn *txn, uint32_t repository, const struct digest *digest,
               unsigned kinds, struct slice media_type);
 bool link_delete(struct ledger_txn *txn, uint32_t repository, const struct digest *digest);
@@ -170,8 +170,8 @@ void referred_delete(struct ledger_txn *txn, uint32_t repository, const struct d
 bool referred_any(struct ledger_txn *txn, uint32_t repository, const struct digest *digest);
 /* In any repository. */
 bool referred_anywhere(struct ledger_txn *txn, const struct digest *digest);
-/* A manifest of the repository that names this digest; its record says with which size. False: none
- * does. */
+/* A manifest of the repository that names this digest; its record has the size. False: there is
+ * none. */
 bool referred_find_parent(struct ledger_txn *txn, uint32_t repository, const struct digest *digest,
                           struct digest *out_parent);
 
@@ -184,7 +184,7 @@ void referrer_put(struct ledger_txn *txn, uint32_t repository, const struct dige
                   const struct digest *referrer);
 void referrer_delete(struct ledger_txn *txn, uint32_t repository, const struct digest *subject,
                      const struct digest *referrer);
-/* In the order of their digests, those behind `after` (NULL: all). */
+/* In the order of their digests, those after `after` (NULL: all). */
 void referrer_each(struct ledger_txn *txn, uint32_t repository, const struct digest *subject,
                    const struct digest *after, link_digest_fn *each, void *arg);
 

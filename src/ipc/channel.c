@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A channel on the loop: reads always, writes at once when nothing waits, else from a queue.
+ * A channel on the loop. It always reads. It writes at once if nothing is queued, else it queues.
  *
- *   OPEN ──── sending fails ──────► DEAF: what is sent is dropped; what the other side had
- *    │                               │    already sent is still read
- *    │ end of file, nonsense,        │ end of file (sure to come: our side is shut down)
- *    │ a message that is lost        │
+ *   OPEN ──── sending fails ──────► DEAF: messages to send are dropped; what the other side had
+ *    │                               │    sent before is still read
+ *    │ end of file, a malformed      │ end of file (it will come: our side is shut down)
+ *    │ message, a lost one           │
  *    ▼                               ▼
- *   CLOSED: on_closed or on_failed was called once; nothing happens any more
+ *   CLOSED: on_closed or on_failed was called, once; no callback follows
  *
  * A queued CHANGED is overwritten by a newer one. So is a GREW, of the same request, as long as no
  * TAKEN for that request waits after it: the level belongs to the spool that was announced last.
- * Memory of a channel that is freed inside its own callback goes after the turn.
+ * A channel that is freed inside its own callback keeps its memory until the turn has ended.
  */
 #include "ipc/channel.h"
 
@@ -47,7 +47,7 @@ enum channel_state {
 struct queued {
     struct list link;
     struct frame frame; /* owns body and descriptors */
-    uint64_t request;   /* of GREW and TAKEN */
+    uint64_t request;   /* the request of GREW and TAKEN */
 };
 
 struct channel {
@@ -61,7 +61,7 @@ struct channel {
     struct timer *retry;
     struct list queue; /* of struct queued, in order */
     size_t queued;
-    struct buf scratch; /* of what is being encoded */
+    struct buf scratch; /* the message being encoded */
     char *buffer;       /* FRAME_BUFFER_SIZE, for receiving */
     bool has_failed;    /* by our own fault */
     bool is_in_callback;
@@ -75,7 +75,7 @@ int channel_pair(int out_fds[2], struct error *err)
     int fds[2];
 
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) != 0) {
-        return error_set_errno(err, errno, "making a channel");
+        return error_set_errno(err, errno, "cannot make a channel");
     }
     out_fds[0] = fds[0];
     out_fds[1] = fds[1];
@@ -109,14 +109,14 @@ static void update_watch(struct channel *channel)
     watch_set(channel->watch, events);
 }
 
-/* Only forward: open, deaf, closed. */
+/* States only go forward: open, deaf, closed. */
 static void channel_set_state(struct channel *channel, enum channel_state next)
 {
     CHECK(next > channel->state);
     channel->state = next;
 }
 
-/* Nothing can be sent any more. The end of file that on_closed waits for follows surely. */
+/* Stops sending. Our side is shut down, so the end of file that leads to on_closed will follow. */
 static void go_deaf(struct channel *channel)
 {
     if (channel->state == CHANNEL_OPEN) {
@@ -171,21 +171,21 @@ static void close_channel(struct channel *channel)
     }
 }
 
-/* The other side lives, and will take us for dead. */
+/* The other side is alive, and will believe that we are dead. */
 static void note_failure(struct channel *channel, const char *what)
 {
     channel->has_failed = true;
-    log_say(LOG_ERROR, "no descriptor or memory is left for a message %s another process", what);
+    log_say(LOG_ERROR, "out of descriptors or memory for a message %s another process", what);
 }
 
 void channel_end_process(struct channel *channel, void *arg)
 {
     (void)arg;
-    log_say(LOG_ERROR, "ending, as a channel to a living process is lost");
+    log_say(LOG_ERROR, "a channel to a living process is lost: exiting");
     loop_stop(channel->loop);
 }
 
-/* Each role has its own rights; a message that another may send is not taken from it. */
+/* A role may send only its own messages, also if it was taken over by a client. */
 static bool may_take(const struct channel *channel, enum message_type type)
 {
     if (message_may_pass(type, channel->ends.other, channel->ends.self))
@@ -311,7 +311,7 @@ static uint64_t request_of(enum message_type type, const void *message)
     return 0;
 }
 
-/* Messages that are levels: only the newest is of use. */
+/* Messages that are levels: only the newest matters. */
 static bool is_level(enum message_type type)
 {
     return type == MESSAGE_GREW || type == MESSAGE_CHANGED;
@@ -335,7 +335,7 @@ static struct queued *find_level(struct channel *channel, enum message_type type
 static struct queued *queued_new(struct frame frame, uint64_t request)
 {
     size_t length = frame.body.length;
-    /* the body lies behind the struct */
+    /* the body follows the struct */
     struct queued *queued = (struct queued *)mem_alloc(sizeof(struct queued) + length);
     char *place = (char *)(queued + 1);
 
@@ -348,14 +348,14 @@ static struct queued *queued_new(struct frame frame, uint64_t request)
     return queued;
 }
 
-/* The body is still the scratch buffer's and the descriptor the caller's. */
+/* The body is in the scratch buffer and the descriptor is the caller's: both are copied. */
 static void enqueue(struct channel *channel, struct frame frame, uint64_t request)
 {
     struct error err;
     int fd = -1;
 
     if (frame.fd >= 0 && fd_dup(frame.fd, &fd, &err) != 0) {
-        /* without its descriptor the message would be a lie */
+        /* the receiver would take it for a message without a descriptor */
         note_failure(channel, "to");
         fd_close(&frame.payload_fd);
         go_deaf(channel);
@@ -365,7 +365,7 @@ static void enqueue(struct channel *channel, struct frame frame, uint64_t reques
     struct queued *queued = queued_new(frame, request);
     struct queued *older = is_level(frame.type) ? find_level(channel, frame.type, request) : NULL;
     if (older != NULL) {
-        list_append(&older->link, &queued->link); /* just before it */
+        list_append(&older->link, &queued->link); /* in its place */
         queued_free(channel, older);
     } else {
         list_append(&channel->queue, &queued->link);
@@ -373,7 +373,7 @@ static void enqueue(struct channel *channel, struct frame frame, uint64_t reques
     channel->queued++;
 }
 
-/* Straight to the socket; what it does not take now is queued. */
+/* Sends to the socket, or queues what the socket does not take now. */
 static void send_frame(struct channel *channel, struct frame *frame, uint64_t request)
 {
     enum frame_result result = FRAME_LATER;
@@ -444,7 +444,7 @@ void channel_send_payload(struct channel *channel, enum message_type type, uint6
     if (fd_dup(payload_fd, &frame.payload_fd, &err) == 0) {
         send_frame(channel, &frame, 0);
     } else {
-        go_deaf(channel); /* as for any descriptor that cannot go with its message */
+        go_deaf(channel); /* as when a message's own descriptor cannot be duplicated */
     }
     update_watch(channel);
 }

@@ -4,11 +4,11 @@
  *
  *   version (4 bits) + flags (4 bits) | type (2 bytes, little-endian) | body
  *
- * FLAG_PAYLOAD: the first descriptor is a sealed memory file that holds the body, or what follows
- * the few bytes of it that are here: several receivers may share one file.
- * FLAG_FD: the message's own descriptor comes, behind the payload's. A receiver that is out of
- * descriptors gets the message without its own; its handler sees -1. One whose payload is lost is
- * lost itself, and the channel with it.
+ * FLAG_PAYLOAD: the first descriptor is a sealed memory file with the body. If the packet has a few
+ * bytes of the body itself, the file has the rest, so that several receivers can share it.
+ * FLAG_FD: the message's own descriptor follows. A receiver that is out of descriptors gets the
+ * message without it, and its handler sees -1. If the payload cannot be received, the message is
+ * lost, and the channel with it.
  */
 #include "frame.h"
 
@@ -44,7 +44,7 @@ void frame_cleanup(struct frame *frame)
     }
 }
 
-/* Descriptors out of the control data, in order; those beyond two are closed. */
+/* Takes the descriptors out of the control data, in order, and closes those beyond two. */
 static size_t take_descriptors(struct msghdr *packet, int out[FDS_MAX])
 {
     size_t count = 0;
@@ -67,7 +67,7 @@ static size_t take_descriptors(struct msghdr *packet, int out[FDS_MAX])
     return count;
 }
 
-/* Nobody may change or shorten the file under our mapping. */
+/* Whether the file can neither change nor shrink under our mapping. */
 static bool is_sealed(int fd)
 {
     const int needed = F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW;
@@ -76,7 +76,7 @@ static bool is_sealed(int fd)
     return seals >= 0 && (seals & needed) == needed;
 }
 
-/* The file, and right in front of it what the packet itself has of the body. */
+/* Maps the file, and puts the packet's own bytes of the body right in front of it. */
 static enum frame_result map_payload(struct frame *frame, int fd)
 {
     struct slice front = frame->body;
@@ -106,8 +106,7 @@ static enum frame_result map_payload(struct frame *frame, int fd)
     return FRAME_DONE;
 }
 
-/* From the packet's bytes and descriptors. Takes the descriptors over. `is_cut`: not all of them
- * could be received. */
+/* Decodes a packet and takes its descriptors over. `is_cut`: not all of them could be received. */
 static enum frame_result read_packet(struct slice packet, int fds[FDS_MAX], size_t fd_count,
                                      bool is_cut, struct frame *out)
 {
@@ -156,7 +155,8 @@ static ssize_t receive_packet(int socket, struct msghdr *packet)
 {
     ssize_t length = -1;
 
-    /* ECONNRESET: the other side left without reading all of ours; what it sent comes after that */
+    /* ECONNRESET: the other side closed without reading all of ours; what it sent can still be read
+     */
     do {
         length = recvmsg(socket, packet, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
     } while (length < 0 && (errno == EINTR || errno == ECONNRESET));

@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Messages and their bytes. messages.def becomes one list of fields a type (kind and offset), and
- * two loops do all the rest:
+ * Encodes and decodes messages. From messages.def, each type has a list of fields (kind and
+ * offset), over which two loops run:
  *
  *   NUMBER   varint
  *   BYTES    length as varint, then the bytes
  *   DIGEST   its binary form; one zero byte is "none"
  *   HEAD     the fields of struct message_head
  *
- * Fields follow one another without names. The receiver reads as many as it knows: what is missing
- * at the end is zero, what is left over is skipped, so a field may be added at the end of a
- * message.
+ * Fields follow one another without names. A receiver takes fields that are missing at the end for
+ * zero and skips those it does not know, so a field may be added at the end of a message.
  */
 #include "ipc/message.h"
 
@@ -64,7 +63,7 @@ static const struct field head_fields[] = {
     {FIELD_END, 0},
 };
 
-/* One function a message, so that the fields' macros can name its struct. */
+/* Each message has a function of its own, so that the macros of its fields can name its struct. */
 #define MESSAGE_BEGIN(type, name_, from_, to_)                                                     \
     static void describe_##name_(struct description *out)                                          \
     {                                                                                              \
@@ -179,7 +178,7 @@ static bool cut_digest(struct slice *rest, struct digest *out)
     return digest_decode(rest, out);
 }
 
-/* One field off the front of *rest, into the struct at `out` or, if that is NULL, nowhere. */
+/* Cuts one field off *rest, into the struct at `out`; NULL: only checks it. */
 static bool cut_field(const struct field *field, struct slice *rest, char *out)
 {
     uint64_t number = 0;
@@ -213,7 +212,7 @@ static bool cut_field(const struct field *field, struct slice *rest, char *out)
     return true;
 }
 
-/* All fields up to the end of either; `out` may be NULL. */
+/* All fields, up to the end of the list or of the body. */
 static bool cut_fields(const struct field *fields, struct slice *body, char *out)
 {
     bool is_good = true;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Blobs: digest → size and state of a file under blobs/. */
+/* Blobs: digest → the size and state of a file under blobs/. */
 #include "ledger_table.h"
 #include "records.h"
 #include "store/ledger.h"

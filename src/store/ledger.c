@@ -2,9 +2,9 @@
 /*
  * The LMDB environment and its transactions. (door: LMDB)
  *
- * Readers hold `map_lock` shared while their transaction runs; who changes the size of the map
- * holds it alone. The map grows at the beginning of the write transaction after the one that found
- * it full; readers of other processes notice at their next begin.
+ * Readers hold `map_lock` shared while their transaction runs; a thread that changes the size of
+ * the map holds it alone. When a write transaction finds the map full, the next one begins by
+ * growing it; readers in other processes notice at their next begin.
  */
 #include "store/ledger.h"
 
@@ -42,7 +42,7 @@ struct ledger {
 
 struct ledger_txn {
     struct ledger *ledger;
-    MDB_txn *txn; /* NULL: it could not begin, error says why */
+    MDB_txn *txn; /* NULL: it could not begin, and `error` says why */
     bool is_write;
     uint64_t number;  /* taken by this transaction, 0: none */
     uint32_t entries; /* journal entries written under it */
@@ -70,7 +70,7 @@ static int set_code(struct error *err, int code, const char *what)
     case MDB_PAGE_NOTFOUND:
         return error_set(err, ERR_CORRUPT, "ledger: %s: %s", what, mdb_strerror(code));
     case MDB_PANIC:
-        return error_set(err, ERR_INTERNAL, "ledger: %s: must be opened again", what);
+        return error_set(err, ERR_INTERNAL, "ledger: %s: it must be opened again", what);
     case MDB_READERS_FULL:
         return error_set(err, ERR_BUSY, "ledger: %s: too many readers", what);
     case MDB_BAD_VALSIZE:
@@ -110,13 +110,13 @@ void ledger_set_too_long(struct ledger_txn *txn)
 
 /* ---- open, close ---- */
 
-static size_t choose_map_size(const char *folder, size_t least)
+static size_t choose_map_size(const char *folder, size_t min)
 {
     size_t room = strlen(folder) + sizeof("/data.mdb");
     AUTO_FREE char *path = mem_alloc(room);
     (void)snprintf(path, room, "%s/data.mdb", folder);
     struct stat status;
-    size_t size = least;
+    size_t size = min;
     while (stat(path, &status) == 0 && size < 2 * (size_t)status.st_size)
         size *= 2;
     return size;
@@ -139,7 +139,7 @@ static int open_environment(struct ledger *ledger, const char *folder, bool is_w
     return code == 0 ? 0 : set_code(err, code, "open");
 }
 
-/* The version that is there; 0: none yet. */
+/* The version of the ledger on disk; 0: there is none yet. */
 static int read_version(struct ledger *ledger, uint32_t *out, struct error *err)
 {
     MDB_txn *txn = NULL;
@@ -184,7 +184,7 @@ static int open_tables(struct ledger *ledger, bool is_writer, bool is_new, struc
     }
     if (code != 0) {
         mdb_txn_abort(txn);
-        return code == MDB_NOTFOUND ? error_set(err, ERR_NOT_FOUND, "ledger: not made yet")
+        return code == MDB_NOTFOUND ? error_set(err, ERR_NOT_FOUND, "ledger: not created yet")
                                     : set_code(err, code, "open");
     }
     code = mdb_txn_commit(txn);
@@ -206,7 +206,7 @@ static int open_ledger(struct ledger *ledger, const char *folder, bool is_writer
                          version, LEDGER_VERSION);
     }
     if (version == 0 && !is_writer)
-        return error_set(err, ERR_NOT_FOUND, "ledger: not made yet");
+        return error_set(err, ERR_NOT_FOUND, "ledger: not created yet");
     return open_tables(ledger, is_writer, version == 0, err);
 }
 
@@ -254,7 +254,7 @@ size_t ledger_map_size(const struct ledger *ledger)
 
 /* ---- the map ---- */
 
-/* 0: as large as the writer made it. Nobody in this process is in a transaction. */
+/* Size 0: as large as the writer has made it. Waits for all transactions of this process. */
 static int resize(struct ledger *ledger, size_t size)
 {
     CHECK(pthread_rwlock_wrlock(&ledger->map_lock) == 0);
@@ -389,7 +389,7 @@ int ledger_commit(struct ledger_txn **txn, struct error *err)
         fail(*txn, EIO, "commit");
     if ((*txn)->error.kind == ERR_NONE) {
         int code = mdb_txn_commit((*txn)->txn);
-        (*txn)->txn = NULL; /* gone either way */
+        (*txn)->txn = NULL; /* freed in either case */
         if (code != 0)
             fail(*txn, code, "commit");
     }
@@ -442,7 +442,7 @@ uint32_t ledger_next_entry(struct ledger_txn *txn)
 
 static MDB_val val_of(struct slice bytes)
 {
-    /* LMDB does not write through what it is given. */
+    /* LMDB does not write to the bytes it is given. */
     union {
         const char *given;
         void *taken;

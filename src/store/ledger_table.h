@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the typed tables use of the ledger: bytes under keys. Slices that come out live until the
- * transaction ends or writes. After the transaction's first error everything finds nothing and does
- * nothing.
+ * The interface of the ledger for the typed tables: bytes under keys. Slices that are returned live
+ * until the transaction ends or writes. After the first error of a transaction, every call finds
+ * nothing and does nothing.
  */
 #ifndef STORE_LEDGER_TABLE_H
 #define STORE_LEDGER_TABLE_H
@@ -36,7 +36,7 @@ enum ledger_table {
 
 #define LEDGER_KEY_MAX 511 /* LMDB's, as Debian builds it */
 
-/* ledger_open with the size of the first map: tests begin with a small one. */
+/* ledger_open with the initial size of the map, for tests. */
 int ledger_open_sized(const char *folder, bool is_writer, size_t map_size, struct ledger **out,
                       struct error *err);
 size_t ledger_map_size(const struct ledger *ledger);
@@ -45,7 +45,7 @@ bool ledger_get(struct ledger_txn *txn, enum ledger_table table, struct slice ke
                 struct slice *out_value);
 void ledger_put(struct ledger_txn *txn, enum ledger_table table, struct slice key,
                 struct slice value);
-/* Was it there? */
+/* Whether the key was there. */
 bool ledger_delete(struct ledger_txn *txn, enum ledger_table table, struct slice key);
 
 /* Keys that begin with `prefix`, in order; only those greater than `after` if that is not empty.
@@ -53,11 +53,11 @@ bool ledger_delete(struct ledger_txn *txn, enum ledger_table table, struct slice
 typedef bool ledger_each_fn(struct slice key, struct slice value, void *arg);
 void ledger_walk(struct ledger_txn *txn, enum ledger_table table, struct slice prefix,
                  struct slice after, ledger_each_fn *each, void *arg);
-/* The first of them. */
+/* The first key with this prefix. */
 bool ledger_first(struct ledger_txn *txn, enum ledger_table table, struct slice prefix,
                   struct slice *out_key, struct slice *out_value);
 
-/* A record that is not what we write. */
+/* The transaction fails: a record is malformed. */
 void ledger_set_corrupt(struct ledger_txn *txn, const char *what);
 void ledger_set_too_long(struct ledger_txn *txn);
 /* The place within this transaction's journal entries. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What hangs together, each as a key of its own:
+ * How repositories and digests belong together; each pair has a key of its own:
  *
  *   link      id, digest            → kinds    what a repository shows
  *   linked    digest, id            → kinds    the same, from the other side
@@ -99,7 +99,7 @@ bool link_delete(struct ledger_txn *txn, uint32_t repository, const struct diges
 
 struct repositories {
     struct ledger_txn *txn;
-    size_t skip; /* the digest before the id */
+    size_t skip; /* length of the digest before the id */
     link_each_fn *each;
     void *arg;
 };
@@ -124,7 +124,7 @@ void link_each(struct ledger_txn *txn, const struct digest *digest, link_each_fn
 
 struct digests {
     struct ledger_txn *txn;
-    size_t skip; /* what stands before the digest */
+    size_t skip; /* length of what is before the digest */
     bool has_kinds;
     link_digest_fn *each;
     void *arg;

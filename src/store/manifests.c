@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Manifests: digest → what we know of it and, when it is small, its bytes. */
+/* Manifests: digest → properties and, if the manifest is small, its bytes. */
 #include "base/buf.h"
 #include "ledger_table.h"
 #include "records.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Writing and reading the fields of keys and values. Pure; bad bytes set a flag, never more. */
+/* Writing and reading the fields of keys and values. Pure; malformed bytes set a flag and do no
+ * more. */
 #include "records.h"
 
 #include <string.h>
@@ -130,7 +131,7 @@ struct slice record_part(struct record_reader *reader, size_t length)
     return part;
 }
 
-/* A record that ends before a field is an older one: the field is zero. */
+/* A record that ends before a field was written by an older program: the field is zero. */
 static uint64_t number(struct record_reader *reader, unsigned width)
 {
     if (reader->rest.length == 0)

@@ -3,7 +3,7 @@
  * Byte formats of keys and values (docs/storage.md). Numbers are big-endian, so that keys sort as
  * their numbers do; a digest is its binary form, or one zero byte for none; other text in values
  * has its length in front. The first byte of a value is the version of its format; a reader skips
- * what is behind the fields it knows, and finds zero where a record ends early.
+ * fields that it does not know at the end, and takes missing ones for zero.
  */
 #ifndef STORE_RECORDS_H
 #define STORE_RECORDS_H
@@ -20,7 +20,7 @@
 
 struct record { /* a key or a value being written */
     size_t length;
-    bool is_over; /* it was longer than RECORD_SIZE: its transaction fails */
+    bool is_over; /* longer than RECORD_SIZE: the transaction fails */
     uint8_t bytes[RECORD_SIZE];
 };
 
@@ -35,7 +35,7 @@ void record_add_u64(struct record *record, uint64_t value);
 void record_add_digest(struct record *record, const struct digest *digest);
 /* Without a length: the last part of a key. */
 void record_add_bytes(struct record *record, struct slice bytes);
-/* As many of them as a key of `length` bytes has room for. */
+/* As many of the bytes as fit, until the key has `length` bytes. */
 void record_add_start(struct record *record, struct slice bytes, size_t length);
 /* Two bytes of length, then the bytes. */
 void record_add_text(struct record *record, struct slice text);
@@ -43,13 +43,13 @@ struct slice record_bytes(const struct record *record);
 
 struct record_reader { /* borrows the bytes */
     struct slice rest;
-    bool is_bad; /* cut in the middle of a field, or no version that we know */
+    bool is_bad; /* cut off within a field, or an unknown version */
 };
 
 void record_read(struct record_reader *reader, struct slice bytes);
-/* The version in front, which is skipped; 0 and a bad record when it is over `newest`. */
+/* Reads the version in front. If it is unknown (over `newest`), 0, and the record is bad. */
 uint8_t record_read_version(struct record_reader *reader, struct slice bytes, uint8_t newest);
-/* Checks that it is RECORD_VERSION. */
+/* The same for records whose only version is RECORD_VERSION. */
 void record_read_value(struct record_reader *reader, struct slice bytes);
 uint8_t record_u8(struct record_reader *reader);
 uint16_t record_u16(struct record_reader *reader);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Repositories: (origin, name) → record, and id → (origin, name). Ids count up from 1 and are never
- * used twice. All other tables know a repository by its id.
+ * reused. All other tables know a repository by its id.
  */
 #include <string.h>
 
@@ -129,7 +129,7 @@ bool repository_name(struct ledger_txn *txn, uint32_t id, struct slice *out_orig
 
 struct names {
     struct ledger_txn *txn;
-    size_t skip; /* what stands before the name in a key */
+    size_t skip; /* length of what is before the name in a key */
     repository_each_fn *each;
     void *arg;
 };
@@ -152,7 +152,7 @@ void repository_each(struct ledger_txn *txn, struct slice origin, struct slice l
     make_key(&prefix, origin, slice_from(NULL, 0));
     if (prefix.is_over)
         return;
-    /* No key is longer, so none is between the cut one and the whole. */
+    /* No key is longer than the cut one, so none lies between the cut one and the full one. */
     struct record after = prefix;
     record_add_start(&after, last, LEDGER_KEY_MAX);
     struct names names = {txn, 1 + origin.length, each, arg};
@@ -169,7 +169,7 @@ static bool on_link(const struct digest *digest, unsigned kinds, void *arg)
     return !*has_manifest;
 }
 
-/* It stays hosted when all of its images were deleted. */
+/* A repository stays hosted after all its images were deleted: look for images. */
 static bool is_pulled_from(struct ledger_txn *txn, const struct repository *repository)
 {
     bool has_manifest = false;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tags: (repository id, tag) → digest and when. */
+/* Tags: (repository id, tag) → digest, and the times it was set and checked. */
 #include "ledger_table.h"
 #include "records.h"
 #include "store/ledger.h"
@@ -81,7 +81,7 @@ void tag_each(struct ledger_txn *txn, uint32_t repository, struct slice last, ta
 {
     struct record prefix;
     make_key(&prefix, repository, slice_from(NULL, 0));
-    /* No key is longer, so none is between the cut one and the whole. */
+    /* No key is longer than the cut one, so none lies between the cut one and the full one. */
     struct record after = prefix;
     record_add_start(&after, last, LEDGER_KEY_MAX);
     struct tags tags = {txn, each, arg};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Uses: digest → when it was last used. */
+/* Uses: digest → the time of its last use. */
 #include "ledger_table.h"
 #include "records.h"
 #include "store/ledger.h"

@@ -275,7 +275,7 @@ class DescriptorsTest(DeathScenario):
             used = {int(name) for name in os.listdir(f"/proc/{pid}/fd")}
             resource.prlimit(pid, resource.RLIMIT_NOFILE, (min(set(range(len(used) + 1)) - used), hard))
         client.send(b"GET /v2/library/large/manifests/latest HTTP/1.1\r\nHost: x\r\n\r\n")
-        self.registry.log.wait(lambda line: "no descriptor or memory is left" in line.text, seconds(10), "a lost message")
+        self.registry.log.wait(lambda line: "out of descriptors or memory" in line.text, seconds(10), "a lost message")
         died = wait_until(lambda: set(before) - {child.pid for child in self.registry.children("worker")}, seconds(10),
                           "a worker ends")
         for pid in set(before) - died:
