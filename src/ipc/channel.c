@@ -143,7 +143,7 @@ static enum frame_result write_queue(struct channel *channel)
     return FRAME_DONE;
 }
 
-static void on_writable(struct channel *channel)
+static void on_channel_writable(struct channel *channel)
 {
     if (write_queue(channel) == FRAME_RETRY) {
         timer_start(channel->retry, RETRY_MS);
@@ -151,11 +151,11 @@ static void on_writable(struct channel *channel)
     update_watch(channel);
 }
 
-static void on_retry(void *arg)
+static void on_channel_retry(void *arg)
 {
     struct channel *channel = (struct channel *)arg;
 
-    on_writable(channel);
+    on_channel_writable(channel);
 }
 
 static void close_channel(struct channel *channel)
@@ -196,7 +196,7 @@ static bool may_take(const struct channel *channel, enum message_type type)
     return false;
 }
 
-static void on_readable(struct channel *channel)
+static void on_channel_readable(struct channel *channel)
 {
     for (int i = 0; i < MESSAGES_PER_TURN; i++) {
         struct frame frame;
@@ -225,16 +225,16 @@ static void on_readable(struct channel *channel)
     }
 }
 
-static void on_event(unsigned ready, void *arg)
+static void on_channel_event(unsigned ready, void *arg)
 {
     struct channel *channel = (struct channel *)arg;
 
     if ((ready & WATCH_WRITE) != 0) {
-        on_writable(channel);
+        on_channel_writable(channel);
     }
     if ((ready & WATCH_READ) != 0) {
         channel->is_in_callback = true;
-        on_readable(channel);
+        on_channel_readable(channel);
         channel->is_in_callback = false;
     }
 }
@@ -252,13 +252,13 @@ struct channel *channel_new(struct loop *loop, int *fd, struct channel_ends ends
     channel->buffer = (char *)mem_alloc(FRAME_BUFFER_SIZE);
     list_init(&channel->queue);
     buf_init(&channel->scratch, FRAME_BODY_MAX);
-    channel->retry = timer_new(loop, on_retry, channel);
-    channel->watch = watch_new(loop, channel->fd, on_event, channel);
+    channel->retry = timer_new(loop, on_channel_retry, channel);
+    channel->watch = watch_new(loop, channel->fd, on_channel_event, channel);
     update_watch(channel);
     return channel;
 }
 
-static void destroy(void *arg)
+static void destroy_channel(void *arg)
 {
     struct channel *channel = (struct channel *)arg;
 
@@ -295,9 +295,9 @@ void channel_free(struct channel **channel_address)
     timer_stop(channel->retry);
     update_watch(channel);
     if (channel->is_in_callback) {
-        loop_defer(channel->loop, destroy, channel);
+        loop_defer(channel->loop, destroy_channel, channel);
     } else {
-        destroy(channel);
+        destroy_channel(channel);
     }
 }
 
@@ -349,7 +349,7 @@ static struct queued *queued_new(struct frame frame, uint64_t request)
 }
 
 /* The body is in the scratch buffer and the descriptor is the caller's: both are copied. */
-static void enqueue(struct channel *channel, struct frame frame, uint64_t request)
+static void queue_frame(struct channel *channel, struct frame frame, uint64_t request)
 {
     struct error err;
     int fd = -1;
@@ -390,7 +390,7 @@ static void send_frame(struct channel *channel, struct frame *frame, uint64_t re
         go_deaf(channel);
         return;
     }
-    enqueue(channel, *frame, request);
+    queue_frame(channel, *frame, request);
     if (result == FRAME_RETRY) {
         timer_start(channel->retry, RETRY_MS);
     }

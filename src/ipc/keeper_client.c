@@ -89,7 +89,7 @@ static void answer_list(struct keeper_client *client, struct list *calls, enum e
         answer_call(client, LIST_ITEM(calls->next, struct keeper_call, link), &answer);
 }
 
-static void on_refused(void *arg)
+static void on_refused_calls(void *arg)
 {
     struct keeper_client *client = arg;
 
@@ -168,7 +168,7 @@ void keeper_client_ask(struct keeper_client *client, struct keeper_call *call)
         log_say(LOG_ERROR, "%s is not sent: no commit number: %s", message_name(call->type),
                 err.text);
         if (list_is_empty(&client->refused))
-            loop_defer(client->options.loop, on_refused, client);
+            loop_defer(client->options.loop, on_refused_calls, client);
         list_append(&client->refused, &call->link);
         return;
     }
@@ -192,7 +192,7 @@ static void told_free(struct told *told)
     mem_free(told);
 }
 
-static void on_told(struct keeper_call *call, const struct keeper_answer *answer)
+static void on_told_answer(struct keeper_call *call, const struct keeper_answer *answer)
 {
     struct told *told = LIST_ITEM(call, struct told, call);
     keeper_told_fn *fn = told->fn;
@@ -213,7 +213,7 @@ static void on_told(struct keeper_call *call, const struct keeper_answer *answer
 
 static bool is_told(const struct keeper_call *call)
 {
-    return call->on_answer == on_told;
+    return call->on_answer == on_told_answer;
 }
 
 /* Without a keeper for long: what nobody waits for is only news that will come again. */
@@ -240,7 +240,7 @@ void keeper_client_tell(struct keeper_client *client, enum message_type type, co
     told->fn = fn;
     told->arg = arg;
     told->call.type = type;
-    told->call.on_answer = on_told;
+    told->call.on_answer = on_told_answer;
     told->call.is_patient = is_patient;
     buf_init(&told->body, TOLD_BODY_MAX);
     message_encode(type, message, &told->body);

@@ -37,7 +37,7 @@ struct naming { /* collects the tags of a manifest */
     struct buf *names; /* each followed by a space */
 };
 
-static bool on_tag(struct slice name, const struct tag *tag, void *arg)
+static bool on_named_tag(struct slice name, const struct tag *tag, void *arg)
 {
     const struct naming *naming = arg;
     if (digest_equal(&tag->digest, naming->digest)) {
@@ -71,7 +71,7 @@ static void remove_manifest(const struct apply *apply, struct order *order, stru
     AUTO_BUF struct buf names;
     buf_init(&names, TAGS_MAX);
     struct naming naming = {digest, &names};
-    tag_each(apply->txn, holder->repository.id, slice_from(NULL, 0), on_tag, &naming);
+    tag_each(apply->txn, holder->repository.id, slice_from(NULL, 0), on_named_tag, &naming);
     if (names.is_over) {
         order_refuse(order, ERR_TOO_LARGE, "too many tags name this manifest");
         return;

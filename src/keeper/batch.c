@@ -102,8 +102,8 @@ static void set_committed(struct batch *batch, struct order *const *orders, size
     }
 }
 
-static int commit_list(struct batch *batch, struct order *const *orders, size_t count,
-                       struct error *err)
+static int commit_orders(struct batch *batch, struct order *const *orders, size_t count,
+                         struct error *err)
 {
     struct ledger_txn *txn = NULL;
     uint64_t began_us = clock_mono_us();
@@ -129,12 +129,12 @@ static int commit_list(struct batch *batch, struct order *const *orders, size_t 
     return 0;
 }
 
-static int try_list(struct batch *batch, struct order *const *orders, size_t count,
-                    struct error *err)
+static int try_orders(struct batch *batch, struct order *const *orders, size_t count,
+                      struct error *err)
 {
     int result = -1;
     for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
-        result = commit_list(batch, orders, count, err);
+        result = commit_orders(batch, orders, count, err);
         if (result != -ERR_NO_SPACE)
             break;
     }
@@ -143,11 +143,11 @@ static int try_list(struct batch *batch, struct order *const *orders, size_t cou
     return result;
 }
 
-static void try_each(struct batch *batch, struct order *const *orders, size_t count)
+static void try_orders_singly(struct batch *batch, struct order *const *orders, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         struct error err;
-        if (try_list(batch, &orders[i], 1, &err) != 0)
+        if (try_orders(batch, &orders[i], 1, &err) != 0)
             order_refuse(orders[i], err.kind, "%s", err.text);
     }
 }
@@ -159,10 +159,10 @@ static void run_transaction(struct batch *batch)
     size_t at = 0;
     LIST_EACH (link, &batch->orders)
         orders[at++] = LIST_ITEM(link, struct order, link);
-    if (try_list(batch, orders, count, &batch->error) == 0) {
+    if (try_orders(batch, orders, count, &batch->error) == 0) {
         batch->error.kind = ERR_NONE;
     } else {
-        try_each(batch, orders, count);
+        try_orders_singly(batch, orders, count);
     }
     orphans_remove(&batch->orphans, batch->reader, batch->options.store);
 }
@@ -184,7 +184,7 @@ static void place_files(struct file_job *job)
     }
 }
 
-static void on_run(struct pool_work *work)
+static void on_files_run(struct pool_work *work)
 {
     struct file_job *job = LIST_ITEM(work, struct file_job, work);
     struct batch *batch = job->batch;
@@ -193,7 +193,7 @@ static void on_run(struct pool_work *work)
         run_transaction(batch);
 }
 
-static void on_done(struct pool_work *work)
+static void on_files_done(struct pool_work *work)
 {
     struct file_job *job = LIST_ITEM(work, struct file_job, work);
     struct batch *batch = job->batch;
@@ -256,8 +256,8 @@ void batch_start(struct batch *batch, struct list *orders, struct config *config
     atomic_store(&batch->jobs_running, count);
     for (size_t i = 0; i < count; i++) {
         batch->jobs[i].batch = batch;
-        batch->jobs[i].work.run = on_run;
-        batch->jobs[i].work.done = on_done;
+        batch->jobs[i].work.run = on_files_run;
+        batch->jobs[i].work.done = on_files_done;
     }
     for (size_t i = 0; i < count; i++)
         pool_submit(batch->options.pool, &batch->jobs[i].work);

@@ -50,7 +50,7 @@ bool janitor_is_running(const struct janitor *janitor)
     return janitor->is_running;
 }
 
-static void tell(const struct janitor *janitor, const char *what)
+static void log_count(const struct janitor *janitor, const char *what)
 {
     struct log_line line;
     if (janitor->count == 0)
@@ -115,7 +115,7 @@ void janitor_find_sessions(struct janitor *janitor, const struct config *config,
     janitor->count = 0;
     if (store_file_each(janitor->options.store, PLACE_UPLOADS, find_session, janitor, &err) != 0)
         log_say(LOG_WARN, "cannot list the upload sessions of a former run: %s", err.text);
-    tell(janitor, "resumable upload sessions found");
+    log_count(janitor, "resumable upload sessions found");
 }
 
 /* ---- old files and slots ---- */
@@ -186,7 +186,7 @@ static void remove_empty_slot(const struct upload_id *id, const struct upload_pr
         upload_table_remove(janitor->options.uploads, id);
 }
 
-static void on_run(struct pool_work *work)
+static void on_janitor_run(struct pool_work *work)
 {
     struct janitor *janitor = LIST_ITEM(work, struct janitor, work);
     struct error err;
@@ -195,11 +195,11 @@ static void on_run(struct pool_work *work)
     upload_table_each(janitor->options.uploads, remove_empty_slot, janitor);
 }
 
-static void on_done(struct pool_work *work)
+static void on_janitor_done(struct pool_work *work)
 {
     struct janitor *janitor = LIST_ITEM(work, struct janitor, work);
     janitor->is_running = false;
-    tell(janitor, "old upload files removed");
+    log_count(janitor, "old upload files removed");
 }
 
 void janitor_start(struct janitor *janitor, const struct config *config, uint64_t now_ms)
@@ -210,7 +210,7 @@ void janitor_start(struct janitor *janitor, const struct config *config, uint64_
     janitor->now_ms = now_ms;
     janitor->expiry_ms = config->limits.upload_expiry;
     janitor->count = 0;
-    janitor->work.run = on_run;
-    janitor->work.done = on_done;
+    janitor->work.run = on_janitor_run;
+    janitor->work.done = on_janitor_done;
     pool_submit(janitor->options.pool, &janitor->work);
 }

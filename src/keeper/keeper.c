@@ -62,7 +62,7 @@ static void start_next(struct keeper *keeper);
 
 /* ---- answers ---- */
 
-static void answer(struct order *order)
+static void answer_order(struct order *order)
 {
     if (!order->line)
         return;
@@ -129,7 +129,7 @@ static void on_batch_done(struct batch *batch, void *arg)
         struct order *order = LIST_ITEM(link, struct order, link);
         if (order->type == MESSAGE_USED)
             keeper->uses--;
-        answer(order);
+        answer_order(order);
         if (order->number > newest)
             newest = order->number;
         finish_order(order);
@@ -193,7 +193,7 @@ static void on_turn_end(void *arg)
     start_next(keeper);
 }
 
-static void on_lazy(void *arg)
+static void on_lazy_timer(void *arg)
 {
     start_next(arg);
 }
@@ -222,7 +222,7 @@ static void report_bad(const struct keeper *keeper, const struct order *order,
             process_role_name(peer_line_role(line)), order->refusal.text);
 }
 
-static void on_used(struct keeper *keeper, const struct peer_line *line, struct slice body)
+static void on_used_order(struct keeper *keeper, const struct peer_line *line, struct slice body)
 {
     if (keeper->uses >= USES_MAX)
         return;
@@ -238,7 +238,7 @@ static void on_used(struct keeper *keeper, const struct peer_line *line, struct 
 }
 
 /* The line is told the newest number now, and each one after it. */
-static void on_watch(struct keeper *keeper, struct peer_line *line)
+static void on_line_watches(struct keeper *keeper, struct peer_line *line)
 {
     struct message_changed changed;
     struct error err;
@@ -253,18 +253,19 @@ static void on_watch(struct keeper *keeper, struct peer_line *line)
     peer_line_send(line, MESSAGE_CHANGED, &changed);
 }
 
-static void on_message(struct peer_line *line, enum message_type type, struct slice body, void *arg)
+static void on_line_message(struct peer_line *line, enum message_type type, struct slice body,
+                            void *arg)
 {
     struct keeper *keeper = arg;
     /* Its sender sends it again to the next keeper. */
     if (keeper->is_draining)
         return;
     if (type == MESSAGE_USED) {
-        on_used(keeper, line, body);
+        on_used_order(keeper, line, body);
         return;
     }
     if (type == MESSAGE_WATCH) {
-        on_watch(keeper, line);
+        on_line_watches(keeper, line);
         return;
     }
     struct order *order = order_new(type, body);
@@ -278,7 +279,7 @@ static void on_message(struct peer_line *line, enum message_type type, struct sl
         order_refuse(order, ERR_BUSY, "too many requests at once");
     }
     if (order_is_bad(order)) {
-        answer(order);
+        answer_order(order);
         finish_order(order);
         return;
     }
@@ -286,7 +287,7 @@ static void on_message(struct peer_line *line, enum message_type type, struct sl
     order_start(keeper, true);
 }
 
-static void on_housekeeping(void *arg)
+static void on_housekeeping_timer(void *arg)
 {
     struct keeper *keeper = arg;
     timer_start(keeper->housekeeping, HOUSEKEEPING_MS);
@@ -310,7 +311,7 @@ struct keeper *keeper_new(const struct keeper_options *options)
     keeper->options.config = NULL; /* keeper->config is the newest */
     keeper->config = config_ref(options->config);
     list_init(&keeper->queue);
-    keeper->peers = peers_new(options->loop, on_message, keeper);
+    keeper->peers = peers_new(options->loop, on_line_message, keeper);
     keeper->batch = batch_new(&(struct batch_options){
         .pool = options->pool,
         .ledger = options->ledger,
@@ -334,8 +335,8 @@ struct keeper *keeper_new(const struct keeper_options *options)
         .uploads = options->uploads,
     });
     janitor_find_sessions(keeper->janitor, keeper->config, clock_wall().ms);
-    keeper->housekeeping = timer_new(options->loop, on_housekeeping, keeper);
-    keeper->lazy = timer_new(options->loop, on_lazy, keeper);
+    keeper->housekeeping = timer_new(options->loop, on_housekeeping_timer, keeper);
+    keeper->lazy = timer_new(options->loop, on_lazy_timer, keeper);
     timer_start(keeper->housekeeping, HOUSEKEEPING_MS);
     return keeper;
 }
@@ -396,7 +397,7 @@ static void on_drain_deadline(void *arg)
     tell_drained(arg);
 }
 
-static void on_drain(void *arg)
+static void on_drain_begun(void *arg)
 {
     start_next(arg);
 }
@@ -408,5 +409,5 @@ void keeper_drain(struct keeper *keeper, uint64_t within_ms)
     keeper->is_draining = true;
     keeper->drain = timer_new(keeper->options.loop, on_drain_deadline, keeper);
     timer_start(keeper->drain, within_ms);
-    loop_defer(keeper->options.loop, on_drain, keeper);
+    loop_defer(keeper->options.loop, on_drain_begun, keeper);
 }

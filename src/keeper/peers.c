@@ -122,7 +122,7 @@ static void on_channel_message(struct channel *channel, enum message_type type, 
     line->peers->on_message(line, type, body, line->peers->arg);
 }
 
-static void on_closed(struct channel *channel, void *arg)
+static void on_channel_closed(struct channel *channel, void *arg)
 {
     struct peer_line *line = arg;
     struct peer *peer = line->peer;
@@ -133,7 +133,7 @@ static void on_closed(struct channel *channel, void *arg)
 
 static void peer_line_open(struct peer_line *line)
 {
-    static const struct channel_handler handler = {on_channel_message, on_closed,
+    static const struct channel_handler handler = {on_channel_message, on_channel_closed,
                                                    channel_end_process};
     line->channel = channel_new(line->peers->loop, &line->fd,
                                 (struct channel_ends){ROLE_KEEPER, line->role}, &handler, line);

@@ -12,7 +12,7 @@ struct query {
     bool is_found;
 };
 
-static bool on_entry(const struct journal_entry *entry, void *arg)
+static bool on_journal_entry(const struct journal_entry *entry, void *arg)
 {
     struct query *query = arg;
     const struct change *change = query->change;
@@ -35,7 +35,7 @@ bool repeat_is_overtaken(const struct apply *apply, struct order *order, unsigne
     struct journal_position position = journal_after(order->head->seen);
     enum journal_progress progress = JOURNAL_MORE;
     while (progress == JOURNAL_MORE && !query.is_found)
-        progress = journal_read(apply->txn, &position, READ_ONCE, on_entry, &query);
+        progress = journal_read(apply->txn, &position, READ_ONCE, on_journal_entry, &query);
     if (progress != JOURNAL_TRIMMED)
         return query.is_found;
     order_refuse(order, ERR_BUSY, "the request is older than the journal; send it again");

@@ -6,7 +6,7 @@
 
 #define FLAG_PUBLIC 1u
 
-static void make_key(struct record *key, const struct digest *digest)
+static void make_blob_key(struct record *key, const struct digest *digest)
 {
     record_init(key);
     record_add_digest(key, digest);
@@ -15,7 +15,7 @@ static void make_key(struct record *key, const struct digest *digest)
 bool blob_find(struct ledger_txn *txn, const struct digest *digest, struct blob_record *out)
 {
     struct record key;
-    make_key(&key, digest);
+    make_blob_key(&key, digest);
     struct slice value;
     if (!ledger_get(txn, TABLE_BLOB, record_bytes(&key), &value))
         return false;
@@ -34,7 +34,7 @@ bool blob_find(struct ledger_txn *txn, const struct digest *digest, struct blob_
 void blob_put(struct ledger_txn *txn, const struct digest *digest, const struct blob_record *record)
 {
     struct record key;
-    make_key(&key, digest);
+    make_blob_key(&key, digest);
     struct record value;
     record_init_value(&value);
     record_add_u64(&value, record->size);

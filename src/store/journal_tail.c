@@ -101,7 +101,7 @@ struct slowest {
     struct journal_position position;
 };
 
-static bool on_reader(struct slice key, struct slice value, void *arg)
+static bool on_reader_position(struct slice key, struct slice value, void *arg)
 {
     struct slowest *slowest = arg;
     struct journal_position position;
@@ -118,6 +118,7 @@ struct journal_position journal_read_by_all(struct ledger_txn *txn)
 {
     struct slowest slowest = {txn, journal_after(UINT64_MAX)};
 
-    ledger_walk(txn, TABLE_READER, slice_from(NULL, 0), slice_from(NULL, 0), on_reader, &slowest);
+    ledger_walk(txn, TABLE_READER, slice_from(NULL, 0), slice_from(NULL, 0), on_reader_position,
+                &slowest);
     return slowest.position;
 }

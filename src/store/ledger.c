@@ -83,7 +83,7 @@ static int set_code(struct error *err, int code, const char *what)
     return error_set(err, ERR_IO, "ledger: %s: %s", what, mdb_strerror(code));
 }
 
-static void fail(struct ledger_txn *txn, int code, const char *what)
+static void set_failed(struct ledger_txn *txn, int code, const char *what)
 {
     if (code == MDB_MAP_FULL)
         atomic_store(&txn->ledger->is_full, true);
@@ -315,7 +315,7 @@ struct ledger_txn *ledger_read(struct ledger_reader *reader)
     }
     reader->txn.txn = code == 0 ? reader->kept : NULL;
     if (code != 0)
-        fail(&reader->txn, code, "read");
+        set_failed(&reader->txn, code, "read");
     return &reader->txn;
 }
 
@@ -372,7 +372,7 @@ void ledger_abort(struct ledger_txn **txn)
 
 static const struct slice commit_key = {"commit", 6};
 
-static void put_number(struct ledger_txn *txn)
+static void put_commit_number(struct ledger_txn *txn)
 {
     if (txn->number == 0)
         return;
@@ -384,14 +384,14 @@ static void put_number(struct ledger_txn *txn)
 
 int ledger_commit(struct ledger_txn **txn, struct error *err)
 {
-    put_number(*txn);
+    put_commit_number(*txn);
     if (FAILPOINT("ledger.commit"))
-        fail(*txn, EIO, "commit");
+        set_failed(*txn, EIO, "commit");
     if ((*txn)->error.kind == ERR_NONE) {
         int code = mdb_txn_commit((*txn)->txn);
         (*txn)->txn = NULL; /* freed in either case */
         if (code != 0)
-            fail(*txn, code, "commit");
+            set_failed(*txn, code, "commit");
     }
     int result = -(int)(*txn)->error.kind;
     if (result != 0)
@@ -406,7 +406,7 @@ static uint64_t read_number(struct ledger_txn *txn)
     struct record_reader reader;
 
     if (FAILPOINT("ledger.number"))
-        fail(txn, EIO, "get");
+        set_failed(txn, EIO, "get");
     if (!ledger_get(txn, TABLE_META, commit_key, &value))
         return 0;
     record_read(&reader, value);
@@ -463,7 +463,7 @@ bool ledger_get(struct ledger_txn *txn, enum ledger_table table, struct slice ke
         return true;
     }
     if (code != MDB_NOTFOUND)
-        fail(txn, code, "get");
+        set_failed(txn, code, "get");
     return false;
 }
 
@@ -477,7 +477,7 @@ void ledger_put(struct ledger_txn *txn, enum ledger_table table, struct slice ke
     MDB_val data = val_of(value);
     int code = mdb_put(txn->txn, txn->ledger->tables[table], &name, &data, 0);
     if (code != 0)
-        fail(txn, code, "put");
+        set_failed(txn, code, "put");
 }
 
 bool ledger_delete(struct ledger_txn *txn, enum ledger_table table, struct slice key)
@@ -488,7 +488,7 @@ bool ledger_delete(struct ledger_txn *txn, enum ledger_table table, struct slice
     MDB_val name = val_of(key);
     int code = mdb_del(txn->txn, txn->ledger->tables[table], &name, NULL);
     if (code != 0 && code != MDB_NOTFOUND)
-        fail(txn, code, "delete");
+        set_failed(txn, code, "delete");
     return code == 0;
 }
 
@@ -498,8 +498,8 @@ static bool begins_with(const MDB_val *key, struct slice prefix)
            (prefix.length == 0 || memcmp(key->mv_data, prefix.data, prefix.length) == 0);
 }
 
-static int walk(MDB_cursor *cursor, struct slice prefix, struct slice after, ledger_each_fn *each,
-                void *arg)
+static int walk_cursor(MDB_cursor *cursor, struct slice prefix, struct slice after,
+                       ledger_each_fn *each, void *arg)
 {
     struct slice from = after.length > 0 ? after : prefix;
     MDB_val key = val_of(from);
@@ -525,11 +525,11 @@ void ledger_walk(struct ledger_txn *txn, enum ledger_table table, struct slice p
     MDB_cursor *cursor = NULL;
     int code = mdb_cursor_open(txn->txn, txn->ledger->tables[table], &cursor);
     if (code == 0)
-        code = walk(cursor, prefix, after, each, arg);
+        code = walk_cursor(cursor, prefix, after, each, arg);
     if (cursor != NULL)
         mdb_cursor_close(cursor);
     if (code != 0)
-        fail(txn, code, "walk");
+        set_failed(txn, code, "walk");
 }
 
 struct first {
@@ -538,7 +538,7 @@ struct first {
     bool is_found;
 };
 
-static bool on_first(struct slice key, struct slice value, void *arg)
+static bool on_first_key(struct slice key, struct slice value, void *arg)
 {
     struct first *first = arg;
     *first->key = key;
@@ -551,6 +551,6 @@ bool ledger_first(struct ledger_txn *txn, enum ledger_table table, struct slice 
                   struct slice *out_key, struct slice *out_value)
 {
     struct first first = {out_key, out_value, false};
-    ledger_walk(txn, table, prefix, slice_from(NULL, 0), on_first, &first);
+    ledger_walk(txn, table, prefix, slice_from(NULL, 0), on_first_key, &first);
     return first.is_found;
 }

@@ -104,7 +104,7 @@ struct repositories {
     void *arg;
 };
 
-static bool on_linked(struct slice key, struct slice value, void *arg)
+static bool on_linked_key(struct slice key, struct slice value, void *arg)
 {
     const struct repositories *walk = arg;
     struct record_reader reader;
@@ -119,7 +119,8 @@ void link_each(struct ledger_txn *txn, const struct digest *digest, link_each_fn
     record_init(&prefix);
     record_add_digest(&prefix, digest);
     struct repositories walk = {txn, prefix.length, each, arg};
-    ledger_walk(txn, TABLE_LINKED, record_bytes(&prefix), slice_from(NULL, 0), on_linked, &walk);
+    ledger_walk(txn, TABLE_LINKED, record_bytes(&prefix), slice_from(NULL, 0), on_linked_key,
+                &walk);
 }
 
 struct digests {
@@ -130,7 +131,7 @@ struct digests {
     void *arg;
 };
 
-static bool on_digest(struct slice key, struct slice value, void *arg)
+static bool on_digest_key(struct slice key, struct slice value, void *arg)
 {
     const struct digests *walk = arg;
     struct record_reader reader;
@@ -151,7 +152,7 @@ void link_each_in(struct ledger_txn *txn, uint32_t repository, link_digest_fn *e
     record_init(&prefix);
     record_add_u32(&prefix, repository);
     struct digests walk = {txn, prefix.length, true, each, arg};
-    ledger_walk(txn, TABLE_LINK, record_bytes(&prefix), slice_from(NULL, 0), on_digest, &walk);
+    ledger_walk(txn, TABLE_LINK, record_bytes(&prefix), slice_from(NULL, 0), on_digest_key, &walk);
 }
 
 /* ---- referred ---- */
@@ -209,7 +210,8 @@ void referred_each(struct ledger_txn *txn, uint32_t repository, const struct dig
     struct record prefix;
     linked_key(&prefix, digest, repository);
     struct digests walk = {txn, prefix.length, false, each, arg};
-    ledger_walk(txn, TABLE_REFERRED, record_bytes(&prefix), slice_from(NULL, 0), on_digest, &walk);
+    ledger_walk(txn, TABLE_REFERRED, record_bytes(&prefix), slice_from(NULL, 0), on_digest_key,
+                &walk);
 }
 
 bool referred_any(struct ledger_txn *txn, uint32_t repository, const struct digest *digest)
@@ -263,5 +265,5 @@ void referrer_each(struct ledger_txn *txn, uint32_t repository, const struct dig
         referrer_key(&start, repository, subject, after);
     struct digests walk = {txn, prefix.length, false, each, arg};
     ledger_walk(txn, TABLE_REFERRER, record_bytes(&prefix),
-                after ? record_bytes(&start) : slice_from(NULL, 0), on_digest, &walk);
+                after ? record_bytes(&start) : slice_from(NULL, 0), on_digest_key, &walk);
 }

@@ -7,7 +7,7 @@
 
 #define MANIFEST_VALUE_MAX ((size_t)4 * 1024 * 1024)
 
-static void make_key(struct record *key, const struct digest *digest)
+static void make_manifest_key(struct record *key, const struct digest *digest)
 {
     record_init(key);
     record_add_digest(key, digest);
@@ -16,7 +16,7 @@ static void make_key(struct record *key, const struct digest *digest)
 bool manifest_find(struct ledger_txn *txn, const struct digest *digest, struct manifest_record *out)
 {
     struct record key;
-    make_key(&key, digest);
+    make_manifest_key(&key, digest);
     struct slice value;
     if (!ledger_get(txn, TABLE_MANIFEST, record_bytes(&key), &value))
         return false;
@@ -59,7 +59,7 @@ void manifest_put(struct ledger_txn *txn, const struct digest *digest,
                   const struct manifest_record *record)
 {
     struct record key;
-    make_key(&key, digest);
+    make_manifest_key(&key, digest);
     struct record fields;
     record_init_value(&fields);
     record_add_u64(&fields, record->size);
@@ -80,6 +80,6 @@ void manifest_put(struct ledger_txn *txn, const struct digest *digest,
 bool manifest_delete(struct ledger_txn *txn, const struct digest *digest)
 {
     struct record key;
-    make_key(&key, digest);
+    make_manifest_key(&key, digest);
     return ledger_delete(txn, TABLE_MANIFEST, record_bytes(&key));
 }

@@ -22,7 +22,7 @@ void record_init_value(struct record *record)
     record_init_version(record, RECORD_VERSION);
 }
 
-static void add(struct record *record, const void *data, size_t length)
+static void add_bytes(struct record *record, const void *data, size_t length)
 {
     if (length > RECORD_SIZE - record->length) {
         record->is_over = true;
@@ -38,7 +38,7 @@ static void add_number(struct record *record, uint64_t value, unsigned width)
     uint8_t bytes[8];
     for (unsigned i = 0; i < width; i++)
         bytes[i] = (uint8_t)(value >> (8 * (width - 1 - i)));
-    add(record, bytes, width);
+    add_bytes(record, bytes, width);
 }
 
 void record_add_u8(struct record *record, uint8_t value)
@@ -68,18 +68,18 @@ void record_add_digest(struct record *record, const struct digest *digest)
         return;
     }
     uint8_t binary[DIGEST_BINARY_MAX];
-    add(record, binary, digest_encode(digest, binary));
+    add_bytes(record, binary, digest_encode(digest, binary));
 }
 
 void record_add_bytes(struct record *record, struct slice bytes)
 {
-    add(record, bytes.data, bytes.length);
+    add_bytes(record, bytes.data, bytes.length);
 }
 
 void record_add_start(struct record *record, struct slice bytes, size_t length)
 {
     size_t room = length > record->length ? length - record->length : 0;
-    add(record, bytes.data, bytes.length < room ? bytes.length : room);
+    add_bytes(record, bytes.data, bytes.length < room ? bytes.length : room);
 }
 
 void record_add_text(struct record *record, struct slice text)
@@ -89,7 +89,7 @@ void record_add_text(struct record *record, struct slice text)
         return;
     }
     record_add_u16(record, (uint16_t)text.length);
-    add(record, text.data, text.length);
+    add_bytes(record, text.data, text.length);
 }
 
 struct slice record_bytes(const struct record *record)

@@ -13,7 +13,7 @@
 
 static const struct slice last_id_key = {"repository", 10};
 
-static void make_key(struct record *key, struct slice origin, struct slice name)
+static void make_repository_key(struct record *key, struct slice origin, struct slice name)
 {
     record_init(key);
     key->is_over = origin.length > UINT8_MAX;
@@ -23,7 +23,7 @@ static void make_key(struct record *key, struct slice origin, struct slice name)
     key->is_over = key->is_over || key->length > LEDGER_KEY_MAX;
 }
 
-static bool decode(struct slice value, struct repository *out)
+static bool decode_repository(struct slice value, struct repository *out)
 {
     struct record_reader reader;
     record_read_value(&reader, value);
@@ -39,11 +39,11 @@ bool repository_find(struct ledger_txn *txn, struct slice origin, struct slice n
                      struct repository *out)
 {
     struct record key;
-    make_key(&key, origin, name);
+    make_repository_key(&key, origin, name);
     struct slice value;
     if (key.is_over || !ledger_get(txn, TABLE_REPOSITORY, record_bytes(&key), &value))
         return false;
-    if (decode(value, out))
+    if (decode_repository(value, out))
         return true;
     ledger_set_corrupt(txn, "repository");
     return false;
@@ -53,7 +53,7 @@ void repository_put(struct ledger_txn *txn, struct slice origin, struct slice na
                     const struct repository *repository)
 {
     struct record key;
-    make_key(&key, origin, name);
+    make_repository_key(&key, origin, name);
     if (key.is_over) {
         ledger_set_too_long(txn);
         return;
@@ -134,11 +134,11 @@ struct names {
     void *arg;
 };
 
-static bool on_repository(struct slice key, struct slice value, void *arg)
+static bool on_repository_key(struct slice key, struct slice value, void *arg)
 {
     const struct names *names = arg;
     struct repository repository;
-    if (!decode(value, &repository)) {
+    if (!decode_repository(value, &repository)) {
         ledger_set_corrupt(names->txn, "repository");
         return false;
     }
@@ -149,7 +149,7 @@ void repository_each(struct ledger_txn *txn, struct slice origin, struct slice l
                      repository_each_fn *each, void *arg)
 {
     struct record prefix;
-    make_key(&prefix, origin, slice_from(NULL, 0));
+    make_repository_key(&prefix, origin, slice_from(NULL, 0));
     if (prefix.is_over)
         return;
     /* No key is longer than the cut one, so none lies between the cut one and the full one. */
@@ -157,11 +157,11 @@ void repository_each(struct ledger_txn *txn, struct slice origin, struct slice l
     record_add_start(&after, last, LEDGER_KEY_MAX);
     struct names names = {txn, 1 + origin.length, each, arg};
     ledger_walk(txn, TABLE_REPOSITORY, record_bytes(&prefix),
-                last.length > 0 ? record_bytes(&after) : slice_from(NULL, 0), on_repository,
+                last.length > 0 ? record_bytes(&after) : slice_from(NULL, 0), on_repository_key,
                 &names);
 }
 
-static bool on_link(const struct digest *digest, unsigned kinds, void *arg)
+static bool on_link_of_hosted(const struct digest *digest, unsigned kinds, void *arg)
 {
     (void)digest;
     bool *has_manifest = arg;
@@ -174,7 +174,7 @@ static bool is_pulled_from(struct ledger_txn *txn, const struct repository *repo
 {
     bool has_manifest = false;
     if (repository->is_hosted)
-        link_each_in(txn, repository->id, on_link, &has_manifest);
+        link_each_in(txn, repository->id, on_link_of_hosted, &has_manifest);
     return has_manifest;
 }
 
@@ -183,7 +183,7 @@ struct repository_search {
     bool is_found;
 };
 
-static bool on_below(struct slice name, const struct repository *repository, void *arg)
+static bool on_hosted_below(struct slice name, const struct repository *repository, void *arg)
 {
     (void)name;
     struct repository_search *search = arg;
@@ -198,13 +198,13 @@ bool repository_any_hosted_below(struct ledger_txn *txn, struct slice first)
     if (repository_find(txn, hosted, first, &repository) && is_pulled_from(txn, &repository))
         return true;
     struct record prefix;
-    make_key(&prefix, hosted, first);
+    make_repository_key(&prefix, hosted, first);
     record_add_u8(&prefix, '/');
     if (prefix.is_over)
         return false;
     struct repository_search search = {txn, false};
-    struct names names = {txn, 1, on_below, &search};
-    ledger_walk(txn, TABLE_REPOSITORY, record_bytes(&prefix), slice_from(NULL, 0), on_repository,
-                &names);
+    struct names names = {txn, 1, on_hosted_below, &search};
+    ledger_walk(txn, TABLE_REPOSITORY, record_bytes(&prefix), slice_from(NULL, 0),
+                on_repository_key, &names);
     return search.is_found;
 }

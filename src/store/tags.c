@@ -4,7 +4,7 @@
 #include "records.h"
 #include "store/ledger.h"
 
-static void make_key(struct record *key, uint32_t repository, struct slice tag)
+static void make_tag_key(struct record *key, uint32_t repository, struct slice tag)
 {
     record_init(key);
     record_add_u32(key, repository);
@@ -12,7 +12,7 @@ static void make_key(struct record *key, uint32_t repository, struct slice tag)
     key->is_over = key->is_over || key->length > LEDGER_KEY_MAX;
 }
 
-static bool decode(struct slice value, struct tag *out)
+static bool decode_tag(struct slice value, struct tag *out)
 {
     struct record_reader reader;
     record_read_value(&reader, value);
@@ -25,11 +25,11 @@ static bool decode(struct slice value, struct tag *out)
 bool tag_find(struct ledger_txn *txn, uint32_t repository, struct slice tag, struct tag *out)
 {
     struct record key;
-    make_key(&key, repository, tag);
+    make_tag_key(&key, repository, tag);
     struct slice value;
     if (key.is_over || !ledger_get(txn, TABLE_TAG, record_bytes(&key), &value))
         return false;
-    if (decode(value, out))
+    if (decode_tag(value, out))
         return true;
     ledger_set_corrupt(txn, "tag");
     return false;
@@ -39,7 +39,7 @@ void tag_put(struct ledger_txn *txn, uint32_t repository, struct slice tag,
              const struct tag *record)
 {
     struct record key;
-    make_key(&key, repository, tag);
+    make_tag_key(&key, repository, tag);
     if (key.is_over) {
         ledger_set_too_long(txn);
         return;
@@ -55,7 +55,7 @@ void tag_put(struct ledger_txn *txn, uint32_t repository, struct slice tag,
 bool tag_delete(struct ledger_txn *txn, uint32_t repository, struct slice tag)
 {
     struct record key;
-    make_key(&key, repository, tag);
+    make_tag_key(&key, repository, tag);
     return !key.is_over && ledger_delete(txn, TABLE_TAG, record_bytes(&key));
 }
 
@@ -65,11 +65,11 @@ struct tags {
     void *arg;
 };
 
-static bool on_tag(struct slice key, struct slice value, void *arg)
+static bool on_tag_key(struct slice key, struct slice value, void *arg)
 {
     const struct tags *tags = arg;
     struct tag tag;
-    if (!decode(value, &tag)) {
+    if (!decode_tag(value, &tag)) {
         ledger_set_corrupt(tags->txn, "tag");
         return false;
     }
@@ -80,11 +80,11 @@ void tag_each(struct ledger_txn *txn, uint32_t repository, struct slice last, ta
               void *arg)
 {
     struct record prefix;
-    make_key(&prefix, repository, slice_from(NULL, 0));
+    make_tag_key(&prefix, repository, slice_from(NULL, 0));
     /* No key is longer than the cut one, so none lies between the cut one and the full one. */
     struct record after = prefix;
     record_add_start(&after, last, LEDGER_KEY_MAX);
     struct tags tags = {txn, each, arg};
     ledger_walk(txn, TABLE_TAG, record_bytes(&prefix),
-                last.length > 0 ? record_bytes(&after) : slice_from(NULL, 0), on_tag, &tags);
+                last.length > 0 ? record_bytes(&after) : slice_from(NULL, 0), on_tag_key, &tags);
 }
