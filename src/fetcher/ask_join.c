@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How an ask begins: a follower joins one that is already running, or starts a new one by its kind.
- */
+/* How an ask begins: a follower joins one that is running, or starts a new one by its kind. */
 #include "ask.h"
 #include "base/list.h"
 #include "follower.h"

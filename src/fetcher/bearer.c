@@ -182,7 +182,8 @@ static void token_fetch_free(struct token_fetch *fetch)
 
 static void tell_waits(struct token_fetch *fetch, const struct token *token)
 {
-    /* Out of the list first: whoever waits from now on for this repository starts a new fetch. */
+    /* Out of the list first: a bearer_get that comes now, for this repository, starts a new fetch.
+     */
     list_remove(&fetch->link);
     while (!list_is_empty(&fetch->waits)) {
         struct token_wait *wait = LIST_ITEM(fetch->waits.next, struct token_wait, link);

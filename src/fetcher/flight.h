@@ -8,7 +8,7 @@
  *    │  ^  the digest              the keeper has answered
  *    │  │  is right
  *    │  └──> PAUSED ──> gone       nobody follows; the spool is kept
- *    └─────> FAILED ──> gone, or FLYING when a follower has come meanwhile
+ *    └─────> FAILED ──> gone, or FLYING again when a follower has come
  *
  * There is one flight for each digest, and all upstreams are its sources, until one of them wants
  * credentials. What credentials bring is for that upstream's repositories alone, and no other
@@ -90,7 +90,7 @@ void flight_set_state(struct flight *flight, enum flight_state next);
 void flight_log(const struct flight *flight, enum log_level level, const char *text);
 /* Tell all followers; the flight ends, at once or when its take is idle. */
 void flight_fail(struct flight *flight, const struct error *err, uint64_t retry_after);
-/* End a failed flight whose take is idle by now, or start it again when it has followers. */
+/* If the take of a failed flight is idle, end the flight, or start it again for its followers. */
 void flight_reap(struct flight *flight);
 void flight_end(struct flight *flight, bool keep_spool);
 /* Pause or end a flight that has no followers, unless it is worth going on. */
@@ -110,8 +110,7 @@ bool flight_is_read(const struct flight *flight);
 void flight_set_strict(struct flight *flight);
 /* The size is not what followers were told; `is_contradicted`: two upstreams disagree about it. */
 void flight_resized(struct flight *flight, bool is_contradicted);
-/* The download starts over: *take becomes the base if followers read it, otherwise it is dropped.
- */
+/* The download starts over: *take becomes the base if followers read it, else it is dropped. */
 void flight_start_over(struct flight *flight, struct take **take);
 /* The new take has been compared with the base: move the followers of the base to it. */
 void flight_hand_over(struct flight *flight);

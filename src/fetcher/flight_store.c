@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What happens to a flight whose digest is right: followers are told, the file is synced and handed
- * to the keeper, and the flight stays for a while for those who ask late.
+ * to the keeper, and the flight stays for a while, for JOINs that are on their way.
  */
 #include "base/list.h"
 #include "config/config.h"
@@ -81,8 +81,7 @@ void flight_store(struct flight *flight)
 
 /* ---- stored, and damaged since ---- */
 
-/* The followers of a stored flight wait for the proof of their source; none of them has its spool.
- */
+/* The followers of a stored flight wait for the proof of their source; none has its spool. */
 static void restart_flight(struct flight *flight)
 {
     flight_log(flight, LOG_WARN, "the stored file is damaged: starting over");

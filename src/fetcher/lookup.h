@@ -35,8 +35,7 @@ struct lookup_manifest {
  * be lost or damaged, and the worker that has found it so must not be sent back to it. They are
  * called for misses only, on the loop.
  */
-/* *out_is_damaged: the repository may see the blob, but its file is not whole; it is ABSENT then.
- */
+/* *out_is_damaged: the repository may see the blob, but its file is not whole. ABSENT then. */
 enum visible lookup_blob(const struct lookup *lookup, const struct digest *digest,
                          bool *out_is_damaged);
 bool lookup_manifest(const struct lookup *lookup, const struct digest *digest,

@@ -41,7 +41,7 @@ static void source_set_state(struct source *source, enum source_state next)
 
 void source_set_proven(struct source *source)
 {
-    fetch_cancel(&source->proof); /* its answer can only say the same, or fail for another reason */
+    fetch_cancel(&source->proof); /* its answer cannot change anything now */
     source_set_state(source, SOURCE_PROVEN);
 }
 

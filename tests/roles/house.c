@@ -215,7 +215,7 @@ void house_start(struct house *house, enum process_role role, unsigned slot)
         start_worker(house, slot);
 }
 
-/* Our reference to the old configuration is dropped: whoever still uses it must hold one. */
+/* Our reference to the old configuration is dropped: a role that still uses it must hold one. */
 void house_configure(struct house *house, const char *settings)
 {
     config_unref(&house->config);

@@ -160,7 +160,7 @@ static void retry_asks_every_address_before_it_waits(void **state)
     assert_false(retry_next(&retry, &url, &delay_ms));
 }
 
-static void retry_begins_anew_with_progress_but_not_for_ever(void **state)
+static void retry_starts_again_after_progress_but_not_for_ever(void **state)
 {
     struct retry retry;
     size_t url = 0;
@@ -187,7 +187,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(breaker_counts_only_probes_while_it_is_open, freeze, thaw),
         cmocka_unit_test_setup_teardown(breaker_stays_closed_when_failures_are_rare, freeze, thaw),
         cmocka_unit_test(retry_asks_every_address_before_it_waits),
-        cmocka_unit_test(retry_begins_anew_with_progress_but_not_for_ever),
+        cmocka_unit_test(retry_starts_again_after_progress_but_not_for_ever),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Damaged files: what the ledger names is fetched again, once for all who ask. */
+/* Damaged files: what the ledger names is fetched again, once for all followers. */
 #include <stdio.h>
 #include <string.h>
 
