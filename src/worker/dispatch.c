@@ -112,15 +112,14 @@ static int resolve_and_authorize(struct request *request, struct ledger_txn *txn
     return rc;
 }
 
-static void handle_with_ledger(struct request *request)
+static void handle_repository(struct request *request)
 {
-    bool needs_repository = (request->endpoint->needs & NEEDS_REPOSITORY) != 0;
     struct ledger_txn *txn = worker_read(request->worker);
     struct api_error error;
 
-    if (needs_repository && ledger_error(txn))
+    if (ledger_error(txn))
         request_fail_unknown(request, txn, API_UNKNOWN);
-    else if (needs_repository && resolve_and_authorize(request, txn, &error) != 0)
+    else if (resolve_and_authorize(request, txn, &error) != 0)
         request_fail(request, &error);
     else
         request->endpoint->handle(request, txn);
@@ -129,8 +128,8 @@ static void handle_with_ledger(struct request *request)
 
 static void on_authenticated(struct request *request)
 {
-    if ((request->endpoint->needs & (NEEDS_REPOSITORY | NEEDS_LEDGER)) != 0)
-        handle_with_ledger(request);
+    if ((request->endpoint->needs & NEEDS_REPOSITORY) != 0)
+        handle_repository(request);
     else
         request->endpoint->handle(request, NULL);
 }

@@ -29,9 +29,8 @@ struct request;
 /* What dispatch does for an endpoint before, or instead of, other things: bits. */
 enum endpoint_needs {
     NEEDS_REPOSITORY = 1u << 0, /* the name is resolved, and `action` on it authorized */
-    NEEDS_LEDGER = 1u << 1,     /* a read transaction; NEEDS_REPOSITORY includes it */
-    NEEDS_NOBODY = 1u << 2,     /* answered without asking who the client is */
-    NEEDS_TEXT = 1u << 3,       /* its errors are text/plain, not the API's JSON */
+    NEEDS_NOBODY = 1u << 1,     /* answered without asking who the client is */
+    NEEDS_TEXT = 1u << 2,       /* its errors are text/plain, not the API's JSON */
 };
 
 struct endpoint {
@@ -42,8 +41,8 @@ struct endpoint {
     const char *label;        /* "pull_blob": in the access log */
     unsigned needs;
     enum action action; /* NEEDS_REPOSITORY: what is done with the repository */
-    /* Answers the request, or gives it a step that will. `txn` is NULL without NEEDS_LEDGER and
-     * NEEDS_REPOSITORY, and ends when this returns. */
+    /* Answers the request, or gives it a step that will. `txn` is NULL without NEEDS_REPOSITORY,
+     * and ends when this returns. */
     void (*handle)(struct request *request, struct ledger_txn *txn);
 };
 

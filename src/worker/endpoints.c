@@ -24,17 +24,17 @@
     {.kind = OPERATION_##kind_, .listeners = LISTENERS_API, .methods = (methods_), \
      .label = (label_), .needs = NEEDS_REPOSITORY, .action = ACTION_##action_, .handle = (handle_)}
 /* Another address of the API. */
-#define API(kind_, methods_, label_, needs_, handle_) \
+#define API(kind_, methods_, label_, handle_) \
     {.kind = OPERATION_##kind_, .listeners = LISTENERS_API, .methods = (methods_), \
-     .label = (label_), .needs = (needs_), .handle = (handle_)}
+     .label = (label_), .handle = (handle_)}
 /* A path of its own, outside /v2/. */
 #define PATH(path_, listeners_, methods_, label_, needs_, handle_) \
     {.path = (path_), .listeners = (listeners_), .methods = (methods_), \
      .label = (label_), .needs = (needs_), .handle = (handle_)}
 
 static const struct endpoint rows[] = {
-    API(BASE,                METHODS_READ,       "base",            0,            server_answer_base),
-    API(CATALOG,             METHODS_READ,       "catalog",         NEEDS_LEDGER, list_catalog),
+    API(BASE,                METHODS_READ,       "base",            server_answer_base),
+    API(CATALOG,             METHODS_READ,       "catalog",         list_catalog),
     REPOSITORY(TAGS,         METHODS_READ,       "list_tags",       LIST,   list_tags),
     REPOSITORY(REFERRERS,    METHODS_READ,       "list_referrers",  LIST,   list_referrers),
     REPOSITORY(MANIFEST,     METHOD_BIT(GET),    "pull_manifest",   PULL,   pull_manifest),

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/failpoint.h"
 #include "base/pool.h"
 #include "scene.h"
 #include "store/ledger.h"
@@ -279,6 +280,33 @@ static void long_lists_are_made_one_after_the_other(void **state)
     assert_int_equal(most_marked, 1);
 }
 
+/* The request's own read succeeds, and that of the pool does not. */
+static void lists_that_cannot_be_read_are_503(void **state)
+{
+    static const struct {
+        const char *target;
+        unsigned own_reads;
+    } rows[] = {
+        {"/v2/team/app/tags/list", 1},
+        {"/v2/_catalog?n=1", 0},
+        {"/v2/team/app/referrers/sha256:"
+         "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+         1},
+    };
+    (void)state;
+
+    put_tags("", 3);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        guest_come(scene, &guest, LISTENER_FULL);
+        failpoint_arm("ledger.read", rows[i].own_reads, 1);
+        get(&guest, rows[i].target);
+        failpoint_clear();
+        assert_int_equal(guest_status(scene, &guest), 503);
+        assert_non_null(strstr(guest_got(scene, &guest), "the ledger cannot be read"));
+        guest_leave(scene, &guest);
+    }
+}
+
 static void lists_are_forgotten_with_their_client(void **state)
 {
     struct guest other;
@@ -305,6 +333,7 @@ int main(void)
         TEST(lists_of_what_is_cached_walk_in_the_pool),
         TEST(lists_of_an_upstream_are_copied_once),
         TEST(long_lists_are_made_one_after_the_other),
+        TEST(lists_that_cannot_be_read_are_503),
         TEST(lists_are_forgotten_with_their_client),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
