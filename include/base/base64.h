@@ -13,9 +13,9 @@ struct buf;
 
 /* Append the text of these bytes. */
 void base64_print(struct buf *out, struct slice bytes);
-/* Write the bytes of the text to `out`, which has room for 3 bytes for every 4 of the text, and say
- * how many they are. False, and the room is not to be used, when the text is not the one that
- * base64_print makes: a wrong length or letter, padding in the middle, bits after the end. */
+/* Decode the text to `out`, which has room for 3 bytes for every 4 of the text, and set
+ * *out_length. False if base64_print would not print this text: it has a wrong length or letter,
+ * padding in the middle, or bits after its end. The contents of `out` are undefined then. */
 bool base64_read(struct slice text, uint8_t *out, size_t *out_length);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Owned bytes that grow, up to a maximum that is given at the start: nothing from outside grows a
- * buffer without a limit. Appending beyond the maximum sets is_over, drops the rest and goes on, so
- * that the caller asks once at the end.
+ * Owned bytes that grow up to a maximum, which is given at the start, so that nothing from outside
+ * can grow a buffer without a limit. Appending beyond the maximum sets is_over and drops the rest,
+ * so the caller needs to check only once, at the end.
  *
  *   data                   data + start          data + start + length      data + capacity
  *    |--- consumed ---------|--- what buf_bytes() is ---|--- room --------------|
@@ -26,17 +26,17 @@ struct buf {
     bool is_over;
 };
 
-/* Empty, without memory; it never holds more than `maximum` bytes. */
+/* Empty and without memory. It never holds more than `maximum` bytes. */
 void buf_init(struct buf *buf, size_t maximum);
-/* Frees the memory; the buffer may be used again. Safe on a zeroed struct. */
+/* Frees the memory; the buffer is empty and may be used again. Safe on a zeroed struct. */
 void buf_cleanup(struct buf *buf);
 #define AUTO_BUF __attribute__((cleanup(buf_cleanup)))
 
 void buf_clear(struct buf *buf); /* keeps the memory, clears is_over */
-/* What is in it; borrowed until the next change. */
+/* The contents; borrowed until the next change. */
 struct slice buf_bytes(const struct buf *buf);
 
-/* Put bytes behind the end, as far as the maximum allows. */
+/* Append bytes as far as the maximum allows. */
 void buf_append(struct buf *buf, const void *data, size_t length);
 void buf_append_slice(struct buf *buf, struct slice slice);
 void buf_append_text(struct buf *buf, const char *text);
@@ -45,13 +45,13 @@ void buf_printf(struct buf *buf, const char *fmt, ...) __attribute__((format(pri
 void buf_vprintf(struct buf *buf, const char *fmt, va_list args)
     __attribute__((format(printf, 2, 0)));
 
-/* Room for at least `size` more bytes, behind the end; NULL when that is over the maximum. */
+/* Room for at least `size` more bytes after the end; NULL if the maximum does not allow it. */
 char *buf_reserve(struct buf *buf, size_t size);
-/* After writing into the reserved room. */
+/* `length` bytes were written into the reserved room. */
 void buf_added(struct buf *buf, size_t length);
 /* Drop bytes from the front. */
 void buf_consume(struct buf *buf, size_t length);
-/* The bytes with a NUL behind them (not counted); lives until the next change. */
+/* The contents with a NUL after them, which is not counted; borrowed until the next change. */
 const char *buf_text(struct buf *buf);
 
 #endif

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Assertions about our own code, on in every build: a role that is wrong about itself aborts and
- * is restarted; the others go on. Never used on data from outside.
+ * Assertions about our own code, enabled in every build. A process in which one fails aborts and is
+ * restarted; the others go on. Never used for data from outside.
  */
 #ifndef BASE_CHECK_H
 #define BASE_CHECK_H
 
-/* Log file, line and the condition to stderr, and abort. */
+/* Log file, line and condition, and abort. */
 _Noreturn void check_failed(const char *file, int line, const char *what);
 
 #define CHECK(condition)                                                                           \

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What went wrong, as far as a caller may care. A function that can fail returns 0, or a negated
- * enum error_kind, and fills the caller's struct error; nothing is allocated. Its header comment
- * names the two or three kinds it returns. Outputs are untouched on failure.
+ * Errors. A function that can fail returns 0 or a negated enum error_kind, and fills the caller's
+ * struct error; nothing is allocated. Its header comment names the kinds that it returns. Outputs
+ * are untouched on failure.
  */
 #ifndef BASE_ERROR_H
 #define BASE_ERROR_H
 
-/* As coarse as callers and clients can tell apart; oci/api_error turns them into answers. */
+/* Kinds of errors that callers or clients treat differently; oci/api_error turns them into answers.
+ */
 enum error_kind {
     ERR_NONE = 0,
     ERR_NOT_FOUND,
@@ -21,13 +22,13 @@ enum error_kind {
     ERR_NO_SPACE, /* disk or map full */
     ERR_NO_MEMORY,
     ERR_BUSY,      /* try again later */
-    ERR_TIMEOUT,   /* nothing came in time */
+    ERR_TIMEOUT,   /* something did not come in time */
     ERR_UPSTREAM,  /* an upstream failed or answered nonsense */
-    ERR_CANCELLED, /* nobody wants it any more */
-    ERR_CORRUPT,   /* what is on disk is not what we wrote */
+    ERR_CANCELLED, /* the result is no longer wanted */
+    ERR_CORRUPT,   /* the disk does not have what we wrote */
     ERR_IO,
     ERR_INTERNAL,
-    ERR_KINDS, /* count, not a kind */
+    ERR_KINDS, /* their number, not a kind */
 };
 
 struct error {
@@ -36,13 +37,13 @@ struct error {
     char text[240];
 };
 
-/* Fill *err and return -kind, so that "return error_set(...)" is the one way to fail. Where
- * nobody wants the text, err may be NULL. */
+/* Fill *err and return -kind, so that a function fails with "return error_set(...)". `err` may be
+ * NULL if the text is not wanted. */
 int error_set(struct error *err, enum error_kind kind, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* The same for a failed system call: the kind follows from errno (ENOENT, ENOSPC, EDQUOT, ENOMEM,
- * EEXIST…, else ERR_IO), and its text is appended after ": ". */
+/* The same for a failed system call. The kind follows from errno (ENOENT, ENOSPC, EDQUOT, ENOMEM,
+ * EEXIST and others; ERR_IO for the rest), and the text of errno is appended after ": ". */
 int error_set_errno(struct error *err, int sys, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Streaming SHA-256 and SHA-512. A hash in progress is plain bytes without pointers: it may be
- * copied, kept in shared memory and carried on by another process of the same machine. (door:
+ * copied, kept in shared memory, and continued by another process on the same machine. (door:
  * OpenSSL)
  */
 #ifndef BASE_HASH_H
@@ -24,14 +24,14 @@ struct hash {
     _Alignas(8) uint8_t state[224]; /* SHA256_CTX or SHA512_CTX */
 };
 
-/* Start anew. */
+/* Start a hash. */
 void hash_init(struct hash *hash, enum hash_algorithm algorithm);
-/* Add bytes, in any pieces. */
+/* Add bytes; the pieces may have any size. */
 void hash_update(struct hash *hash, const void *data, size_t length);
-/* 32 or 64 bytes; the hash is used up. */
+/* Writes 32 or 64 bytes. The hash cannot be used any more. */
 void hash_final(struct hash *hash, uint8_t out[HASH_SIZE_MAX]);
-/* A hash from shared memory may be anything, and its state says where in it the next byte goes:
- * true when it is one of `algorithm` that has seen `length` bytes, so that it may be used. */
+/* A hash from shared memory may be damaged, and its state says where in it the next byte goes. True
+ * if it is one of `algorithm` that has seen `length` bytes: only then it may be used. */
 bool hash_has_seen(const struct hash *hash, enum hash_algorithm algorithm, uint64_t length);
 /* Bytes of a digest. */
 size_t hash_size(enum hash_algorithm algorithm);

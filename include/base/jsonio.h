@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * JSON, read and written by typed calls. Reading is bounded before memory is taken: a scan counts
- * values (50,000) and depth (32) first. Duplicate keys are refused. Errors name the path
- * ("layers[3].size"). (door: jansson)
+ * Reads and writes JSON by typed calls. Before a document takes memory, a scan checks its number of
+ * values and its depth. Duplicate keys are refused. (door: jansson)
  */
 #ifndef BASE_JSONIO_H
 #define BASE_JSONIO_H
@@ -21,7 +20,7 @@ struct jsonio; /* a parsed document; values are borrowed from it */
 #define JSONIO_VALUES_MAX 50000
 #define JSONIO_DEPTH_MAX  32
 
-/* A value inside a document: borrowed, valid while the document is. A zeroed struct is "absent". */
+/* A value inside a document, valid as long as the document. A zeroed struct is an absent value. */
 struct jsonio_value {
     const void *node;
 };
@@ -41,8 +40,8 @@ enum jsonio_type {
 /* ERR_INVALID (not JSON, duplicate keys, invalid UTF-8, trailing bytes); ERR_TOO_LARGE (values,
  * depth); ERR_NO_MEMORY. */
 int jsonio_parse(struct slice text, struct jsonio **out, struct error *err);
-/* The same with another limit of values, for lists and manifests that may be long: a value takes
- * 100 to 400 bytes. */
+/* The same with another limit, for lists and manifests that may be long. A value takes 100 to 400
+ * bytes. */
 int jsonio_parse_long(struct slice text, size_t values_max, struct jsonio **out, struct error *err);
 void jsonio_free(struct jsonio **document);
 void jsonio_auto_free(struct jsonio **document);
@@ -53,7 +52,7 @@ struct jsonio_value jsonio_root(const struct jsonio *document);
 /* What a value is. Numbers with a fraction or an exponent are REAL. */
 enum jsonio_type jsonio_type(struct jsonio_value value);
 struct jsonio_value jsonio_member(struct jsonio_value object,
-                                  const char *key); /* absent if it has none */
+                                  const char *key); /* absent if there is no such key */
 size_t jsonio_length(struct jsonio_value array);    /* 0 if it is not an array */
 /* Absent beyond the end. */
 struct jsonio_value jsonio_element(struct jsonio_value array, size_t index);
@@ -61,15 +60,16 @@ struct jsonio_value jsonio_element(struct jsonio_value array, size_t index);
 struct slice jsonio_string(struct jsonio_value value);
 /* False when it is not an integer of 0 or more. */
 bool jsonio_u64(struct jsonio_value value, uint64_t *out);
-/* Calls `each` for every member, in no particular order. */
+/* Calls `each` for every member; the order is not defined. */
 typedef void jsonio_each_fn(struct slice key, struct jsonio_value value, void *arg);
 void jsonio_each(struct jsonio_value object, jsonio_each_fn *each, void *arg);
 
 /*
- * Writing: one value after the other into a buffer, whose maximum bounds the text (is_over is asked
- * at the end). The writer puts commas, quotes and escapes; bytes that are no UTF-8 become U+FFFD.
- * Members are given with their key, elements of arrays and the outermost value with NULL. What is
- * open may be sent before it is closed: the writer does not look back.
+ * Writes a document into a buffer, one value after the other. The maximum of the buffer bounds the
+ * text: check is_over at the end. The writer puts commas, quotes and escapes, and U+FFFD for bytes
+ * that are not UTF-8. Members are given with their key, elements of arrays and the outermost value
+ * with NULL. The text may be sent and dropped from the buffer before the document is complete: the
+ * writer does not look back.
  *
  *   jsonio_writer_init(&writer, &buf);
  *   jsonio_put_object(&writer, NULL);
@@ -87,13 +87,13 @@ struct jsonio_writer {
     bool has_any[JSONIO_DEPTH_MAX + 1];
 };
 
-/* At the start of a document. */
+/* Start a document. */
 void jsonio_writer_init(struct jsonio_writer *writer, struct buf *out);
 /* Open an object or an array; jsonio_put_end closes the innermost one. At most JSONIO_DEPTH_MAX. */
 void jsonio_put_object(struct jsonio_writer *writer, const char *key);
 void jsonio_put_array(struct jsonio_writer *writer, const char *key);
 void jsonio_put_end(struct jsonio_writer *writer);
-/* One value. */
+/* Write one value. */
 void jsonio_put_string(struct jsonio_writer *writer, const char *key, struct slice text);
 void jsonio_put_text(struct jsonio_writer *writer, const char *key, const char *text);
 void jsonio_put_u64(struct jsonio_writer *writer, const char *key, uint64_t number);
@@ -102,11 +102,11 @@ void jsonio_put_bool(struct jsonio_writer *writer, const char *key, bool value);
 void jsonio_put_null(struct jsonio_writer *writer, const char *key);
 /* RFC 3339 in UTC, with milliseconds. */
 void jsonio_put_time(struct jsonio_writer *writer, const char *key, struct walltime time);
-/* A value that was read, without white space. */
+/* Write a value that was read, without white space. */
 void jsonio_put_value(struct jsonio_writer *writer, const char *key, struct jsonio_value value);
 /* A value that was printed before. */
 void jsonio_put_printed(struct jsonio_writer *writer, const char *key, struct slice json);
-/* A key that is not one of ours. The next value is its own, and is given with NULL. */
+/* Write a key that is not constant. The next call gives its value, with NULL as the key. */
 void jsonio_put_key(struct jsonio_writer *writer, struct slice key);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Intrusive doubly linked list: the link is a member of what is listed. The head is a link too. */
+/* Intrusive doubly linked lists: the link is a member of the listed struct. The head is a link too.
+ */
 #ifndef BASE_LIST_H
 #define BASE_LIST_H
 
@@ -11,7 +12,7 @@ struct list {
     struct list *previous;
 };
 
-/* The struct that `link` is the member `member` of. The arguments are names, not expressions. */
+/* The struct of which `link` is the member `member`. The arguments are names, not expressions. */
 /* NOLINTBEGIN(bugprone-macro-parentheses) */
 #define LIST_ITEM(link, type, member) ((type *)(void *)((char *)(link)-offsetof(type, member)))
 
@@ -21,15 +22,15 @@ struct list {
          link = link##_next, link##_next = link->next)
 /* NOLINTEND(bugprone-macro-parentheses) */
 
-/* Of a head: empty. Of a link: in no list. */
+/* An empty list, or a link that is in no list. */
 void list_init(struct list *head);
-/* Of a link: whether it is in no list. */
+/* Is the list empty? For a link: is it in no list? */
 bool list_is_empty(const struct list *head);
-/* At the end. */
+/* Insert before `head`, which is the end of the list. */
 void list_append(struct list *head, struct list *link);
-/* Takes it out and leaves the link pointing to itself, so that a second call is harmless. */
+/* Take the link out of its list. A second call is harmless. */
 void list_remove(struct list *link);
-/* Walks it: for tests and small lists. */
+/* Counts by walking the list: for tests and short lists. */
 size_t list_length(const struct list *head);
 
 #endif

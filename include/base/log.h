@@ -5,10 +5,9 @@
  *   2026-09-18T10:11:12.345Z info worker[3] conn=812 req=5 op=pull_blob status=200 "served from
  * store"
  *
- * Never blocks: what stderr does not take at once is dropped and counted (log_dropped). Text or
- * JSON. Fields come from the call and from the context of the object the line is about. Values are
- * escaped; secrets have no printer. log_open opens /proc/self/fd/2 anew with O_NONBLOCK; never sets
- * it on the shared description.
+ * It never blocks: lines that stderr does not take at once are dropped and counted (log_dropped).
+ * The format is text or JSON. Values are escaped. log_open opens /proc/self/fd/2 again with
+ * O_NONBLOCK instead of setting it on the description that is shared with other processes.
  */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
@@ -18,30 +17,31 @@
 
 #include "base/slice.h"
 
-/* How much anybody should care. */
+/* How important a line is. */
 enum log_level {
-    LOG_ERROR, /* someone must act */
-    LOG_WARN,  /* we coped */
-    LOG_INFO,  /* life of requests and roles */
+    LOG_ERROR, /* somebody must act */
+    LOG_WARN,  /* something went wrong and was handled */
+    LOG_INFO,  /* what requests and processes do */
     LOG_DEBUG,
 };
 
-/* As the configuration chooses. */
+/* The formats that the configuration can choose. */
 enum log_format {
     LOG_TEXT,
     LOG_JSON,
 };
 
-/* Who writes: "worker", 3 (slot -1: none). Borrowed until log_close. */
+/* Names the writer in each line: "worker[3]", or without a number if slot is -1. `role` is borrowed
+ * until log_close. */
 void log_open(const char *role, int slot, enum log_level level, enum log_format format);
 void log_close(void);
-/* The role given to log_open; "" before it. */
+/* The role that was given to log_open; "" before. */
 const char *log_role(void);
-/* From now on the lines of this thread (one thread only) are kept and written together by
- * log_flush, at the latest when 64 KiB are there; errors and warnings at once. The loop does this,
- * once a turn. */
+/* From now on the lines of this thread are kept and written together by log_flush, or when there
+ * are 64 KiB of them; errors and warnings are written at once. Only one thread may do so: the
+ * loop's, which flushes once in a turn. */
 void log_batch(bool is_on);
-/* Write what is kept. */
+/* Write the lines that are kept. */
 void log_flush(void);
 bool log_is_on(enum log_level level);
 uint64_t log_dropped(void);
@@ -54,7 +54,7 @@ uint64_t log_dropped(void);
  *   log_text(&line, "op", "pull_blob");
  *   log_end(&line, "served from store");
  *
- * All calls do nothing when the level is off. A line is at most 4 KiB; more is cut. */
+ * The calls do nothing if the level is off. A line is cut after 4 KiB. */
 struct log_line {
     bool is_on;
     bool is_urgent; /* an error or a warning: not kept for the end of the turn */
@@ -62,18 +62,18 @@ struct log_line {
     char text[4096];
 };
 
-/* Starts the line with time, level and who writes. */
+/* Starts the line with the time, the level and the writer. */
 void log_begin(struct log_line *line, enum log_level level);
 /* A field with a number. */
 void log_u64(struct log_line *line, const char *key, uint64_t value);
-/* A field with text; NULL is empty. */
+/* A field with text; NULL is an empty one. */
 void log_text(struct log_line *line, const char *key, const char *value);
-/* A field with bytes, at most 1 KiB of them. */
+/* A field with at most 1 KiB of these bytes. */
 void log_slice(struct log_line *line, const char *key, struct slice value);
 /* A field made by a format. */
 void log_printf(struct log_line *line, const char *key, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
-/* The sentence; writes the line. */
+/* Adds the message and writes the line. */
 void log_end(struct log_line *line, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* A line without fields. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Random numbers: secret ones, and ones for jitter. */
+/* Random numbers: secret ones, and others for jitter. */
 #ifndef BASE_RANDOM_H
 #define BASE_RANDOM_H
 
@@ -8,8 +8,8 @@
 
 struct error;
 
-/* From getrandom(2), for ids nobody may guess. ERR_IO when there is no entropy: refuse, do not go
- * on. */
+/* From getrandom(2), for ids that nobody may guess. ERR_IO if there is no entropy: the caller must
+ * fail then. */
 int random_bytes(void *out, size_t length, struct error *err);
 /* For jitter; not secret. */
 uint32_t random_below(uint32_t limit);

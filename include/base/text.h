@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Numbers, sizes, durations, hex and patterns as text. Everything is strict: no sign, no space,
- * nothing behind. */
+/* Numbers, sizes, durations, hex and patterns as text. Parsing is strict: no sign, no space,
+ * nothing after the value. */
 #ifndef BASE_TEXT_H
 #define BASE_TEXT_H
 
@@ -21,7 +21,7 @@ int text_parse_size(struct slice text, uint64_t *out_bytes, struct error *err);
 /* "250ms", "10s", "5m", "1h", "30d", a bare number is seconds: milliseconds. ERR_INVALID,
  * ERR_TOO_LARGE. */
 int text_parse_duration(struct slice text, uint64_t *out_ms, struct error *err);
-/* Shortest exact form: "64KiB", "1GiB", "1000". */
+/* Print the shortest exact form: "64KiB", "1GiB", "1000". */
 void text_print_size(struct buf *out, uint64_t bytes);
 void text_print_duration(struct buf *out, uint64_t ms);
 
@@ -35,20 +35,20 @@ int text_percent_decode(struct slice text, struct buf *out, struct error *err);
 /* Percent-encode everything but unreserved characters and those in `keep`. */
 void text_percent_encode(struct buf *out, struct slice text, const char *keep);
 
-/* Patterns of the configuration: '*' is any bytes but '/', '**' any bytes, '?' one byte but '/'. A
- * pattern that ends in "/" followed by one '*' matches everything below, as people expect of
- * "library/" and a star; a lone star is everything. */
+/* Patterns of the configuration: '*' is any bytes except '/', '**' is any bytes, '?' is one byte
+ * except '/'. A pattern that ends in "/" and one '*' matches everything below it, as people expect
+ * of "library/" and a star; a single star matches everything. */
 bool text_matches(struct slice pattern, struct slice text);
 
-/* How many single edits lie between two words, capped at 4: for "did you mean". */
+/* The number of single edits between two words, at most 4: for "did you mean". */
 unsigned text_distance(struct slice a, struct slice b);
 
-/* Printable ASCII only, others as \xNN, quotes and backslashes escaped; at most `maximum` bytes of
- * `text` are shown. For messages and logs that show what came from outside. */
+/* Print text from outside for a message: quotes and backslashes are escaped, bytes that are not
+ * printable ASCII become \xNN, and at most `maximum` bytes of `text` are shown. */
 void text_print_escaped(struct buf *out, struct slice text, size_t maximum);
 
-/* Bytes of the UTF-8 character at the front (RFC 3629: no overlong forms, no surrogates, nothing
- * above U+10FFFF); 0 when there is none. */
+/* The length in bytes of the UTF-8 character at the front (RFC 3629: no overlong forms, no
+ * surrogates, nothing above U+10FFFF); 0 if there is none. */
 size_t text_utf8_length(struct slice text);
 
 #endif

@@ -65,21 +65,20 @@ void metrics_raise(enum metric metric, uint64_t value); /* PEAK: to at least thi
 unsigned metrics_name(enum metric_name label, const char *name);
 /* A counter with labels; `first` and `second` are values or indexes of them, 0 for no label. */
 void metrics_add_at(enum metric metric, unsigned first, unsigned second, uint64_t amount);
-/* SECONDS: one more time of so many microseconds. */
+/* A family of kind SECONDS: count one time of so many microseconds. */
 void metrics_observe(enum metric metric, unsigned first, uint64_t us);
 
-/* Log lines this process has dropped since the last call. */
+/* Count the log lines that this process has dropped since the last call. */
 void metrics_add_dropped_lines(void);
-/* Counts one turn into the loop_ metrics, and what the log dropped; has the shape of loop_turn_fn.
- */
+/* Count one turn in the loop_ metrics, and the lines that the log has dropped. A loop_turn_fn. */
 void metrics_on_turn(uint64_t busy_us, void *unused);
-/* Master: a process died; zero its gauges, count the restart. */
+/* For the master: a process has died. Zero its gauges and count the restart. */
 void metrics_slot_died(enum process_role role, unsigned slot, unsigned generation);
 /* Sum over a role's blocks, of a family without labels but `role`; the highest of a PEAK. */
 uint64_t metrics_sum(enum metric metric, enum process_role role);
 /* Sum over all blocks, of a counter with labels. */
 uint64_t metrics_sum_at(enum metric metric, unsigned first, unsigned second);
-/* All of them, in the Prometheus text format 0.0.4. */
+/* Append all metrics in the Prometheus text format 0.0.4. */
 void metrics_print(struct buf *out);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The only caller of malloc and free. Invariant: no request for zero bytes reaches malloc, so that
- * NULL means "none left" and nothing else. */
+/* The only caller of malloc and free. Invariant: malloc is never asked for zero bytes, so NULL
+ * always means that there is no memory. */
 #include "base/alloc.h"
 
 #include <malloc.h>
@@ -10,12 +10,13 @@
 
 #include "base/log.h"
 
-/* Nothing we hold in memory is anywhere near: a size from outside beyond it is nonsense. */
+/* Far above anything that is held in memory: a larger size from outside is nonsense. */
 #define TRY_MAX ((size_t)1 << 30)
 
-/* glibc raises its own limit to the largest that was ever freed, and keeps as much for ever: a
- * burst of manifests of 4 MiB left 50 MiB in each process. And what its fast bins held joins the
- * end of a thread's heap without a look at that limit: a manifest of 150,000 values left 33 MiB. */
+/* glibc raises its threshold to the largest piece that was ever freed, and keeps that much for
+ * ever: a burst of manifests of 4 MiB left 50 MiB in each process. Pieces in its fast bins join the
+ * end of a thread's heap without a check of that threshold: a manifest of 150,000 values left 33
+ * MiB. */
 #define LARGE     (1 << 20)
 #define KEPT_FREE (2 << 20)
 

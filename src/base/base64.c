@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * OpenSSL's coder. Its decoder ignores space around the text and does not look at the bits after
- * the end, and so the text is checked first: these two texts would be one value.
+ * Base64 by OpenSSL. Its decoder ignores white space around the text and the unused bits at its
+ * end, so two texts could mean the same bytes; the text is checked first.
  */
 #include "base/base64.h"
 
@@ -28,7 +28,7 @@ void base64_print(struct buf *out, struct slice bytes)
     }
 }
 
-/* The bits of the last letter that belong to no byte are zero. */
+/* The bits of the last letter that belong to no byte must be zero. */
 static bool is_canonical(struct slice text, size_t padding)
 {
     const char *last = text.data + text.length - padding - 1;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Owned bytes with a maximum. Invariants: length <= maximum; start + length + 1 <= capacity once
- * there is memory (the byte behind the end is for the NUL of buf_text).
+ * Owned bytes with a maximum. Invariants: length <= maximum; start + length + 1 <= capacity if
+ * there is memory (the byte after the end is for the NUL of buf_text).
  */
 #include "base/buf.h"
 
@@ -18,8 +18,9 @@ static size_t room_of(const struct buf *buf)
     return buf->maximum - buf->length;
 }
 
-/* Room for `size` bytes and the NUL behind what is there. Moving to the front costs at most as much
- * as was consumed since the last move; otherwise the memory doubles: both are cheap per byte. */
+/* Make room for `size` more bytes and the NUL. Moving the contents to the front costs at most as
+ * much as was consumed since the last move; otherwise the memory doubles. Both are cheap for each
+ * byte. */
 static void make_room(struct buf *buf, size_t size)
 {
     size_t needed = buf->start + buf->length + size + 1;

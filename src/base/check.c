@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The end of a role that is wrong about itself. */
+/* Ends the process when an assertion has failed. */
 #include "base/check.h"
 
 #include <stdbool.h>
@@ -7,7 +7,7 @@
 
 #include "base/log.h"
 
-/* A check that fails while one is being reported must not report again. */
+/* An assertion that fails while another is being logged must not log again. */
 static _Thread_local bool is_failing;
 
 _Noreturn void check_failed(const char *file, int line, const char *what)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Time. The three globals are the hands of the frozen clocks; product code never freezes. */
+/* Time. The three globals are the state of the frozen clocks, which only tests use. */
 #include "base/clock.h"
 
 #include <stdatomic.h>
@@ -14,7 +14,7 @@ static atomic_bool is_frozen;
 static _Atomic uint64_t frozen_mono_ms;
 static _Atomic uint64_t frozen_wall_ms;
 
-/* 9999-12-31: beyond, the texts would not fit. */
+/* 9999-12-31: the texts of later times would not fit. */
 #define PRINTABLE_MS_MAX 253402300799999
 
 static struct timespec read_clock(clockid_t id)
@@ -93,7 +93,7 @@ static struct tm calendar_of(struct walltime time)
     return calendar;
 }
 
-/* `width` decimal digits; returns what follows them. */
+/* Puts `width` decimal digits and returns the place after them. */
 static char *put_digits(char *out, unsigned value, unsigned width)
 {
     for (unsigned i = width; i > 0; i--) {
@@ -158,7 +158,7 @@ void walltime_print_http(struct walltime time, char out[32])
     *out = '\0';
 }
 
-/* Whatever the bytes are: walltime_parse_http compares what comes of them. */
+/* The bytes need not be digits: walltime_parse_http compares the printed result with the text. */
 static int digits_at(struct slice text, size_t at, unsigned width)
 {
     int value = 0;

@@ -137,7 +137,7 @@ int detached_submit(struct detached *detached, struct detached_call *call, struc
     pthread_mutex_unlock(&detached->lock);
     if (!is_refused)
         return 0;
-    error_set_errno(err, rc, "starting a thread");
+    error_set_errno(err, rc, "cannot start a thread");
     err->kind = ERR_BUSY;
     return -ERR_BUSY;
 }

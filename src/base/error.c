@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What went wrong, in the caller's memory. Invariant: text always ends in a NUL. */
+/* Errors in the caller's memory. Invariant: `text` always ends in a NUL. */
 #include "base/error.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Descriptors. Invariant: whatever is made here is close-on-exec. */
+/* Descriptors. Invariant: all that are made here are close-on-exec. */
 #include "base/fd.h"
 
 #include <errno.h>
@@ -17,7 +17,7 @@ void fd_close(int *fd)
     int saved = errno;
 
     if (*fd >= 0)
-        (void)close(*fd); /* EINTR too has closed it on Linux */
+        (void)close(*fd); /* on Linux it is closed even after EINTR */
     *fd = -1;
     errno = saved;
 }
@@ -35,7 +35,7 @@ int fd_dup(int fd, int *out_fd, struct error *err)
     int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
 
     if (copy < 0)
-        return error_set_errno(err, errno, "dup");
+        return error_set_errno(err, errno, "cannot duplicate a descriptor");
     *out_fd = copy;
     return 0;
 }
@@ -51,7 +51,7 @@ int fd_set_inherited(int fd, struct error *err)
     int flags = fcntl(fd, F_GETFD);
 
     if (flags < 0 || fcntl(fd, F_SETFD, flags & ~FD_CLOEXEC) < 0)
-        return error_set_errno(err, errno, "clear FD_CLOEXEC");
+        return error_set_errno(err, errno, "cannot clear close-on-exec");
     return 0;
 }
 
@@ -65,7 +65,7 @@ int fd_write_all(int fd, const void *data, size_t length, struct error *err)
         if (written < 0 && errno == EINTR)
             continue;
         if (written <= 0)
-            return error_set_errno(err, written < 0 ? errno : EIO, "write");
+            return error_set_errno(err, written < 0 ? errno : EIO, "cannot write");
         next += written;
         length -= (size_t)written;
     }
@@ -82,7 +82,7 @@ int fd_pwrite_all(int fd, const void *data, size_t length, uint64_t offset, stru
         if (written < 0 && errno == EINTR)
             continue;
         if (written <= 0) {
-            return error_set_errno(err, written < 0 ? errno : EIO, "write at %llu",
+            return error_set_errno(err, written < 0 ? errno : EIO, "cannot write at %llu",
                                    (unsigned long long)offset);
         }
         next += written;
@@ -102,9 +102,9 @@ int fd_pread_all(int fd, void *data, size_t length, uint64_t offset, struct erro
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
-            return error_set_errno(err, errno, "read at %llu", (unsigned long long)offset);
+            return error_set_errno(err, errno, "cannot read at %llu", (unsigned long long)offset);
         if (got == 0) {
-            return error_set(err, ERR_CORRUPT, "file ends at %llu, %zu bytes early",
+            return error_set(err, ERR_CORRUPT, "the file ends at %llu, %zu bytes early",
                              (unsigned long long)offset, length);
         }
         next += got;
@@ -119,7 +119,7 @@ int fd_size(int fd, uint64_t *out, struct error *err)
     struct stat facts;
 
     if (fstat(fd, &facts) < 0)
-        return error_set_errno(err, errno, "fstat");
+        return error_set_errno(err, errno, "cannot get the size of a file");
     *out = (uint64_t)facts.st_size;
     return 0;
 }
@@ -131,12 +131,12 @@ int fd_memory_file(const char *name, struct slice bytes, int *out_fd, struct err
     int failed;
 
     if (fd < 0)
-        return error_set_errno(err, errno, "memory file %s", name);
+        return error_set_errno(err, errno, "cannot make memory file %s", name);
     failed = fd_pwrite_all(fd, bytes.data, bytes.length, 0, err); /* leaves the position at 0 */
     if (failed)
-        return error_wrap(err, "memory file %s", name);
+        return error_wrap(err, "cannot write memory file %s", name);
     if (fcntl(fd, F_ADD_SEALS, seals) < 0)
-        return error_set_errno(err, errno, "seal memory file %s", name);
+        return error_set_errno(err, errno, "cannot seal memory file %s", name);
     *out_fd = fd_take(&fd);
     return 0;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The door to OpenSSL's digests. The low-level calls are used on purpose: their state is plain
- * bytes, so that a hash can be copied and carried on elsewhere, which EVP does not allow. OpenSSL 3
- * deprecates them but exports them, with the same layout.
+ * The door to OpenSSL's digests. It uses the low-level calls because their state is plain
+ * bytes: a hash can be copied and continued by another process, which EVP does not allow. OpenSSL 3
+ * deprecates them but still exports them, with the same layout.
  */
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include "base/hash.h"
@@ -57,7 +57,7 @@ void hash_final(struct hash *hash, uint8_t out[HASH_SIZE_MAX])
     }
 }
 
-/* Both contexts count bits, in two words: the high one of SHA-512 is 0 for any length we know. */
+/* Both contexts count bits in two words. The high word of SHA-512 is 0 for all lengths in use. */
 bool hash_has_seen(const struct hash *hash, enum hash_algorithm algorithm, uint64_t length)
 {
     SHA256_CTX sha256;

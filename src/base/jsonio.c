@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The door to jansson. Before it may take memory a scan counts values and depth; the scan knows
- * just enough of JSON not to be fooled by what is inside strings, and leaves judging to jansson.
+ * The door to jansson. Before it may take memory, a scan counts values and depth. The scan knows
+ * just enough of JSON to skip strings, and leaves it to jansson to find errors.
  */
 #include "base/jsonio.h"
 
@@ -13,12 +13,12 @@
 #include "base/error.h"
 #include "base/text.h"
 
-/* More values than in any ordinary manifest: some MiB that malloc would keep for the next one. */
+/* More values than an ordinary manifest has: MiB of memory that malloc would keep. */
 #define LONG_VALUES 20000
 
 struct jsonio {
     json_t *root;
-    bool is_long; /* what it takes goes back to the system with it */
+    bool is_long; /* its memory goes back to the system when it is freed */
 };
 
 static bool is_space(char c)
@@ -31,7 +31,7 @@ static bool is_structure(char c)
     return c == '{' || c == '}' || c == '[' || c == ']' || c == ',' || c == ':' || c == '"';
 }
 
-/* The position behind the string that starts at `at`. */
+/* The position after the string that starts at `at`. */
 static size_t skip_string(struct slice text, size_t at)
 {
     for (at++; at < text.length && text.data[at] != '"'; at++) {
@@ -41,7 +41,7 @@ static size_t skip_string(struct slice text, size_t at)
     return at < text.length ? at + 1 : text.length;
 }
 
-/* The position behind the number, true, false, null (or nonsense) that starts at `at`. */
+/* The position after the number, true, false, null or nonsense that starts at `at`. */
 static size_t skip_word(struct slice text, size_t at)
 {
     while (at < text.length && !is_space(text.data[at]) && !is_structure(text.data[at]))
@@ -76,15 +76,16 @@ static int check_limits(struct slice text, size_t values_max, size_t *out_values
         }
         values++;
         if (depth > JSONIO_DEPTH_MAX)
-            return error_set(err, ERR_TOO_LARGE, "JSON is nested deeper than %d", JSONIO_DEPTH_MAX);
-        if (values > values_max) /* a key one too many brings a value one too many */
-            return error_set(err, ERR_TOO_LARGE, "JSON has more than %zu values", values_max);
+            return error_set(err, ERR_TOO_LARGE, "the JSON is nested deeper than %d",
+                             JSONIO_DEPTH_MAX);
+        if (values > values_max) /* an extra key comes with an extra value */
+            return error_set(err, ERR_TOO_LARGE, "the JSON has more than %zu values", values_max);
     }
     *out_values = values;
     return 0;
 }
 
-/* jansson's text may quote the input. */
+/* jansson's text may quote the input, so it is escaped. */
 static int refuse_document(const json_error_t *reason, struct error *err)
 {
     enum json_error_code code = json_error_code(reason);
@@ -92,10 +93,10 @@ static int refuse_document(const json_error_t *reason, struct error *err)
 
     buf_init(&shown, 1024);
     if (code == json_error_out_of_memory)
-        return error_set(err, ERR_NO_MEMORY, "no memory for a JSON document");
+        return error_set(err, ERR_NO_MEMORY, "there is no memory for the JSON");
     if (code == json_error_null_character || code == json_error_null_byte_in_key) {
-        return error_set(err, ERR_INVALID, "line %d column %d: a string with a NUL", reason->line,
-                         reason->column);
+        return error_set(err, ERR_INVALID, "line %d column %d: a string contains a NUL",
+                         reason->line, reason->column);
     }
     text_print_escaped(&shown, slice_of(reason->text), 140);
     return error_set(err, ERR_INVALID, "not JSON, line %d column %d: %s", reason->line,
@@ -221,7 +222,7 @@ void jsonio_each(struct jsonio_value object, jsonio_each_fn *each, void *arg)
     }
 }
 
-/* How many bytes at the front stand for themselves. */
+/* How many bytes at the front need no escape. */
 static size_t plain_length(struct slice text)
 {
     size_t length = 0;
@@ -272,7 +273,7 @@ void jsonio_writer_init(struct jsonio_writer *writer, struct buf *out)
     *writer = (struct jsonio_writer){.out = out};
 }
 
-/* Between values of an array, and between members. */
+/* Put the comma between values of an array, or between members. */
 static void put_comma(struct jsonio_writer *writer)
 {
     CHECK(writer->depth > 0 || !writer->has_any[0]); /* one outermost value */
@@ -290,7 +291,7 @@ void jsonio_put_key(struct jsonio_writer *writer, struct slice key)
     writer->has_key = true;
 }
 
-/* What comes before a value. */
+/* Put what comes before a value: comma and key. */
 static void begin_value(struct jsonio_writer *writer, const char *key)
 {
     if (key)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One line per event, never waiting for whoever reads it. Invariant: a line that was cut still ends
- * properly (closing quote and brace, newline). A line is one write, but for the thread that runs a
- * loop: its lines of one turn are one write, made by log_flush; what is not taken then waits for
- * the next.
+ * One line per event; it never waits for the reader. Invariant: a line that was cut still ends
+ * properly (closing quote and brace, newline). A line is one write, except on the thread that runs
+ * a loop: log_flush writes its lines of one turn together, and lines that are not taken wait for
+ * the next write.
  *
  *   |0 ... head, fields ... FIELDS_END| ... message ... MESSAGE_END| "}\n |4096
  */
@@ -30,11 +30,12 @@
 enum sink {
     SINK_PLAIN,       /* descriptor 2 as it is: before log_open */
     SINK_NONBLOCKING, /* our own open file of the same target */
-    SINK_SOCKET,      /* descriptor 2 is a socket: cannot be opened anew, but send can be told */
-    SINK_POLLED,      /* may not be opened anew: asked whether it takes more before each write */
+    SINK_SOCKET, /* descriptor 2 is a socket, which cannot be opened again: send with MSG_DONTWAIT
+                  */
+    SINK_POLLED, /* it may not be opened again: poll before each write */
 };
 
-/* The log is the one thing every part reaches without being handed it. */
+/* The log is the only object that every part uses without being given it. */
 static struct {
     enum sink sink;
     int fd;
@@ -45,7 +46,7 @@ static struct {
     _Atomic uint64_t dropped;
 } logger = {.sink = SINK_PLAIN, .fd = -1, .slot = -1, .level = LOG_INFO};
 
-/* Of the one thread that batches. */
+/* Set in the thread whose lines are kept. */
 static _Thread_local bool is_batching;
 static struct {
     size_t length;
@@ -159,7 +160,7 @@ static void send_line(const char *text, size_t length)
     batch.length += length;
 }
 
-/* All of the text or nothing; false when it would reach beyond `end`. */
+/* Puts all of the text, or nothing if it would not fit before `end`. */
 static bool put(struct log_line *line, unsigned end, const char *text)
 {
     size_t length = strlen(text);
@@ -171,8 +172,8 @@ static bool put(struct log_line *line, unsigned end, const char *text)
     return true;
 }
 
-/* One byte of a quoted value. What is not printable ASCII is shown as \xNN in both formats; in JSON
- * the backslash of that is escaped in turn. */
+/* Puts one byte of a quoted value. Bytes that are not printable ASCII are shown as \xNN in both
+ * formats; in JSON the backslash is escaped in turn. */
 static bool put_escaped(struct log_line *line, unsigned end, char c)
 {
     static const char hex[] = "0123456789abcdef";
@@ -189,11 +190,11 @@ static bool put_escaped(struct log_line *line, unsigned end, char c)
         return put(line, end, (char[]){'\\', c, '\0'});
     if (c == '\n')
         return put(line, end, "\\n");
-    return put(line, end - 4, backslash) && /* room for all of it, or nothing */
+    return put(line, end - 4, backslash) && /* puts all of it or nothing */
            put(line, end, (char[]){'x', hex[byte >> 4], hex[byte & 15], '\0'});
 }
 
-/* Quoted, cut where the room ends; there is always room for the last quote behind `end`. */
+/* Puts a quoted value, which is cut at `end`; after it there is always room for the last quote. */
 static void put_quoted(struct log_line *line, unsigned end, struct slice value)
 {
     size_t i = 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The door to uthash. Keys come from outside: each map has a secret seed (SipHash-1-3), so that
- * nobody can choose keys that all fall into one bucket.
+ * The door to uthash. Keys come from outside, so each map hashes them with a secret seed
+ * (SipHash-1-3): nobody can choose keys that all fall into one bucket.
  */
 #include "base/map.h"
 
@@ -82,7 +82,7 @@ struct map *map_new(void)
     return map;
 }
 
-/* The macros of uthash are large; our part of these three functions is not. */
+/* The macros of uthash make these three functions large. */
 /* NOLINTBEGIN(readability-function-size,readability-function-cognitive-complexity) */
 static void remove_entry(struct map *map, struct map_entry *entry)
 {

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Threads for what blocks.
+ * Threads for work that blocks.
  *
  *   submit --> ready --> a thread: run --> finished --> loop's thread: done
  *      |         ^
- *      +-> waiting of its key (somebody with the same key is ready or running)
+ *      +-> waiting of its key (work with the same key is ready or running)
  *
- * Invariant: of each key at most one work is in `ready` or running; a line exists exactly as long
- * as that is so. Everything but `pending` is guarded by the lock; `pending` belongs to the loop's
+ * Invariant: at most one work of each key is in `ready` or running, and the key has a line exactly
+ * while that is the case. The lock guards everything but `pending`, which belongs to the loop's
  * thread.
  */
 #include "base/pool.h"
@@ -35,7 +35,7 @@ struct queue {
     struct pool_work *last;
 };
 
-/* Who waits for a key that is taken. */
+/* The work that waits for a key in use. */
 struct key_line {
     uint64_t key;
     struct queue waiting;
@@ -97,7 +97,7 @@ static void make_ready(struct pool *pool, struct pool_work *work)
     pool->ready_length++;
 }
 
-/* Ready, or behind others of its key. */
+/* Make it ready, or let it wait for others of its key. */
 static void enqueue(struct pool *pool, struct pool_work *work)
 {
     struct key_line **at;
@@ -116,7 +116,7 @@ static void enqueue(struct pool *pool, struct pool_work *work)
     make_ready(pool, work);
 }
 
-/* The key is free: the next of its line is ready. */
+/* The key is free, so the next work in its line becomes ready. */
 static void release_key(struct pool *pool, uint64_t key)
 {
     struct key_line **at = find_line(pool, key);
@@ -137,11 +137,11 @@ static void tell_loop(struct pool *pool)
 {
     uint64_t one = 1;
 
-    /* EAGAIN means that it is readable already, which is all that is wanted. */
+    /* EAGAIN means that the descriptor is readable already. */
     CHECK(write(pool->descriptor, &one, sizeof(one)) == (ssize_t)sizeof(one) || errno == EAGAIN);
 }
 
-/* Called and returns with the lock held. */
+/* The lock is held when it is called and when it returns. */
 static void run_one(struct pool *pool, struct pool_work *work)
 {
     uint64_t key = work->key;
@@ -154,13 +154,13 @@ static void run_one(struct pool *pool, struct pool_work *work)
     if (key)
         release_key(pool, key);
     was_empty = !pool->finished.first;
-    queue_push(&pool->finished, work); /* from here on the work may vanish */
+    queue_push(&pool->finished, work); /* from now on the work may be freed */
     if (was_empty)
         tell_loop(pool);
 }
 
-/* Work that keeps a CPU busy must not keep the loop from it: Linux has a nice value for each
- * thread. Without the right to it everything is as before. */
+/* Work that keeps a CPU busy must not take it from the loop. On Linux each thread has a nice value
+ * of its own. If it cannot be changed, the pool works without it. */
 static void step_back(void)
 {
     (void)setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + NICE_STEP);
@@ -195,7 +195,7 @@ static void start_thread(struct pool *pool)
 
     if (!failed)
         pool->thread_count++;
-    CHECK(pool->thread_count > 0); /* fewer threads than asked for will do, none will not */
+    CHECK(pool->thread_count > 0); /* fewer threads than wanted are enough, none is not */
 }
 
 struct pool *pool_new(unsigned threads)
@@ -266,7 +266,7 @@ void pool_run_done(struct pool *pool)
     struct queue finished;
     uint64_t told;
 
-    /* Nothing to read is fine: called without having been told. */
+    /* There may be nothing to read. */
     CHECK(read(pool->descriptor, &told, sizeof(told)) > 0 || errno == EAGAIN || errno == EINTR);
     pthread_mutex_lock(&pool->lock);
     finished = pool->finished;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Random numbers of the kernel; nothing is kept between calls, so a fork cannot repeat them. */
+/* Random numbers from the kernel. Nothing is kept between calls, so a fork cannot repeat them. */
 #include "base/random.h"
 
 #include <errno.h>
@@ -18,7 +18,7 @@ int random_bytes(void *out, size_t length, struct error *err)
         if (got < 0 && errno == EINTR)
             continue;
         if (got <= 0)
-            return error_set(err, ERR_IO, "getrandom gives no random bytes");
+            return error_set(err, ERR_IO, "the kernel gives no random bytes");
         next += got;
         length -= (size_t)got;
     }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Borrowed bytes. Invariant: data is dereferenced only when length is not 0. */
+/* Borrowed bytes. Invariant: `data` is dereferenced only if `length` is not 0. */
 #include "base/slice.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Numbers, sizes and durations as text: strict, and checked against overflow. */
+/* Parses numbers, sizes and durations strictly, and checks for overflows. */
 #include "base/text.h"
 
 #include <inttypes.h>
@@ -47,7 +47,7 @@ static const struct unit duration_units[] = {
     {NULL, 0},
 };
 
-/* Messages show what came from outside only in part and never raw. */
+/* Messages quote text from outside only in part, and escaped. */
 static int refuse_text(struct error *err, enum error_kind kind, struct slice text, const char *why)
 {
     AUTO_BUF struct buf shown;

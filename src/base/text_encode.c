@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Bytes as text: hex, percent, escapes for messages, UTF-8. */
+/* Bytes as text: hex, percent-encoding, escapes for messages, UTF-8. */
 #include <string.h>
 
 #include "base/buf.h"

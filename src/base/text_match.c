@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Patterns of the configuration, and the distance of two words.
+ * Matches patterns of the configuration, and measures the distance between two words.
  *
  * A pattern is matched by going forward and, at a mismatch, back to the last star, which then takes
- * one byte more. One mark for '*' and one for stars that cross '/' are enough: what an earlier star
- * of the same kind could take in addition, the later one can take as well.
+ * one more byte. One mark for '*' and one for stars that cross '/' are enough: whatever an earlier
+ * star of the same kind could take in addition, the later one can take as well.
  */
 #include <string.h>
 
@@ -13,7 +13,7 @@
 #define WORD_MAX     64
 #define DISTANCE_MAX 4
 
-/* Where to go back to: the pattern behind the star, and the text the star does not cover yet. */
+/* Where to go back to: the pattern after the star, and the text that the star has not taken yet. */
 struct mark {
     bool is_set;
     size_t pattern;
@@ -46,7 +46,7 @@ static void enter_star(struct walk *walk)
     *(is_deep ? &walk->deep : &walk->star) = (struct mark){true, walk->at_pattern, walk->at_text};
 }
 
-/* Let the last star take one byte more. */
+/* Let the last star take one more byte. */
 static bool go_back(struct walk *walk)
 {
     struct mark *mark = NULL;

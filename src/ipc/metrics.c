@@ -19,7 +19,7 @@
 #include "metrics_table.h"
 
 #define MAGIC       UINT64_C(0x656e747265706f74)
-#define CLAIM_LOOKS 1000 /* at a name that another process is just writing */
+#define CLAIM_LOOKS 1000 /* how often to look at a name that another process is writing */
 
 const uint64_t metrics_bounds[METRICS_BUCKETS - 1] = {
     100,    500,    1000,   5000,    10000,   25000,    50000,
@@ -130,7 +130,7 @@ int metrics_create(int *out_fd, struct error *err)
     return 0;
 }
 
-/* The index in the new memory of what `label` had at `index` in the private one. */
+/* The index in the new memory of the value that `label` had at `index` in the private one. */
 static unsigned move_label(enum metric_label label, unsigned index)
 {
     enum metric_name name;
@@ -145,7 +145,7 @@ static unsigned move_label(enum metric_label label, unsigned index)
     return entry->state == METRICS_NAME_SET ? metrics_name(name, entry->text) : 0;
 }
 
-/* What this process counted before it was told where to. */
+/* Move what this process counted before it was told where to count. */
 static void move_family(enum metric metric)
 {
     const struct metric_family *family = &metric_families[metric];
@@ -216,7 +216,7 @@ static enum metrics_name_state state_of(const struct metrics_name_entry *entry)
     return (enum metrics_name_state)atomic_load_explicit(&entry->state, memory_order_acquire);
 }
 
-/* False: it is somebody else's, or its writer died and it will never be set. */
+/* False: another process has claimed it, which may have died before it wrote the text. */
 static bool claim_name(struct metrics_name_entry *entry, const char *name, size_t length)
 {
     uint32_t expected = METRICS_NAME_FREE;
@@ -249,7 +249,7 @@ static unsigned find_name(enum metric_name label, const char *name)
 
 unsigned metrics_name(enum metric_name label, const char *name)
 {
-    /* Most names are asked for again and again at the same address. */
+    /* Most names are asked for again at the same address. */
     static const char *addresses[METRIC_NAMES][METRICS_NAMES_MAX];
 
     for (unsigned i = 1; i < name_rooms[label]; i++) {
@@ -377,7 +377,7 @@ uint64_t metrics_read(enum metric metric, size_t cell, enum process_role role)
     if (!shared)
         return atomic_load_explicit(cell_of(own, cell), memory_order_relaxed);
     for (unsigned i = first; i < first + count; i++) {
-        /* What nobody used is not touched: it has no memory yet. */
+        /* A block that no process has used has no memory yet: do not touch it. */
         if (!atomic_load_explicit(&shared->is_used[i], memory_order_relaxed))
             continue;
         sum = combine(

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The Prometheus text format 0.0.4: for each family HELP, TYPE and its series. A histogram has
- * cumulative buckets by upper bound in seconds, the sum, and the count. Series of names that have
- * not come yet are left out.
+ * cumulative buckets by upper bound in seconds, the sum, and the count. A series
+ * whose name has not come yet is left out.
  */
 #include <stdio.h>
 
@@ -72,7 +72,7 @@ static void print_label(struct buf *out, const char *key, const char *value)
     buf_append_byte(out, '"');
 }
 
-/* The labels of a series without their braces; false when one of its values is not there yet. */
+/* Print the labels of a series without braces. False if one of its values does not exist yet. */
 static bool print_selector(const struct metric_family *family, const unsigned values[2],
                            struct buf *out)
 {
@@ -130,7 +130,7 @@ static void print_histogram(struct buf *out, enum metric metric, size_t series,
     buf_printf(out, "%llu\n", (unsigned long long)count);
 }
 
-/* `first` of `role` is the role, whose series is the same in each of its blocks. */
+/* With the label `role`, the first value is the role and the series the only one in its blocks. */
 static void print_series(struct buf *out, enum metric metric, const unsigned values[2],
                          struct buf *selector)
 {

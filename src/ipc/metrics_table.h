@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The layout of the shared memory of metrics, made of metrics.def: what metrics.c counts in and
- * metrics_print.c reads.
+ * The layout of the shared memory of metrics, which follows from metrics.def. metrics.c counts in
+ * it and metrics_print.c reads it.
  *
  *   head, names | block of the master | of the keeper … | of worker 0 | of worker 1 | …
  *
@@ -19,7 +19,7 @@
 
 #define METRICS_CACHE_LINE 64
 #define METRICS_NAME_SIZE  64
-#define METRICS_NAMES_MAX  32 /* at least every METRIC_NAME's room */
+#define METRICS_NAMES_MAX  32 /* at least the room of every METRIC_NAME */
 #define METRICS_BLOCKS     ((ROLES - 1 + WORKERS_MAX) * METRICS_GENERATIONS)
 
 /* Upper bounds of the buckets in microseconds; the last bucket has none. */
@@ -61,7 +61,7 @@ enum metric_cells {
     METRIC_CELLS_SECONDS = METRICS_BUCKETS + 1, /* the last is the sum, in microseconds */
 };
 
-/* One process counts here. Others read. */
+/* One process counts in a block; others read it. */
 struct metrics_block {
 #define METRIC(name, kind, first, second, help)                                                    \
     _Atomic uint64_t name[METRIC_SIZE_##first * METRIC_SIZE_##second * METRIC_CELLS_##kind];
@@ -70,7 +70,7 @@ struct metrics_block {
 
 #define METRICS_CELLS (sizeof(struct metrics_block) / sizeof(uint64_t))
 
-/* A name never goes away, so that a series stays what it is. */
+/* Names are never removed, so a series keeps its meaning. */
 struct metrics_name_entry {
     _Atomic uint32_t state; /* enum metrics_name_state */
     char text[METRICS_NAME_SIZE];
@@ -78,7 +78,7 @@ struct metrics_name_entry {
 
 enum metrics_name_state {
     METRICS_NAME_FREE,
-    METRICS_NAME_CLAIMED, /* somebody writes its text */
+    METRICS_NAME_CLAIMED, /* a process is writing its text */
     METRICS_NAME_SET,
 };
 
@@ -89,14 +89,14 @@ struct metrics_names {
 struct metrics_table {
     uint64_t magic;
     uint64_t layout;                         /* of the program that made it */
-    _Atomic uint8_t is_used[METRICS_BLOCKS]; /* a process has had it */
+    _Atomic uint8_t is_used[METRICS_BLOCKS]; /* a process has used it */
     struct metrics_names names;
     struct {
         _Alignas(METRICS_CACHE_LINE) struct metrics_block block;
     } blocks[METRICS_BLOCKS];
 };
 
-/* A family, as the table describes it. */
+/* A row of the table. */
 struct metric_family {
     const char *name;
     enum metric_kind kind;

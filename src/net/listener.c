@@ -91,7 +91,7 @@ static void refuse_with_reserve(struct listener *listener)
     fd_close(&refused);
     listener->reserve = open_reserve();
     if (refused < 0 && listener->reserve < 0)
-        log_say(LOG_WARN, "no descriptor is left to accept connections with");
+        log_say(LOG_WARN, "no descriptor is left: new connections are closed");
     /* Further connections are closed as well until descriptors are free. */
     pause_for(listener, PAUSE_MS);
 }

@@ -47,10 +47,10 @@ static int set_options(int fd, const union bind_address *address, bool is_dual, 
     int only_v6 = is_dual ? 0 : 1;
     if (address->any.sa_family != AF_UNIX &&
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0)
-        return error_set_errno(err, errno, "setting an option of a socket");
+        return error_set_errno(err, errno, "cannot set an option of a socket");
     if (address->any.sa_family == AF_INET6 &&
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only_v6, sizeof(only_v6)) < 0)
-        return error_set_errno(err, errno, "setting an option of a socket");
+        return error_set_errno(err, errno, "cannot set an option of a socket");
     return 0;
 }
 
@@ -60,7 +60,7 @@ static int print_bound(int fd, char out[ADDRESS_TEXT_SIZE], struct error *err)
     socklen_t length = sizeof(address);
     char host[INET6_ADDRSTRLEN] = "";
     if (getsockname(fd, &address.any, &length) < 0)
-        return error_set_errno(err, errno, "reading the address of a socket");
+        return error_set_errno(err, errno, "cannot read the address of a socket");
     if (address.any.sa_family == AF_INET) {
         (void)inet_ntop(AF_INET, &address.v4.sin_addr, host, sizeof(host));
         (void)snprintf(out, ADDRESS_TEXT_SIZE, "%s:%u", host, ntohs(address.v4.sin_port));
@@ -79,16 +79,16 @@ static int open_socket(const union bind_address *address, bool is_dual, struct b
     AUTO_CLOSE int fd =
         socket(address->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
-        return error_set_errno(err, errno, "making a socket");
+        return error_set_errno(err, errno, "cannot make a socket");
     int failed = set_options(fd, address, is_dual, err);
     if (failed)
         return failed;
     if (bind(fd, &address->any, length_of(address)) < 0)
-        return error_set_errno(err, errno, "binding");
+        return error_set_errno(err, errno, "cannot bind");
     if (address->any.sa_family == AF_UNIX && chmod(address->local.sun_path, 0600) < 0)
-        return error_set_errno(err, errno, "restricting %s", address->local.sun_path);
+        return error_set_errno(err, errno, "cannot restrict access to %s", address->local.sun_path);
     if (listen(fd, BACKLOG) < 0)
-        return error_set_errno(err, errno, "listening");
+        return error_set_errno(err, errno, "cannot listen");
     failed = print_bound(fd, out->text, err);
     if (failed)
         return failed;

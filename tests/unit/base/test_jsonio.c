@@ -97,7 +97,7 @@ static void errors_say_where_and_are_printable(void **state)
     assert_null(document);
     assert_non_null(strstr(err.text, "line 2"));
     assert_int_equal(jsonio_parse(slice_of("[\"\\u0000\"]"), &document, &err), -ERR_INVALID);
-    assert_string_equal(err.text, "line 1 column 9: a string with a NUL");
+    assert_string_equal(err.text, "line 1 column 9: a string contains a NUL");
     for (const char *c = err.text; *c; c++) {
         assert_true(*c >= 0x20 && *c < 0x7f);
     }

@@ -307,7 +307,7 @@ static void manifest_parse_refuses_bombs(void **state)
     buf_append_text(&text, ",1]}");
     assert_int_equal(manifest_parse(buf_bytes(&text), slice_of("a/b"), &manifest, &err),
                      -ERR_INVALID);
-    assert_string_equal(err.text, "JSON has more than 150000 values");
+    assert_string_equal(err.text, "the JSON has more than 150000 values");
     while (!text.is_over) {
         buf_append_text(&text, " ");
     }
