@@ -155,6 +155,7 @@ static void remove_old_file(const char *name, uint64_t size, uint64_t modified_m
     struct upload_id id;
     uint64_t key;
     AUTO_CLOSE int fd = -1;
+    struct error err;
     if (!is_older(janitor, modified_ms, janitor->expiry_ms))
         return;
     if (store_name_is_temporary(name)) {
@@ -165,8 +166,8 @@ static void remove_old_file(const char *name, uint64_t size, uint64_t modified_m
     if (!store_upload_parse(name, &id, &key) || was_used_lately(janitor, &id) ||
         !take_file(janitor, name, &fd) || was_used_lately(janitor, &id))
         return;
-    upload_table_remove(janitor->options.uploads, &id);
-    remove_file(janitor, name);
+    if (upload_end(janitor->options.store, janitor->options.uploads, &id, name, &err) == 0)
+        janitor->count++;
 }
 
 /* A worker died before it made the session's file, or after it renamed it. */
