@@ -152,7 +152,7 @@ static void make_room(struct upload *upload)
 
 /* ---- MOUNTING: a blob that is here already ---- */
 
-/* A mount that the keeper refuses goes on as an ordinary upload. */
+/* A mount that the keeper refuses becomes an ordinary upload. */
 static void on_mounted(struct keeper_call *call, const struct keeper_answer *answer)
 {
     struct upload *upload = LIST_ITEM(call, struct upload, call);
@@ -179,7 +179,7 @@ static void mount(struct upload *upload)
     upload_ask(upload, UPLOAD_MOUNTING, on_mounted);
 }
 
-/* What is damaged is not mounted: the push heals it. */
+/* A blob with a damaged file is not mounted: the client pushes it again, which repairs it. */
 static bool has_file(const struct request *request, const struct digest *digest, uint64_t size)
 {
     AUTO_CLOSE int fd = -1;
@@ -187,10 +187,11 @@ static bool has_file(const struct request *request, const struct digest *digest,
     return store_blob_open(request->worker->options.store, digest, size, &fd, NULL, &ignored) == 0;
 }
 
-/* `from` means what it would mean to a GET of the blob. */
+/* `from` is resolved, and its rights are asked for, as for a GET of the blob there. */
 static bool may_mount(const struct request *request, struct ledger_txn *txn)
 {
     const struct operation *operation = &request->operation;
+
     if (!operation->has_mount || !operation->has_from)
         return false;
     struct operation read = {
@@ -236,7 +237,7 @@ static bool check_start(struct request *request, struct ledger_txn *txn)
     }
     if (has_body(request->head) && !operation->has_digest) {
         request_failf(request, API_BLOB_UPLOAD_INVALID,
-                      "a POST that begins an upload has no body, unless its ?digest= is given");
+                      "a POST that begins an upload may have a body only with ?digest=");
         return false;
     }
     if (request->head->body == HTTP_BODY_LENGTH &&
@@ -250,7 +251,8 @@ static bool check_start(struct request *request, struct ledger_txn *txn)
     return true;
 }
 
-/* A mount that cannot be goes on as an ordinary upload, unless the blob came along. */
+/* If a mount is impossible, the client gets an ordinary session, unless it has sent the blob too.
+ */
 static enum upload_aim aim_of(const struct request *request)
 {
     const struct operation *operation = &request->operation;
