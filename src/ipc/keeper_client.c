@@ -222,9 +222,10 @@ static bool must_drop(struct keeper_client *client, enum message_type type)
     bool is_full =
         client->options.unanswered_max > 0 && client->pending >= client->options.unanswered_max;
 
-    if (is_full && !client->is_dropping)
+    if (is_full && !client->is_dropping) {
         log_say(LOG_WARN, "%s is dropped, and others: %zu messages wait for the keeper",
                 message_name(type), client->pending);
+    }
     client->is_dropping = is_full;
     return is_full;
 }

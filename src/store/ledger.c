@@ -286,9 +286,15 @@ void ledger_reader_free(struct ledger_reader **reader)
 
 static int begin_read(struct ledger_reader *reader)
 {
-    if (reader->kept != NULL)
-        return mdb_txn_renew(reader->kept);
-    return mdb_txn_begin(reader->txn.ledger->env, NULL, MDB_RDONLY, &reader->kept);
+    int code = reader->kept
+                   ? mdb_txn_renew(reader->kept)
+                   : mdb_txn_begin(reader->txn.ledger->env, NULL, MDB_RDONLY, &reader->kept);
+
+    if (code == 0 && FAILPOINT("ledger.read")) {
+        mdb_txn_reset(reader->kept);
+        code = EIO;
+    }
+    return code;
 }
 
 struct ledger_txn *ledger_read(struct ledger_reader *reader)
@@ -309,10 +315,6 @@ struct ledger_txn *ledger_read(struct ledger_reader *reader)
         code = begin_read(reader);
     }
     reader->txn.error.kind = ERR_NONE;
-    if (code == 0 && FAILPOINT("ledger.read")) {
-        mdb_txn_reset(reader->kept);
-        code = EIO;
-    }
     reader->txn.txn = code == 0 ? reader->kept : NULL;
     if (code != 0)
         set_failed(&reader->txn, code, "read");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Files under uploads/ that nobody goes on with, and sessions of before a start. */
+/* Files under uploads/ that no client continues, and sessions that a former server left. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -89,7 +89,7 @@ static void keep_house(void)
     world_turns(50);
 }
 
-static void sessions_of_before_have_slots_again(void **state)
+static void sessions_of_a_former_server_get_slots(void **state)
 {
     (void)state;
     struct upload_id session = id(1);
@@ -110,7 +110,7 @@ static void sessions_of_before_have_slots_again(void **state)
     assert_int_equal(found.offset, 3);
 }
 
-/* Their clients may be sending: whoever finds the file locked is answered 409. */
+/* Their clients may be sending: a request that finds the file locked is answered 409. */
 static void sessions_that_have_slots_are_not_locked(void **state)
 {
     (void)state;
@@ -213,7 +213,7 @@ static void slot_whose_file_may_be_about_to_be_made_stays(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(sessions_of_before_have_slots_again),
+        TEST(sessions_of_a_former_server_get_slots),
         TEST(sessions_that_have_slots_are_not_locked),
         TEST(as_many_sessions_as_may_be_are_found),
         TEST(a_session_in_use_is_left_to_its_user),

@@ -244,7 +244,7 @@ static void a_subject_finds_its_referrers(void **state)
     assert_int_equal(repository.links, 3);
 }
 
-static void a_tag_that_moves_is_dated_anew(void **state)
+static void a_tag_that_moves_gets_a_new_date(void **state)
 {
     (void)state;
     (void)world_push("team/app", "v1", "one", image);
@@ -332,7 +332,7 @@ int main(void)
         TEST(a_wrong_size_in_a_descriptor_is_invalid),
         TEST(references_that_cannot_be_read_are_invalid),
         TEST(a_subject_finds_its_referrers),
-        TEST(a_tag_that_moves_is_dated_anew),
+        TEST(a_tag_that_moves_gets_a_new_date),
         TEST(a_fetched_manifest_is_stored_before_its_blobs),
         TEST(an_older_answer_does_not_move_the_tag_back),
         TEST(a_large_manifest_is_a_file_only),

@@ -94,7 +94,7 @@ static void what_changed_after_a_number_is_read_in_order(void **state)
     assert_string_equal(all, "");
 }
 
-static void slices_go_on_in_the_middle_of_a_commit(void **state)
+static void slices_continue_within_a_commit(void **state)
 {
     (void)state;
     fill();
@@ -234,7 +234,7 @@ static unsigned trim(uint64_t before_ms, uint64_t held_before_ms, unsigned limit
     return journal_trim(txn, &ages, limit);
 }
 
-static void readers_behind_what_was_trimmed_are_told(void **state)
+static void readers_of_trimmed_entries_are_told(void **state)
 {
     (void)state;
     fill();
@@ -315,13 +315,13 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(what_changed_after_a_number_is_read_in_order),
-        TEST(slices_go_on_in_the_middle_of_a_commit),
+        TEST(slices_continue_within_a_commit),
         TEST(an_empty_journal_has_nothing_and_lacks_nothing),
         TEST(entries_say_what_changed_and_who_asked),
         TEST(records_of_version_1_are_read),
         TEST(the_fetchers_actor_of_version_1_has_no_address),
         TEST(a_record_of_a_later_version_is_an_error),
-        TEST(readers_behind_what_was_trimmed_are_told),
+        TEST(readers_of_trimmed_entries_are_told),
         TEST(a_ledger_that_does_not_say_how_far_is_not_trusted),
         TEST(trimming_waits_for_registered_readers_within_a_bound),
         TEST(readers_are_registered_by_name),

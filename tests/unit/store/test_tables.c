@@ -114,7 +114,7 @@ static void repositories_of_an_origin_come_in_order(void **state)
     assert_string_equal(all, "bb ");
 }
 
-static void hosted_below_means_the_name_or_behind_a_slash(void **state)
+static void hosted_below_means_the_name_or_after_a_slash(void **state)
 {
     (void)state;
     struct repository repository;
@@ -181,7 +181,7 @@ static bool count_repository(struct slice name, const struct repository *reposit
     return true;
 }
 
-/* Longer than a key can be: what is behind it in order is still there. */
+/* Longer than a key can be: what comes after it in order is still found. */
 static void walks_go_on_after_a_last_that_is_too_long(void **state)
 {
     (void)state;
@@ -341,7 +341,7 @@ int main(void)
         TEST(hosted_and_each_upstream_never_share_a_repository),
         TEST(the_longest_names_fit_and_longer_ones_are_refused),
         TEST(repositories_of_an_origin_come_in_order),
-        TEST(hosted_below_means_the_name_or_behind_a_slash),
+        TEST(hosted_below_means_the_name_or_after_a_slash),
         TEST(tags_are_of_one_repository_and_walks_go_on_after_the_last),
         TEST(walks_go_on_after_a_last_that_is_too_long),
         TEST(small_manifests_are_kept_inline_and_large_ones_not),
