@@ -385,7 +385,8 @@ static void close_all(struct child_frame *frame)
 
 int child_run(enum process_role role, unsigned slot)
 {
-    static const struct channel_handler handler = {on_line_message, on_line_closed, NULL};
+    static const struct channel_handler handler = {.on_message = on_line_message,
+                                                   .on_closed = on_line_closed};
     if (!role_ops(role))
         return CHILD_CANNOT_START;
     struct child_frame *frame = NEW(struct child_frame);

@@ -32,6 +32,9 @@ struct channel_handler {
     /* Instead: the channel broke here, as no descriptor or memory was left for a message, which was
      * logged. NULL: on_closed is called. */
     void (*on_failed)(struct channel *channel, void *arg);
+    /* Instead of on_closed: the other side lives, but sent what is no message, or one that its role
+     * may not send. It was logged. NULL: on_closed is called. */
+    void (*on_lied)(struct channel *channel, void *arg);
 };
 
 /* Both ends of a new channel, as descriptors to hand to two processes. ERR_IO. */

@@ -51,8 +51,9 @@ struct message_head {
 #include "ipc/messages.def"
 
 /* What both ends of a line must have alike. It grows with every change of messages.def that an
- * older process would misunderstand; new messages and new fields at the end of one are no such
- * changes. Versions may differ. */
+ * older process would misunderstand. New fields at the end of a message are no such change; a new
+ * message is one, unless it is sent only to processes that know it, because a message that is
+ * unknown closes the channel. Versions may differ. */
 #define MESSAGE_PROTOCOL 1
 
 /* Who a process is. */

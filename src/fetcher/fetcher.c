@@ -194,13 +194,18 @@ static void on_gate_timer(void *arg)
 /* ---- workers ---- */
 
 /* Our own processes send no such messages: a worker that does is broken, or not ours any more. */
-static void report_malformed(const struct worker_link *worker, const struct error *err)
+static void report_liar(const struct worker_link *worker)
 {
     const struct fetcher_options *options = &worker->fetcher->options;
 
-    log_say(LOG_ERROR, "worker %u: %s", worker->slot, err->text);
     if (options->ask_master)
         options->ask_master(CONTROL_PEER_LIED, worker->id, options->arg);
+}
+
+static void report_malformed(const struct worker_link *worker, const struct error *err)
+{
+    log_say(LOG_ERROR, "worker %u: %s", worker->slot, err->text);
+    report_liar(worker);
 }
 
 static void on_worker_message(struct channel *channel, enum message_type type, struct slice body,
@@ -242,10 +247,17 @@ static void on_worker_closed(struct channel *channel, void *arg)
     worker_link_free(&worker);
 }
 
+static void on_worker_lied(struct channel *channel, void *arg)
+{
+    report_liar(arg);
+    on_worker_closed(channel, arg);
+}
+
 static const struct channel_handler worker_handler = {
     .on_message = on_worker_message,
     .on_closed = on_worker_closed,
     .on_failed = channel_end_process,
+    .on_lied = on_worker_lied,
 };
 
 void fetcher_add_worker(struct fetcher *fetcher, unsigned slot, uint64_t id, int *fd)

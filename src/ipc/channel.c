@@ -64,6 +64,7 @@ struct channel {
     struct buf scratch; /* the message being encoded */
     char *buffer;       /* FRAME_BUFFER_SIZE, for receiving */
     bool has_failed;    /* by our own fault */
+    bool has_lied;      /* the other side has */
     bool is_in_callback;
     bool is_freed;
 };
@@ -166,6 +167,8 @@ static void close_channel(struct channel *channel)
     update_watch(channel);
     if (channel->has_failed && channel->handler->on_failed != NULL) {
         channel->handler->on_failed(channel, channel->arg);
+    } else if (channel->has_lied && channel->handler->on_lied) {
+        channel->handler->on_lied(channel, channel->arg);
     } else {
         channel->handler->on_closed(channel, channel->arg);
     }
@@ -214,6 +217,7 @@ static void on_channel_readable(struct channel *channel)
             result = FRAME_BROKEN;
         }
         if (result != FRAME_DONE) {
+            channel->has_lied = result == FRAME_BROKEN;
             close_channel(channel);
             return;
         }

@@ -213,11 +213,17 @@ static void order_start(struct keeper *keeper, bool is_urgent)
 }
 
 /* Our own processes send no such orders: a worker that does is broken, or not ours any more. */
-static void report_bad(const struct keeper *keeper, const struct order *order,
-                       const struct peer_line *line)
+static void on_line_lied(const struct peer_line *line, void *arg)
 {
+    const struct keeper *keeper = arg;
     if (peer_line_role(line) == ROLE_WORKER && keeper->options.ask_master)
         keeper->options.ask_master(CONTROL_PEER_LIED, peer_line_id(line), keeper->options.arg);
+}
+
+static void report_bad(struct keeper *keeper, const struct order *order,
+                       const struct peer_line *line)
+{
+    on_line_lied(line, keeper);
     log_say(LOG_WARN, "%s of a %s: %s", message_name(order->type),
             process_role_name(peer_line_role(line)), order->refusal.text);
 }
@@ -311,7 +317,7 @@ struct keeper *keeper_new(const struct keeper_options *options)
     keeper->options.config = NULL; /* keeper->config is the newest */
     keeper->config = config_ref(options->config);
     list_init(&keeper->queue);
-    keeper->peers = peers_new(options->loop, on_line_message, keeper);
+    keeper->peers = peers_new(options->loop, on_line_message, on_line_lied, keeper);
     keeper->batch = batch_new(&(struct batch_options){
         .pool = options->pool,
         .ledger = options->ledger,

@@ -17,6 +17,7 @@ struct peer {
 struct peers {
     struct loop *loop;
     peers_message_fn *on_message;
+    peers_lied_fn *on_lied;
     void *arg;
     struct peer table[ROLES][WORKERS_MAX];
 };
@@ -131,10 +132,19 @@ static void on_channel_closed(struct channel *channel, void *arg)
     open_lines(peer);
 }
 
+static void on_channel_lied(struct channel *channel, void *arg)
+{
+    struct peer_line *line = arg;
+    line->peers->on_lied(line, line->peers->arg);
+    on_channel_closed(channel, arg);
+}
+
 static void peer_line_open(struct peer_line *line)
 {
-    static const struct channel_handler handler = {on_channel_message, on_channel_closed,
-                                                   channel_end_process};
+    static const struct channel_handler handler = {.on_message = on_channel_message,
+                                                   .on_closed = on_channel_closed,
+                                                   .on_failed = channel_end_process,
+                                                   .on_lied = on_channel_lied};
     line->channel = channel_new(line->peers->loop, &line->fd,
                                 (struct channel_ends){ROLE_KEEPER, line->role}, &handler, line);
 }
@@ -164,11 +174,13 @@ void peers_add(struct peers *peers, enum process_role role, unsigned slot, uint6
 
 /* ---- all lines ---- */
 
-struct peers *peers_new(struct loop *loop, peers_message_fn *on_message, void *arg)
+struct peers *peers_new(struct loop *loop, peers_message_fn *on_message, peers_lied_fn *on_lied,
+                        void *arg)
 {
     struct peers *peers = NEW(struct peers);
     peers->loop = loop;
     peers->on_message = on_message;
+    peers->on_lied = on_lied;
     peers->arg = arg;
     for (unsigned role = 0; role < ROLES; role++) {
         for (unsigned slot = 0; slot < WORKERS_MAX; slot++)

@@ -27,7 +27,11 @@ struct peers;
 typedef void peers_message_fn(struct peer_line *line, enum message_type type, struct slice body,
                               void *arg);
 
-struct peers *peers_new(struct loop *loop, peers_message_fn *on_message, void *arg);
+typedef void peers_lied_fn(const struct peer_line *line, void *arg);
+
+/* `on_lied`: the process of that line sent nonsense, and the line is closed. */
+struct peers *peers_new(struct loop *loop, peers_message_fn *on_message, peers_lied_fn *on_lied,
+                        void *arg);
 /* Closes all lines. A line lives on until its last order is done (peer_line_unref). */
 void peers_free(struct peers **peers);
 /* A new incarnation; takes the descriptor over. `id` is the process's, see message PEER. */

@@ -104,6 +104,14 @@ static void on_line_closed(struct channel *channel, void *arg)
         child_set_state(child, CHILD_ENDING);
 }
 
+static void on_line_lied(struct channel *channel, void *arg)
+{
+    (void)channel;
+    struct child *child = arg;
+    channel_free(&child->line);
+    supervise_kill(child, "sent a malformed message");
+}
+
 /* Does a living child of the seat have the block of metrics that the next one would use? */
 static bool is_block_in_use(const struct seat *seat)
 {
@@ -118,7 +126,8 @@ static bool is_block_in_use(const struct seat *seat)
 
 void supervise_start(struct seat *seat)
 {
-    static const struct channel_handler handler = {on_line_message, on_line_closed, NULL};
+    static const struct channel_handler handler = {
+        .on_message = on_line_message, .on_closed = on_line_closed, .on_lied = on_line_lied};
     struct master *master = seat->master;
     struct child *child = NULL;
     int line = -1;

@@ -34,6 +34,7 @@ struct end {
     int fd;         /* of the last, taken */
     int closed;
     int failed;
+    int lied;        /* closed too */
     bool is_freeing; /* frees the channel from inside */
     bool is_taking;  /* takes descriptors */
 };
@@ -119,8 +120,16 @@ static void on_failed(struct channel *channel, void *arg)
     channel_end_process(channel, arg);
 }
 
+static void on_lied(struct channel *channel, void *arg)
+{
+    struct end *end = arg;
+
+    end->lied++;
+    on_closed(channel, arg);
+}
+
 static const struct channel_handler handler = {
-    .on_message = on_message, .on_closed = on_closed, .on_failed = on_failed};
+    .on_message = on_message, .on_closed = on_closed, .on_failed = on_failed, .on_lied = on_lied};
 
 static int setup(void **state)
 {
@@ -473,6 +482,7 @@ static void nonsense_closes_the_channel(void **state)
     assert_int_equal(send(fds[1], "\x10\xff\x7f", 3, 0), 3);
     run_until_closed(&right);
     assert_int_equal(right.count, 0);
+    assert_int_equal(right.lied, 1);
     fd_close(&fds[1]);
 }
 
@@ -493,6 +503,10 @@ static void a_message_that_the_sender_may_not_send_closes_the_channel(void **sta
     channel_send(left.channel, MESSAGE_HERE, &here, -1);
     run_until_closed(&right);
     assert_int_equal(right.count, 0);
+    assert_int_equal(right.lied, 1);
+    channel_free(&right.channel);
+    run_until_closed(&left); /* which only sees an end */
+    assert_int_equal(left.lied, 0);
 }
 
 /* No descriptor beyond those open now. */

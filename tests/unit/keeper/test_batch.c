@@ -190,7 +190,10 @@ static void bad_messages_are_refused(void **state)
     (void)state;
     struct message_blob_stored stored = world_blob("team/app", "hello");
     stored.place = 77;
+    assert_int_equal(world_ask(FETCHER, MESSAGE_BLOB_STORED, &stored).kind, ERR_INVALID);
+    assert_int_equal(world_liar, 0); /* only workers talk to strangers */
     assert_int_equal(world_ask(WORKER_0, MESSAGE_BLOB_STORED, &stored).kind, ERR_INVALID);
+    assert_int_equal(world_liar, WORKER_0 + 1);
     stored.place = PLACE_UPLOADS;
     stored.file = SLICE_LITERAL("../ledger/data.mdb");
     assert_int_equal(world_ask(WORKER_0, MESSAGE_BLOB_STORED, &stored).kind, ERR_INVALID);

@@ -26,6 +26,7 @@
 #define TURNS_MAX 2000
 
 struct config world_config;
+uint64_t world_liar;
 struct store *world_store;
 struct ledger *world_ledger;
 struct upload_table *world_uploads;
@@ -90,7 +91,7 @@ static void on_closed(struct channel *channel, void *arg)
     (void)arg;
 }
 
-static const struct channel_handler handler = {on_message, on_closed, NULL};
+static const struct channel_handler handler = {.on_message = on_message, .on_closed = on_closed};
 
 static struct channel *connect_peer(enum who who)
 {
@@ -100,6 +101,13 @@ static struct channel *connect_peer(enum who who)
     keeper_set_peer(world_keeper, role, who == WORKER_1, (uint64_t)who + 1, &fds[1]);
     return channel_new(world_loop, &fds[0], (struct channel_ends){role, ROLE_KEEPER}, &handler,
                        NULL);
+}
+
+static void on_ask_master(enum control_kind kind, uint64_t argument, void *arg)
+{
+    (void)arg;
+    assert_int_equal(kind, CONTROL_PEER_LIED);
+    world_liar = argument;
 }
 
 /* ---- life ---- */
@@ -118,6 +126,7 @@ static void start_keeper(void)
                                      .store = world_store,
                                      .ledger = world_ledger,
                                      .uploads = world_uploads,
+                                     .ask_master = on_ask_master,
                                      .on_drained = on_drained};
     world_keeper = keeper_new(&options);
     reader = ledger_reader_new(world_ledger);
@@ -153,6 +162,7 @@ int world_setup(void **state)
     last_request = 0;
     last_changed = 0;
     memset(&world_config, 0, sizeof(world_config));
+    world_liar = 0;
     world_config.references = 1;
     world_config.upstreams = &upstream;
     world_config.upstream_count = 1;

@@ -39,6 +39,7 @@ struct answer {
 int world_setup(void **state);
 int world_teardown(void **state);
 
+extern uint64_t world_liar; /* the id of the last process that the keeper reported, enum who + 1 */
 extern struct config world_config; /* upstream docker.io, protect library/ and what is below */
 extern struct store *world_store;
 extern struct ledger *world_ledger;

@@ -69,7 +69,8 @@ static void on_closed(struct channel *channel, void *arg)
 
 static void add_child(enum process_role role)
 {
-    static const struct channel_handler handler = {on_message, on_closed, NULL};
+    static const struct channel_handler handler = {.on_message = on_message,
+                                                   .on_closed = on_closed};
     struct seat *seat = &scene.master.seats[role];
     struct child *child = &scene.children[role];
     int pair[2];
