@@ -6,6 +6,8 @@
  */
 #include "base/failpoint.h"
 
+_Static_assert(1, "a translation unit may not be empty, also in a build without failpoints");
+
 #ifdef ENTREPOT_FAILPOINTS
 
 #include <fcntl.h>

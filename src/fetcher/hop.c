@@ -402,6 +402,12 @@ static void answer_challenge(struct hop *hop)
     hop->wait = bearer_get(upstream_of(hop), repository, hop->challenge, on_token, hop);
 }
 
+/* Not the caller's own refusal, nor an option that libcurl refuses here. */
+static bool is_of_upstream(const struct error *err)
+{
+    return err->kind != ERR_CANCELLED && err->kind != ERR_INTERNAL;
+}
+
 static void on_transfer_done(struct transfer *transfer, const struct error *err, void *arg)
 {
     struct hop *hop = arg;
@@ -426,7 +432,7 @@ static void on_transfer_done(struct transfer *transfer, const struct error *err,
         hop->end.err = *err;
         if (err->kind == ERR_DENIED)
             hop->end.err.kind = ERR_UPSTREAM;
-        if (err->kind != ERR_CANCELLED && hop->verdict == HOP_NOTHING && is_at_home(hop))
+        if (is_of_upstream(err) && hop->verdict == HOP_NOTHING && is_at_home(hop))
             breaker_failed(breaker_of(hop), hop->began_at);
     }
     hop_finish(hop);

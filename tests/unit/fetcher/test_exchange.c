@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "breaker.h"
 #include "ipc/metrics.h"
 #include "oci/media_type.h"
 #include "stage.h"
@@ -18,6 +19,7 @@ static struct {
     int token_status; /* instead of 200 */
     const char *token_headers;
     uint64_t token_drip_ms; /* between the bytes of the token server's answer */
+    bool has_own_fault;     /* transfers end with ERR_INTERNAL */
 } script;
 
 static const char *const bearer =
@@ -42,7 +44,9 @@ static void answer_hub(const struct fake_request *request, struct fake_answer *a
     bool is_home = strncmp(request->url, "https://hub.test/v2/", 20) == 0;
 
     (void)arg;
-    if (strstr(request->url, "/token?")) {
+    if (script.has_own_fault) {
+        answer->failure = ERR_INTERNAL;
+    } else if (strstr(request->url, "/token?")) {
         answer_token(answer);
     } else if (!is_home) {
         answer->status = 200;
@@ -176,6 +180,20 @@ static void exchange_counts_what_became_of_it(void **state)
         assert_true(count_of(cases[i].outcome) > before);
     }
     assert_int_equal(metrics_sum_at(METRIC_upstream_received_bytes, upstream, 0), bytes + 1000);
+}
+
+/* What libcurl refuses here says nothing about the upstream: its breaker stays closed. */
+static void exchange_does_not_blame_the_upstream_for_our_faults(void **state)
+{
+    (void)state;
+    script.has_own_fault = true;
+    for (unsigned i = 0; i < 2 * BREAKER_FAILURES; i++) {
+        script.blob = stage_bytes(i + 50, 1000);
+        (void)pull();
+    }
+    script.has_own_fault = false;
+    script.blob = stage_bytes(99, 1000);
+    assert_int_equal(pull()->verifieds, 1);
 }
 
 static void exchange_keeps_the_token(void **state)
@@ -439,6 +457,7 @@ int main(void)
 #define TEST(name, setup) cmocka_unit_test_setup_teardown(name, setup, teardown)
         TEST(exchange_gets_a_token_and_asks_again, setup),
         TEST(exchange_counts_what_became_of_it, setup),
+        TEST(exchange_does_not_blame_the_upstream_for_our_faults, setup),
         TEST(exchange_keeps_the_token, setup),
         TEST(exchange_gives_up_when_the_token_is_refused, setup),
         TEST(exchange_refuses_a_token_that_breaks_the_line, setup),
