@@ -78,7 +78,7 @@ struct keeper_client_options {
     struct loop *loop; /* borrowed until keeper_client_free */
     enum process_role role;
     unsigned credits; /* open calls, at most */
-    /* What nobody waits for is dropped when so many calls are unanswered. 0: never. */
+    /* While so many calls are unanswered, messages without a callback are dropped. 0: never. */
     size_t unanswered_max;
     /* The newest commit number; a negated error kind when the ledger cannot be read. */
     int (*read_number)(uint64_t *out, struct error *err, void *arg);
@@ -98,21 +98,23 @@ struct keeper_client *keeper_client_new(const struct keeper_client_options *opti
 void keeper_client_free(struct keeper_client **client);
 /* A channel to the (next) keeper; takes the descriptor over. */
 void keeper_client_set_channel(struct keeper_client *client, int *fd);
-/* Whether there is a channel. The keeper behind it may hang. */
+/* Whether there is a channel. The keeper at its other end may hang. */
 bool keeper_client_is_up(const struct keeper_client *client);
 /* Calls that are not answered. */
 size_t keeper_client_pending(const struct keeper_client *client);
-/* Answers everything with ERR_CANCELLED; what was told is forgotten. */
+/* Answers all calls with ERR_CANCELLED. Drops what was told, without its callbacks. */
 void keeper_client_cancel(struct keeper_client *client);
 
-/* Copies the texts, into the call. Without this, the actor is nobody. */
+/* Copies the texts into the call. A call without an actor has empty ones. */
 void keeper_call_set_actor(struct keeper_call *call, const struct actor *actor);
-/* Type, message and on_answer are set, perhaps is_patient and the actor. */
+/* Asks the keeper. The caller has set type, message and on_answer, and may have set is_patient and
+ * the actor. */
 void keeper_client_ask(struct keeper_client *client, struct keeper_call *call);
-/* The same with a copy of the message; `fn` NULL: nobody waits for the answer. */
+/* The same with a copy of the message. `fn` may be NULL: the answer is then ignored. */
 void keeper_client_tell(struct keeper_client *client, enum message_type type, const void *message,
                         bool is_patient, keeper_told_fn *fn, void *arg);
-/* What was told with this arg is still done, but its answer is not given any more. */
+/* The callbacks of keeper_client_tell with this arg are not called any more; what was told is still
+ * done. */
 void keeper_client_forget(struct keeper_client *client, const void *arg);
 /* A message without a head: not answered, and lost when there is no keeper. */
 void keeper_client_mention(struct keeper_client *client, enum message_type type,

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Calls in three lists: waiting (for a credit or a channel), open (with the keeper, or with it when
- * it died), refused (to be answered after this turn). One timer looks at the deadlines.
+ * Calls are in one of three lists: waiting (for a credit or a channel), open (sent to this keeper,
+ * or to the one that died) or refused (to be answered after this turn). One timer checks the
+ * deadlines.
  */
 #include "ipc/keeper_client.h"
 
@@ -36,7 +37,7 @@ struct keeper_client {
     size_t pending;
     size_t open_count;
     struct map *calls; /* number → open call */
-    struct map *late;  /* numbers that the keeper has not answered before their deadline */
+    struct map *late;  /* numbers whose deadline passed before the keeper's answer */
     uint64_t last_number;
     uint64_t barrier; /* number of the one under way; 0: none */
     bool is_dropping; /* said so in the log */
@@ -216,7 +217,8 @@ static bool is_told(const struct keeper_call *call)
     return call->on_answer == on_told_answer;
 }
 
-/* Without a keeper for long: what nobody waits for is only news that will come again. */
+/* The keeper was away for long. A message without a callback is news from an upstream, which will
+ * come again when the upstream is asked again. */
 static bool must_drop(struct keeper_client *client, enum message_type type)
 {
     bool is_full =
@@ -281,7 +283,7 @@ static void move_overdue(struct list *calls, uint64_t before_ms, struct list *ou
     }
 }
 
-/* The keeper has it still: its credit comes back with its answer. */
+/* The keeper still has them: their credits come back with its answers. */
 static void keep_credit(struct keeper_client *client, struct list *calls)
 {
     LIST_EACH (link, calls) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The keeper's own work on the ledger, which nobody has ordered: a table of chores, each with an
- * interval. A chore is done in slices. A slice is one transaction and changes a bounded number of
- * records; between two slices clients' orders have their turn (keeper.c), so that none of them
+ * The keeper's own work on the ledger, which no process has ordered: a table of chores, each with
+ * an interval. A chore is done in slices. A slice is one transaction and changes a bounded number
+ * of records; between two slices clients' orders have their turn (keeper.c), so that none of them
  * waits for more than one.
  *
  *   idle ── interval over ──► due ── chores_start: one slice in the pool ──► due again, or idle

@@ -15,8 +15,8 @@
 #include "store/upload_lock.h"
 #include "store/upload_table.h"
 
-/* A manifest's file and a slot that has no file yet have no lock: nobody waits that long for the
- * keeper. */
+/* A manifest's file, and a slot that has no file yet, have no lock. No request waits this long for
+ * the keeper. */
 #define TEMPORARY_KEPT_MS (3600ull * 1000)
 
 struct janitor {

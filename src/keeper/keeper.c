@@ -198,8 +198,8 @@ static void on_lazy_timer(void *arg)
     start_next(arg);
 }
 
-/* All orders of this turn of the loop go into one batch. */
-static void order_start(struct keeper *keeper, bool is_urgent)
+/* Starts a batch after this turn, so that all orders of the turn go into it. */
+static void schedule_start(struct keeper *keeper, bool is_urgent)
 {
     if (!is_urgent) {
         if (!timer_is_running(keeper->lazy))
@@ -240,7 +240,7 @@ static void on_used_order(struct keeper *keeper, const struct peer_line *line, s
     }
     keeper->uses++;
     list_append(&keeper->queue, &order->link);
-    order_start(keeper, false);
+    schedule_start(keeper, false);
 }
 
 /* The line is told the newest number now, and each one after it. */
@@ -290,7 +290,7 @@ static void on_line_message(struct peer_line *line, enum message_type type, stru
         return;
     }
     list_append(&keeper->queue, &order->link);
-    order_start(keeper, true);
+    schedule_start(keeper, true);
 }
 
 static void on_housekeeping_timer(void *arg)
