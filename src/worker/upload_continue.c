@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * GET, PATCH, PUT and DELETE of a session: check the request, open or look at the session, check
- * the request against how far the session is, and hand on.
+ * GET, PATCH, PUT and DELETE of a session: check the request, open the session (GET only measures
+ * its file), compare the request with how far the session is, and hand on to upload_session.c.
  */
 #include "answer.h"
 #include "base/alloc.h"
@@ -36,7 +36,7 @@ static void refuse_open(struct upload *upload)
     }
 }
 
-/* The session stays as it is. */
+/* Refuses the request; the session stays as it was. */
 static void refuse_piece(struct upload *upload, const struct api_error *error)
 {
     upload_file_release(&upload->file);
@@ -44,7 +44,7 @@ static void refuse_piece(struct upload *upload, const struct api_error *error)
     upload_finish(upload);
 }
 
-/* It stays as it is, and the client learns how far it is. */
+/* The same, and tells the client how far the session is. */
 static void refuse_range(struct upload *upload)
 {
     upload_file_release(&upload->file);
@@ -111,7 +111,7 @@ static void on_opened(struct worker_job *job)
         refuse_open(upload);
         upload_finish(upload);
     } else if (!upload->request) {
-        upload_file_release(&upload->file); /* with what was hashed */
+        upload_file_release(&upload->file); /* saves what was hashed */
         upload_finish(upload);
     } else if (upload->aim == AIM_CANCEL) {
         upload_remove(upload, NULL);
@@ -122,7 +122,8 @@ static void on_opened(struct worker_job *job)
 
 /* ---- LOOKING ---- */
 
-/* The file never has less than what was answered; what it has more is kept by whoever goes on. */
+/* The file is never shorter than what was answered. It may be longer, and then the next request
+ * continues at its end. */
 static void run_look(struct worker_job *job)
 {
     struct upload *upload = LIST_ITEM(job, struct upload, job);

@@ -23,8 +23,8 @@
  * RECEIVING and DONE exactly one thing is under way, a job in the pool or a question to the keeper,
  * and its end decides what follows; that the client has gone is looked at there. A client that goes
  * while the session is RECEIVING ends that state at once: what was received of a PATCH or PUT is
- * kept, of a POST it is removed, because nobody knows the session. From CLOSING on the upload goes
- * through without its client.
+ * kept, of a POST it is removed, because no client knows the session. From CLOSING on the upload
+ * goes through without its client.
  *
  * The session is released before its request is answered: the client's next request may come to
  * another worker at once.
@@ -47,7 +47,7 @@ struct upload;
 
 enum upload_aim { /* what the request wants */
     AIM_BEGIN,    /* POST: an empty session */
-    AIM_WHOLE,    /* POST with a digest: a blob, by a session that nobody knows */
+    AIM_WHOLE,    /* POST with a digest: a whole blob, in a session that no client knows */
     AIM_APPEND,   /* PATCH */
     AIM_FINISH,   /* PUT */
     AIM_LOOK,     /* GET, HEAD */
@@ -56,7 +56,7 @@ enum upload_aim { /* what the request wants */
 
 enum upload_state {
     UPLOAD_NEW,
-    UPLOAD_MOUNTING,  /* the keeper is asked to link a blob that is here */
+    UPLOAD_MOUNTING,  /* the keeper is asked to link a blob from another repository */
     UPLOAD_EVICTING,  /* the pool ends an idle session to make room for this one */
     UPLOAD_MARKING,   /* the slot is taken; the keeper is told that a push begins */
     UPLOAD_CREATING,  /* the pool creates the file */
@@ -68,7 +68,7 @@ enum upload_state {
     UPLOAD_ASKED,     /* the keeper is asked to place the blob */
     UPLOAD_RESTORING, /* the keeper has refused: the pool makes the file a session's again */
     UPLOAD_REMOVING,  /* the pool removes file and slot */
-    UPLOAD_DONE,      /* answered, or nobody is left to be answered */
+    UPLOAD_DONE,      /* the request has its answer, or is gone */
     UPLOAD_STATES
 };
 

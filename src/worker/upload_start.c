@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * POST of a session: check the request, then, as far as needed, ask the keeper to mount the blob,
- * make room for one more session, tell the keeper that a push begins, and create the file. The slot
- * is taken before the keeper is told, so that a refused push leaves no mark.
+ * make room for one more session, tell the keeper that a push begins, create the file, and hand on
+ * to upload_session.c. The slot is taken before the keeper is told, so that a refused push leaves
+ * no mark.
  */
 #include "answer.h"
 #include "base/alloc.h"
