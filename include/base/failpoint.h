@@ -17,7 +17,8 @@
  * is false). The first SKIP hits do nothing, the next TIMES hits act; TIMES 0, the default, means
  * all of them. An entry with @ROLE counts only in that role ("keeper"). If the variable begins with
  * `@`, the rest is the path of a file with such entries, read again at each hit, so that a test can
- * arm failpoints while the program runs; an entry that is written differently starts counting anew.
+ * arm failpoints while the program runs; an entry that is written differently starts counting
+ * again.
  *
  * Any thread may hit a failpoint.
  */

@@ -10,7 +10,7 @@
  * leads to on_body, as often as it likes), and answers once (http_conn_respond, or http_conn_begin
  * … http_conn_end). on_done ends every request, exactly once, also when the client has gone away;
  * after it the handler must not use the connection for this request. No callback comes from inside
- * a call of the handler's, except that on_request may be left by answering at once.
+ * a call, except that http_server_adopt may call on_refused and http_server_free calls on_done.
  */
 #ifndef NET_HTTP_CONN_H
 #define NET_HTTP_CONN_H

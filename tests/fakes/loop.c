@@ -57,7 +57,7 @@ struct watch {
     void *arg;
     int fd;
     unsigned events;
-    unsigned ready; /* of this turn, not yet told */
+    unsigned ready; /* in this turn, not yet reported */
 };
 
 struct timer {
@@ -175,7 +175,7 @@ static bool poll_watches(struct loop *loop, int wait_ms)
     return is_any;
 }
 
-/* Watches may be changed and freed by each other's callbacks: search anew after each. */
+/* Watches may be changed and freed by each other's callbacks: search again after each. */
 static bool run_one_watch(struct loop *loop)
 {
     LIST_EACH (link, &loop->watches) {
@@ -365,7 +365,7 @@ void timer_start(struct timer *timer, uint64_t ms)
     struct list *after = timers->previous;
     while (after != timers && LIST_ITEM(after, struct timer, link)->due_ms > timer->due_ms)
         after = after->previous;
-    /* Behind `after`: list_append puts an item before its argument. */
+    /* It goes after `after`: list_append inserts before its argument. */
     list_append(after->next, &timer->link);
 }
 

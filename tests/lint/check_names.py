@@ -3,7 +3,7 @@
 """Fail when one noun means two things: a struct, union or enum tag that is defined twice, or a function that
 is not static and has the name of another. All parts are linked into one program.
 
-name_exceptions.txt names what may be defined twice, one name a line with the reason behind a '#'.
+name_exceptions.txt names what may be defined twice, one name a line with the reason after a '#'.
 """
 import collections
 import re

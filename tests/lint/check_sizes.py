@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fail when a file, a function, a struct or a parameter list outgrows its limit.
 
-size_exceptions.txt names what may, one "path" or "path:name" a line with the reason behind a '#'.
+size_exceptions.txt names what may, one "path" or "path:name" a line with the reason after a '#'.
 """
 import collections
 import json

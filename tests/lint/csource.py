@@ -36,7 +36,7 @@ def line_of(text, position):
 
 
 def functions(stripped):
-    """(name, position of the opening brace, position behind the closing one) of each definition."""
+    """(name, position of the opening brace, position after the closing one) of each definition."""
     for match in FUNCTION.finditer(stripped):
         end = stripped.find("\n}", match.end())
         head = match.group()
