@@ -80,6 +80,7 @@ static void ask_master(enum control_kind kind, uint64_t argument, void *arg)
 {
     struct child_frame *frame = arg;
     struct message_control message = {.kind = (uint64_t)kind, .argument = argument};
+
     if (frame->line)
         channel_send(frame->line, MESSAGE_CONTROL, &message, -1);
 }
@@ -88,12 +89,14 @@ static void ask_master(enum control_kind kind, uint64_t argument, void *arg)
 static bool pause_for_ledger(void)
 {
     struct pollfd line = {.fd = MASTER_LINE, .events = 0};
+
     return poll(&line, 1, LEDGER_PAUSE_MS) == 0;
 }
 
 static int open_ledger(struct child_frame *frame, struct error *err)
 {
     const char *folder = store_ledger_folder(frame->store);
+
     if (frame->ops->writes_ledger)
         return ledger_open(folder, true, &frame->ledger, err);
     struct monotime began = clock_mono();
@@ -107,6 +110,7 @@ static int open_ledger(struct child_frame *frame, struct error *err)
 static int open_store(struct child_frame *frame, struct error *err)
 {
     int rc = store_open(frame->config->storage.path, &frame->store, err);
+
     if (rc == 0 && frame->ops->writes_ledger)
         rc = store_lock(frame->store, LOCK_WAIT_MS, err);
     return rc == 0 ? open_ledger(frame, err) : rc;
@@ -131,6 +135,7 @@ static struct role_parts parts_of(struct child_frame *frame, struct config *conf
 static int check_config(struct child_frame *frame, struct config *config, struct error *err)
 {
     struct role_parts parts = parts_of(frame, config);
+
     return frame->ops->check ? frame->ops->check(&parts, err) : 0;
 }
 
@@ -155,8 +160,9 @@ static int make_role(struct child_frame *frame, struct error *err)
 static bool has_role(struct child_frame *frame)
 {
     struct error err;
+
     if (frame->object || frame->is_stopped)
-        return frame->object != NULL;
+        return frame->object;
     if (make_role(frame, &err) != 0) {
         give_up(frame, &err);
         return false;
@@ -170,17 +176,20 @@ static int on_hello(struct child_frame *frame, struct slice body, struct error *
 {
     struct message_hello hello;
     int rc = message_decode(MESSAGE_HELLO, body, &hello, err);
+
     if (rc != 0)
         return rc;
-    if (hello.protocol != MESSAGE_PROTOCOL)
+    if (hello.protocol != MESSAGE_PROTOCOL) {
         return error_set(err, ERR_UNSUPPORTED,
                          "this is version %s with protocol %u, but the master's version %.*s has "
                          "protocol %llu: restart the server",
                          ENTREPOT_VERSION, MESSAGE_PROTOCOL, SLICE_PRINT(hello.version),
                          (unsigned long long)hello.protocol);
-    if (!slice_is(hello.version, ENTREPOT_VERSION))
+    }
+    if (!slice_is(hello.version, ENTREPOT_VERSION)) {
         log_say(LOG_INFO, "this is version %s, the master's is %.*s", ENTREPOT_VERSION,
                 SLICE_PRINT(hello.version));
+    }
     frame->generation = (unsigned)hello.generation;
     return 0;
 }
@@ -189,6 +198,7 @@ static int read_config(int fd, struct config **out, struct error *err)
 {
     uint64_t size = 0;
     int rc = fd_size(fd, &size, err);
+
     if (rc != 0)
         return rc;
     if (size > CONFIG_TEXT_MAX)
@@ -202,6 +212,7 @@ static int read_config(int fd, struct config **out, struct error *err)
 static void install_config(struct child_frame *frame, struct config *config)
 {
     struct config *old = frame->config;
+
     frame->config = config;
     log_close();
     log_open(process_role_name(frame->role), (int)frame->slot, config->log.level,
@@ -217,15 +228,15 @@ static int on_config(struct child_frame *frame, struct slice body, int fd, struc
     struct message_config message;
     struct config *config = NULL;
     int rc = message_decode(MESSAGE_CONFIG, body, &message, err);
+
     if (rc == 0)
         rc = read_config(fd, &config, err);
     if (rc == 0 && frame->object)
         rc = check_config(frame, config, err);
-    if (rc == 0) {
+    if (rc == 0)
         install_config(frame, config);
-    } else {
+    else
         config_unref(&config);
-    }
     if (!frame->object)
         return rc;
     if (rc != 0)
@@ -240,6 +251,7 @@ static int on_shared(struct child_frame *frame, struct slice body, int fd, struc
 {
     struct message_shared shared;
     int rc = message_decode(MESSAGE_SHARED, body, &shared, err);
+
     if (rc != 0)
         return rc;
     if (shared.kind == SHARED_METRICS && !frame->has_metrics) {
@@ -263,6 +275,7 @@ static int on_listener(struct child_frame *frame, struct slice body, int *fd, st
 {
     struct message_listener listener;
     int rc = message_decode(MESSAGE_LISTENER, body, &listener, err);
+
     if (rc == 0)
         rc = check_descriptor(*fd, "a listening socket", err);
     if (rc != 0 || !frame->ops->listen)
@@ -277,6 +290,7 @@ static int on_peer(struct child_frame *frame, struct slice body, int *fd, struct
 {
     struct message_peer peer;
     int rc = message_decode(MESSAGE_PEER, body, &peer, err);
+
     if (rc == 0)
         rc = check_descriptor(*fd, "a channel", err);
     if (rc == 0)
@@ -286,17 +300,17 @@ static int on_peer(struct child_frame *frame, struct slice body, int *fd, struct
 
 static void drain(struct child_frame *frame, uint64_t within_ms)
 {
-    if (frame->object) {
+    if (frame->object)
         frame->ops->drain(frame->object, within_ms);
-    } else {
+    else
         stop(frame, 0);
-    }
 }
 
 static void on_drain(struct child_frame *frame, struct slice body)
 {
     struct message_drain message = {0};
     struct error err;
+
     (void)message_decode(MESSAGE_DRAIN, body, &message, &err);
     drain(frame, message.within_ms);
 }
@@ -305,6 +319,7 @@ static void on_ping(struct child_frame *frame, struct slice body)
 {
     struct message_ping ping;
     struct error err;
+
     if (message_decode(MESSAGE_PING, body, &ping, &err) != 0)
         return;
     struct message_pong pong = {.number = ping.number};
@@ -329,25 +344,24 @@ static void on_line_message(struct channel *channel, enum message_type type, str
     struct child_frame *frame = arg;
     struct error err;
     int rc = 0;
-    if (type == MESSAGE_PING) {
+    if (type == MESSAGE_PING)
         on_ping(frame, body);
-    } else if (type == MESSAGE_DRAIN) {
+    else if (type == MESSAGE_DRAIN)
         on_drain(frame, body);
-    } else if (type == MESSAGE_HELLO) {
+    else if (type == MESSAGE_HELLO)
         rc = on_hello(frame, body, &err);
-    } else if (type == MESSAGE_CONFIG) {
+    else if (type == MESSAGE_CONFIG)
         rc = on_config(frame, body, *fd, &err);
-    } else if (type == MESSAGE_SHARED) {
+    else if (type == MESSAGE_SHARED)
         rc = on_shared(frame, body, *fd, &err);
-    } else if (!has_role(frame)) {
+    else if (!has_role(frame))
         return;
-    } else if (type == MESSAGE_LISTENER) {
+    else if (type == MESSAGE_LISTENER)
         rc = on_listener(frame, body, fd, &err);
-    } else if (type == MESSAGE_PEER) {
+    else if (type == MESSAGE_PEER)
         rc = on_peer(frame, body, fd, &err);
-    } else if (type == MESSAGE_START) {
+    else if (type == MESSAGE_START)
         say_ready(frame);
-    }
     if (rc != 0)
         give_up(frame, &err);
 }
@@ -359,11 +373,10 @@ static void on_line_closed(struct channel *channel, void *arg)
     struct child_frame *frame = arg;
     channel_free(&frame->line);
     log_say(LOG_WARN, "the master is gone, ending");
-    if (frame->ops->outlives_master) {
+    if (frame->ops->outlives_master)
         drain(frame, ORPHAN_DRAIN_MS);
-    } else {
+    else
         stop(frame, 0);
-    }
 }
 
 /* ---- first and last ---- */
@@ -387,6 +400,7 @@ int child_run(enum process_role role, unsigned slot)
 {
     static const struct channel_handler handler = {.on_message = on_line_message,
                                                    .on_closed = on_line_closed};
+
     if (!role_ops(role))
         return CHILD_CANNOT_START;
     struct child_frame *frame = NEW(struct child_frame);

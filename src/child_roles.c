@@ -51,6 +51,7 @@ static void drain_worker(void *object, uint64_t within_ms)
 static void free_worker(void *object)
 {
     struct worker *worker = object;
+
     worker_free(&worker);
 }
 
@@ -77,11 +78,10 @@ static void set_fetcher_config(void *object, struct config *config)
 
 static void set_fetcher_peer(void *object, const struct message_peer *peer, int *fd)
 {
-    if (peer->role == ROLE_WORKER) {
+    if (peer->role == ROLE_WORKER)
         fetcher_add_worker(object, (unsigned)peer->slot, peer->id, fd);
-    } else if (peer->role == ROLE_KEEPER) {
+    else if (peer->role == ROLE_KEEPER)
         fetcher_set_keeper(object, fd);
-    }
 }
 
 static void drain_fetcher(void *object, uint64_t within_ms)
@@ -92,6 +92,7 @@ static void drain_fetcher(void *object, uint64_t within_ms)
 static void free_fetcher(void *object)
 {
     struct fetcher *fetcher = object;
+
     fetcher_free(&fetcher);
 }
 
@@ -115,12 +116,14 @@ static struct keeper_options keeper_options_of(const struct role_parts *parts)
 static int check_keeper(const struct role_parts *parts, struct error *err)
 {
     struct keeper_options options = keeper_options_of(parts);
+
     return keeper_check(&options, err);
 }
 
 static void *make_keeper(const struct role_parts *parts)
 {
     struct keeper_options options = keeper_options_of(parts);
+
     return keeper_new(&options);
 }
 
@@ -143,6 +146,7 @@ static void drain_keeper(void *object, uint64_t within_ms)
 static void free_keeper(void *object)
 {
     struct keeper *keeper = object;
+
     keeper_free(&keeper);
 }
 

@@ -35,6 +35,7 @@ static int read_config(const struct cli_arguments *arguments, struct config **ou
         .environment = (const char *const *)environ,
         .is_root = geteuid() == 0,
     };
+
     return config_load(&sources, out, problems, warnings, err);
 }
 
@@ -45,6 +46,7 @@ static struct config *read_config_or_print(const struct cli_arguments *arguments
     AUTO_BUF struct buf problems;
     struct config *config = NULL;
     struct error err;
+
     buf_init(&problems, MESSAGES_MAX);
     if (read_config(arguments, &config, &problems, warnings, &err) != 0) {
         (void)fputs(buf_text(&problems), stderr);
@@ -56,6 +58,7 @@ static struct config *read_config_or_print(const struct cli_arguments *arguments
 static void log_lines(enum log_level level, struct slice text)
 {
     struct slice line;
+
     while (slice_split(&text, '\n', &line)) {
         if (line.length > 0)
             log_say(level, "%.*s", SLICE_PRINT(line));
@@ -69,6 +72,7 @@ static int reload_config(struct config **out, void *arg)
     AUTO_BUF struct buf problems;
     AUTO_BUF struct buf warnings;
     struct error err;
+
     buf_init(&problems, MESSAGES_MAX);
     buf_init(&warnings, MESSAGES_MAX);
     int rc = read_config(arguments, out, &problems, &warnings, &err);
@@ -84,6 +88,7 @@ static int reload_config(struct config **out, void *arg)
 static int check(const struct cli_arguments *arguments)
 {
     AUTO_BUF struct buf warnings;
+
     buf_init(&warnings, MESSAGES_MAX);
     struct config *config = read_config_or_print(arguments, &warnings);
     if (!config)
@@ -99,6 +104,7 @@ static int prepare(const struct config *config, struct identity *identity, int *
                    struct error *err)
 {
     int rc = identity_resolve(config->user, identity, err);
+
     if (rc == 0)
         rc = store_prepare(config->storage.path, err);
     if (rc == 0 && identity->is_other)
@@ -117,6 +123,7 @@ static void on_ready(const char *const *addresses, size_t count, void *arg)
 static int serve(struct cli_arguments *arguments)
 {
     AUTO_BUF struct buf warnings;
+
     buf_init(&warnings, MESSAGES_MAX);
     struct config *config = read_config_or_print(arguments, &warnings);
     if (!config)
@@ -140,6 +147,7 @@ static int serve(struct cli_arguments *arguments)
             .on_ready = on_ready,
             .arg = arguments,
         };
+
         status = master_run(&options);
     }
     log_close();
@@ -150,16 +158,16 @@ static int serve(struct cli_arguments *arguments)
 int main(int argc, char **argv)
 {
     struct cli_arguments arguments;
+
     mem_init();
     cli_parse(argc, argv, ENTREPOT_VERSION, &arguments);
     int status = arguments.status;
-    if (arguments.command == CLI_SERVE) {
+    if (arguments.command == CLI_SERVE)
         status = serve(&arguments);
-    } else if (arguments.command == CLI_CHECK) {
+    else if (arguments.command == CLI_CHECK)
         status = check(&arguments);
-    } else if (arguments.command == CLI_CHILD) {
+    else if (arguments.command == CLI_CHILD)
         status = child_run(arguments.role, arguments.slot);
-    }
     cli_arguments_free(&arguments);
     return status;
 }

@@ -123,6 +123,7 @@ static struct failpoint_count *count_of(struct slice entry)
     CHECK(entry.length < ENTRY_MAX);
     for (size_t i = 0; i < ENTRIES_MAX; i++) {
         struct failpoint_count *count = &failpoints.counts[i];
+
         if (count->entry[0] && slice_is(entry, count->entry))
             return count;
         if (!count->entry[0] && !free_count)
@@ -176,6 +177,7 @@ bool failpoint_hit(const char *name)
     lock_failpoints();
     if (find_entry(current_entries(text), name, &entry)) {
         unsigned hits = ++count_of(entry.text)->hits;
+
         is_due = hits > entry.skip && (entry.times == 0 || hits <= entry.skip + entry.times);
         memcpy(action, entry.action.data, entry.action.length);
         action[entry.action.length] = '\0';

@@ -43,6 +43,7 @@ int fd_dup(int fd, int *out_fd, struct error *err)
 uint64_t fd_limit(void)
 {
     struct rlimit limit;
+
     return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : UINT64_MAX;
 }
 
@@ -128,12 +129,12 @@ int fd_memory_file(const char *name, struct slice bytes, int *out_fd, struct err
 {
     const int seals = F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL;
     AUTO_CLOSE int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    int failed;
+    int rc;
 
     if (fd < 0)
         return error_set_errno(err, errno, "cannot make memory file %s", name);
-    failed = fd_pwrite_all(fd, bytes.data, bytes.length, 0, err); /* leaves the position at 0 */
-    if (failed)
+    rc = fd_pwrite_all(fd, bytes.data, bytes.length, 0, err); /* leaves the position at 0 */
+    if (rc)
         return error_wrap(err, "cannot write memory file %s", name);
     if (fcntl(fd, F_ADD_SEALS, seals) < 0)
         return error_set_errno(err, errno, "cannot seal memory file %s", name);

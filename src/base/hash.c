@@ -30,31 +30,28 @@ static SHA512_CTX *sha512_of(struct hash *hash)
 void hash_init(struct hash *hash, enum hash_algorithm algorithm)
 {
     *hash = (struct hash){.algorithm = algorithm};
-    if (algorithm == HASH_SHA256) {
+    if (algorithm == HASH_SHA256)
         CHECK(SHA256_Init(sha256_of(hash)) == 1);
-    } else {
+    else
         CHECK(algorithm == HASH_SHA512 && SHA512_Init(sha512_of(hash)) == 1);
-    }
 }
 
 void hash_update(struct hash *hash, const void *data, size_t length)
 {
     if (length == 0)
         return;
-    if (hash->algorithm == HASH_SHA256) {
+    if (hash->algorithm == HASH_SHA256)
         CHECK(SHA256_Update(sha256_of(hash), data, length) == 1);
-    } else {
+    else
         CHECK(SHA512_Update(sha512_of(hash), data, length) == 1);
-    }
 }
 
 void hash_final(struct hash *hash, uint8_t out[HASH_SIZE_MAX])
 {
-    if (hash->algorithm == HASH_SHA256) {
+    if (hash->algorithm == HASH_SHA256)
         CHECK(SHA256_Final(out, sha256_of(hash)) == 1);
-    } else {
+    else
         CHECK(SHA512_Final(out, sha512_of(hash)) == 1);
-    }
 }
 
 /* Both contexts count bits in two words. The high word of SHA-512 is 0 for all lengths in use. */

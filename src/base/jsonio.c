@@ -75,9 +75,10 @@ static int check_limits(struct slice text, size_t values_max, size_t *out_values
             at = c == '"' ? skip_string(text, at) : skip_word(text, at);
         }
         values++;
-        if (depth > JSONIO_DEPTH_MAX)
+        if (depth > JSONIO_DEPTH_MAX) {
             return error_set(err, ERR_TOO_LARGE, "the JSON is nested deeper than %d",
                              JSONIO_DEPTH_MAX);
+        }
         if (values > values_max) /* an extra key comes with an extra value */
             return error_set(err, ERR_TOO_LARGE, "the JSON has more than %zu values", values_max);
     }
@@ -113,10 +114,10 @@ int jsonio_parse_long(struct slice text, size_t values_max, struct jsonio **out,
     json_error_t reason;
     json_t *root;
     size_t values = 0;
-    int failed = check_limits(text, values_max, &values, err);
+    int rc = check_limits(text, values_max, &values, err);
 
-    if (failed)
-        return failed;
+    if (rc)
+        return rc;
     root = json_loadb(text.data ? text.data : "", text.length, JSON_REJECT_DUPLICATES, &reason);
     if (!root) {
         if (values > LONG_VALUES)

@@ -68,11 +68,10 @@ void log_open(const char *role, int slot, enum log_level level, enum log_format 
     logger.level = level;
     logger.format = format;
     logger.fd = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_APPEND | O_CLOEXEC | O_NOCTTY);
-    if (logger.fd >= 0) {
+    if (logger.fd >= 0)
         logger.sink = SINK_NONBLOCKING;
-    } else {
+    else
         logger.sink = errno == ENXIO ? SINK_SOCKET : SINK_POLLED;
-    }
 }
 
 const char *log_role(void)
@@ -274,11 +273,10 @@ void log_begin(struct log_line *line, enum log_level level)
     if (!line->is_on)
         return;
     walltime_print(clock_wall(), now);
-    if (logger.format == LOG_JSON) {
+    if (logger.format == LOG_JSON)
         put_head_json(line, now, level_names[level]);
-    } else {
+    else
         put_head_text(line, now, level_names[level]);
-    }
     errno = saved;
 }
 

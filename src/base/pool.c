@@ -61,11 +61,10 @@ struct pool {
 static void queue_push(struct queue *queue, struct pool_work *work)
 {
     work->next = NULL;
-    if (queue->last) {
+    if (queue->last)
         queue->last->next = work;
-    } else {
+    else
         queue->first = work;
-    }
     queue->last = work;
 }
 
@@ -191,9 +190,9 @@ static void *thread_main(void *arg)
 
 static void start_thread(struct pool *pool)
 {
-    int failed = thread_start(thread_main, pool, STACK_SIZE, &pool->threads[pool->thread_count]);
+    int rc = thread_start(thread_main, pool, STACK_SIZE, &pool->threads[pool->thread_count]);
 
-    if (!failed)
+    if (!rc)
         pool->thread_count++;
     CHECK(pool->thread_count > 0); /* fewer threads than wanted are enough, none is not */
 }
@@ -248,11 +247,10 @@ void pool_submit(struct pool *pool, struct pool_work *work)
     pool->pending++;
     pthread_mutex_lock(&pool->lock);
     enqueue(pool, work);
-    if (pool->ready_length > pool->idle_count && pool->thread_count < pool->thread_limit) {
+    if (pool->ready_length > pool->idle_count && pool->thread_count < pool->thread_limit)
         start_thread(pool);
-    } else if (pool->idle_count) {
+    else if (pool->idle_count)
         pthread_cond_signal(&pool->has_ready);
-    }
     pthread_mutex_unlock(&pool->lock);
 }
 

@@ -52,11 +52,10 @@ static bool go_back(struct walk *walk)
     struct mark *mark = NULL;
 
     if (walk->star.is_set && walk->star.text < walk->text.length &&
-        walk->text.data[walk->star.text] != '/') {
+        walk->text.data[walk->star.text] != '/')
         mark = &walk->star;
-    } else if (walk->deep.is_set && walk->deep.text < walk->text.length) {
+    else if (walk->deep.is_set && walk->deep.text < walk->text.length)
         mark = &walk->deep;
-    }
     if (!mark)
         return false;
     if (mark == &walk->deep)

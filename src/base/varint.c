@@ -25,9 +25,9 @@ bool varint_cut(struct slice *bytes, uint64_t *out)
 
     for (unsigned i = 0; i < BYTES_MAX && i < bytes->length; i++) {
         unsigned char byte = (unsigned char)bytes->data[i];
-        if (i == BYTES_MAX - 1 && byte > 1) {
+
+        if (i == BYTES_MAX - 1 && byte > 1)
             return false; /* the 65th bit */
-        }
         number |= (uint64_t)(byte & 0x7fu) << (7 * i);
         if (byte < 0x80) {
             *bytes = slice_skip(*bytes, (size_t)i + 1);

@@ -50,11 +50,12 @@ static const char *const option_keys[] = {
 static void add_setting(struct cli_arguments *out, const char *key, const char *value)
 {
     AUTO_BUF struct buf text;
+
     buf_init(&text, VALUE_MAX);
-    if (key != NULL)
+    if (key)
         buf_printf(&text, "%s=", key);
     buf_append_text(&text, value);
-    out->settings = mem_realloc(out->settings, (out->setting_count + 2) * sizeof out->settings[0]);
+    out->settings = mem_realloc(out->settings, (out->setting_count + 2) * sizeof(out->settings[0]));
     out->settings[out->setting_count++] = mem_strdup(buf_text(&text));
     out->settings[out->setting_count] = NULL;
 }
@@ -69,28 +70,31 @@ static void finish(struct cli_arguments *out, int status)
 static void refuse_option(const char *given)
 {
     struct slice name = slice_of(given);
+
     while (name.length > 0 && name.data[0] == '-')
         name = slice_skip(name, 1);
     struct slice rest = name;
     (void)slice_split(&rest, '=', &name);
     const char *nearest = NULL;
     unsigned distance = 3;
-    for (const struct option *option = options; option->name != NULL; option++) {
+    for (const struct option *option = options; option->name; option++) {
         unsigned here = text_distance(name, slice_of(option->name));
+
         if (here < distance) {
             nearest = option->name;
             distance = here;
         }
     }
     (void)fprintf(stderr, "entrepot: unknown option %s%s%s%s\n", given,
-                  nearest != NULL ? ", did you mean --" : "", nearest != NULL ? nearest : "",
-                  nearest != NULL ? "?" : "; entrepot help COMMAND lists them");
+                  nearest ? ", did you mean --" : "", nearest ? nearest : "",
+                  nearest ? "?" : "; entrepot help COMMAND lists them");
 }
 
 /* Parses the options of serve and check. False: a mistake or help was printed. */
 static bool parse_options(int argc, char **argv, const char *command, struct cli_arguments *out)
 {
     AUTO_BUF struct buf listens;
+
     buf_init(&listens, VALUE_MAX);
     opterr = 0;
     optind = 2;
@@ -99,6 +103,7 @@ static bool parse_options(int argc, char **argv, const char *command, struct cli
         /* There is one thread, and optind is read nowhere else. */
         int option =
             getopt_long(argc, argv, "+:h", options, NULL); /* NOLINT(concurrency-mt-unsafe) */
+
         if (option == -1)
             break;
         if (option == OPTION_HELP || option == 'h') {
@@ -106,22 +111,20 @@ static bool parse_options(int argc, char **argv, const char *command, struct cli
             finish(out, 0);
             return false;
         }
-        if (option == ':') {
+        if (option == ':')
             (void)fprintf(stderr, "entrepot: %s needs a value\n", argv[at]);
-        } else if (option == '?') {
+        else if (option == '?')
             refuse_option(argv[at]);
-        }
         if (option == ':' || option == '?' || out->setting_count >= SETTINGS_MAX) {
             finish(out, CLI_STATUS_USAGE);
             return false;
         }
-        if (option == OPTION_CONFIG) {
+        if (option == OPTION_CONFIG)
             out->config_file = optarg;
-        } else if (option == OPTION_LISTEN) {
+        else if (option == OPTION_LISTEN)
             buf_printf(&listens, "%s%s", buf_bytes(&listens).length > 0 ? "," : "", optarg);
-        } else {
+        else
             add_setting(out, option == OPTION_SET ? NULL : option_keys[option], optarg);
-        }
     }
     if (optind < argc) {
         (void)fprintf(stderr, "entrepot %s: unexpected argument %s\n", command, argv[optind]);
@@ -138,6 +141,7 @@ static bool parse_child(int argc, char **argv, struct cli_arguments *out)
 {
     uint64_t slot = 0;
     struct error err;
+
     if (argc != 5 || strcmp(argv[1], "--role") != 0 || strcmp(argv[3], "--slot") != 0 ||
         text_parse_u64(slice_of(argv[4]), &slot, &err) != 0 || slot > 4096)
         return false;
@@ -168,9 +172,10 @@ static void parse_help(int argc, char **argv, struct cli_arguments *out)
 static void refuse_command(const char *name, struct cli_arguments *out)
 {
     const char *nearest = command_suggest(name);
+
     (void)fprintf(stderr, "entrepot: unknown command %s%s%s%s\n", name,
-                  nearest != NULL ? ", did you mean " : "", nearest != NULL ? nearest : "",
-                  nearest != NULL ? "?" : "; entrepot --help lists them");
+                  nearest ? ", did you mean " : "", nearest ? nearest : "",
+                  nearest ? "?" : "; entrepot --help lists them");
     finish(out, CLI_STATUS_USAGE);
 }
 
@@ -178,7 +183,7 @@ void cli_parse(int argc, char **argv, const char *version, struct cli_arguments 
 {
     *out = (struct cli_arguments){.command = CLI_DONE};
     const char *command = argc > 1 ? argv[1] : NULL;
-    if (command == NULL) {
+    if (!command) {
         help_print(stderr);
         out->status = CLI_STATUS_USAGE;
     } else if (strcmp(command, "--version") == 0 || strcmp(command, "version") == 0) {

@@ -42,7 +42,7 @@ static const struct command commands[] = {
 
 const struct command *command_find(const char *name)
 {
-    for (const struct command *command = commands; command->name != NULL; command++) {
+    for (const struct command *command = commands; command->name; command++) {
         if (strcmp(command->name, name) == 0)
             return command;
     }
@@ -53,8 +53,10 @@ const char *command_suggest(const char *name)
 {
     const char *nearest = NULL;
     unsigned distance = 3;
-    for (const struct command *command = commands; command->name != NULL; command++) {
+
+    for (const struct command *command = commands; command->name; command++) {
         unsigned here = text_distance(slice_of(name), slice_of(command->name));
+
         if (here < distance) {
             nearest = command->name;
             distance = here;
@@ -69,7 +71,7 @@ void help_print(FILE *out)
                   "usage: entrepot COMMAND [options]\n\n"
                   "A container image registry that stores what is pushed, and fetches missing\n"
                   "images from Docker Hub or other registries once.\n\ncommands:\n");
-    for (const struct command *command = commands; command->name != NULL; command++)
+    for (const struct command *command = commands; command->name; command++)
         (void)fprintf(out, "  %-8s %s\n", command->name, command->summary);
     (void)fprintf(out, "\n  --version, --help\n\nentrepot help COMMAND explains a command.\n");
 }
@@ -78,7 +80,8 @@ bool help_print_about(const char *name)
 {
     const struct command *command = command_find(name);
     bool is_settings = strcmp(name, "settings") == 0;
-    if (command != NULL) {
+
+    if (command) {
         (void)fputs(command->text, stdout);
         return true;
     }
@@ -86,11 +89,10 @@ bool help_print_about(const char *name)
         return false;
     AUTO_BUF struct buf text;
     buf_init(&text, MANUAL_MAX);
-    if (is_settings) {
+    if (is_settings)
         config_print_manual(&text);
-    } else {
+    else
         config_print_example(&text);
-    }
     (void)fputs(buf_text(&text), stdout);
     return true;
 }

@@ -13,24 +13,25 @@ static void client_address(const char *address, char *out, size_t size)
     ptrdiff_t colon = slice_find_last(text, ':');
     bool is_here = slice_starts_with(text, "0.0.0.0:") || slice_starts_with(text, "[::]:") ||
                    slice_starts_with(text, "127.0.0.1:") || slice_starts_with(text, "[::1]:");
-    if (is_here && colon >= 0) {
+
+    if (is_here && colon >= 0)
         (void)snprintf(out, size, "localhost:%s", address + colon + 1);
-    } else {
+    else
         (void)snprintf(out, size, "%s", address);
-    }
 }
 
 void cli_print_welcome(const char *const *addresses, size_t count)
 {
     const char *first = NULL;
-    for (size_t i = 0; i < count && first == NULL; i++) {
+
+    for (size_t i = 0; i < count && !first; i++) {
         if (!slice_starts_with(slice_of(addresses[i]), "unix:") && addresses[i][0] != '/')
             first = addresses[i];
     }
-    if (first == NULL || isatty(STDERR_FILENO) == 0)
+    if (!first || isatty(STDERR_FILENO) == 0)
         return;
     char here[160];
-    client_address(first, here, sizeof here);
+    client_address(first, here, sizeof(here));
     (void)fprintf(stderr,
                   "\n"
                   "  Docker      in /etc/docker/daemon.json, then restart it:\n"

@@ -33,6 +33,7 @@ void config_unref(struct config **config)
 const struct config_upstream *config_upstream_find(const struct config *config, struct slice name)
 {
     struct slice canonical = registry_canonical(name);
+
     for (size_t i = 0; i < config->upstream_count; i++) {
         if (slice_is(canonical, config->upstreams[i].name))
             return &config->upstreams[i];
@@ -80,6 +81,7 @@ const struct config_tag_rule *config_tag_rule(const struct config_upstream *upst
     static char everything[] = "*";
     static const struct config_tag_rule otherwise = {
         .match = everything, .ttl_ms = 60000, .stale_if_error_ms = UINT64_MAX};
+
     for (size_t i = 0; i < upstream->tag_count; i++) {
         if (text_matches(slice_of(upstream->tags[i].match), tag))
             return &upstream->tags[i];

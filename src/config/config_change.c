@@ -11,6 +11,7 @@ static bool is_equal(const struct setting *setting, const struct config *a, cons
 {
     AUTO_BUF struct buf left;
     AUTO_BUF struct buf right;
+
     buf_init(&left, CONFIG_TEXT_MAX);
     buf_init(&right, CONFIG_TEXT_MAX);
     (void)setting_print(setting, a, &left);
@@ -31,6 +32,7 @@ void config_keep_until_restart(struct config *next, const struct config *running
     settle_workers(next, running);
     for (size_t i = 0; i < settings_of_config.count; i++) {
         const struct setting *setting = &settings_of_config.items[i];
+
         if (setting->needs != SETTING_NEEDS_RESTART || is_equal(setting, next, running))
             continue;
         buf_printf(out_paths, "%s%s", buf_bytes(out_paths).length > 0 ? ", " : "", setting->path);

@@ -21,13 +21,16 @@
 static int file_read(const char *path, struct buf *text, struct error *err)
 {
     AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+
     if (fd < 0)
         return error_set_errno(err, errno, "%s", path);
     for (;;) {
         char *room = buf_reserve(text, 16384);
-        if (room == NULL)
+
+        if (!room) {
             return error_set(err, ERR_TOO_LARGE, "%s: the file is longer than %u bytes", path,
                              NODE_TEXT_MAX);
+        }
         ssize_t got = read(fd, room, 16384);
         if (got < 0 && errno == EINTR)
             continue;
@@ -44,25 +47,25 @@ static void read_text(struct reader *reader, struct slice text, const char *sour
     struct node *root = NULL;
     struct position at;
     struct error err;
-    if (node_read(text, source, &root, &at, &err) != 0) {
+
+    if (node_read(text, source, &root, &at, &err) != 0)
         reader_problem(reader, &at, NULL, "%s", err.text);
-    } else {
+    else
         reader_read(reader, root);
-    }
     node_free(&root);
 }
 
 static void read_file(struct reader *reader, const char *file)
 {
     AUTO_BUF struct buf text;
+
     buf_init(&text, NODE_TEXT_MAX + 2 * 16384);
     struct error err;
     struct position at = {file, 0, 0};
-    if (file_read(file, &text, &err) != 0) {
+    if (file_read(file, &text, &err) != 0)
         reader_problem(reader, &at, NULL, "%s", err.text);
-    } else {
+    else
         read_text(reader, buf_bytes(&text), file);
-    }
 }
 
 static void read_flag(struct reader *reader, const char *flag)
@@ -71,14 +74,15 @@ static void read_flag(struct reader *reader, const char *flag)
     char shown[READER_PATH_SIZE];
     struct slice value = slice_of(flag);
     struct slice path;
+
     if (!slice_split(&value, '=', &path) || path.length == slice_of(flag).length) {
         reader_problem(reader, &kept, NULL, "\"%.200s\" is not KEY=VALUE", flag);
         return;
     }
-    (void)snprintf(shown, sizeof shown, "--set %.*s", SLICE_PRINT(path));
+    (void)snprintf(shown, sizeof(shown), "--set %.*s", SLICE_PRINT(path));
     struct position at = {shown, 0, 0};
     const struct setting *setting = setting_find(&settings_of_config, path);
-    if (setting != NULL) {
+    if (setting) {
         reader_set_text(reader, setting, value, &at);
         reader->at[setting - settings_of_config.items] = kept;
     } else if (slice_is(path, "upstreams") && slice_is(value, "{}")) {
@@ -87,11 +91,13 @@ static void read_flag(struct reader *reader, const char *flag)
         upstream_set_text(reader, slice_skip(path, 10), value, &at);
     } else {
         AUTO_BUF struct buf suggestion;
+
         buf_init(&suggestion, 256);
         for (size_t i = 0; i < SETTING_LEVEL && buf_bytes(&suggestion).length == 0; i++) {
             ptrdiff_t dot = i == 0 ? slice_find_last(path, '.') : -1;
             char prefix[READER_PATH_SIZE];
-            (void)snprintf(prefix, sizeof prefix, "%.*s", (int)(dot + 1), path.data);
+
+            (void)snprintf(prefix, sizeof(prefix), "%.*s", (int)(dot + 1), path.data);
             setting_suggest(&settings_of_config, prefix, slice_skip(path, (size_t)(dot + 1)), NULL,
                             &suggestion);
         }
@@ -107,6 +113,7 @@ static void check_order(struct reader *reader, const char *small_path, uint64_t 
 {
     const struct setting *small_setting = setting_find(&settings_of_config, slice_of(small_path));
     const struct setting *large_setting = setting_find(&settings_of_config, slice_of(large_path));
+
     if (small <= large)
         return;
     if (reader_is_written(reader, small_setting)) {
@@ -121,6 +128,7 @@ static void check_order(struct reader *reader, const char *small_path, uint64_t 
 static void check(struct reader *reader)
 {
     const struct config *config = reader->config;
+
     check_order(reader, "limits.request_line", config->limits.request_line, "limits.request_head",
                 config->limits.request_head);
     check_order(reader, "limits.header_value", config->limits.header_value, "limits.request_head",
@@ -131,7 +139,8 @@ static void check(struct reader *reader)
                 "fetch.deadline", config->fetch.deadline);
     for (size_t i = 0; i < config->names.count; i++) {
         const struct setting *names = setting_find(&settings_of_config, SLICE_LITERAL("names"));
-        if (config_upstream_find(config, slice_of(config->names.items[i])) != NULL) {
+
+        if (config_upstream_find(config, slice_of(config->names.items[i]))) {
             reader_problem(reader, reader_at(reader, names), "names",
                            "%s is an upstream and cannot be this registry's own name; remove one",
                            config->names.items[i]);
@@ -142,6 +151,7 @@ static void check(struct reader *reader)
 static struct config *config_new(void)
 {
     struct config *config = NEW(struct config);
+
     config->references = 1;
     settings_set_initial(&settings_of_config, config);
     return config;
@@ -149,18 +159,17 @@ static struct config *config_new(void)
 
 static void read_sources(struct reader *reader, const struct config_sources *sources)
 {
-    if (sources->file != NULL) {
+    if (sources->file)
         read_file(reader, sources->file);
-    } else if (access(USUAL_FILE, F_OK) == 0) {
+    else if (access(USUAL_FILE, F_OK) == 0)
         read_file(reader, USUAL_FILE);
-    }
     if (!reader->has_upstreams)
         (void)upstream_get(reader->config, SLICE_LITERAL(DOCKER_HUB));
     registry_variables_read(reader, sources->environment);
     environment_read(reader, sources->environment);
-    for (const char *const *flag = sources->settings; flag != NULL && *flag != NULL; flag++)
+    for (const char *const *flag = sources->settings; flag && *flag; flag++)
         read_flag(reader, *flag);
-    if (reader->config->storage.path == NULL) {
+    if (!reader->config->storage.path) {
         reader->config->storage.path =
             mem_strdup(sources->is_root ? "/var/lib/entrepot" : "./data");
     }
@@ -177,6 +186,7 @@ static void check_written_out(struct reader *reader)
     AUTO_BUF struct buf text;
     struct config *again = NULL;
     struct error err;
+
     buf_init(&text, CONFIG_TEXT_MAX);
     config_print(reader->config, true, &text);
     if (!text.is_over && config_parse(buf_bytes(&text), &again, &err) == 0) {
@@ -194,6 +204,7 @@ int config_load(const struct config_sources *sources, struct config **out, struc
 {
     struct reader reader = {
         .config = config_new(), .problems = problems, .warnings = warnings, .is_hub_implied = true};
+
     read_sources(&reader, sources);
     if (reader.problem_count == 0)
         check_written_out(&reader);
@@ -210,6 +221,7 @@ int config_parse(struct slice text, struct config **out, struct error *err)
 {
     AUTO_BUF struct buf problems;
     AUTO_BUF struct buf warnings;
+
     buf_init(&problems, MESSAGES_MAX);
     buf_init(&warnings, MESSAGES_MAX);
     struct reader reader = {

@@ -49,6 +49,7 @@ static const char *kind_of(const struct setting *setting)
 static void print_type(const struct setting *setting, struct buf *out)
 {
     const char *kind = kind_of(setting);
+
     if (!kind) {
         setting_print_expected(setting, out);
         return;
@@ -68,7 +69,7 @@ static void print_setting(const struct setting *setting, bool has_variable, stru
     buf_printf(out, "\n### `%s`\n\n%s\n\n- Type: ", setting->path, setting->help);
     print_type(setting, out);
     buf_append_byte(out, '\n');
-    if (setting->initial != NULL)
+    if (setting->initial)
         buf_printf(out, "- Default: `%s`\n", setting->initial);
     if (setting->needs == SETTING_NEEDS_RESTART)
         buf_append_text(out, "- A change needs a restart.\n");
@@ -138,6 +139,7 @@ static void print_comment(struct slice text, const char *indent, struct buf *out
 {
     struct slice word;
     size_t column = 0;
+
     while (slice_split(&text, ' ', &word)) {
         if (column == 0 || column + word.length > 90) {
             buf_printf(out, "%s%s# %.*s", column == 0 ? "" : "\n", indent, SLICE_PRINT(word));
@@ -155,7 +157,7 @@ static void print_example_value(const struct setting *setting, const char *inden
 {
     print_comment(slice_of(setting->help), indent, out);
     const char *initial = setting->initial;
-    if (initial == NULL)
+    if (!initial)
         initial = setting_is_list(setting) ? "[]" : "";
     buf_printf(out, "%s#%s:%s%s\n", indent, key, initial[0] != '\0' ? " " : "", initial);
 }
@@ -190,6 +192,7 @@ void config_print_example(struct buf *out)
         struct slice path = slice_of(settings_of_config.items[i].path);
         ptrdiff_t dot = slice_find(path, '.');
         struct slice here = slice_from(path.data, dot < 0 ? 0 : (size_t)dot);
+
         buf_append_byte(out, '\n');
         if (here.length > 0 && !slice_equal(here, group))
             buf_printf(out, "%.*s:\n", SLICE_PRINT(here));

@@ -9,6 +9,7 @@ static void open_group(struct slice path, struct slice *group, struct buf *out)
 {
     ptrdiff_t dot = slice_find(path, '.');
     struct slice here = slice_from(path.data, dot < 0 ? 0 : (size_t)dot);
+
     if (here.length > 0 && !slice_equal(here, *group))
         buf_printf(out, "%.*s:\n", SLICE_PRINT(here));
     *group = here;
@@ -18,6 +19,7 @@ static void print_value(const struct setting *setting, const void *object, const
                         const char *key, struct buf *out)
 {
     AUTO_BUF struct buf value;
+
     buf_init(&value, 1u << 20);
     if (setting_print(setting, object, &value))
         buf_printf(out, "%s%s: %s\n", before, key, buf_text(&value));
@@ -46,7 +48,7 @@ static void print_upstream(const struct config_upstream *upstream, bool with_sec
         print_value(&settings_of_upstream.items[i], upstream, "    ",
                     settings_of_upstream.items[i].path, out);
     }
-    if (with_secrets && upstream->password != NULL) {
+    if (with_secrets && upstream->password) {
         buf_append_text(out, "    password: ");
         setting_print_quoted(slice_of(upstream->password), out);
         buf_append_byte(out, '\n');
@@ -57,9 +59,11 @@ static void print_upstream(const struct config_upstream *upstream, bool with_sec
 void config_print(const struct config *config, bool with_secrets, struct buf *out)
 {
     struct slice group = {NULL, 0};
+
     for (size_t i = 0; i < settings_of_config.count; i++) {
         const struct setting *setting = &settings_of_config.items[i];
         struct slice path = slice_of(setting->path);
+
         open_group(path, &group, out);
         const char *key = path.data + (group.length > 0 ? group.length + 1 : 0);
         print_value(setting, config, group.length > 0 ? "  " : "", key, out);

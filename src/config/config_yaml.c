@@ -17,7 +17,7 @@ struct yaml_reader {
 
 void node_free(struct node **node)
 {
-    if (*node == NULL)
+    if (!*node)
         return;
     for (size_t i = 0; i < (*node)->count; i++)
         node_free(&(*node)->items[i]);
@@ -37,6 +37,7 @@ static int next_event(struct yaml_reader *reader, yaml_event_t *event)
     if (yaml_parser_parse(&reader->parser, event) == 0) {
         const yaml_parser_t *parser = &reader->parser;
         bool has_mark = parser->error != YAML_READER_ERROR && parser->error != YAML_MEMORY_ERROR;
+
         reader->at.line = has_mark ? (unsigned)parser->problem_mark.line + 1 : 1;
         reader->at.column = has_mark ? (unsigned)parser->problem_mark.column + 1 : 1;
         return error_set(reader->err, ERR_INVALID, "this is not valid YAML: %s",
@@ -65,6 +66,7 @@ static int read_items(struct yaml_reader *reader, yaml_event_type_t end, unsigne
     for (;;) {
         yaml_event_t event;
         int rc = next_event(reader, &event);
+
         if (rc != 0)
             return rc;
         if (event.type == end) {
@@ -88,12 +90,12 @@ static int read_items(struct yaml_reader *reader, yaml_event_type_t end, unsigne
 static int refuse_extras(struct yaml_reader *reader, const yaml_char_t *anchor,
                          const yaml_char_t *tag)
 {
-    if (anchor != NULL) {
+    if (anchor) {
         return error_set(reader->err, ERR_INVALID,
                          "anchors (&%.40s) are not allowed; write the value again",
                          (const char *)anchor);
     }
-    if (tag != NULL) {
+    if (tag) {
         return error_set(reader->err, ERR_INVALID, "tags (%.40s) are not allowed; remove it",
                          (const char *)tag);
     }
@@ -103,6 +105,7 @@ static int refuse_extras(struct yaml_reader *reader, const yaml_char_t *anchor,
 static int read_scalar(struct yaml_reader *reader, const yaml_event_t *event, struct node *node)
 {
     int rc = refuse_extras(reader, event->data.scalar.anchor, event->data.scalar.tag);
+
     if (rc != 0)
         return rc;
     struct slice text =
@@ -120,6 +123,7 @@ static int read_into(struct yaml_reader *reader, const yaml_event_t *event, unsi
                      struct node *node)
 {
     int rc = 0;
+
     if (event->type == YAML_SCALAR_EVENT)
         return read_scalar(reader, event, node);
     if (event->type == YAML_SEQUENCE_START_EVENT) {
@@ -151,11 +155,10 @@ static int read_node(struct yaml_reader *reader, const yaml_event_t *event, unsi
     struct node *node = NEW(struct node);
     node->at = reader->at;
     int rc = read_into(reader, event, depth, node);
-    if (rc != 0) {
+    if (rc != 0)
         node_free(&node);
-    } else {
+    else
         *out = node;
-    }
     return rc;
 }
 
@@ -165,13 +168,14 @@ static int read_stream(struct yaml_reader *reader, struct node **out)
     for (bool is_end = false; !is_end;) {
         yaml_event_t event;
         int rc = next_event(reader, &event);
+
         if (rc != 0)
             return rc;
         is_end = event.type == YAML_STREAM_END_EVENT;
         bool is_frame = is_end || event.type == YAML_STREAM_START_EVENT ||
                         event.type == YAML_DOCUMENT_START_EVENT ||
                         event.type == YAML_DOCUMENT_END_EVENT;
-        if (!is_frame && *out != NULL) {
+        if (!is_frame && *out) {
             rc = error_set(reader->err, ERR_INVALID,
                            "only one YAML document is allowed; remove what follows ---");
         } else if (!is_frame) {
@@ -199,10 +203,9 @@ int node_read(struct slice text, const char *source, struct node **out, struct p
     int rc = read_stream(&reader, &root);
     yaml_parser_delete(&reader.parser);
     *out_at = reader.at;
-    if (rc != 0) {
+    if (rc != 0)
         node_free(&root);
-    } else {
+    else
         *out = root;
-    }
     return rc;
 }

@@ -12,10 +12,12 @@ static const char prefix[] = "ENTREPOT_";
 static bool is_name_of(struct slice name, const struct setting *setting)
 {
     struct slice path = slice_of(setting->path);
+
     if (path.length != name.length)
         return false;
     for (size_t i = 0; i < path.length; i++) {
         char wanted = setting_capital(path.data[i]);
+
         if (name.data[i] != wanted)
             return false;
     }
@@ -44,12 +46,14 @@ static bool is_of_tests(struct slice name)
 static void read_one(struct reader *reader, struct slice name, struct slice value)
 {
     char shown[128] = {0};
-    size_t length = name.length < sizeof shown - 1 ? name.length : sizeof shown - 1;
+    size_t length = name.length < sizeof(shown) - 1 ? name.length : sizeof(shown) - 1;
+
     memcpy(shown, name.data, length);
     struct position at = {shown, 0, 0};
-    struct slice key = slice_skip(name, sizeof prefix - 1);
+    struct slice key = slice_skip(name, sizeof(prefix) - 1);
     for (size_t i = 0; i < settings_of_config.count; i++) {
         const struct setting *setting = &settings_of_config.items[i];
+
         if (is_name_of(key, setting)) {
             reader_set_text(reader, setting, value, &at);
             /* `shown` does not outlive this call. */
@@ -63,9 +67,10 @@ static void read_one(struct reader *reader, struct slice name, struct slice valu
 
 void environment_read(struct reader *reader, const char *const *environment)
 {
-    for (; environment != NULL && *environment != NULL; environment++) {
+    for (; environment && *environment; environment++) {
         struct slice value = slice_of(*environment);
         struct slice name;
+
         if (slice_split(&value, '=', &name) && slice_starts_with(name, prefix))
             read_one(reader, name, value);
     }

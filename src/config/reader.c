@@ -17,7 +17,7 @@ say(struct buf *out, const struct position *at, const char *path, const char *fm
     if (at->line != 0)
         buf_printf(out, ":%u:%u", at->line, at->column);
     buf_append_text(out, ": ");
-    if (path != NULL)
+    if (path)
         buf_printf(out, "%s: ", path);
     buf_vprintf(out, fmt, args);
     buf_append_byte(out, '\n');
@@ -27,6 +27,7 @@ void reader_problem(struct reader *reader, const struct position *at, const char
                     const char *fmt, ...)
 {
     va_list args;
+
     va_start(args, fmt);
     say(reader->problems, at, path, fmt, args);
     va_end(args);
@@ -37,6 +38,7 @@ void reader_warning(struct reader *reader, const struct position *at, const char
                     const char *fmt, ...)
 {
     va_list args;
+
     va_start(args, fmt);
     say(reader->warnings, at, path, fmt, args);
     va_end(args);
@@ -52,12 +54,13 @@ const struct position *reader_at(const struct reader *reader, const struct setti
 {
     static const struct position nobody = {"default", 0, 0};
     const struct position *at = &reader->at[setting - settings_of_config.items];
-    return at->source != NULL ? at : &nobody;
+
+    return at->source ? at : &nobody;
 }
 
 bool reader_is_written(const struct reader *reader, const struct setting *setting)
 {
-    return reader->at[setting - settings_of_config.items].source != NULL;
+    return reader->at[setting - settings_of_config.items].source;
 }
 
 static void set(struct reader *reader, const struct setting *setting, void *object,
@@ -71,12 +74,14 @@ bool reader_key_is_right(struct reader *reader, const struct node *map, size_t i
                          const char *path)
 {
     const struct node *key = map->items[index];
+
     if (key->kind != NODE_TEXT) {
         reader_problem(reader, &key->at, path, "expected the name of a setting");
         return false;
     }
     for (size_t i = 0; i < index; i += 2) {
         const struct node *other = map->items[i];
+
         if (other->kind == NODE_TEXT && slice_equal(node_text(other), node_text(key))) {
             reader_problem(reader, &key->at, path, "%s is set twice, first in line %u; remove one",
                            key->text, other->at.line);
@@ -93,6 +98,7 @@ static void read_listen_map(struct reader *reader, const struct node *map, struc
 {
     for (size_t i = 0; i < map->count; i += 2) {
         const struct node *value = map->items[i + 1];
+
         if (!reader_key_is_right(reader, map, i, "listen"))
             continue;
         struct slice key = node_text(map->items[i]);
@@ -114,15 +120,16 @@ static void read_listens(struct reader *reader, const struct setting *setting,
 {
     bool is_list = value->kind == NODE_LIST;
     size_t count = is_list ? value->count : 1;
-    AUTO_FREE struct slice *addresses = mem_zalloc(count + 1, sizeof *addresses);
-    AUTO_FREE bool *mirrors = mem_zalloc(count + 1, sizeof *mirrors);
+    AUTO_FREE struct slice *addresses = mem_zalloc(count + 1, sizeof(*addresses));
+    AUTO_FREE bool *mirrors = mem_zalloc(count + 1, sizeof(*mirrors));
+
     for (size_t i = 0; i < count; i++) {
         const struct node *item = is_list ? value->items[i] : value;
-        if (item->kind == NODE_MAP) {
+
+        if (item->kind == NODE_MAP)
             read_listen_map(reader, item, &addresses[i], &mirrors[i]);
-        } else {
+        else
             addresses[i] = node_text(item);
-        }
         if (addresses[i].length == 0) {
             reader_problem(reader, &item->at, setting->path,
                            "expected an address, or { address: ADDRESS, role: mirror }");
@@ -146,9 +153,11 @@ static void read_list(struct reader *reader, const struct setting *setting, void
 {
     bool is_list = value->kind == NODE_LIST;
     size_t count = is_list ? value->count : 1;
-    AUTO_FREE struct slice *texts = mem_zalloc(count + 1, sizeof *texts);
+    AUTO_FREE struct slice *texts = mem_zalloc(count + 1, sizeof(*texts));
+
     for (size_t i = 0; i < count; i++) {
         const struct node *item = is_list ? value->items[i] : value;
+
         if (item->kind != NODE_TEXT) {
             reader_problem(reader, &item->at, path, "expected a text or a list of texts");
             return;
@@ -156,11 +165,10 @@ static void read_list(struct reader *reader, const struct setting *setting, void
         texts[i] = node_text(item);
     }
     struct error err;
-    if (setting_set(setting, object, texts, count, &err) != 0) {
+    if (setting_set(setting, object, texts, count, &err) != 0)
         reader_problem(reader, &value->at, path, "%s", err.text);
-    } else {
+    else
         set(reader, setting, object, &value->at);
-    }
 }
 
 void reader_read_setting(struct reader *reader, const struct setting *setting, void *object,
@@ -183,11 +191,10 @@ void reader_read_setting(struct reader *reader, const struct setting *setting, v
     }
     struct slice text = node_text(value);
     struct error err;
-    if (setting_set(setting, object, &text, 1, &err) != 0) {
+    if (setting_set(setting, object, &text, 1, &err) != 0)
         reader_problem(reader, &value->at, path, "%s", err.text);
-    } else {
+    else
         set(reader, setting, object, &value->at);
-    }
 }
 
 void reader_set_text(struct reader *reader, const struct setting *setting, struct slice text,
@@ -197,6 +204,7 @@ void reader_set_text(struct reader *reader, const struct setting *setting, struc
     size_t count = 0;
     struct slice rest = text;
     struct slice part;
+
     if (!setting_is_list(setting)) {
         parts[count++] = text;
     } else {
@@ -206,11 +214,10 @@ void reader_set_text(struct reader *reader, const struct setting *setting, struc
         }
     }
     struct error err;
-    if (setting_set(setting, reader->config, parts, count, &err) != 0) {
+    if (setting_set(setting, reader->config, parts, count, &err) != 0)
         reader_problem(reader, at, setting->path, "%s", err.text);
-    } else {
+    else
         set(reader, setting, reader->config, at);
-    }
 }
 
 /* ---- the file ---- */
@@ -218,7 +225,8 @@ void reader_set_text(struct reader *reader, const struct setting *setting, struc
 static bool is_group(const char *path)
 {
     char prefix[READER_PATH_SIZE + 1];
-    (void)snprintf(prefix, sizeof prefix, "%s.", path);
+
+    (void)snprintf(prefix, sizeof(prefix), "%s.", path);
     for (size_t i = 0; i < settings_of_config.count; i++) {
         if (slice_starts_with(slice_of(settings_of_config.items[i].path), prefix))
             return true;
@@ -232,18 +240,21 @@ static void read_key(struct reader *reader, const struct node *key, const struct
                      const char *prefix)
 {
     char path[READER_PATH_SIZE];
-    (void)snprintf(path, sizeof path, "%s%.100s", prefix, key->text);
+
+    (void)snprintf(path, sizeof(path), "%s%.100s", prefix, key->text);
     const struct setting *setting = setting_find(&settings_of_config, slice_of(path));
-    if (setting != NULL) {
+    if (setting) {
         reader_read_setting(reader, setting, reader->config, value, path);
     } else if (slice_is(slice_of(path), "upstreams")) {
         upstreams_read(reader, value);
     } else if (is_group(path)) {
         char below[READER_PATH_SIZE + 1];
-        (void)snprintf(below, sizeof below, "%s.", path);
+
+        (void)snprintf(below, sizeof(below), "%s.", path);
         read_group(reader, value, below);
     } else {
         AUTO_BUF struct buf suggestion;
+
         buf_init(&suggestion, 256);
         setting_suggest(&settings_of_config, prefix, node_text(key),
                         prefix[0] == '\0' ? "upstreams" : NULL, &suggestion);
@@ -268,6 +279,6 @@ static void read_group(struct reader *reader, const struct node *map, const char
 
 void reader_read(struct reader *reader, const struct node *root)
 {
-    if (root != NULL)
+    if (root)
         read_group(reader, root, "");
 }

@@ -24,6 +24,7 @@ static void set_path(struct reader *reader, const char *path, const char *value,
                      const struct position *at)
 {
     const struct setting *setting = setting_find(&settings_of_config, slice_of(path));
+
     reader_set_text(reader, setting, slice_of(value), at);
 }
 
@@ -55,7 +56,7 @@ static bool refuse(struct reader *reader, const char *name, const char *value,
 {
     if (value[0] == '\0')
         return false;
-    for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++) {
+    for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
         if (slice_starts_with(slice_of(name), refusals[i].prefix)) {
             reader_problem(reader, at, NULL, "%s", refusals[i].why);
             return true;
@@ -82,6 +83,7 @@ static void read_one(struct reader *reader, const char *name, const char *value,
     static const struct position from = {"environment (REGISTRY_*)", 0, 0};
     struct position at = {name, 0, 0};
     struct slice key = slice_of(name);
+
     if (is_of_kubernetes(key) || refuse(reader, name, value, &at))
         return;
     if (slice_is(key, "REGISTRY_HTTP_ADDR")) {
@@ -111,8 +113,9 @@ static void set_credentials(struct reader *reader, struct config_upstream *upstr
                             const struct variables *variables)
 {
     static const struct position at = {"REGISTRY_PROXY_PASSWORD", 0, 0};
-    bool has_user = variables->username != NULL && variables->username[0] != '\0';
-    bool has_password = variables->password != NULL && variables->password[0] != '\0';
+    bool has_user = variables->username && variables->username[0] != '\0';
+    bool has_password = variables->password && variables->password[0] != '\0';
+
     if (!has_user && !has_password)
         return;
     if (!has_user || !has_password || !value_is_text(slice_of(variables->username)) ||
@@ -134,7 +137,8 @@ static void set_credentials(struct reader *reader, struct config_upstream *upstr
 static void set_upstream(struct reader *reader, const struct variables *variables)
 {
     static const struct position at = {"REGISTRY_PROXY_REMOTEURL", 0, 0};
-    if (variables->remote_url == NULL || variables->remote_url[0] == '\0')
+
+    if (!variables->remote_url || variables->remote_url[0] == '\0')
         return;
     AUTO_FREE char *url = NULL;
     struct error err;
@@ -159,15 +163,17 @@ static void set_upstream(struct reader *reader, const struct variables *variable
 void registry_variables_read(struct reader *reader, const char *const *environment)
 {
     struct variables variables = {0};
-    for (; environment != NULL && *environment != NULL; environment++) {
+
+    for (; environment && *environment; environment++) {
         struct slice value = slice_of(*environment);
         struct slice name;
+
         if (!slice_split(&value, '=', &name) || !slice_starts_with(name, "REGISTRY_"))
             continue;
         char key[128] = {0};
-        if (name.length < sizeof key) {
+        if (name.length < sizeof(key)) {
             memcpy(key, name.data, name.length);
-            read_one(reader, key, value.data != NULL ? value.data : "", &variables);
+            read_one(reader, key, value.data ? value.data : "", &variables);
         }
     }
     set_upstream(reader, &variables);

@@ -83,6 +83,7 @@ const struct setting *setting_find(const struct setting_table *table, struct sli
 static struct slice level_of(struct slice path)
 {
     ptrdiff_t dot = slice_find(path, '.');
+
     return dot < 0 ? path : slice_from(path.data, (size_t)dot);
 }
 
@@ -90,6 +91,7 @@ static void suggest_if_nearer(struct slice key, struct slice candidate, struct s
                               unsigned *distance)
 {
     unsigned here = text_distance(key, candidate);
+
     if (here < *distance) {
         *best = candidate;
         *distance = here;
@@ -102,9 +104,11 @@ void setting_suggest(const struct setting_table *table, const char *prefix, stru
     struct slice best = {NULL, 0};
     struct slice elsewhere = {NULL, 0};
     unsigned distance = key.length < 6 ? 3 : 4;
+
     for (size_t i = 0; i < table->count; i++) {
         struct slice path = slice_of(table->items[i].path);
         ptrdiff_t dot = slice_find_last(path, '.');
+
         if (slice_equal(slice_skip(path, (size_t)(dot + 1)), key))
             elsewhere = path;
         if (slice_starts_with(path, prefix)) {
@@ -113,11 +117,10 @@ void setting_suggest(const struct setting_table *table, const char *prefix, stru
         }
     }
     suggest_if_nearer(key, slice_of(more), &best, &distance);
-    if (elsewhere.length > 0) {
+    if (elsewhere.length > 0)
         buf_printf(out, ", did you mean %.*s?", SLICE_PRINT(elsewhere));
-    } else if (best.length > 0) {
+    else if (best.length > 0)
         buf_printf(out, ", did you mean %s%.*s?", prefix, SLICE_PRINT(best));
-    }
 }
 
 bool setting_is_list(const struct setting *setting)
@@ -134,21 +137,21 @@ static void *field_of(const struct setting *setting, void *object)
 
 static void print_number(const struct setting *setting, uint64_t value, struct buf *out)
 {
-    if (setting->type == SETTING_SIZE) {
+    if (setting->type == SETTING_SIZE)
         text_print_size(out, value);
-    } else if (setting->type == SETTING_DURATION && value == UINT64_MAX) {
+    else if (setting->type == SETTING_DURATION && value == UINT64_MAX)
         buf_append_text(out, "forever");
-    } else if (setting->type == SETTING_DURATION) {
+    else if (setting->type == SETTING_DURATION)
         text_print_duration(out, value);
-    } else {
+    else
         buf_printf(out, "%llu", (unsigned long long)value);
-    }
 }
 
 void setting_print_expected(const struct setting *setting, struct buf *out)
 {
     bool is_size = setting->type == SETTING_SIZE;
     bool is_duration = setting->type == SETTING_DURATION;
+
     buf_append_text(out, is_size       ? "a size like 64KiB or 10GiB"
                          : is_duration ? "a duration like 250ms, 10s, 5m, 1h or 30d"
                                        : "a number");
@@ -182,6 +185,7 @@ static int number_set(const struct setting *setting, uint64_t *field, struct sli
                       struct error *err)
 {
     uint64_t value = 0;
+
     if (number_parse(setting, text, &value, err) == 0 && value >= setting->minimum &&
         value <= setting->maximum) {
         *field = value;
@@ -201,6 +205,7 @@ static int share_set(struct config *config, struct slice text, struct error *err
     bool is_percent = slice_ends_with(text, "%");
     int rc = is_percent ? text_parse_u64(slice_from(text.data, text.length - 1), &value, err)
                         : text_parse_size(text, &value, err);
+
     if (rc != 0 || value == 0 || (is_percent && value > 99)) {
         return error_set(err, ERR_INVALID,
                          "\"%.*s\" is not allowed; expected a share from 1%% to 99%% or a size "
@@ -216,6 +221,7 @@ static int workers_set(const struct setting *setting, unsigned *field, struct sl
                        struct error *err)
 {
     uint64_t value = 0;
+
     if (!slice_is(text, "auto")) {
         if (text_parse_u64(text, &value, err) != 0 || value < setting->minimum ||
             value > setting->maximum) {
@@ -235,6 +241,7 @@ static int word_find(const char *const *words, size_t count, struct slice text, 
                      struct error *err)
 {
     AUTO_BUF struct buf expected;
+
     buf_init(&expected, 128);
     for (size_t i = 0; i < count; i++) {
         if (slice_is(text, words[i])) {
@@ -252,6 +259,7 @@ static int word_set(const struct setting *setting, void *field, struct slice tex
 {
     unsigned index = 0;
     int rc = 0;
+
     if (setting->type == SETTING_LOG_LEVEL) {
         rc = word_find(level_words, COUNT(level_words), text, &index, err);
         if (rc == 0)
@@ -297,6 +305,7 @@ static int text_set(const struct setting *setting, char **field, struct slice te
 {
     char *value = NULL;
     int rc = text_make(setting, text, &value, err);
+
     if (rc == 0) {
         mem_free(*field);
         *field = value;
@@ -326,13 +335,14 @@ static void list_install(const struct setting *setting, void *object, struct con
 {
     if (setting->type != SETTING_LISTENS) {
         struct config_list *field = field_of(setting, object);
+
         list_free(field);
         *field = *list;
         return;
     }
     struct config *config = object;
     listens_free(config);
-    config->listens = mem_zalloc(list->count, sizeof *config->listens);
+    config->listens = mem_zalloc(list->count, sizeof(*config->listens));
     config->listen_count = list->count;
     for (size_t i = 0; i < list->count; i++)
         config->listens[i].address = list->items[i];
@@ -349,6 +359,7 @@ static int list_set(const struct setting *setting, void *object, const struct sl
     struct config_list list = {mem_zalloc(count + 1, sizeof(char *)), 0};
     for (size_t i = 0; i < count; i++) {
         int rc = text_make(setting, values[i], &list.items[i], err);
+
         if (rc != 0) {
             list_free(&list);
             return rc;
@@ -363,9 +374,10 @@ int setting_set(const struct setting *setting, void *object, const struct slice 
                 size_t count, struct error *err)
 {
     for (size_t i = 0; i < count; i++) {
-        if (!value_is_text(values[i]))
+        if (!value_is_text(values[i])) {
             return error_set(err, ERR_INVALID,
                              "the value contains control characters or is not UTF-8");
+        }
     }
     if (setting_is_list(setting))
         return list_set(setting, object, values, count, err);
@@ -406,7 +418,8 @@ void settings_set_initial(const struct setting_table *table, void *object)
 {
     for (size_t i = 0; i < table->count; i++) {
         const struct setting *setting = &table->items[i];
-        if (setting->initial == NULL)
+
+        if (!setting->initial)
             continue;
         struct slice value = slice_of(setting->initial);
         struct error err;
@@ -451,6 +464,7 @@ void setting_copy(const struct setting *setting, void *to, const void *from)
 {
     void *field = field_of(setting, to);
     const void *source = const_field_of(setting, from);
+
     switch (setting->type) {
     case SETTING_TEXT:
     case SETTING_PATH:
@@ -502,9 +516,9 @@ char setting_capital(char letter)
     static const char small[] = "abcdefghijklmnopqrstuvwxyz.";
     static const char capital[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ_";
     const char *at = letter == '\0' ? NULL : strchr(small, letter);
-    if (at != NULL) {
+
+    if (at)
         return capital[at - small];
-    }
     return letter;
 }
 
@@ -534,6 +548,7 @@ static void print_listens(const struct config *config, struct buf *out)
     buf_append_byte(out, '[');
     for (size_t i = 0; i < config->listen_count; i++) {
         const struct config_listen *listen = &config->listens[i];
+
         buf_append_text(out, i == 0 ? "{ address: " : ", { address: ");
         setting_print_quoted(slice_of(listen->address), out);
         buf_printf(out, ", role: %s }", listen->is_mirror ? "mirror" : "full");
@@ -543,17 +558,17 @@ static void print_listens(const struct config *config, struct buf *out)
 
 static void print_share(const struct config *config, struct buf *out)
 {
-    if (config->storage.cache_limit_percent != 0) {
+    if (config->storage.cache_limit_percent != 0)
         buf_printf(out, "%u%%", config->storage.cache_limit_percent);
-    } else {
+    else
         text_print_size(out, config->storage.cache_limit);
-    }
 }
 
 bool setting_print(const struct setting *setting, const void *object, struct buf *out)
 {
     const void *field = (const char *)object + setting->offset;
     const char *text = NULL;
+
     switch (setting->type) {
     case SETTING_TEXT:
     case SETTING_PATH:
@@ -561,11 +576,11 @@ bool setting_print(const struct setting *setting, const void *object, struct buf
     case SETTING_PATTERN:
     case SETTING_ADDRESS:
         text = *(char *const *)field;
-        if (text == NULL && setting->type == SETTING_ADDRESS)
+        if (!text && setting->type == SETTING_ADDRESS)
             text = "none";
-        if (text != NULL)
+        if (text)
             setting_print_quoted(slice_of(text), out);
-        return text != NULL;
+        return text;
     case SETTING_COUNT:
     case SETTING_SIZE:
     case SETTING_DURATION:
@@ -584,11 +599,10 @@ bool setting_print(const struct setting *setting, const void *object, struct buf
         buf_append_text(out, format_words[*(const enum log_format *)field]);
         return true;
     case SETTING_WORKERS:
-        if (*(const unsigned *)field == 0) {
+        if (*(const unsigned *)field == 0)
             buf_append_text(out, "auto");
-        } else {
+        else
             buf_printf(out, "%u", *(const unsigned *)field);
-        }
         return true;
     case SETTING_SHARE:
         print_share(object, out);
@@ -609,12 +623,14 @@ void settings_free(const struct setting_table *table, void *object)
 {
     for (size_t i = 0; i < table->count; i++) {
         const struct setting *setting = &table->items[i];
+
         if (setting->type == SETTING_LISTENS) {
             listens_free(object);
         } else if (setting_is_list(setting)) {
             list_free(field_of(setting, object));
         } else if (setting->type <= SETTING_PATTERN) {
             char **field = field_of(setting, object);
+
             mem_free(*field);
             *field = NULL;
         }

@@ -53,10 +53,11 @@ static struct config_upstream *upstream_find(struct config *config, struct slice
 struct config_upstream *upstream_get(struct config *config, struct slice name)
 {
     struct config_upstream *there = upstream_find(config, name);
-    if (there != NULL)
+
+    if (there)
         return there;
     config->upstreams =
-        mem_realloc(config->upstreams, (config->upstream_count + 1) * sizeof *config->upstreams);
+        mem_realloc(config->upstreams, (config->upstream_count + 1) * sizeof(*config->upstreams));
     struct config_upstream *upstream = &config->upstreams[config->upstream_count++];
     *upstream = (struct config_upstream){.name = slice_dup(name)};
     settings_set_initial(&settings_of_upstream, upstream);
@@ -80,9 +81,9 @@ static void read_tag_rule(struct reader *reader, const struct node *map,
             continue;
         const struct node *key = map->items[i];
         char below[READER_PATH_SIZE];
-        (void)snprintf(below, sizeof below, "%.380s.%.100s", path, key->text);
+        (void)snprintf(below, sizeof(below), "%.380s.%.100s", path, key->text);
         const struct setting *setting = setting_find(&settings_of_tag, node_text(key));
-        if (setting != NULL) {
+        if (setting) {
             reader_read_setting(reader, setting, rule, map->items[i + 1], below);
             continue;
         }
@@ -103,10 +104,11 @@ static void read_tags(struct reader *reader, const struct node *list,
                        TAG_RULES_MAX);
         return;
     }
-    upstream->tags = mem_zalloc(list->count + 1, sizeof *upstream->tags);
+    upstream->tags = mem_zalloc(list->count + 1, sizeof(*upstream->tags));
     for (size_t i = 0; i < list->count; i++) {
         char below[READER_PATH_SIZE];
-        (void)snprintf(below, sizeof below, "%.450s[%zu]", path, i);
+
+        (void)snprintf(below, sizeof(below), "%.450s[%zu]", path, i);
         if (list->items[i]->kind != NODE_MAP) {
             reader_problem(reader, &list->items[i]->at, below,
                            "expected a rule like { match: \"*\", ttl: 60s }");
@@ -127,9 +129,11 @@ static void read_default(struct reader *reader, struct config_upstream *upstream
         return;
     for (size_t i = 0; i < reader->config->upstream_count; i++) {
         const struct config_upstream *other = &reader->config->upstreams[i];
-        if (other != upstream && other->is_default)
+
+        if (other != upstream && other->is_default) {
             reader_problem(reader, &value->at, path,
                            "%s is the default already; only one upstream can be", other->name);
+        }
     }
 }
 
@@ -150,9 +154,10 @@ static void read_upstream_key(struct reader *reader, struct config_upstream *ups
                               const struct node *key, const struct node *value)
 {
     char path[READER_PATH_SIZE];
-    (void)snprintf(path, sizeof path, "upstreams.%.255s.%.100s", upstream->name, key->text);
+
+    (void)snprintf(path, sizeof(path), "upstreams.%.255s.%.100s", upstream->name, key->text);
     const struct setting *setting = setting_find(&settings_of_upstream, node_text(key));
-    if (setting != NULL) {
+    if (setting) {
         reader_read_setting(reader, setting, upstream, value, path);
         if (slice_is(node_text(key), "default"))
             read_default(reader, upstream, value, path);
@@ -162,6 +167,7 @@ static void read_upstream_key(struct reader *reader, struct config_upstream *ups
         read_password(reader, upstream, value, path);
     } else {
         AUTO_BUF struct buf suggestion;
+
         buf_init(&suggestion, 128);
         setting_suggest(&settings_of_upstream, "", node_text(key), "tags", &suggestion);
         reader_unknown_key(reader, &key->at, path, buf_text(&suggestion));
@@ -171,7 +177,8 @@ static void read_upstream_key(struct reader *reader, struct config_upstream *ups
 static void read_upstream(struct reader *reader, const struct node *key, const struct node *value)
 {
     char path[READER_PATH_SIZE];
-    (void)snprintf(path, sizeof path, "upstreams.%.255s", key->text);
+
+    (void)snprintf(path, sizeof(path), "upstreams.%.255s", key->text);
     AUTO_FREE char *host = NULL;
     struct error err;
     if (value_host(node_text(key), &host, &err) != 0) {
@@ -183,7 +190,7 @@ static void read_upstream(struct reader *reader, const struct node *key, const s
         return;
     }
     struct slice name = registry_canonical(slice_of(host));
-    if (upstream_find(reader->config, name) != NULL) {
+    if (upstream_find(reader->config, name)) {
         reader_problem(reader, &key->at, path, "the upstream %.*s is listed twice; remove one",
                        SLICE_PRINT(name));
         return;
@@ -221,8 +228,8 @@ void upstream_set_text(struct reader *reader, struct slice path, struct slice te
     const struct setting *setting = setting_find(&settings_of_upstream, key);
     AUTO_FREE char *host = NULL;
     struct error err;
-    if (setting == NULL || dot < 0 ||
-        value_host(slice_from(path.data, (size_t)dot), &host, &err) != 0) {
+
+    if (!setting || dot < 0 || value_host(slice_from(path.data, (size_t)dot), &host, &err) != 0) {
         reader_problem(reader, at, NULL, "expected upstreams.NAME.KEY=VALUE, with a key like url");
         return;
     }
@@ -246,13 +253,14 @@ static int password_read(const char *file, char **out, bool *out_is_open, struct
 {
     AUTO_CLOSE int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     struct stat status;
+
     if (fd < 0 || fstat(fd, &status) != 0)
         return error_set_errno(err, errno, "%s", file);
     char text[PASSWORD_MAX + 2];
     size_t length = 0;
     ssize_t got = 1;
-    while (got > 0 && length < sizeof text) {
-        got = read(fd, text + length, sizeof text - length);
+    while (got > 0 && length < sizeof(text)) {
+        got = read(fd, text + length, sizeof(text) - length);
         if (got > 0)
             length += (size_t)got;
     }
@@ -275,7 +283,8 @@ static void finish_credentials(struct reader *reader, struct config_upstream *up
     struct error err;
     bool is_open = false;
     char *password = NULL;
-    if (upstream->password_file != NULL) {
+
+    if (upstream->password_file) {
         if (password_read(upstream->password_file, &password, &is_open, &err) != 0) {
             reader_problem(reader, at, path, "password_file: %s", err.text);
             return;
@@ -283,7 +292,7 @@ static void finish_credentials(struct reader *reader, struct config_upstream *up
         mem_free(upstream->password);
         upstream->password = password;
     }
-    if ((upstream->username == NULL) != (upstream->password == NULL)) {
+    if ((!upstream->username) != (!upstream->password)) {
         reader_problem(reader, at, path, "set both username and password_file, or neither");
         return;
     }
@@ -292,7 +301,7 @@ static void finish_credentials(struct reader *reader, struct config_upstream *up
                        "every user of this machine can read %s; run chmod o-r on it",
                        upstream->password_file);
     }
-    if (upstream->username != NULL && !upstream->expose) {
+    if (upstream->username && !upstream->expose) {
         reader_warning(
             reader, at, path,
             "the credentials are not used unless expose: true says that everybody who may "
@@ -330,10 +339,12 @@ void upstreams_finish(struct reader *reader)
     struct config *config = reader->config;
     static const struct position at = {"configuration", 0, 0};
     bool has_default = false;
+
     for (size_t i = 0; i < config->upstream_count; i++) {
         struct config_upstream *upstream = &config->upstreams[i];
         char path[READER_PATH_SIZE];
-        (void)snprintf(path, sizeof path, "upstreams.%.255s", upstream->name);
+
+        (void)snprintf(path, sizeof(path), "upstreams.%.255s", upstream->name);
         finish_urls(upstream);
         finish_tags(upstream);
         if (!reader->is_trusted)
@@ -341,6 +352,6 @@ void upstreams_finish(struct reader *reader)
         has_default = has_default || upstream->is_default;
     }
     struct config_upstream *implied = upstream_find(config, slice_of(DOCKER_HUB));
-    if (!has_default && implied != NULL && reader->is_hub_implied)
+    if (!has_default && implied && reader->is_hub_implied)
         implied->is_default = true;
 }

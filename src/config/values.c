@@ -17,6 +17,7 @@ bool value_is_text(struct slice text)
         unsigned char first = (unsigned char)text.data[0];
         size_t length = text_utf8_length(text);
         bool is_c1_control = length == 2 && first == 0xc2 && (unsigned char)text.data[1] < 0xa0;
+
         if (length == 0 || first < 0x20 || first == 0x7f || is_c1_control)
             return false;
         text = slice_skip(text, length);
@@ -28,6 +29,7 @@ static bool is_port(struct slice text)
 {
     uint64_t port = 0;
     struct error ignored;
+
     return text_parse_u64(text, &port, &ignored) == 0 && port <= 65535;
 }
 
@@ -73,6 +75,7 @@ int value_address(struct slice text, char **out, struct error *err)
 int value_host(struct slice text, char **out, struct error *err)
 {
     AUTO_FREE char *lower = slice_dup(text);
+
     for (char *c = lower; *c != '\0'; c++)
         *c = (char)tolower((unsigned char)*c);
     if (!registry_is_valid(slice_of(lower))) {
@@ -90,6 +93,7 @@ int value_url(struct slice text, char **out, struct error *err)
     size_t scheme = slice_starts_with(text, "https://")  ? 8
                     : slice_starts_with(text, "http://") ? 7
                                                          : 0;
+
     if (scheme == 0) {
         return error_set(err, ERR_INVALID,
                          "\"%.*s\" is not a URL; write https:// (or http://) and a host",
@@ -104,7 +108,7 @@ int value_url(struct slice text, char **out, struct error *err)
                          SLICE_PRINT(text), (int)scheme, text.data);
     }
     *out = slice_dup(text);
-    for (size_t i = scheme; host != NULL && i < text.length; i++)
+    for (size_t i = scheme; host && i < text.length; i++)
         (*out)[i] = host[i - scheme];
     return 0;
 }
@@ -113,7 +117,8 @@ int value_bool(struct slice text, bool *out, struct error *err)
 {
     static const char *const yes[] = {"true", "yes", "on", "1"};
     static const char *const no[] = {"false", "no", "off", "0"};
-    for (size_t i = 0; i < sizeof yes / sizeof yes[0]; i++) {
+
+    for (size_t i = 0; i < sizeof(yes) / sizeof(yes[0]); i++) {
         if (slice_is_nocase(text, yes[i]) || slice_is_nocase(text, no[i])) {
             *out = slice_is_nocase(text, yes[i]);
             return 0;

@@ -51,11 +51,13 @@ enum address_class address_class_of(const struct sockaddr *address)
 {
     if (address->sa_family == AF_INET) {
         struct sockaddr_in v4;
+
         memcpy(&v4, address, sizeof(v4));
         return class_of_v4(ntohl(v4.sin_addr.s_addr));
     }
     if (address->sa_family == AF_INET6) {
         struct sockaddr_in6 v6;
+
         memcpy(&v6, address, sizeof(v6));
         return class_of_v6(v6.sin6_addr.s6_addr);
     }

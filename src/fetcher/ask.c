@@ -94,6 +94,7 @@ void ask_answer_payload(struct ask *ask, struct message_answer *answer, int payl
 {
     while (!list_is_empty(&ask->followers)) {
         struct follower *follower = LIST_ITEM(ask->followers.next, struct follower, link);
+
         follower_answer(&follower, answer, payload_fd);
     }
 }
@@ -107,6 +108,7 @@ void ask_fail(struct ask *ask, const struct error *err, uint64_t retry_after)
 {
     while (!list_is_empty(&ask->followers)) {
         struct follower *follower = LIST_ITEM(ask->followers.next, struct follower, link);
+
         follower_fail(&follower, err, retry_after);
     }
     ask_end(ask);
@@ -174,6 +176,7 @@ void ask_free_all(struct fetcher *fetcher)
 {
     while (!list_is_empty(&fetcher->all_asks)) {
         struct ask *ask = LIST_ITEM(fetcher->all_asks.next, struct ask, link);
+
         loop_cancel_deferred(fetcher->options.loop, ask);
         keeper_client_forget(fetcher->keeper, ask);
         ask_free(ask);

@@ -9,6 +9,7 @@
 static void on_ask_leave(struct follower *follower)
 {
     struct ask *ask = follower->owner;
+
     follower_free(&follower);
     /* What has come already is stored, and the check of a tag serves the next client. */
     bool is_kept = ask->kind == JOIN_TAG && ask->is_check;
@@ -41,11 +42,11 @@ static struct ask *find_received(struct fetcher *fetcher, const struct message_j
 {
     LIST_EACH (link, &fetcher->all_asks) {
         struct ask *ask = LIST_ITEM(link, struct ask, link);
+
         if (ask->kind == JOIN_TAG && ask->state == ASK_STORING && ask->upstream == upstream &&
             digest_equal(&ask->received->digest, &join->digest) &&
-            slice_equal(slice_of(ask->repository), join->repository)) {
+            slice_equal(slice_of(ask->repository), join->repository))
             return ask;
-        }
     }
     return NULL;
 }
@@ -54,9 +55,9 @@ void ask_join(struct fetcher *fetcher, struct follower *follower, const struct m
               struct upstream *upstream)
 {
     struct ask *ask = ask_find(fetcher, join, upstream);
-    if (!ask && join->kind == JOIN_MANIFEST) {
+
+    if (!ask && join->kind == JOIN_MANIFEST)
         ask = find_received(fetcher, join, upstream);
-    }
     bool is_new = !ask;
 
     if (is_new)
@@ -64,9 +65,8 @@ void ask_join(struct fetcher *fetcher, struct follower *follower, const struct m
     follower->owner = ask;
     follower->on_leave = on_ask_leave;
     list_append(&ask->followers, &follower->link);
-    if (is_new) {
+    if (is_new)
         begin_ask(ask);
-    } else if (ask->state == ASK_STORING) {
+    else if (ask->state == ASK_STORING)
         ask_answer_late(ask);
-    }
 }

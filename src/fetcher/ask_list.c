@@ -27,6 +27,7 @@ static void on_blob_linked(const struct error *err, void *arg)
     }
     while (!list_is_empty(&ask->followers)) {
         struct follower *follower = LIST_ITEM(ask->followers.next, struct follower, link);
+
         follower_here(&follower);
     }
     ask_end(ask);
@@ -39,12 +40,14 @@ static void link_blob(struct ask *ask)
         .origin = ask->origin,
         .repository = slice_of(ask->repository),
     };
+
     keeper_client_tell(ask->fetcher->keeper, MESSAGE_LINK, &message, false, on_blob_linked, ask);
 }
 
 static void answer_size(struct ask *ask, uint64_t size)
 {
     struct error err;
+
     if (size == UINT64_MAX) {
         error_set(&err, ERR_UPSTREAM, "the upstream does not say how large the blob is");
         ask_fail(ask, &err, 0);
@@ -65,13 +68,12 @@ static void on_blob_head(const struct fetch_result *result, void *arg)
     struct ask *ask = arg;
 
     ask->fetch = NULL;
-    if (result->end->err.kind != ERR_NONE) {
+    if (result->end->err.kind != ERR_NONE)
         ask_fail(ask, &result->end->err, result->end->retry_after);
-    } else if (ask->kind == JOIN_BLOB) {
+    else if (ask->kind == JOIN_BLOB)
         link_blob(ask);
-    } else {
+    else
         answer_size(ask, result->content_length);
-    }
 }
 
 static void ask_blob(struct ask *ask)
@@ -97,6 +99,7 @@ static void on_received_list_read(struct received_list *list, const struct error
 
     if (err) {
         struct error copy = *err;
+
         ask_fail(ask, &copy, 0);
         return;
     }
@@ -138,11 +141,10 @@ static void ask_list(struct ask *ask)
         ask_fail(ask, &err, 0);
         return;
     }
-    if (ask->kind == JOIN_TAGS_LIST) {
+    if (ask->kind == JOIN_TAGS_LIST)
         buf_printf(&path, "/v2/%s/tags/list", ask->repository);
-    } else {
+    else
         buf_printf(&path, "/v2/%s/referrers/%s", ask->repository, digest_print(&ask->digest, text));
-    }
     if (ask->reference[0] != '\0')
         buf_printf(&path, "?%s", ask->reference);
     struct fetch_request request = {
@@ -156,9 +158,8 @@ static void ask_list(struct ask *ask)
 
 void ask_begin_list(struct ask *ask)
 {
-    if (ask->kind == JOIN_BLOB || ask->kind == JOIN_BLOB_SIZE) {
+    if (ask->kind == JOIN_BLOB || ask->kind == JOIN_BLOB_SIZE)
         ask_blob(ask);
-    } else {
+    else
         ask_list(ask);
-    }
 }

@@ -45,6 +45,7 @@ void ask_answer_late(struct ask *ask)
 {
     const struct received *received = ask->received;
     struct message_answer answer;
+
     received_answer(received, &answer);
     ask_answer_payload(ask, &answer, received->payload_fd);
 }
@@ -52,12 +53,12 @@ void ask_answer_late(struct ask *ask)
 static void on_manifest_stored(struct received *received, const struct error *err, void *arg)
 {
     struct ask *ask = arg;
+
     (void)received;
-    if (err) {
+    if (err)
         log_manifest(ask, LOG_WARN, "manifest not stored: ", err->text);
-    } else {
+    else
         log_manifest(ask, LOG_INFO, "manifest stored", "");
-    }
     ask_end(ask);
 }
 
@@ -73,11 +74,13 @@ static void on_manifest_read(struct received *received, const struct error *err,
 
     if (err) {
         struct error copy = *err;
+
         fail_reading(ask, &copy);
         return;
     }
     if (ask->kind == JOIN_MANIFEST && !digest_equal(&received->digest, &ask->digest)) {
         struct error wrong;
+
         metrics_add(METRIC_digest_mismatches, 1);
         error_set(&wrong, ERR_DIGEST_MISMATCH, "the upstream's manifest is not what was asked");
         fail_reading(ask, &wrong);
@@ -114,11 +117,10 @@ static void on_manifest(const struct fetch_result *result, void *arg)
     const struct exchange_end *end = result->end;
 
     ask->fetch = NULL;
-    if (end->err.kind == ERR_NONE) {
+    if (end->err.kind == ERR_NONE)
         read_result(ask, result);
-    } else {
+    else
         ask->failed(ask, &end->err, end->is_final, end->retry_after);
-    }
 }
 
 void ask_get_manifest(struct ask *ask, const char *reference, ask_failed_fn *failed)
@@ -154,6 +156,7 @@ void ask_begin_manifest(struct ask *ask)
     if (lookup_manifest(&lookup, &ask->digest, &manifest)) {
         while (!list_is_empty(&ask->followers)) {
             struct follower *follower = LIST_ITEM(ask->followers.next, struct follower, link);
+
             follower_here(&follower);
         }
         ask_end(ask);

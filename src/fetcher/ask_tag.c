@@ -25,6 +25,7 @@ static void tell_checked(struct ask *ask, const struct digest *digest, uint64_t 
         .tag = slice_of(ask->reference),
         .checked = checked_ms,
     };
+
     if (digest)
         message.digest = *digest;
     keeper_client_tell(ask->fetcher->keeper, MESSAGE_TAG_CHECKED, &message, true, NULL, NULL);
@@ -41,6 +42,7 @@ static void answer_here(struct ask *ask, const struct digest *digest,
         .size = manifest->size,
         .checked = clock_wall().ms,
     };
+
     tell_checked(ask, digest, answer.checked);
     ask_answer(ask, &answer);
     ask_end(ask);
@@ -52,6 +54,7 @@ static bool may_be_stale(const struct ask *ask, uint64_t age_ms)
 {
     const struct config_tag_rule *rule =
         config_tag_rule(ask->upstream->config, slice_of(ask->reference));
+
     return ask->tag.is_known && ask->tag.is_here &&
            (rule->stale_if_error_ms == UINT64_MAX || age_ms < rule->stale_if_error_ms);
 }
@@ -127,6 +130,7 @@ static bool read_digest(struct slice headers, struct digest *out)
 {
     struct slice value;
     struct error err;
+
     return transfer_header(headers, "Docker-Content-Digest", &value) &&
            digest_parse(value, out, &err) == 0;
 }

@@ -187,6 +187,7 @@ static void tell_waits(struct token_fetch *fetch, const struct token *token)
     list_remove(&fetch->link);
     while (!list_is_empty(&fetch->waits)) {
         struct token_wait *wait = LIST_ITEM(fetch->waits.next, struct token_wait, link);
+
         /* A callback may have dropped the token. */
         if (token)
             token = bearer_find(fetch->upstream, slice_of(fetch->repository));
@@ -222,6 +223,7 @@ static bool on_token_head(struct transfer *transfer, const struct transfer_respo
 static enum transfer_want on_token_data(struct transfer *transfer, struct slice bytes, void *arg)
 {
     struct token_fetch *fetch = arg;
+
     (void)transfer;
     buf_append_slice(&fetch->body, bytes);
     if (fetch->body.is_over)
@@ -363,8 +365,10 @@ static void free_tokens(struct upstream *upstream)
 {
     LIST_EACH (link, &upstream->token_fetches) {
         struct token_fetch *fetch = LIST_ITEM(link, struct token_fetch, link);
+
         while (!list_is_empty(&fetch->waits)) {
             struct token_wait *wait = LIST_ITEM(fetch->waits.next, struct token_wait, link);
+
             list_remove(&wait->link);
             mem_free(wait);
         }
@@ -380,6 +384,7 @@ static struct token_fetch *find_fetch(struct upstream *upstream, struct slice re
 {
     LIST_EACH (link, &upstream->token_fetches) {
         struct token_fetch *fetch = LIST_ITEM(link, struct token_fetch, link);
+
         if (slice_equal(slice_of(fetch->repository), repository))
             return fetch;
     }

@@ -106,9 +106,10 @@ static int reserve_memory(struct download *download, uint64_t *out_memory, struc
         return 0;
     uint64_t limit = fetcher->config->storage.memory_limit;
     uint64_t used = fetcher->memory_used < limit ? fetcher->memory_used : limit;
-    if (download->size == UINT64_MAX || size >= limit - used)
+    if (download->size == UINT64_MAX || size >= limit - used) {
         return error_set(err, ERR_NO_SPACE,
                          "the disk is full, and so is the memory for blobs that pass through");
+    }
     *out_memory = size + 1;
     return 0;
 }
@@ -125,6 +126,7 @@ static int open_take(struct download *download, bool is_private, struct error *e
     for (unsigned tries = 0; tries < NAMES_TRIED; tries++) {
         unsigned number = take_number(download->attempt++, mark_of(flight->owner), is_private);
         struct take_options options = options_of(download, number);
+
         options.memory = memory;
         rc = take_create(flight->fetcher, &options, &download->take, err);
         if (rc != -(int)ERR_CONFLICT)
@@ -160,6 +162,7 @@ static int adopt_take(struct download *download, struct error *err)
     if (take_number_is_private(number)) {
         struct upstream *upstream =
             LIST_ITEM(flight->sources.next, const struct source, link)->upstream;
+
         if (take_number_mark(number) != mark_of(upstream)) {
             spool_index_add(spools, &flight->digest, number);
             return error_set(err, ERR_NOT_FOUND, "a spool of another upstream");
@@ -287,6 +290,7 @@ static void ask_source(struct download *download)
     CHECK(!download->exchange);
     if (!next) {
         struct error err;
+
         error_set(&err, ERR_UPSTREAM, "no upstream is left to ask");
         flight_fail(download->flight, &err, 0);
         return;
@@ -320,6 +324,7 @@ static void ask_source(struct download *download)
 void download_on_timer(void *arg)
 {
     struct download *download = arg;
+
     if (download->state == DOWNLOAD_WAITING)
         ask_source(download);
 }
@@ -415,6 +420,7 @@ static bool on_download_head(const struct exchange_answer *answer, void *arg)
         return refuse_answer(download, true, ERR_TOO_LARGE, "the blob is over storage.blob_max");
     if (!download->take) {
         struct error err;
+
         if (open_take(download, answer->with_credentials, &err) != 0)
             return refuse_answer(download, true, err.kind, err.text);
     } else if (download->requested_at > 0) {
@@ -620,6 +626,7 @@ static void on_take_hashed(bool is_right, void *arg)
 static void on_take_synced(const struct error *err, void *arg)
 {
     struct download *download = arg;
+
     flight_on_synced(download->flight, err);
 }
 

@@ -100,6 +100,7 @@ static bool start_first(struct upstream *upstream)
 {
     LIST_EACH (link, &upstream->queue) {
         struct exchange *next = LIST_ITEM(link, struct exchange, link);
+
         if (!may_run(next))
             continue;
         list_remove(&next->link);
@@ -196,6 +197,7 @@ static void on_hop_done(const struct exchange_end *end, void *arg);
 static bool on_hop_head(const struct exchange_answer *answer, void *arg)
 {
     struct exchange *exchange = arg;
+
     return exchange->handler->on_head(answer, exchange->arg);
 }
 
@@ -345,6 +347,7 @@ void exchange_resume(struct exchange *exchange)
 void exchange_cancel(struct exchange **exchange)
 {
     struct exchange *gone = TAKE(*exchange);
+
     if (gone)
         exchange_free(gone);
 }

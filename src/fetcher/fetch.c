@@ -56,6 +56,7 @@ static bool on_fetch_head(const struct exchange_answer *answer, void *arg)
 static enum transfer_want on_fetch_data(struct slice bytes, void *arg)
 {
     struct fetch *fetch = arg;
+
     buf_append_slice(&fetch->body, bytes);
     return fetch->body.is_over ? TRANSFER_ABORT : TRANSFER_CONTINUE;
 }
@@ -107,6 +108,7 @@ static void fetch_try(void *arg)
         .is_blob = fetch->is_blob,
         .kind = retry_is_left(&fetch->retry) ? EXCHANGE_TRY : EXCHANGE_QUESTION,
     };
+
     fetch->exchange = exchange_start(&request, &fetch_exchange, fetch);
 }
 
@@ -133,6 +135,7 @@ struct fetch *fetch_start(const struct fetch_request *request, fetch_fn *fn, voi
 void fetch_cancel(struct fetch **fetch)
 {
     struct fetch *gone = TAKE(*fetch);
+
     if (gone)
         fetch_free(gone);
 }

@@ -125,11 +125,10 @@ static void on_worker_join(struct worker_link *worker, const struct message_join
         worker_link_refuse(worker, join->request, &err);
         return;
     }
-    if (join->kind == JOIN_BLOB) {
+    if (join->kind == JOIN_BLOB)
         join_blob(fetcher, follower, join, upstream);
-    } else {
+    else
         ask_join(fetcher, follower, join, upstream);
-    }
 }
 
 /* ---- the gate ---- */
@@ -157,6 +156,7 @@ static void forget_waiting(struct worker_link *worker, const uint64_t *request)
 {
     LIST_EACH (link, &worker->fetcher->waiting) {
         struct waiting_join *waiting = LIST_ITEM(link, struct waiting_join, link);
+
         if (waiting->worker == worker && (!request || waiting->request == *request))
             waiting_free(waiting);
     }
@@ -165,10 +165,12 @@ static void forget_waiting(struct worker_link *worker, const uint64_t *request)
 static void on_spools_scanned(struct fetcher *fetcher)
 {
     fetcher->is_open = true;
+
     while (!list_is_empty(&fetcher->waiting)) {
         struct waiting_join *waiting = LIST_ITEM(fetcher->waiting.next, struct waiting_join, link);
         struct message_join join;
         struct error err;
+
         if (message_decode(MESSAGE_JOIN, buf_bytes(&waiting->body), &join, &err) == 0)
             on_worker_join(waiting->worker, &join);
         waiting_free(waiting);
@@ -218,17 +220,18 @@ static void on_worker_message(struct channel *channel, enum message_type type, s
     fd_close(fd); /* workers send none */
     if (type == MESSAGE_JOIN) {
         struct message_join join;
+
         if (message_decode(type, body, &join, &err) != 0) {
             report_malformed(worker, &err);
             return;
         }
-        if (worker->fetcher->is_open) {
+        if (worker->fetcher->is_open)
             on_worker_join(worker, &join);
-        } else {
+        else
             wait_for_gate(worker, join.request, body);
-        }
     } else if (type == MESSAGE_LEAVE) {
         struct message_leave leave;
+
         if (message_decode(type, body, &leave, &err) != 0) {
             report_malformed(worker, &err);
             return;
@@ -354,6 +357,7 @@ void fetcher_free(struct fetcher **fetcher)
         waiting_free(LIST_ITEM(gone->waiting.next, struct waiting_join, link));
     while (!list_is_empty(&gone->workers)) {
         struct worker_link *worker = LIST_ITEM(gone->workers.next, struct worker_link, link);
+
         worker_link_free(&worker);
     }
     flight_free_all(gone);

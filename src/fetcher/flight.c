@@ -98,8 +98,10 @@ struct flight *flight_find(struct fetcher *fetcher, const struct digest *digest,
 static void free_dead_flights(void *arg)
 {
     struct fetcher *fetcher = arg;
+
     while (!list_is_empty(&fetcher->dead_flights)) {
         struct flight *flight = LIST_ITEM(fetcher->dead_flights.next, struct flight, link);
+
         list_remove(&flight->link);
         timer_free(&flight->timer);
         timer_free(&flight->told.timer);
@@ -120,6 +122,7 @@ void flight_end(struct flight *flight, bool keep_spool)
     keeper_client_forget(fetcher->keeper, flight);
     while (!list_is_empty(&flight->followers)) {
         struct follower *follower = LIST_ITEM(flight->followers.next, struct follower, link);
+
         follower_free(&follower);
     }
     while (!list_is_empty(&flight->sources))
@@ -166,6 +169,7 @@ void flight_fail(struct flight *flight, const struct error *err, uint64_t retry_
     take_drop(&flight->base, false);
     while (!list_is_empty(&flight->followers)) {
         struct follower *follower = LIST_ITEM(flight->followers.next, struct follower, link);
+
         follower_fail(&follower, &copy, retry_after);
     }
     while (!list_is_empty(&flight->sources))
@@ -259,7 +263,7 @@ static struct flight *flight_new(struct fetcher *fetcher, const struct digest *d
     flight->id = ++fetcher->flights_made;
     flight->digest = *digest;
     flight->owner = owner ? upstream_ref(owner) : NULL;
-    flight->is_apart = owner != NULL;
+    flight->is_apart = owner;
     list_init(&flight->sources);
     list_init(&flight->followers);
     download_init(&flight->download, flight);
@@ -324,17 +328,17 @@ static void move_source(struct source *source)
 
     LIST_EACH (link, &flight->followers) {
         struct follower *follower = LIST_ITEM(link, struct follower, link);
+
         if (follower->source != source)
             continue;
         bool is_new = !apart;
         if (is_new)
             apart = flight_new(flight->fetcher, &flight->digest, source->upstream);
         move_follower(follower, apart);
-        if (is_new) {
+        if (is_new)
             download_begin(&apart->download);
-        } else {
+        else
             flight_admit(apart, follower);
-        }
     }
     source_free(source);
 }
@@ -346,6 +350,7 @@ void flight_make_private(struct flight *flight, struct upstream *owner)
     flight->owner = upstream_ref(owner);
     LIST_EACH (link, &flight->sources) {
         struct source *source = LIST_ITEM(link, struct source, link);
+
         if (source->upstream != owner)
             move_source(source);
     }

@@ -35,6 +35,7 @@ static void tell_verified(struct flight *flight, struct follower *follower)
 {
     struct message_verified verified = {.request = follower->request,
                                         .size = flight->download.size};
+
     follower_send(follower, MESSAGE_VERIFIED, &verified, -1);
     follower_free(&follower);
 }
@@ -47,6 +48,7 @@ static void open_follower(struct flight *flight, struct follower *follower)
         .bytes = flight->download.take->bytes,
         .is_strict = flight->is_strict || follower->source->upstream->config->is_strict,
     };
+
     follower_send(follower, MESSAGE_OPEN, &message, flight->download.take->read_fd);
     follower->is_open = true;
     if (flight->told.bytes < flight->download.take->bytes)
@@ -84,6 +86,7 @@ static void reopen_all(struct flight *flight)
 {
     LIST_EACH (link, &flight->followers) {
         struct follower *follower = LIST_ITEM(link, struct follower, link);
+
         if (follower->is_open)
             open_follower(flight, follower);
     }
@@ -92,6 +95,7 @@ static void reopen_all(struct flight *flight)
 void flight_set_strict(struct flight *flight)
 {
     flight->is_strict = true;
+
     if (flight->download.take && !flight->base)
         reopen_all(flight);
 }
@@ -105,9 +109,8 @@ void flight_resized(struct flight *flight, bool is_contradicted)
 
 void flight_admit_all(struct flight *flight)
 {
-    LIST_EACH (link, &flight->followers) {
+    LIST_EACH (link, &flight->followers)
         flight_admit(flight, LIST_ITEM(link, struct follower, link));
-    }
 }
 
 static void announce_bytes(struct flight *flight)
@@ -118,6 +121,7 @@ static void announce_bytes(struct flight *flight)
     LIST_EACH (link, &flight->followers) {
         struct follower *follower = LIST_ITEM(link, struct follower, link);
         struct message_grew grew = {.request = follower->request, .bytes = flight->told.bytes};
+
         if (follower->is_open)
             follower_send(follower, MESSAGE_GREW, &grew, -1);
     }
@@ -131,16 +135,16 @@ void flight_grew(struct flight *flight)
     uint64_t waited_ms = monotime_since(clock_mono(), flight->told.at);
     bool is_whole = flight->download.take->bytes == flight->download.size;
     if (is_whole || flight->download.take->bytes - flight->told.bytes >= ANNOUNCE_BYTES ||
-        waited_ms >= ANNOUNCE_MS) {
+        waited_ms >= ANNOUNCE_MS)
         announce_bytes(flight);
-    } else if (!timer_is_running(flight->told.timer)) {
+    else if (!timer_is_running(flight->told.timer))
         timer_start(flight->told.timer, ANNOUNCE_MS - waited_ms);
-    }
 }
 
 void flight_on_announce(void *arg)
 {
     struct flight *flight = arg;
+
     if (!flight->base && flight->download.take && flight->download.take->bytes > flight->told.bytes)
         announce_bytes(flight);
 }
@@ -169,6 +173,7 @@ void flight_hand_over(struct flight *flight)
     flight->told.bytes = take->bytes;
     LIST_EACH (link, &flight->followers) {
         struct follower *follower = LIST_ITEM(link, struct follower, link);
+
         if (!follower->is_open)
             continue;
         if (flight_needs_proof(flight) && follower->source->state != SOURCE_PROVEN) {
@@ -193,10 +198,10 @@ void flight_tell_verified(struct flight *flight)
 {
     LIST_EACH (link, &flight->followers) {
         struct follower *follower = LIST_ITEM(link, struct follower, link);
-        if (follower->is_open) {
+
+        if (follower->is_open)
             tell_verified(flight, follower);
-        } else {
+        else
             flight_admit(flight, follower);
-        }
     }
 }

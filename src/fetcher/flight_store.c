@@ -28,6 +28,7 @@ static struct source *first_proven(struct flight *flight)
 {
     LIST_EACH (link, &flight->sources) {
         struct source *source = LIST_ITEM(link, struct source, link);
+
         if (source->state == SOURCE_PROVEN && !source->is_linked)
             return source;
     }

@@ -53,11 +53,10 @@ void follower_answer(struct follower **follower, struct message_answer *answer, 
     struct channel *channel = (*follower)->worker->channel;
 
     answer->request = (*follower)->request;
-    if (payload_fd >= 0) {
+    if (payload_fd >= 0)
         channel_send_payload(channel, MESSAGE_ANSWER, answer->request, payload_fd);
-    } else {
+    else
         channel_send(channel, MESSAGE_ANSWER, answer, -1);
-    }
     follower_free(follower);
 }
 
@@ -69,6 +68,7 @@ void follower_fail(struct follower **follower, const struct error *err, uint64_t
         .text = slice_of(err->text),
         .retry_after = retry_after,
     };
+
     follower_send(*follower, MESSAGE_FAILED, &failed, -1);
     follower_free(follower);
 }
@@ -76,6 +76,7 @@ void follower_fail(struct follower **follower, const struct error *err, uint64_t
 void follower_here(struct follower **follower)
 {
     struct message_here here = {.request = (*follower)->request};
+
     follower_send(*follower, MESSAGE_HERE, &here, -1);
     follower_free(follower);
 }
@@ -102,12 +103,14 @@ void worker_link_refuse(struct worker_link *worker, uint64_t request, const stru
         .kind = (uint64_t)err->kind,
         .text = slice_of(err->text),
     };
+
     channel_send(worker->channel, MESSAGE_FAILED, &failed, -1);
 }
 
 void worker_link_leave(struct worker_link *worker, uint64_t request)
 {
     struct follower *follower = map_find(worker->followers, map_key(&request));
+
     if (follower)
         follower->on_leave(follower);
 }
@@ -115,6 +118,7 @@ void worker_link_leave(struct worker_link *worker, uint64_t request)
 static void leave_follower(struct slice key, void *value, void *arg)
 {
     struct follower *follower = value;
+
     (void)key;
     (void)arg;
     follower->on_leave(follower);

@@ -148,6 +148,7 @@ static void read_pulls_left(struct upstream *upstream, struct slice headers)
         return;
     if (left < 10 && (upstream->pulls_left >= 10 || left == 0) && left != upstream->pulls_left) {
         struct log_line line;
+
         log_begin(&line, LOG_WARN);
         log_text(&line, "origin", upstream->config->name);
         log_u64(&line, "pulls_left", left);
@@ -185,15 +186,14 @@ static void judge_refusal(struct hop *hop, const struct transfer_response *respo
         judge_busy(hop, response);
         return;
     }
-    if (response->status == 416) {
+    if (response->status == 416)
         kind = ERR_CONFLICT;
-    } else if (is_home && (response->status == 404 || response->status == 410)) {
+    else if (is_home && (response->status == 404 || response->status == 410))
         kind = ERR_NOT_FOUND;
-    } else if (is_home && response->status == 401) {
+    else if (is_home && response->status == 401)
         kind = ERR_UNAUTHORIZED;
-    } else if (is_home && (response->status == 403 || response->status == 451)) {
+    else if (is_home && (response->status == 403 || response->status == 451))
         kind = ERR_DENIED;
-    }
     /* 501 is about the method, as 405 is: asking again does not help. */
     end->is_final = is_home && ((response->status >= 400 && response->status < 500 &&
                                  response->status != 408 && response->status != 416) ||

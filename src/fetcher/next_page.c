@@ -13,6 +13,7 @@ bool next_page_is_query(struct slice query)
 {
     for (size_t i = 0; i < query.length; i++) {
         char byte = query.data[i];
+
         if (byte <= ' ' || byte > '~' || byte == '#' || byte == '"' || byte == '<' || byte == '>')
             return false;
     }
@@ -24,6 +25,7 @@ bool next_page_is_query(struct slice query)
 static bool is_key(struct slice parameter, const char *key)
 {
     struct slice name;
+
     return slice_split(&parameter, '=', &name) && slice_is(name, key);
 }
 
@@ -59,6 +61,7 @@ static void keep_once(struct slice query, struct buf *out)
         bool is_n = is_key(parameter, "n");
         bool is_last = is_key(parameter, "last");
         bool is_again = (is_n && has_n) || (is_last && has_last);
+
         has_n = has_n || is_n;
         has_last = has_last || is_last;
         if (parameter.length > 0 && !is_again && !is_key(parameter, "ns"))
@@ -121,11 +124,10 @@ static bool cut_unquoted(struct slice *rest, char separator, struct slice *out)
     if (rest->length == 0)
         return false;
     for (; at < rest->length && (is_quoted || rest->data[at] != separator); at++) {
-        if (rest->data[at] == '"') {
+        if (rest->data[at] == '"')
             is_quoted = !is_quoted;
-        } else if (is_quoted && rest->data[at] == '\\') {
+        else if (is_quoted && rest->data[at] == '\\')
             at++;
-        }
     }
     if (at > rest->length)
         at = rest->length;
@@ -168,6 +170,7 @@ static bool find_next(struct slice field, struct slice *out)
 {
     for (;;) {
         struct slice parameters = {0};
+
         while (field.length > 0 && (field.data[0] == ',' || field.data[0] == ' '))
             field = slice_skip(field, 1);
         ptrdiff_t end = slice_find(field, '>');

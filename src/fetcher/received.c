@@ -57,6 +57,7 @@ static void write_manifest(struct received *received)
         store_file_sync(store, PLACE_SPOOL, fd, true, err) != 0 ||
         store_file_inode(fd, &received->inode, err) != 0) {
         struct error second;
+
         store_file_remove(store, PLACE_SPOOL, received->name, &second);
     }
     if (received->payload_fd >= 0 && ledger_inline(body).length == 0)
@@ -66,11 +67,11 @@ static void write_manifest(struct received *received)
 static void run_received(struct pool_work *work)
 {
     struct received *received = received_of(work);
-    if (received->is_storing) {
+
+    if (received->is_storing)
         write_manifest(received);
-    } else {
+    else
         read_manifest(received);
-    }
 }
 
 /* ---- on the loop ---- */
@@ -91,6 +92,7 @@ static void received_free(struct received *received)
 static void on_keeper_answer(const struct error *err, void *arg)
 {
     struct received *received = arg;
+
     received->done(received, err, received->arg);
 }
 
@@ -130,13 +132,12 @@ static void on_received_done(struct pool_work *work)
     fetcher_work_ended(received->fetcher);
     received->is_busy = false;
     bool is_well = received->err.kind == ERR_NONE;
-    if (received->is_dropped) {
+    if (received->is_dropped)
         received_free(received);
-    } else if (received->is_storing && is_well) {
+    else if (received->is_storing && is_well)
         tell_keeper(received);
-    } else {
+    else
         received->done(received, is_well ? NULL : &received->err, received->arg);
-    }
 }
 
 static void submit_received(struct received *received)

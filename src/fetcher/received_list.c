@@ -37,6 +37,7 @@ static struct received_list *received_list_of(struct pool_work *work)
 static bool is_surrogate(struct slice hex, char low, char high)
 {
     char second = (char)(hex.data[1] | 0x20);
+
     return (hex.data[0] | 0x20) == 'd' && second >= low && second <= high;
 }
 
@@ -119,6 +120,7 @@ static void write_tags(struct received_list *list, struct jsonio_value tags)
     jsonio_put_array(&json, "tags");
     for (size_t i = find_start(list, tags); i < count; i++) {
         struct slice tag = jsonio_string(jsonio_element(tags, i));
+
         if (!tag_is_valid(tag))
             continue;
         if (written++ == limit) {
@@ -154,6 +156,7 @@ static void write_descriptors(struct jsonio_writer *json, struct jsonio_value li
     jsonio_put_array(json, NULL);
     for (size_t i = 0; i < count; i++) {
         struct jsonio_value value = jsonio_element(list, i);
+
         if (is_descriptor(value))
             jsonio_put_value(json, NULL, value);
     }
@@ -165,11 +168,10 @@ static void write_member(struct slice key, struct jsonio_value value, void *arg)
     struct jsonio_writer *json = arg;
 
     jsonio_put_key(json, key);
-    if (slice_is(key, "manifests")) {
+    if (slice_is(key, "manifests"))
         write_descriptors(json, value);
-    } else {
+    else
         jsonio_put_value(json, NULL, value);
-    }
 }
 
 static int write_index(struct received_list *list, struct jsonio_value root, struct error *err)
@@ -221,11 +223,10 @@ static void read_list(struct received_list *list)
                   is_tags ? "tags" : "manifests");
         return;
     }
-    if (is_tags) {
+    if (is_tags)
         write_tags(list, names);
-    } else {
+    else
         (void)write_index(list, root, err);
-    }
 }
 
 static void run_received_list(struct pool_work *work)

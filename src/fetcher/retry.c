@@ -33,6 +33,7 @@ bool retry_next(struct retry *retry, size_t *url, uint64_t *out_delay_ms)
     if (retry->failed % retry->urls == 0) {
         unsigned round = retry->failed / (unsigned)retry->urls - 1;
         unsigned delay = round > 4 ? DELAY_MAX_MS : DELAY_FIRST_MS << round;
+
         *out_delay_ms = delay + random_below(delay / 2 + 1);
     }
     return true;

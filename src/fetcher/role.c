@@ -30,6 +30,7 @@ void fetcher_wait_for_pool(struct fetcher *fetcher)
 {
     while (fetcher->works > 0) {
         struct pollfd ready = {.fd = pool_descriptor(fetcher->options.pool), .events = POLLIN};
+
         poll(&ready, 1, 10);
         pool_run_done(fetcher->options.pool);
     }

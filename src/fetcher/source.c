@@ -14,10 +14,12 @@ struct source *source_get(struct flight *flight, struct upstream *upstream, stru
 {
     LIST_EACH (link, &flight->sources) {
         struct source *source = LIST_ITEM(link, struct source, link);
+
         if (source->upstream == upstream && slice_equal(slice_of(source->repository), repository))
             return source;
     }
     struct source *source = NEW(struct source);
+
     source->flight = flight;
     source->upstream = upstream_ref(upstream);
     source->repository = slice_dup(repository);
@@ -51,6 +53,7 @@ struct source *source_next(struct flight *flight, const struct source *current)
 
     LIST_EACH (link, &flight->sources) {
         struct source *source = LIST_ITEM(link, struct source, link);
+
         if (source->is_exhausted)
             continue;
         if (!source->is_slow)
@@ -65,6 +68,7 @@ bool source_has_other(const struct flight *flight, const struct source *current,
 {
     LIST_EACH (link, &flight->sources) {
         const struct source *source = LIST_ITEM(link, const struct source, link);
+
         if (source->upstream != current->upstream && !source->is_exhausted &&
             (may_be_slow || !source->is_slow))
             return true;
@@ -76,6 +80,7 @@ void source_set_slow(struct source *source)
 {
     LIST_EACH (link, &source->flight->sources) {
         struct source *other = LIST_ITEM(link, struct source, link);
+
         other->is_slow = other->is_slow || other->upstream == source->upstream;
     }
 }
@@ -84,6 +89,7 @@ void source_set_exhausted(struct source *source)
 {
     LIST_EACH (link, &source->flight->sources) {
         struct source *other = LIST_ITEM(link, struct source, link);
+
         other->is_exhausted = other->is_exhausted || other->upstream == source->upstream;
     }
 }
@@ -91,6 +97,7 @@ void source_set_exhausted(struct source *source)
 void source_free(struct source *source)
 {
     download_forget_source(&source->flight->download, source);
+
     fetch_cancel(&source->proof);
     list_remove(&source->link);
     upstream_unref(&source->upstream);
@@ -102,6 +109,7 @@ static void tell_followers(struct source *source, const struct error *err, uint6
 {
     LIST_EACH (link, &source->flight->followers) {
         struct follower *follower = LIST_ITEM(link, struct follower, link);
+
         if (follower->source == source)
             follower_fail(&follower, err, retry_after);
     }
@@ -110,6 +118,7 @@ static void tell_followers(struct source *source, const struct error *err, uint6
 void source_remove(struct source *source, const struct error *err)
 {
     tell_followers(source, err, 0);
+
     source_free(source);
 }
 

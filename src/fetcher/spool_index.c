@@ -52,18 +52,21 @@ struct spool_removal {
 static void remove_file(struct fetcher *fetcher, const char *name)
 {
     struct error ignored; /* the next scan finds the file again */
+
     store_file_remove(fetcher->options.store, PLACE_SPOOL, name, &ignored);
 }
 
 static void run_removal(struct pool_work *work)
 {
     struct spool_removal *removal = LIST_ITEM(work, struct spool_removal, work);
+
     remove_file(removal->fetcher, removal->name);
 }
 
 static void on_removed(struct pool_work *work)
 {
     struct spool_removal *removal = LIST_ITEM(work, struct spool_removal, work);
+
     fetcher_work_ended(removal->fetcher);
     mem_free(removal);
 }
@@ -137,6 +140,7 @@ static void on_spool_file(const char *name, uint64_t size, uint64_t modified_ms,
 static void run_scan(struct pool_work *work)
 {
     struct spool_index *index = LIST_ITEM(work, struct spool_index, scan);
+
     store_file_each(index->fetcher->options.store, PLACE_SPOOL, on_spool_file, index,
                     &index->scan_error);
 }
@@ -184,6 +188,7 @@ static void drop_old_spool(struct slice key, void *value, void *arg)
 static void on_index_timer(void *arg)
 {
     struct spool_index *index = arg;
+
     map_each(index->spools, drop_old_spool, index);
     timer_start(index->timer, LOOK_EVERY_MS);
 }
@@ -191,6 +196,7 @@ static void on_index_timer(void *arg)
 struct spool_index *spool_index_new(struct fetcher *fetcher)
 {
     struct spool_index *index = NEW(struct spool_index);
+
     index->fetcher = fetcher;
     index->spools = map_new();
     buf_init(&index->found, FOUND_MAX);
@@ -209,6 +215,7 @@ static void free_spool(struct slice key, void *value, void *arg)
 void spool_index_free(struct spool_index **index)
 {
     struct spool_index *gone = TAKE(*index);
+
     if (!gone)
         return;
     timer_free(&gone->timer);

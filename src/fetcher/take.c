@@ -61,6 +61,7 @@ static void compare_block(struct take *take, const char *data, size_t length, ui
     while (!base->is_different && length > 0 && offset < base->until) {
         uint64_t left = base->until - offset;
         size_t piece = length < sizeof(old) ? length : sizeof(old);
+
         if (piece > left)
             piece = (size_t)left;
         struct error err;
@@ -99,6 +100,7 @@ static void adopt_piece(struct take *take)
         end = take->adopt_size;
     while (take->queued < end) {
         size_t length = end - take->queued < step ? (size_t)(end - take->queued) : step;
+
         if (fd_pread_all(take->fd, data, length, take->queued, &take->err) != 0)
             break;
         hash_update(&take->hash, data, length);
@@ -119,6 +121,7 @@ static void finish_hash(struct take *take)
 static void sync_file(struct take *take)
 {
     struct store *store = take->fetcher->options.store;
+
     if (store_file_sync(store, PLACE_SPOOL, take->fd, true, &take->err) == 0)
         store_file_inode(take->fd, &take->inode, &take->err);
 }
@@ -205,6 +208,7 @@ static void take_free(struct take *take)
 static void block_written(struct take *take)
 {
     struct take_block *block = &take->blocks[1 - take->filling];
+
     take->bytes += block->length;
     block->length = 0;
     push_block(take);
@@ -214,11 +218,10 @@ static void block_written(struct take *take)
 static void piece_adopted(struct take *take)
 {
     take->bytes = take->queued;
-    if (take->queued < take->adopt_size) {
+    if (take->queued < take->adopt_size)
         submit_task(take, TASK_ADOPT);
-    } else {
+    else
         take->handler->on_adopted(take->is_right, take->arg);
-    }
 }
 
 static void on_task_done(struct pool_work *work)
@@ -228,21 +231,20 @@ static void on_task_done(struct pool_work *work)
 
     fetcher_work_ended(take->fetcher);
     take->task = TASK_NONE;
-    if (task == TASK_CLOSE) {
+    if (task == TASK_CLOSE)
         take_free(take);
-    } else if (!take->handler) {
+    else if (!take->handler)
         submit_task(take, TASK_CLOSE);
-    } else if (task == TASK_SYNC) {
+    else if (task == TASK_SYNC)
         take->handler->on_synced(take->err.kind ? &take->err : NULL, take->arg);
-    } else if (take->err.kind != ERR_NONE) {
+    else if (take->err.kind != ERR_NONE)
         take->handler->on_failed(&take->err, take->arg);
-    } else if (task == TASK_ADOPT) {
+    else if (task == TASK_ADOPT)
         piece_adopted(take);
-    } else if (task == TASK_WRITE) {
+    else if (task == TASK_WRITE)
         block_written(take);
-    } else {
+    else
         take->handler->on_hashed(take->is_right, take->arg);
-    }
 }
 
 enum take_write_result take_write(struct take *take, struct slice bytes)
@@ -287,6 +289,7 @@ bool take_is_compared(const struct take *take)
 int take_compare(struct take *take, const struct take *base, uint64_t until, struct error *err)
 {
     int rc = fd_dup(base->read_fd, &take->base.fd, err);
+
     if (rc == 0)
         take->base.until = until;
     return rc;
@@ -330,11 +333,10 @@ int take_create(struct fetcher *fetcher, const struct take_options *options, str
     struct take *take = take_new(fetcher, options);
     int rc = 0;
 
-    if (options->memory > 0) {
+    if (options->memory > 0)
         rc = open_memory(take, options->memory, err);
-    } else {
+    else
         rc = store_file_create(fetcher->options.store, PLACE_SPOOL, take->name, &take->fd, err);
-    }
     if (rc == 0)
         rc = store_file_reopen_readonly(take->fd, &take->read_fd, err);
     if (rc != 0) {

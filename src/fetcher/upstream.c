@@ -104,6 +104,7 @@ static struct upstream *upstream_new(struct fetcher *fetcher, const struct confi
 struct upstream *upstream_find(struct fetcher *fetcher, struct slice name)
 {
     const struct config_upstream *config = config_upstream_find(fetcher->config, name);
+
     if (!config || config->urls.count == 0)
         return NULL;
     struct upstream *upstream = map_find(fetcher->upstreams, slice_of(config->name));
@@ -129,6 +130,7 @@ size_t upstream_running(const struct upstream *upstream, size_t *out_downloads)
 
     LIST_EACH (link, &fetcher->retired_upstreams) {
         const struct upstream *retired = LIST_ITEM(link, const struct upstream, link);
+
         if (!slice_is(slice_of(retired->config->name), upstream->config->name))
             continue;
         running += retired->running;
@@ -170,6 +172,7 @@ static void reconfigure_upstream(struct fetcher *fetcher, struct upstream *upstr
 
     if (config && config_upstream_is_reached_alike(config, upstream->config)) {
         struct config *old = upstream->whole;
+
         upstream->whole = config_ref(fetcher->config);
         upstream->config = config;
         config_unref(&old);
@@ -192,6 +195,7 @@ struct upstream_array {
 static void collect_upstream(struct slice name, void *value, void *arg)
 {
     struct upstream_array *all = arg;
+
     (void)name;
     all->items[all->count++] = value;
 }
@@ -200,6 +204,7 @@ static size_t collect_all(struct fetcher *fetcher, struct upstream ***out)
 {
     struct upstream_array all = {
         .items = mem_zalloc(map_count(fetcher->upstreams) + 1, sizeof(*all.items))};
+
     map_each(fetcher->upstreams, collect_upstream, &all);
     *out = all.items;
     return all.count;
@@ -231,6 +236,7 @@ void upstream_free_all(struct fetcher *fetcher)
 bool upstream_has_credentials(const struct upstream *upstream)
 {
     const struct config_upstream *config = upstream->config;
+
     return config->username && config->password && config->expose;
 }
 
@@ -253,6 +259,7 @@ bool upstream_pick(struct upstream *upstream, size_t first, size_t count, bool o
     for (size_t i = 0; i < count; i++) {
         size_t index = (first + i) % upstream->url_count;
         struct upstream_url *url = &upstream->urls[index];
+
         if (obeys_busy && now.ms < url->busy_until.ms)
             continue;
         if (breaker_allows(&url->breaker)) {
@@ -270,6 +277,7 @@ uint64_t upstream_busy_ms(const struct upstream *upstream)
 
     for (size_t i = 0; i < upstream->url_count; i++) {
         uint64_t wait_ms = monotime_since(upstream->urls[i].busy_until, now);
+
         if (wait_ms > 0 && (least_ms == 0 || wait_ms < least_ms))
             least_ms = wait_ms;
     }
@@ -280,6 +288,7 @@ void upstream_print_blob_path(struct slice repository, const struct digest *dige
                               size_t size)
 {
     char text[DIGEST_TEXT_SIZE];
+
     (void)snprintf(out, size, "/v2/%.*s/blobs/%s", SLICE_PRINT(repository),
                    digest_print(digest, text));
 }
@@ -304,6 +313,7 @@ uint64_t upstream_read_retry_after(struct slice headers)
         return 0;
     if (walltime_parse_http(value, &date)) {
         uint64_t now_ms = clock_wall().ms;
+
         seconds = date.ms > now_ms ? (date.ms - now_ms + 999) / 1000 : 0;
     } else if (!is_number(value)) {
         return 0;
@@ -316,12 +326,14 @@ uint64_t upstream_read_retry_after(struct slice headers)
 uint64_t upstream_read_busy(struct slice headers)
 {
     uint64_t seconds = upstream_read_retry_after(headers);
+
     return seconds > 0 ? seconds : BUSY_DEFAULT_S;
 }
 
 static bool is_same_host(const struct url_parts *a, const struct url_parts *b)
 {
     char host[260];
+
     (void)snprintf(host, sizeof(host), "%.*s", SLICE_PRINT(b->host));
     return slice_is_nocase(a->host, host);
 }
@@ -361,6 +373,7 @@ bool upstream_is_realm(const struct upstream *upstream, const struct url_parts *
         return true;
     for (size_t i = 0; i < upstream->url_count; i++) {
         const struct url_parts *own = &upstream->urls[i].parts;
+
         if (is_same_host(own, url) && (url->is_https || !own->is_https))
             return true;
     }
@@ -371,6 +384,7 @@ int upstream_check_url(const struct upstream *upstream, const struct url_parts *
                        struct error *err)
 {
     bool may_be_plain = false;
+
     for (size_t i = 0; i < upstream->url_count; i++)
         may_be_plain = may_be_plain || !upstream->urls[i].parts.is_https;
     if (!url->is_https && !may_be_plain)

@@ -75,9 +75,8 @@ int channel_pair(int out_fds[2], struct error *err)
         return error_set_errno(err, EMFILE, "cannot make a channel");
     int fds[2];
 
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) != 0) {
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) != 0)
         return error_set_errno(err, errno, "cannot make a channel");
-    }
     out_fds[0] = fds[0];
     out_fds[1] = fds[1];
     return 0;
@@ -93,20 +92,18 @@ static void queued_free(struct channel *channel, struct queued *queued)
 
 static void drop_queue(struct channel *channel)
 {
-    LIST_EACH (link, &channel->queue) {
+    LIST_EACH (link, &channel->queue)
         queued_free(channel, LIST_ITEM(link, struct queued, link));
-    }
 }
 
 static void update_watch(struct channel *channel)
 {
     unsigned events = WATCH_READ;
 
-    if (channel->state == CHANNEL_CLOSED || channel->is_freed) {
+    if (channel->state == CHANNEL_CLOSED || channel->is_freed)
         events = WATCH_NONE;
-    } else if (!list_is_empty(&channel->queue) && !timer_is_running(channel->retry)) {
+    else if (!list_is_empty(&channel->queue) && !timer_is_running(channel->retry))
         events = WATCH_READ | WATCH_WRITE;
-    }
     watch_set(channel->watch, events);
 }
 
@@ -133,22 +130,21 @@ static enum frame_result write_queue(struct channel *channel)
     while (!list_is_empty(&channel->queue)) {
         struct queued *first = LIST_ITEM(channel->queue.next, struct queued, link);
         enum frame_result result = frame_send(channel->fd, &first->frame);
-        if (result == FRAME_BROKEN) {
+
+        if (result == FRAME_BROKEN)
             go_deaf(channel);
-        } else if (result != FRAME_DONE) {
+        else if (result != FRAME_DONE)
             return result;
-        } else {
+        else
             queued_free(channel, first);
-        }
     }
     return FRAME_DONE;
 }
 
 static void on_channel_writable(struct channel *channel)
 {
-    if (write_queue(channel) == FRAME_RETRY) {
+    if (write_queue(channel) == FRAME_RETRY)
         timer_start(channel->retry, RETRY_MS);
-    }
     update_watch(channel);
 }
 
@@ -165,13 +161,12 @@ static void close_channel(struct channel *channel)
     drop_queue(channel);
     timer_stop(channel->retry);
     update_watch(channel);
-    if (channel->has_failed && channel->handler->on_failed != NULL) {
+    if (channel->has_failed && channel->handler->on_failed)
         channel->handler->on_failed(channel, channel->arg);
-    } else if (channel->has_lied && channel->handler->on_lied) {
+    else if (channel->has_lied && channel->handler->on_lied)
         channel->handler->on_lied(channel, channel->arg);
-    } else {
+    else
         channel->handler->on_closed(channel, channel->arg);
-    }
 }
 
 /* The other side is alive, and will believe that we are dead. */
@@ -204,9 +199,9 @@ static void on_channel_readable(struct channel *channel)
     for (int i = 0; i < MESSAGES_PER_TURN; i++) {
         struct frame frame;
         enum frame_result result = frame_receive(channel->fd, channel->buffer, &frame);
-        if (result == FRAME_LATER) {
+
+        if (result == FRAME_LATER)
             return;
-        }
         if (result == FRAME_LOST) {
             note_failure(channel, "from");
         } else if (result == FRAME_BROKEN) {
@@ -223,9 +218,8 @@ static void on_channel_readable(struct channel *channel)
         }
         channel->handler->on_message(channel, frame.type, frame.body, &frame.fd, channel->arg);
         frame_cleanup(&frame);
-        if (channel->is_freed) {
+        if (channel->is_freed)
             return;
-        }
     }
 }
 
@@ -233,9 +227,8 @@ static void on_channel_event(unsigned ready, void *arg)
 {
     struct channel *channel = (struct channel *)arg;
 
-    if ((ready & WATCH_WRITE) != 0) {
+    if ((ready & WATCH_WRITE) != 0)
         on_channel_writable(channel);
-    }
     if ((ready & WATCH_READ) != 0) {
         channel->is_in_callback = true;
         on_channel_readable(channel);
@@ -291,18 +284,16 @@ void channel_free(struct channel **channel_address)
     struct channel *channel = *channel_address;
 
     *channel_address = NULL;
-    if (channel == NULL || channel->is_freed) {
+    if (!channel || channel->is_freed)
         return;
-    }
     channel->is_freed = true;
     drop_queue(channel);
     timer_stop(channel->retry);
     update_watch(channel);
-    if (channel->is_in_callback) {
+    if (channel->is_in_callback)
         loop_defer(channel->loop, destroy_channel, channel);
-    } else {
+    else
         destroy_channel(channel);
-    }
 }
 
 /* The number by which GREW and TAKEN are matched; 0 for others. */
@@ -327,6 +318,7 @@ static struct queued *find_level(struct channel *channel, enum message_type type
     for (struct list *link = channel->queue.previous; link != &channel->queue;
          link = link->previous) {
         struct queued *queued = LIST_ITEM(link, struct queued, link);
+
         if (queued->frame.type == type && queued->request == request)
             return queued;
         if (type == MESSAGE_GREW && queued->frame.type == MESSAGE_TAKEN &&
@@ -345,9 +337,8 @@ static struct queued *queued_new(struct frame frame, uint64_t request)
 
     queued->frame = frame;
     queued->request = request;
-    if (length > 0) {
+    if (length > 0)
         memcpy(place, frame.body.data, length);
-    }
     queued->frame.body = slice_from(place, length);
     return queued;
 }
@@ -368,7 +359,7 @@ static void queue_frame(struct channel *channel, struct frame frame, uint64_t re
     frame.fd = fd;
     struct queued *queued = queued_new(frame, request);
     struct queued *older = is_level(frame.type) ? find_level(channel, frame.type, request) : NULL;
-    if (older != NULL) {
+    if (older) {
         list_append(&older->link, &queued->link); /* in its place */
         queued_free(channel, older);
     } else {
@@ -382,9 +373,8 @@ static void send_frame(struct channel *channel, struct frame *frame, uint64_t re
 {
     enum frame_result result = FRAME_LATER;
 
-    if (list_is_empty(&channel->queue)) {
+    if (list_is_empty(&channel->queue))
         result = frame_send(channel->fd, frame);
-    }
     if (result == FRAME_DONE) {
         fd_close(&frame->payload_fd);
         return;
@@ -395,17 +385,15 @@ static void send_frame(struct channel *channel, struct frame *frame, uint64_t re
         return;
     }
     queue_frame(channel, *frame, request);
-    if (result == FRAME_RETRY) {
+    if (result == FRAME_RETRY)
         timer_start(channel->retry, RETRY_MS);
-    }
 }
 
 void channel_send(struct channel *channel, enum message_type type, const void *message, int fd)
 {
     CHECK(!channel->is_freed);
-    if (channel->state != CHANNEL_OPEN) {
+    if (channel->state != CHANNEL_OPEN)
         return;
-    }
     CHECK(message_may_pass(type, channel->ends.self, channel->ends.other));
     buf_clear(&channel->scratch);
     message_encode(type, message, &channel->scratch);
@@ -413,9 +401,8 @@ void channel_send(struct channel *channel, enum message_type type, const void *m
     struct frame frame = {
         .type = type, .body = buf_bytes(&channel->scratch), .fd = fd, .payload_fd = -1};
     send_frame(channel, &frame, request_of(type, message));
-    if (channel->scratch.capacity > SCRATCH_KEPT) {
+    if (channel->scratch.capacity > SCRATCH_KEPT)
         buf_cleanup(&channel->scratch);
-    }
     update_watch(channel);
 }
 
@@ -439,17 +426,15 @@ void channel_send_payload(struct channel *channel, enum message_type type, uint6
     struct error err;
 
     CHECK(!channel->is_freed);
-    if (channel->state != CHANNEL_OPEN) {
+    if (channel->state != CHANNEL_OPEN)
         return;
-    }
     buf_clear(&channel->scratch);
     varint_append(&channel->scratch, first);
     frame.body = buf_bytes(&channel->scratch);
-    if (fd_dup(payload_fd, &frame.payload_fd, &err) == 0) {
+    if (fd_dup(payload_fd, &frame.payload_fd, &err) == 0)
         send_frame(channel, &frame, 0);
-    } else {
+    else
         go_deaf(channel); /* as when a message's own descriptor cannot be duplicated */
-    }
     update_watch(channel);
 }
 
@@ -465,16 +450,15 @@ void channel_flush(struct channel *channel, unsigned wait_ms)
     for (;;) {
         enum frame_result result = write_queue(channel);
         uint64_t now = clock_mono_us();
-        if (result == FRAME_DONE || now >= deadline) {
+
+        if (result == FRAME_DONE || now >= deadline)
             break;
-        }
         int left_ms = (int)((deadline - now) / 1000) + 1;
         struct pollfd ready = {.fd = channel->fd, .events = POLLOUT};
         bool is_full = result == FRAME_LATER;
         int count = poll(&ready, is_full ? 1 : 0, is_full ? left_ms : RETRY_MS);
-        if (is_full && count == 0) {
+        if (is_full && count == 0)
             break;
-        }
     }
     update_watch(channel);
 }

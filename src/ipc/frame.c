@@ -38,7 +38,7 @@ void frame_cleanup(struct frame *frame)
 {
     fd_close(&frame->fd);
     fd_close(&frame->payload_fd);
-    if (frame->mapping != NULL) {
+    if (frame->mapping) {
         (void)munmap(frame->mapping, frame->mapping_length);
         frame->mapping = NULL;
     }
@@ -49,19 +49,18 @@ static size_t take_descriptors(struct msghdr *packet, int out[FDS_MAX])
 {
     size_t count = 0;
 
-    for (struct cmsghdr *c = CMSG_FIRSTHDR(packet); c != NULL; c = CMSG_NXTHDR(packet, c)) {
-        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) {
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(packet); c; c = CMSG_NXTHDR(packet, c)) {
+        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
             continue;
-        }
         size_t here = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
         for (size_t i = 0; i < here; i++) {
             int fd = -1;
+
             memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
-            if (count < FDS_MAX) {
+            if (count < FDS_MAX)
                 out[count++] = fd;
-            } else {
+            else
                 fd_close(&fd);
-            }
         }
     }
     return count;
@@ -85,23 +84,19 @@ static enum frame_result map_payload(struct frame *frame, int fd)
     uint64_t size = 0;
 
     if (front.length > FRAME_FRONT_MAX || !is_sealed(fd) || fd_size(fd, &size, &err) != 0 ||
-        size == 0 || size > FRAME_BODY_MAX) {
+        size == 0 || size > FRAME_BODY_MAX)
         return FRAME_BROKEN;
-    }
     size_t length = gap + (size_t)size;
     void *mapping = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (mapping == MAP_FAILED) {
+    if (mapping == MAP_FAILED)
         return FRAME_LOST;
-    }
     frame->mapping = mapping;
     frame->mapping_length = length;
     char *start = (char *)mapping + gap;
-    if (mmap(start, (size_t)size, PROT_READ, MAP_PRIVATE | MAP_FIXED, fd, 0) == MAP_FAILED) {
+    if (mmap(start, (size_t)size, PROT_READ, MAP_PRIVATE | MAP_FIXED, fd, 0) == MAP_FAILED)
         return FRAME_LOST;
-    }
-    if (front.length > 0) {
+    if (front.length > 0)
         memcpy(start - front.length, front.data, front.length);
-    }
     frame->body = slice_from(start - front.length, front.length + (size_t)size);
     return FRAME_DONE;
 }
@@ -128,26 +123,21 @@ static enum frame_result read_packet(struct slice packet, int fds[FDS_MAX], size
             fd_close(&fds[next++]);
         }
     }
-    if (is_good && (head & FLAG_FD) != 0 && next < fd_count) {
+    if (is_good && (head & FLAG_FD) != 0 && next < fd_count)
         out->fd = fd_take(&fds[next++]);
-    }
-    for (size_t i = 0; i < fd_count; i++) {
+    for (size_t i = 0; i < fd_count; i++)
         fd_close(&fds[i]);
-    }
-    if (!is_good || next != fd_count) {
+    if (!is_good || next != fd_count)
         return FRAME_BROKEN;
-    }
-    if (payload != FRAME_DONE) {
+    if (payload != FRAME_DONE)
         return payload;
-    }
     return message_is_valid(out->type, out->body) ? FRAME_DONE : FRAME_BROKEN;
 }
 
 static enum frame_result result_of_receive(int sys)
 {
-    if (sys == EAGAIN) {
+    if (sys == EAGAIN)
         return FRAME_LATER;
-    }
     return sys == ENOMEM || sys == ENOBUFS ? FRAME_LOST : FRAME_END;
 }
 
@@ -175,12 +165,10 @@ enum frame_result frame_receive(int socket, char buffer[FRAME_BUFFER_SIZE], stru
                             .msg_controllen = sizeof(control.bytes)};
 
     ssize_t length = receive_packet(socket, &packet);
-    if (length < 0) {
+    if (length < 0)
         return result_of_receive(errno);
-    }
-    if (length == 0) {
+    if (length == 0)
         return FRAME_END;
-    }
     size_t fd_count = take_descriptors(&packet, fds);
     bool is_whole = (packet.msg_flags & MSG_TRUNC) == 0;
     bool is_cut = (packet.msg_flags & MSG_CTRUNC) != 0;
@@ -197,9 +185,8 @@ enum frame_result frame_receive(int socket, char buffer[FRAME_BUFFER_SIZE], stru
 static void add_descriptors(struct msghdr *packet, union control *control, const int *fds,
                             size_t count)
 {
-    if (count == 0) {
+    if (count == 0)
         return;
-    }
     memset(control, 0, sizeof(*control));
     packet->msg_control = control->bytes;
     packet->msg_controllen = CMSG_SPACE(count * sizeof(int));
@@ -212,12 +199,10 @@ static void add_descriptors(struct msghdr *packet, union control *control, const
 
 static enum frame_result result_of_send(int sys)
 {
-    if (sys == EAGAIN) {
+    if (sys == EAGAIN)
         return FRAME_LATER;
-    }
-    if (sys == ENOBUFS || sys == ENOMEM || sys == ETOOMANYREFS || sys == EMFILE || sys == ENFILE) {
+    if (sys == ENOBUFS || sys == ENOMEM || sys == ETOOMANYREFS || sys == EMFILE || sys == ENFILE)
         return FRAME_RETRY;
-    }
     return FRAME_BROKEN;
 }
 
@@ -230,10 +215,10 @@ enum frame_result frame_send(int socket, struct frame *frame)
 
     if (is_large || frame->is_split) {
         struct error err;
+
         if (frame->payload_fd < 0 &&
-            fd_memory_file("entrepot-message", frame->body, &frame->payload_fd, &err) != 0) {
+            fd_memory_file("entrepot-message", frame->body, &frame->payload_fd, &err) != 0)
             return FRAME_RETRY;
-        }
         flags |= FLAG_PAYLOAD;
         fds[count++] = frame->payload_fd;
     }

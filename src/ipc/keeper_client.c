@@ -121,6 +121,7 @@ static void send_waiting(struct keeper_client *client)
 {
     while (client->channel && has_credit(client) && !list_is_empty(&client->waiting)) {
         struct keeper_call *call = LIST_ITEM(client->waiting.next, struct keeper_call, link);
+
         list_remove(&call->link);
         list_append(&client->open, &call->link);
         call->is_open = true;
@@ -140,6 +141,7 @@ void keeper_call_set_actor(struct keeper_call *call, const struct actor *actor)
 
     for (size_t i = 0; i < 3; i++) {
         size_t length = given[i].length < room ? given[i].length : room;
+
         if (length > 0)
             memcpy(place, given[i].data, length);
         *taken[i] = slice_from(place, length);
@@ -256,6 +258,7 @@ static void forget_in(struct list *calls, const void *arg)
 {
     LIST_EACH (link, calls) {
         struct keeper_call *call = LIST_ITEM(link, struct keeper_call, link);
+
         if (is_told(call) && LIST_ITEM(call, struct told, call)->arg == arg)
             LIST_ITEM(call, struct told, call)->fn = NULL;
     }
@@ -264,6 +267,7 @@ static void forget_in(struct list *calls, const void *arg)
 void keeper_client_forget(struct keeper_client *client, const void *arg)
 {
     forget_in(&client->open, arg);
+
     forget_in(&client->waiting, arg);
     forget_in(&client->refused, arg);
 }
@@ -274,6 +278,7 @@ static void move_overdue(struct list *calls, uint64_t before_ms, struct list *ou
 {
     LIST_EACH (link, calls) {
         struct keeper_call *call = LIST_ITEM(link, struct keeper_call, link);
+
         if (call->asked_ms > before_ms)
             break; /* they are in the order they were asked in */
         if (call->is_patient)
@@ -288,6 +293,7 @@ static void keep_credit(struct keeper_client *client, struct list *calls)
 {
     LIST_EACH (link, calls) {
         struct keeper_call *call = LIST_ITEM(link, struct keeper_call, link);
+
         if (call->is_open)
             map_set(client->late, map_key(&head_of(call)->request), client);
     }
@@ -331,11 +337,10 @@ static void take_answer(struct keeper_client *client, uint64_t number,
         return;
     }
     struct keeper_call *call = map_find(client->calls, map_key(&number));
-    if (call) {
+    if (call)
         answer_call(client, call, answer);
-    } else if (!map_remove(client->late, map_key(&number))) {
+    else if (!map_remove(client->late, map_key(&number)))
         log_say(LOG_WARN, "the keeper answered a request that was not open");
-    }
     send_waiting(client);
 }
 
@@ -381,13 +386,12 @@ static void on_keeper_message(struct channel *channel, enum message_type type, s
 
     (void)channel;
     fd_close(fd); /* the keeper sends none */
-    if (type == MESSAGE_DONE) {
+    if (type == MESSAGE_DONE)
         take_done(client, body);
-    } else if (type == MESSAGE_REFUSED) {
+    else if (type == MESSAGE_REFUSED)
         take_refused(client, body);
-    } else if (type == MESSAGE_CHANGED) {
+    else if (type == MESSAGE_CHANGED)
         take_changed(client, body);
-    }
 }
 
 static void close_channel(struct keeper_client *client)
@@ -423,6 +427,7 @@ void keeper_client_set_channel(struct keeper_client *client, int *fd)
                                   &keeper_handler, client);
     if (client->options.on_barrier) {
         struct message_barrier barrier = {.request = ++client->last_number};
+
         client->barrier = barrier.request;
         channel_send(client->channel, MESSAGE_BARRIER, &barrier, -1);
     }
@@ -430,6 +435,7 @@ void keeper_client_set_channel(struct keeper_client *client, int *fd)
         channel_send(client->channel, MESSAGE_WATCH, &(struct message_watch){0}, -1);
     LIST_EACH (link, &client->open) {
         struct keeper_call *call = LIST_ITEM(link, struct keeper_call, link);
+
         head_of(call)->repeated = 1;
         send_call(client, call);
     }
@@ -438,7 +444,7 @@ void keeper_client_set_channel(struct keeper_client *client, int *fd)
 
 bool keeper_client_is_up(const struct keeper_client *client)
 {
-    return client->channel != NULL;
+    return client->channel;
 }
 
 size_t keeper_client_pending(const struct keeper_client *client)
@@ -471,13 +477,13 @@ static void cancel_list(struct keeper_client *client, struct list *calls)
 
     while (!list_is_empty(calls)) {
         struct keeper_call *call = LIST_ITEM(calls->next, struct keeper_call, link);
+
         unlink_call(client, call);
         client->pending--;
-        if (is_told(call)) {
+        if (is_told(call))
             told_free(LIST_ITEM(call, struct told, call));
-        } else {
+        else
             call->on_answer(call, &answer);
-        }
     }
 }
 

@@ -93,9 +93,8 @@ static describe_fn *const describe[MESSAGE_TYPES] = {
 
 static bool find_description(enum message_type type, struct description *out)
 {
-    if (type <= MESSAGE_NONE || type >= MESSAGE_TYPES) {
+    if (type <= MESSAGE_NONE || type >= MESSAGE_TYPES)
         return false;
-    }
     describe[type](out);
     return true;
 }
@@ -123,21 +122,22 @@ static void encode_digest(const struct digest *digest, struct buf *out)
 {
     uint8_t bytes[DIGEST_BINARY_MAX];
 
-    if (digest->algorithm == 0) {
+    if (digest->algorithm == 0)
         buf_append_byte(out, 0);
-    } else {
+    else
         buf_append(out, bytes, digest_encode(digest, bytes));
-    }
 }
 
 static void encode_fields(const struct field *field, const char *message, struct buf *out)
 {
     for (; field->kind != FIELD_END; field++) {
         const char *place = message + field->offset;
+
         if (field->kind == FIELD_NUMBER) {
             varint_append(out, *(const uint64_t *)(const void *)place);
         } else if (field->kind == FIELD_BYTES) {
             const struct slice *bytes = (const struct slice *)(const void *)place;
+
             varint_append(out, bytes->length);
             buf_append_slice(out, *bytes);
         } else if (field->kind == FIELD_DIGEST) {
@@ -160,9 +160,8 @@ static bool cut_bytes(struct slice *rest, struct slice *out)
 {
     uint64_t length = 0;
 
-    if (!varint_cut(rest, &length) || length > rest->length) {
+    if (!varint_cut(rest, &length) || length > rest->length)
         return false;
-    }
     *out = slice_from(rest->data, (size_t)length);
     *rest = slice_skip(*rest, (size_t)length);
     return true;
@@ -186,29 +185,23 @@ static bool cut_field(const struct field *field, struct slice *rest, char *out)
     struct digest digest;
 
     if (field->kind == FIELD_NUMBER) {
-        if (!varint_cut(rest, &number)) {
+        if (!varint_cut(rest, &number))
             return false;
-        }
-        if (out != NULL) {
+        if (out)
             *(uint64_t *)(void *)(out + field->offset) = number;
-        }
         return true;
     }
     if (field->kind == FIELD_BYTES) {
-        if (!cut_bytes(rest, &bytes)) {
+        if (!cut_bytes(rest, &bytes))
             return false;
-        }
-        if (out != NULL) {
+        if (out)
             *(struct slice *)(void *)(out + field->offset) = bytes;
-        }
         return true;
     }
-    if (!cut_digest(rest, &digest)) {
+    if (!cut_digest(rest, &digest))
         return false;
-    }
-    if (out != NULL) {
+    if (out)
         *(struct digest *)(void *)(out + field->offset) = digest;
-    }
     return true;
 }
 
@@ -218,11 +211,10 @@ static bool cut_fields(const struct field *fields, struct slice *body, char *out
     bool is_good = true;
 
     for (; is_good && fields->kind != FIELD_END && body->length > 0; fields++) {
-        if (fields->kind == FIELD_HEAD) {
+        if (fields->kind == FIELD_HEAD)
             is_good = cut_fields(head_fields, body, out ? out + fields->offset : NULL);
-        } else {
+        else
             is_good = cut_field(fields, body, out);
-        }
     }
     return is_good;
 }

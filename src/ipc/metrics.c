@@ -158,11 +158,13 @@ static void move_family(enum metric metric)
             for (unsigned cell = 0; cell < family->cells; cell++) {
                 uint64_t count = atomic_exchange_explicit(cell_of(&private_block, from + cell), 0,
                                                           memory_order_relaxed);
+
                 if (count == 0)
                     continue;
-                if (to == 0)
+                if (to == 0) {
                     to = metrics_series(metric, move_label(family->labels[0], i),
                                         move_label(family->labels[1], j));
+                }
                 add_to_cell(own, to + cell, count);
             }
         }

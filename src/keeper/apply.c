@@ -18,7 +18,8 @@ void apply_journal(const struct apply *apply, const struct order *order,
         .address = actor->address,
         .request_id = actor->request_id,
     };
-    if (change->digest != NULL)
+
+    if (change->digest)
         entry.digest = *change->digest;
     journal_add(apply->txn, &entry);
 }
@@ -28,33 +29,31 @@ static void apply_reader(const struct apply *apply, const struct order *order)
     const struct message_reader *reader = &order->message.reader;
     struct journal_position position = {reader->number, (uint32_t)reader->place};
 
-    if (reader->is_gone != 0) {
+    if (reader->is_gone != 0)
         (void)journal_reader_delete(apply->txn, reader->name);
-    } else {
+    else
         journal_reader_put(apply->txn, reader->name, &position);
-    }
 }
 
 void apply_order(const struct apply *apply, struct order *order)
 {
-    if (order->type == MESSAGE_BLOB_STORED) {
+    if (order->type == MESSAGE_BLOB_STORED)
         apply_blob_stored(apply, order);
-    } else if (order->type == MESSAGE_LINK) {
+    else if (order->type == MESSAGE_LINK)
         apply_link(apply, order);
-    } else if (order->type == MESSAGE_PUSH_BEGUN) {
+    else if (order->type == MESSAGE_PUSH_BEGUN)
         apply_push_begun(apply, order);
-    } else if (order->type == MESSAGE_MANIFEST_PUT) {
+    else if (order->type == MESSAGE_MANIFEST_PUT)
         apply_manifest_put(apply, order);
-    } else if (order->type == MESSAGE_MANIFEST_STORED) {
+    else if (order->type == MESSAGE_MANIFEST_STORED)
         apply_manifest_stored(apply, order);
-    } else if (order->type == MESSAGE_TAG_CHECKED) {
+    else if (order->type == MESSAGE_TAG_CHECKED)
         apply_tag_checked(apply, order);
-    } else if (order->type == MESSAGE_REMOVE) {
+    else if (order->type == MESSAGE_REMOVE)
         apply_remove(apply, order);
-    } else if (order->type == MESSAGE_USED) {
+    else if (order->type == MESSAGE_USED)
         apply_used(apply, order);
-    } else if (order->type == MESSAGE_READER) {
+    else if (order->type == MESSAGE_READER)
         apply_reader(apply, order);
-    }
     /* A barrier changes nothing: it has waited for its turn. */
 }

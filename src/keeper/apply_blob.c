@@ -16,6 +16,7 @@ static bool is_here(const struct apply *apply, const struct message_blob_stored 
     struct blob_record blob;
     struct error ignored;
     AUTO_CLOSE int fd = -1;
+
     return blob_find(apply->txn, &stored->digest, &blob) && blob.size == stored->size &&
            store_blob_open(apply->store, &stored->digest, stored->size, &fd, NULL, &ignored) == 0;
 }
@@ -33,6 +34,7 @@ static void put_blob(const struct apply *apply, const struct message_blob_stored
         .stored_ms = apply->now_ms,
         .where = BLOB_HERE,
     };
+
     blob_put(apply->txn, &stored->digest, &blob);
 }
 
@@ -45,6 +47,7 @@ void apply_blob_stored(const struct apply *apply, struct order *order)
         .repository = stored->repository,
         .digest = &stored->digest,
     };
+
     if (repeat_is_overtaken(apply, order, REPEAT_BLOB, &change))
         return;
     bool is_lost = order->file_error.kind != ERR_NONE || !order->has_file;
@@ -56,6 +59,7 @@ void apply_blob_stored(const struct apply *apply, struct order *order)
     put_blob(apply, stored);
     if (stored->repository.length > 0) {
         struct holder holder;
+
         holder_get(apply, stored->origin, stored->repository, &holder);
         holder_add(apply, &holder, &stored->digest, stored->size, LINK_BLOB);
         holder_put(apply, &holder);
@@ -81,6 +85,7 @@ void apply_link(const struct apply *apply, struct order *order)
         .repository = link->repository,
         .digest = &link->digest,
     };
+
     if (repeat_is_overtaken(apply, order, REPEAT_BLOB, &change))
         return;
     struct blob_record blob;
@@ -109,6 +114,7 @@ void apply_used(const struct apply *apply, const struct order *order)
     struct slice digests = order->message.used.digests;
     struct digest digest;
     struct blob_record blob;
+
     while (digest_decode(&digests, &digest)) {
         if (blob_find(apply->txn, &digest, &blob) &&
             use_find(apply->txn, &digest) < order->message.used.when)

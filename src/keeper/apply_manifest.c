@@ -39,6 +39,7 @@ static void put_records(const struct apply *apply, const struct arrival *arrival
     struct blob_record blob;
     struct manifest_record old;
     bool was_here = blob_find(apply->txn, arrival->digest, &blob);
+
     if (!manifest_find(apply->txn, arrival->digest, &old) || !is_same(&old, &arrival->record))
         manifest_put(apply->txn, arrival->digest, &arrival->record);
     if (was_here && blob.size == arrival->record.size && blob.kept_since_ms == 0 &&
@@ -59,24 +60,25 @@ static void put_records(const struct apply *apply, const struct arrival *arrival
 static bool has_file(const struct apply *apply, const struct digest *digest, uint64_t size)
 {
     struct error err;
-    int result = store_blob_check(apply->store, digest, size, &err);
-    return result != -ERR_NOT_FOUND && result != -ERR_CORRUPT;
+    int rc = store_blob_check(apply->store, digest, size, &err);
+
+    return rc != -ERR_NOT_FOUND && rc != -ERR_CORRUPT;
 }
 
 /* Without a file in the order, the manifest must be here already. */
 static bool check_file(const struct apply *apply, struct order *order)
 {
     struct blob_record blob;
+
     if (order->has_file && order->file_error.kind == ERR_NONE)
         return true;
     if ((!order->has_file || order_is_repeated(order)) &&
         blob_find(apply->txn, &order->digest, &blob) && has_file(apply, &order->digest, blob.size))
         return true;
-    if (order->has_file) {
+    if (order->has_file)
         order_refuse(order, order->file_error.kind, "%s", order->file_error.text);
-    } else {
+    else
         order_refuse(order, ERR_NOT_FOUND, "the manifest is not here");
-    }
     return false;
 }
 
@@ -86,6 +88,7 @@ static bool is_told(const struct order *order, const struct digest *digest)
 {
     struct slice told = buf_bytes(&order->missing);
     struct digest other;
+
     while (digest_decode(&told, &other)) {
         if (digest_equal(&other, digest))
             return true;
@@ -97,6 +100,7 @@ static void tell_missing(struct order *order, const struct digest *digest)
 {
     uint8_t binary[DIGEST_BINARY_MAX];
     size_t length = digest_encode(digest, binary);
+
     if (is_told(order, digest))
         return;
     if (order->missing.length + length <= order->missing.maximum)
@@ -117,11 +121,11 @@ static bool check_reference(const struct apply *apply, struct order *order,
                             const struct repository *repository, const struct reference *reference)
 {
     bool is_child = reference->role == DESCRIPTOR_CHILD;
-    unsigned kinds =
-        repository == NULL ? 0 : link_find(apply->txn, repository->id, &reference->digest);
+    unsigned kinds = !repository ? 0 : link_find(apply->txn, repository->id, &reference->digest);
     struct blob_record blob = {.size = UINT64_MAX};
     bool is_linked = (kinds & (is_child ? LINK_MANIFEST : LINK_BLOB)) != 0;
     bool is_known = is_linked && blob_find(apply->txn, &reference->digest, &blob);
+
     if (!may_be_missing(apply, order, reference) &&
         !(is_linked && has_file(apply, &reference->digest, blob.size))) {
         tell_missing(order, &reference->digest);
@@ -143,6 +147,7 @@ static bool check_references(const struct apply *apply, struct order *order)
     bool is_there = repository_find(apply->txn, hosted, put->repository, &repository);
     struct slice references = put->references;
     struct reference reference;
+
     while (reference_list_next(&references, &reference)) {
         if (!check_reference(apply, order, is_there ? &repository : NULL, &reference))
             return false;
@@ -163,6 +168,7 @@ static void put_tag(const struct apply *apply, const struct order *order,
     const struct digest *digest = &order->message.manifest_put.digest;
     struct tag tag = {.digest = *digest, .changed_ms = apply->now_ms};
     struct tag old;
+
     if (tag_find(apply->txn, holder->repository.id, name, &old) &&
         digest_equal(&old.digest, digest))
         tag.changed_ms = old.changed_ms;
@@ -177,6 +183,7 @@ static void put_tag(const struct apply *apply, const struct order *order,
 static bool is_tag_overtaken(const struct apply *apply, struct order *order, struct slice tag)
 {
     struct change change = {.repository = order->message.manifest_put.repository, .tag = tag};
+
     return repeat_is_overtaken(apply, order,
                                REPEAT_KIND(JOURNAL_TAG) | REPEAT_KIND(JOURNAL_REMOVE_TAG), &change);
 }
@@ -185,6 +192,7 @@ static bool is_all_overtaken(const struct apply *apply, struct order *order,
                              const struct change *manifest)
 {
     unsigned kinds = REPEAT_KIND(JOURNAL_MANIFEST) | REPEAT_KIND(JOURNAL_REMOVE_MANIFEST);
+
     if (!repeat_is_overtaken(apply, order, kinds, manifest))
         return false;
     struct slice tags = order->message.manifest_put.tags;
@@ -210,6 +218,7 @@ static void put_pushed(const struct apply *apply, struct order *order, const str
                    .references = put->references,
                    .bytes = put->body},
     };
+
     put_records(apply, &arrival);
     struct holder holder;
     holder_get(apply, hosted, put->repository, &holder);
@@ -232,6 +241,7 @@ static bool check_condition(const struct apply *apply, struct order *order)
     const struct message_manifest_put *put = &order->message.manifest_put;
     struct repository repository;
     struct tag tag = {.changed_ms = 0};
+
     if (put->is_conditional == 0)
         return true;
     bool is_there = repository_find(apply->txn, hosted, put->repository, &repository) &&
@@ -248,6 +258,7 @@ void apply_manifest_put(const struct apply *apply, struct order *order)
     const struct message_manifest_put *put = &order->message.manifest_put;
     struct change change = {
         .kind = JOURNAL_MANIFEST, .repository = put->repository, .digest = &put->digest};
+
     if (is_all_overtaken(apply, order, &change))
         return;
     if (pushing_is_allowed(apply, order, put->repository) && check_condition(apply, order) &&
@@ -265,6 +276,7 @@ static void put_fetched_tag(const struct apply *apply, const struct order *order
     struct tag tag = {stored->digest, apply->now_ms, stored->checked};
     struct tag old;
     bool was_there = tag_find(apply->txn, id, stored->tag, &old);
+
     if (was_there && old.checked_ms > stored->checked)
         return; /* a later answer of the upstream is known */
     bool is_same_digest = was_there && digest_equal(&old.digest, &stored->digest);
@@ -284,6 +296,7 @@ static void put_fetched_tag(const struct apply *apply, const struct order *order
 void apply_manifest_stored(const struct apply *apply, struct order *order)
 {
     const struct message_manifest_stored *stored = &order->message.manifest_stored;
+
     if (!check_file(apply, order))
         return;
     struct arrival arrival = {
@@ -311,6 +324,7 @@ void apply_manifest_stored(const struct apply *apply, struct order *order)
                                 .origin = stored->origin,
                                 .repository = stored->repository,
                                 .digest = &stored->digest};
+
         apply_journal(apply, order, &change);
     }
     if (stored->tag.length > 0)

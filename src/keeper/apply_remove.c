@@ -13,6 +13,7 @@ static void journal_removal(const struct apply *apply, const struct order *order
 {
     struct change change = {
         .kind = kind, .repository = order->message.remove.repository, .tag = tag, .digest = digest};
+
     apply_journal(apply, order, &change);
 }
 
@@ -20,6 +21,7 @@ static void remove_tag(const struct apply *apply, struct order *order, const str
 {
     const struct message_remove *remove = &order->message.remove;
     struct tag tag;
+
     if (!tag_find(apply->txn, holder->repository.id, remove->tag, &tag)) {
         order_refuse(order, ERR_NOT_FOUND, "no such tag");
         return;
@@ -40,6 +42,7 @@ struct naming { /* collects the tags of a manifest */
 static bool on_named_tag(struct slice name, const struct tag *tag, void *arg)
 {
     const struct naming *naming = arg;
+
     if (digest_equal(&tag->digest, naming->digest)) {
         buf_append_slice(naming->names, name);
         buf_append_byte(naming->names, ' ');
@@ -51,6 +54,7 @@ static void remove_tags(const struct apply *apply, const struct order *order,
                         const struct holder *holder, struct slice names)
 {
     struct slice name;
+
     while (slice_split(&names, ' ', &name)) {
         if (name.length == 0)
             continue;
@@ -63,6 +67,7 @@ static void remove_manifest(const struct apply *apply, struct order *order, stru
 {
     const struct digest *digest = &order->message.remove.digest;
     struct manifest_record manifest;
+
     if ((link_find(apply->txn, holder->repository.id, digest) & LINK_MANIFEST) == 0 ||
         !manifest_find(apply->txn, digest, &manifest)) {
         order_refuse(order, ERR_NOT_FOUND, "no such manifest");
@@ -85,6 +90,7 @@ static void remove_manifest(const struct apply *apply, struct order *order, stru
 static void remove_blob(const struct apply *apply, struct order *order, struct holder *holder)
 {
     const struct digest *digest = &order->message.remove.digest;
+
     if ((link_find(apply->txn, holder->repository.id, digest) & LINK_BLOB) == 0) {
         order_refuse(order, ERR_NOT_FOUND, "no such blob");
         return;
@@ -118,21 +124,20 @@ void apply_remove(const struct apply *apply, struct order *order)
     const struct message_remove *remove = &order->message.remove;
     enum remove_kind kind = (enum remove_kind)remove->kind;
     struct change change = {.repository = remove->repository};
-    if (kind == REMOVE_TAG) {
+
+    if (kind == REMOVE_TAG)
         change.tag = remove->tag;
-    } else {
+    else
         change.digest = &remove->digest;
-    }
     if (repeat_is_overtaken(apply, order, repeat_kinds(kind), &change))
         return;
     struct holder holder;
-    if (!holder_find(apply, slice_from("", 0), remove->repository, &holder)) {
+    if (!holder_find(apply, slice_from("", 0), remove->repository, &holder))
         order_refuse(order, ERR_NOT_FOUND, "no such repository");
-    } else if (kind == REMOVE_TAG) {
+    else if (kind == REMOVE_TAG)
         remove_tag(apply, order, &holder);
-    } else if (kind == REMOVE_MANIFEST) {
+    else if (kind == REMOVE_MANIFEST)
         remove_manifest(apply, order, &holder);
-    } else {
+    else
         remove_blob(apply, order, &holder);
-    }
 }

@@ -11,6 +11,7 @@
 static bool is_public(const struct apply *apply, const struct digest *digest)
 {
     struct blob_record blob;
+
     return blob_find(apply->txn, digest, &blob) && blob.is_public;
 }
 
@@ -23,6 +24,7 @@ static void journal_tag(const struct apply *apply, const struct order *order,
                             .repository = checked->repository,
                             .tag = checked->tag,
                             .digest = digest};
+
     apply_journal(apply, order, &change);
 }
 
@@ -36,6 +38,7 @@ static bool may_show(const struct apply *apply, const struct holder *holder,
 static void move_tag(const struct apply *apply, const struct order *order, struct holder *holder)
 {
     const struct message_tag_checked *checked = &order->message.tag_checked;
+
     if (!may_show(apply, holder, &checked->digest) ||
         !holder_add_known_manifest(apply, holder, &checked->digest))
         return;
@@ -50,6 +53,7 @@ void apply_tag_checked(const struct apply *apply, struct order *order)
     const struct message_tag_checked *checked = &order->message.tag_checked;
     bool is_gone = (unsigned)checked->digest.algorithm == 0;
     struct holder holder;
+
     if (!holder_find(apply, checked->origin, checked->repository, &holder)) {
         if (is_gone || !is_public(apply, &checked->digest))
             return;

@@ -46,6 +46,7 @@ struct batch {
 struct batch *batch_new(const struct batch_options *options)
 {
     struct batch *batch = NEW(struct batch);
+
     batch->options = *options;
     list_init(&batch->orders);
     batch->reader = ledger_reader_new(options->ledger);
@@ -55,7 +56,7 @@ struct batch *batch_new(const struct batch_options *options)
 
 void batch_free(struct batch **batch)
 {
-    if (*batch == NULL)
+    if (!*batch)
         return;
     CHECK(!(*batch)->is_running);
     ledger_reader_free(&(*batch)->reader);
@@ -107,23 +108,24 @@ static int commit_orders(struct batch *batch, struct order *const *orders, size_
 {
     struct ledger_txn *txn = NULL;
     uint64_t began_us = clock_mono_us();
-    int result = ledger_write(batch->options.ledger, &txn, err);
-    if (result != 0)
-        return result;
+    int rc = ledger_write(batch->options.ledger, &txn, err);
+
+    if (rc != 0)
+        return rc;
     struct apply apply = {txn, batch->config, batch->options.store, batch->now_ms};
-    for (size_t i = 0; i < count && ledger_error(txn) == NULL; i++) {
+    for (size_t i = 0; i < count && !ledger_error(txn); i++) {
         order_reset(orders[i]);
         apply_order(&apply, orders[i]);
     }
     uint64_t number = 0;
-    result = ledger_commit_number(txn, &number, err);
-    if (result != 0) {
+    rc = ledger_commit_number(txn, &number, err);
+    if (rc != 0) {
         ledger_abort(&txn);
-        return result;
+        return rc;
     }
-    result = ledger_commit(&txn, err);
-    if (result != 0)
-        return result;
+    rc = ledger_commit(&txn, err);
+    if (rc != 0)
+        return rc;
     metrics_observe(METRIC_commit_seconds, 0, clock_mono_us() - began_us);
     set_committed(batch, orders, count, number);
     return 0;
@@ -132,21 +134,23 @@ static int commit_orders(struct batch *batch, struct order *const *orders, size_
 static int try_orders(struct batch *batch, struct order *const *orders, size_t count,
                       struct error *err)
 {
-    int result = -1;
+    int rc = -1;
+
     for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
-        result = commit_orders(batch, orders, count, err);
-        if (result != -ERR_NO_SPACE)
+        rc = commit_orders(batch, orders, count, err);
+        if (rc != -ERR_NO_SPACE)
             break;
     }
     /* LMDB cannot use the environment any more: abort, and the next keeper opens it again. */
-    CHECK(result != -ERR_INTERNAL);
-    return result;
+    CHECK(rc != -ERR_INTERNAL);
+    return rc;
 }
 
 static void try_orders_singly(struct batch *batch, struct order *const *orders, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         struct error err;
+
         if (try_orders(batch, &orders[i], 1, &err) != 0)
             order_refuse(orders[i], err.kind, "%s", err.text);
     }
@@ -159,11 +163,11 @@ static void run_transaction(struct batch *batch)
     size_t at = 0;
     LIST_EACH (link, &batch->orders)
         orders[at++] = LIST_ITEM(link, struct order, link);
-    if (try_orders(batch, orders, count, &batch->error) == 0) {
+
+    if (try_orders(batch, orders, count, &batch->error) == 0)
         batch->error.kind = ERR_NONE;
-    } else {
+    else
         try_orders_singly(batch, orders, count);
-    }
     orphans_remove(&batch->orphans, batch->reader, batch->options.store);
 }
 
@@ -172,13 +176,13 @@ static void run_transaction(struct batch *batch)
 static void place_files(struct file_job *job)
 {
     struct store *store = job->batch->options.store;
-    for (struct order *order = job->first; order != NULL; order = order->next_in_folder) {
+
+    for (struct order *order = job->first; order; order = order->next_in_folder)
         (void)store_place(store, &order->file, &order->digest, &order->file_error);
-    }
     struct error err = {.kind = ERR_NONE};
-    if (job->first == NULL || store_sync_blob_folder(store, &job->first->digest, &err) == 0)
+    if (!job->first || store_sync_blob_folder(store, &job->first->digest, &err) == 0)
         return;
-    for (struct order *order = job->first; order != NULL; order = order->next_in_folder) {
+    for (struct order *order = job->first; order; order = order->next_in_folder) {
         if (order->file_error.kind == ERR_NONE)
             order->file_error = err;
     }
@@ -188,6 +192,7 @@ static void on_files_run(struct pool_work *work)
 {
     struct file_job *job = LIST_ITEM(work, struct file_job, work);
     struct batch *batch = job->batch;
+
     place_files(job);
     if (atomic_fetch_sub(&batch->jobs_running, 1) == 1)
         run_transaction(batch);
@@ -197,6 +202,7 @@ static void on_files_done(struct pool_work *work)
 {
     struct file_job *job = LIST_ITEM(work, struct file_job, work);
     struct batch *batch = job->batch;
+
     if (--batch->jobs_not_done > 0)
         return;
     batch->is_running = false;
@@ -209,11 +215,10 @@ static void on_files_done(struct pool_work *work)
 static void add_to_job(struct file_job *job, struct order *order)
 {
     order->next_in_folder = NULL;
-    if (job->last != NULL) {
+    if (job->last)
         job->last->next_in_folder = order;
-    } else {
+    else
         job->first = order;
-    }
     job->last = order;
 }
 
@@ -221,10 +226,12 @@ static void add_to_job(struct file_job *job, struct order *order)
 static void make_jobs(struct batch *batch)
 {
     uint16_t jobs_of[FOLDERS] = {0}; /* number of the job + 1 */
+
     batch->jobs = mem_zalloc(list_length(&batch->orders) + 1, sizeof(struct file_job));
     batch->job_count = 0;
     LIST_EACH (link, &batch->orders) {
         struct order *order = LIST_ITEM(link, struct order, link);
+
         if (!order->has_file)
             continue;
         unsigned folder = order->digest.bytes[0];

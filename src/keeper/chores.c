@@ -104,7 +104,7 @@ bool chores_is_due(const struct chores *chores)
 
 bool chores_is_running(const struct chores *chores)
 {
-    return chores->run.chore != NULL;
+    return chores->run.chore;
 }
 
 /* ---- a slice ---- */

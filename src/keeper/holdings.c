@@ -29,6 +29,7 @@ void holder_add(const struct apply *apply, struct holder *holder, const struct d
                 uint64_t size, enum link_kind kind)
 {
     unsigned kinds = link_find(apply->txn, holder->repository.id, digest);
+
     if ((kinds & (unsigned)kind) != 0)
         return;
     link_put(apply->txn, holder->repository.id, digest, kinds | (unsigned)kind,
@@ -45,6 +46,7 @@ void holder_drop(const struct apply *apply, struct holder *holder, const struct 
 {
     unsigned kinds = link_find(apply->txn, holder->repository.id, digest);
     unsigned left = kinds & ~(unsigned)kind;
+
     if (left != 0) {
         link_put(apply->txn, holder->repository.id, digest, left,
                  kind == LINK_MANIFEST ? slice_of("") : slice_from(NULL, 0));
@@ -73,6 +75,7 @@ static bool on_manifest_link(uint32_t repository, unsigned kinds, void *arg)
 static bool is_shown_as_manifest(const struct apply *apply, const struct digest *digest)
 {
     bool is_shown = false;
+
     link_each(apply->txn, digest, on_manifest_link, &is_shown);
     return is_shown;
 }
@@ -85,6 +88,7 @@ bool blob_is_needed(const struct apply *apply, const struct digest *digest)
 void blob_keep(const struct apply *apply, const struct digest *digest)
 {
     struct blob_record blob;
+
     if (!blob_find(apply->txn, digest, &blob) || blob.kept_since_ms == 0)
         return;
     blob.kept_since_ms = 0;
@@ -94,6 +98,7 @@ void blob_keep(const struct apply *apply, const struct digest *digest)
 void blob_release(const struct apply *apply, const struct digest *digest)
 {
     struct blob_record blob;
+
     if (!blob_find(apply->txn, digest, &blob) || blob_is_needed(apply, digest))
         return;
     blob.kept_since_ms = apply->now_ms;
@@ -113,6 +118,7 @@ void holder_add_manifest(const struct apply *apply, struct holder *holder,
     uint32_t id = holder->repository.id;
     struct slice media_type;
     unsigned kinds = link_find_typed(apply->txn, id, digest, &media_type);
+
     if ((kinds & LINK_MANIFEST) != 0 && slice_equal(media_type, record->media_type))
         return; /* and all that it names is as well */
     holder_add(apply, holder, digest, record->size, LINK_MANIFEST);
@@ -150,6 +156,7 @@ bool holder_add_known_manifest(const struct apply *apply, struct holder *holder,
 {
     AUTO_BUF struct buf copy = {0};
     struct manifest_record record;
+
     if (!find_manifest(apply, digest, &record, &copy))
         return false;
     holder_add_manifest(apply, holder, digest, &record);
@@ -161,6 +168,7 @@ bool holder_drop_manifest(const struct apply *apply, struct holder *holder,
 {
     AUTO_BUF struct buf copy = {0};
     struct manifest_record record;
+
     if (!find_manifest(apply, digest, &record, &copy))
         return false;
     uint32_t id = holder->repository.id;

@@ -32,13 +32,14 @@ struct janitor {
 struct janitor *janitor_new(const struct janitor_options *options)
 {
     struct janitor *janitor = NEW(struct janitor);
+
     janitor->options = *options;
     return janitor;
 }
 
 void janitor_free(struct janitor **janitor)
 {
-    if (*janitor == NULL)
+    if (!*janitor)
         return;
     CHECK(!(*janitor)->is_running);
     mem_free(*janitor);
@@ -53,6 +54,7 @@ bool janitor_is_running(const struct janitor *janitor)
 static void log_count(const struct janitor *janitor, const char *what)
 {
     struct log_line line;
+
     if (janitor->count == 0)
         return;
     log_begin(&line, LOG_INFO);
@@ -66,6 +68,7 @@ static bool take_file(const struct janitor *janitor, const char *name, int *out_
     struct store *store = janitor->options.store;
     AUTO_CLOSE int fd = -1;
     struct error ignored;
+
     if (FAILPOINT("janitor.take"))
         return false;
     if (store_file_open(store, PLACE_UPLOADS, name, &fd, &ignored) != 0 ||
@@ -110,6 +113,7 @@ void janitor_find_sessions(struct janitor *janitor, const struct config *config,
     uint64_t limit = config->limits.uploads;
     uint64_t open = upload_table_count(janitor->options.uploads);
     struct error err;
+
     janitor->now_ms = now_ms;
     janitor->room = open < limit ? limit - open : 0;
     janitor->count = 0;
@@ -128,6 +132,7 @@ static bool is_older(const struct janitor *janitor, uint64_t when_ms, uint64_t t
 static void remove_file(struct janitor *janitor, const char *name)
 {
     struct error err;
+
     if (store_file_remove(janitor->options.store, PLACE_UPLOADS, name, &err) == 0)
         janitor->count++;
 }
@@ -136,6 +141,7 @@ static void remove_file(struct janitor *janitor, const char *name)
 static void remove_temporary(struct janitor *janitor, const char *name, uint64_t modified_ms)
 {
     AUTO_CLOSE int fd = -1;
+
     if (is_older(janitor, modified_ms, TEMPORARY_KEPT_MS) && take_file(janitor, name, &fd))
         remove_file(janitor, name);
 }
@@ -178,6 +184,7 @@ static void remove_empty_slot(const struct upload_id *id, const struct upload_pr
     char name[STORE_NAME_SIZE];
     AUTO_CLOSE int fd = -1;
     struct error ignored;
+
     if (!is_older(janitor, state->used_ms, janitor->expiry_ms) ||
         !is_older(janitor, state->used_ms, TEMPORARY_KEPT_MS))
         return;
@@ -191,6 +198,7 @@ static void on_janitor_run(struct pool_work *work)
 {
     struct janitor *janitor = LIST_ITEM(work, struct janitor, work);
     struct error err;
+
     if (store_file_each(janitor->options.store, PLACE_UPLOADS, remove_old_file, janitor, &err) != 0)
         log_say(LOG_WARN, "cannot list old upload files: %s", err.text);
     upload_table_each(janitor->options.uploads, remove_empty_slot, janitor);
@@ -199,6 +207,7 @@ static void on_janitor_run(struct pool_work *work)
 static void on_janitor_done(struct pool_work *work)
 {
     struct janitor *janitor = LIST_ITEM(work, struct janitor, work);
+
     janitor->is_running = false;
     log_count(janitor, "old upload files removed");
 }

@@ -68,6 +68,7 @@ static void answer_order(struct order *order)
         return;
     if (order->refusal.kind == ERR_NONE) {
         struct message_done done = {.request = order_id(order), .number = order->number};
+
         peer_line_send(order->line, MESSAGE_DONE, &done);
         return;
     }
@@ -91,6 +92,7 @@ static void finish_order(struct order *order)
 static void log_failure(const struct error *err, size_t orders)
 {
     struct log_line line;
+
     log_begin(&line, LOG_ERROR);
     log_u64(&line, "requests", orders);
     log_text(&line, "error", err->text);
@@ -121,12 +123,14 @@ static void on_batch_done(struct batch *batch, void *arg)
     unsigned commits = batch_commits(batch, &err);
     size_t orders = list_length(batch_orders(batch));
     uint64_t newest = 0;
+
     metrics_add(METRIC_commits, commits);
     metrics_add(METRIC_commit_requests, orders);
     if (err.kind != ERR_NONE)
         log_failure(&err, orders);
     LIST_EACH (link, batch_orders(batch)) {
         struct order *order = LIST_ITEM(link, struct order, link);
+
         if (order->type == MESSAGE_USED)
             keeper->uses--;
         answer_order(order);
@@ -189,6 +193,7 @@ static void on_chores_due(void *arg)
 static void on_turn_end(void *arg)
 {
     struct keeper *keeper = arg;
+
     keeper->is_start_deferred = false;
     start_next(keeper);
 }
@@ -216,6 +221,7 @@ static void schedule_start(struct keeper *keeper, bool is_urgent)
 static void on_line_lied(const struct peer_line *line, void *arg)
 {
     const struct keeper *keeper = arg;
+
     if (peer_line_role(line) == ROLE_WORKER && keeper->options.ask_master)
         keeper->options.ask_master(CONTROL_PEER_LIED, peer_line_id(line), keeper->options.arg);
 }
@@ -263,6 +269,7 @@ static void on_line_message(struct peer_line *line, enum message_type type, stru
                             void *arg)
 {
     struct keeper *keeper = arg;
+
     /* Its sender sends it again to the next keeper. */
     if (keeper->is_draining)
         return;
@@ -279,11 +286,10 @@ static void on_line_message(struct peer_line *line, enum message_type type, stru
     peer_line_ref(line);
     if (FAILPOINT("keeper.order_is_bad"))
         order_refuse(order, ERR_INVALID, "failpoint");
-    if (order_is_bad(order)) {
+    if (order_is_bad(order))
         report_bad(keeper, order, line);
-    } else if (peer_line_orders(line) > LINE_ORDERS_MAX) {
+    else if (peer_line_orders(line) > LINE_ORDERS_MAX)
         order_refuse(order, ERR_BUSY, "too many requests at once");
-    }
     if (order_is_bad(order)) {
         answer_order(order);
         finish_order(order);
@@ -296,6 +302,7 @@ static void on_line_message(struct peer_line *line, enum message_type type, stru
 static void on_housekeeping_timer(void *arg)
 {
     struct keeper *keeper = arg;
+
     timer_start(keeper->housekeeping, HOUSEKEEPING_MS);
     if (keeper->is_draining)
         return;
@@ -313,6 +320,7 @@ int keeper_check(const struct keeper_options *options, struct error *err)
 struct keeper *keeper_new(const struct keeper_options *options)
 {
     struct keeper *keeper = NEW(struct keeper);
+
     keeper->options = *options;
     keeper->options.config = NULL; /* keeper->config is the newest */
     keeper->config = config_ref(options->config);
@@ -350,6 +358,7 @@ struct keeper *keeper_new(const struct keeper_options *options)
 void keeper_set_config(struct keeper *keeper, struct config *config)
 {
     struct config *old = keeper->config;
+
     keeper->config = config_ref(config);
     config_unref(&old);
 }
@@ -363,6 +372,7 @@ static void drop_queue(struct keeper *keeper)
 static void wait_for_pool(struct keeper *keeper)
 {
     struct pollfd waiting = {.fd = pool_descriptor(keeper->options.pool), .events = POLLIN};
+
     while (batch_is_running(keeper->batch) || chores_is_running(keeper->chores) ||
            janitor_is_running(keeper->janitor)) {
         (void)poll(&waiting, 1, -1);
@@ -372,7 +382,7 @@ static void wait_for_pool(struct keeper *keeper)
 
 void keeper_free(struct keeper **keeper)
 {
-    if (*keeper == NULL)
+    if (!*keeper)
         return;
     loop_cancel_deferred((*keeper)->options.loop, *keeper);
     (*keeper)->is_draining = true;

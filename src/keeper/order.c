@@ -13,6 +13,7 @@
 void order_refuse(struct order *order, enum error_kind kind, const char *fmt, ...)
 {
     va_list args;
+
     order->refusal.kind = kind;
     va_start(args, fmt);
     (void)vsnprintf(order->refusal.text, sizeof(order->refusal.text), fmt, args);
@@ -74,6 +75,7 @@ static bool has_digest(const struct digest *digest)
 static bool are_tags(struct slice tags)
 {
     struct slice tag;
+
     while (slice_split(&tags, ' ', &tag)) {
         if (tag.length == 0 || tag.length > TAG_MAX_LENGTH)
             return false;
@@ -89,6 +91,7 @@ static bool is_body(struct slice body, uint64_t size)
 static bool is_manifest_put(struct order *order)
 {
     struct message_manifest_put *put = &order->message.manifest_put;
+
     if (put->tags.length == 0)
         put->tags = (struct slice){NULL, 0}; /* no tag, rather than one with an empty name */
     set_file(order, (struct store_file){.inode = put->inode, .size = put->size}, PLACE_UPLOADS,
@@ -100,6 +103,7 @@ static bool is_manifest_put(struct order *order)
 static bool is_manifest_stored(struct order *order)
 {
     const struct message_manifest_stored *stored = &order->message.manifest_stored;
+
     set_file(order, (struct store_file){.inode = stored->inode, .size = stored->size}, PLACE_SPOOL,
              stored->file, &stored->digest);
     return is_repository(stored->repository) && has_digest(&stored->digest) &&
@@ -110,6 +114,7 @@ static bool is_manifest_stored(struct order *order)
 static bool is_blob_stored(struct order *order)
 {
     const struct message_blob_stored *stored = &order->message.blob_stored;
+
     set_file(order, (struct store_file){.inode = stored->inode, .size = stored->size},
              stored->place, stored->file, &stored->digest);
     return stored->repository.length <= NAME_MAX_LENGTH && has_digest(&stored->digest) &&
@@ -142,6 +147,7 @@ static bool is_reader(const struct message_reader *reader)
 static bool is_well_formed(struct order *order)
 {
     const union order_message *message = &order->message;
+
     if (order->type == MESSAGE_BLOB_STORED)
         return is_blob_stored(order);
     if (order->type == MESSAGE_LINK) {
@@ -166,6 +172,7 @@ static bool is_well_formed(struct order *order)
 struct order *order_new(enum message_type type, struct slice body)
 {
     struct order *order = NEW(struct order);
+
     list_init(&order->link);
     buf_init(&order->missing, (size_t)ORDER_MISSING_MAX * DIGEST_BINARY_MAX);
     order->type = type;

@@ -50,6 +50,7 @@ static bool drop_named(struct orphans *orphans, struct ledger_reader *reader)
     bool is_read = !err;
     if (err) {
         struct log_line line;
+
         log_begin(&line, LOG_WARN);
         log_text(&line, "error", err->text);
         log_end(&line, "files of refused requests are left under blobs/");
@@ -82,6 +83,7 @@ void orphans_remove(struct orphans *orphans, struct ledger_reader *reader, struc
     if (drop_named(orphans, reader)) {
         struct slice rest = buf_bytes(&orphans->digests);
         struct digest digest;
+
         while (digest_decode(&rest, &digest))
             remove_file(store, &digest);
     }

@@ -60,7 +60,7 @@ void peer_line_unref(struct peer_line *line)
 {
     CHECK(line->orders > 0);
     line->orders--;
-    if (line->orders == 0 && line->peers == NULL)
+    if (line->orders == 0 && !line->peers)
         peer_line_free(line);
 }
 
@@ -76,7 +76,7 @@ enum process_role peer_line_role(const struct peer_line *line)
 
 void peer_line_send(struct peer_line *line, enum message_type type, const void *message)
 {
-    if (line->channel != NULL)
+    if (line->channel)
         channel_send(line->channel, type, message, -1);
 }
 
@@ -109,6 +109,7 @@ static void open_lines(struct peer *peer)
 {
     LIST_EACH (link, &peer->lines) {
         struct peer_line *line = LIST_ITEM(link, struct peer_line, link);
+
         if (!line->channel && may_open(line))
             peer_line_open(line);
     }
@@ -118,6 +119,7 @@ static void on_channel_message(struct channel *channel, enum message_type type, 
                                int *fd, void *arg)
 {
     struct peer_line *line = arg;
+
     (void)channel;
     fd_close(fd); /* no order carries a descriptor */
     line->peers->on_message(line, type, body, line->peers->arg);
@@ -127,6 +129,7 @@ static void on_channel_closed(struct channel *channel, void *arg)
 {
     struct peer_line *line = arg;
     struct peer *peer = line->peer;
+
     (void)channel;
     peer_line_close(line);
     open_lines(peer);
@@ -135,6 +138,7 @@ static void on_channel_closed(struct channel *channel, void *arg)
 static void on_channel_lied(struct channel *channel, void *arg)
 {
     struct peer_line *line = arg;
+
     line->peers->on_lied(line, line->peers->arg);
     on_channel_closed(channel, arg);
 }
@@ -145,6 +149,7 @@ static void peer_line_open(struct peer_line *line)
                                                    .on_closed = on_channel_closed,
                                                    .on_failed = channel_end_process,
                                                    .on_lied = on_channel_lied};
+
     line->channel = channel_new(line->peers->loop, &line->fd,
                                 (struct channel_ends){ROLE_KEEPER, line->role}, &handler, line);
 }
@@ -178,6 +183,7 @@ struct peers *peers_new(struct loop *loop, peers_message_fn *on_message, peers_l
                         void *arg)
 {
     struct peers *peers = NEW(struct peers);
+
     peers->loop = loop;
     peers->on_message = on_message;
     peers->on_lied = on_lied;
@@ -191,7 +197,7 @@ struct peers *peers_new(struct loop *loop, peers_message_fn *on_message, peers_l
 
 void peers_free(struct peers **peers)
 {
-    if (*peers == NULL)
+    if (!*peers)
         return;
     for (unsigned role = 0; role < ROLES; role++) {
         for (unsigned slot = 0; slot < WORKERS_MAX; slot++) {
@@ -211,6 +217,7 @@ void peers_announce(struct peers *peers, uint64_t number)
         for (unsigned slot = 0; slot < WORKERS_MAX; slot++) {
             LIST_EACH (link, &peers->table[role][slot].lines) {
                 struct peer_line *line = LIST_ITEM(link, struct peer_line, link);
+
                 if (line->is_watching)
                     peer_line_send(line, MESSAGE_CHANGED, &changed);
             }
@@ -224,7 +231,8 @@ void peers_flush(struct peers *peers, unsigned wait_ms)
         for (unsigned slot = 0; slot < WORKERS_MAX; slot++) {
             LIST_EACH (link, &peers->table[role][slot].lines) {
                 struct peer_line *line = LIST_ITEM(link, struct peer_line, link);
-                if (line->channel != NULL)
+
+                if (line->channel)
                     channel_flush(line->channel, wait_ms);
             }
         }

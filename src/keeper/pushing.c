@@ -32,20 +32,22 @@ int pushing_check_upstreams(const struct config *config, struct ledger *ledger, 
 {
     struct ledger_reader *reader = ledger_reader_new(ledger);
     struct ledger_txn *txn = ledger_read(reader);
-    int result = 0;
-    for (size_t i = 0; i < config->upstream_count && result == 0; i++) {
+    int rc = 0;
+
+    for (size_t i = 0; i < config->upstream_count && rc == 0; i++) {
         const char *name = config->upstreams[i].name;
+
         if (!repository_any_hosted_below(txn, slice_of(name)))
             continue;
-        result = error_set(err, ERR_CONFLICT,
-                           "the upstream %s would hide images that were pushed here to %s or "
-                           "below: start without it (`upstreams:`), push them to other names and "
-                           "delete them here, then add it again",
-                           name, name);
+        rc = error_set(err, ERR_CONFLICT,
+                       "the upstream %s would hide images that were pushed here to %s or "
+                       "below: start without it (`upstreams:`), push them to other names and "
+                       "delete them here, then add it again",
+                       name, name);
     }
     ledger_read_end(reader);
     ledger_reader_free(&reader);
-    return result;
+    return rc;
 }
 
 void apply_push_begun(const struct apply *apply, struct order *order)

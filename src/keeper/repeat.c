@@ -16,12 +16,13 @@ static bool on_journal_entry(const struct journal_entry *entry, void *arg)
 {
     struct query *query = arg;
     const struct change *change = query->change;
+
     if ((unsigned)entry->kind >= 32 || (query->kinds & REPEAT_KIND(entry->kind)) == 0)
         return true;
     query->is_found = slice_equal(entry->origin, change->origin) &&
                       slice_equal(entry->repository, change->repository) &&
                       (change->tag.length == 0 || slice_equal(entry->tag, change->tag)) &&
-                      (change->digest == NULL || digest_equal(&entry->digest, change->digest));
+                      (!change->digest || digest_equal(&entry->digest, change->digest));
     return !query->is_found;
 }
 

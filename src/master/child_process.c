@@ -33,6 +33,7 @@ void child_set_state(struct child *child, enum child_state next)
         [CHILD_STARTING] = {[CHILD_READY] = true, [CHILD_ENDING] = true},
         [CHILD_READY] = {[CHILD_ENDING] = true},
     };
+
     CHECK(may_follow[child->state][next]);
     child->state = next;
     child->ticks = 0;
@@ -50,6 +51,7 @@ static void set_signals(void)
 {
     static const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
     static const int usual[] = {SIGCHLD, SIGQUIT, SIGUSR1, SIGUSR2};
+
     for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
         (void)signal(ignored[i], SIG_IGN);
     for (size_t i = 0; i < sizeof(usual) / sizeof(usual[0]); i++)
@@ -65,9 +67,9 @@ static void set_signals(void)
 static void renew_standard_error(void)
 {
     int fd = open("/proc/self/fd/2", O_WRONLY | O_APPEND | O_NOCTTY | O_CLOEXEC);
-    if (fd >= 0) {
+
+    if (fd >= 0)
         (void)dup2(fd, STDERR_FILENO);
-    }
 }
 
 static _Noreturn void become(const struct identity *identity, int line, char *const *arguments)
@@ -76,9 +78,8 @@ static _Noreturn void become(const struct identity *identity, int line, char *co
     struct error err;
     bool is_there = line == MASTER_LINE ? fd_set_inherited(line, &err) == 0
                                         : dup2(line, MASTER_LINE) == MASTER_LINE;
-    if (identity->is_other) {
+    if (identity->is_other)
         renew_standard_error();
-    }
     (void)close_range(MASTER_LINE + 1, UINT_MAX, 0);
     if (is_there && privileges_drop(identity))
         (void)execv("/proc/self/exe", arguments);
@@ -95,6 +96,7 @@ static pid_t fork_child(const struct seat *seat, const struct identity *identity
     char slot_flag[] = "--slot";
     char role[16];
     char slot[16];
+
     (void)snprintf(role, sizeof(role), "%s", process_role_name(seat->role));
     (void)snprintf(slot, sizeof(slot), "%u", seat->slot);
     char *const arguments[] = {program, role_flag, role, slot_flag, slot, NULL};
@@ -117,6 +119,7 @@ int child_spawn(struct seat *seat, const struct identity *identity, uint64_t id,
 {
     int pair[2] = {-1, -1};
     int rc = channel_pair(pair, err);
+
     if (rc != 0)
         return rc;
     pid_t pid = fork_child(seat, identity, pair[1]);

@@ -21,6 +21,7 @@ static void on_reload(struct child *child, uint64_t unused)
 static void on_peer_lied(struct child *child, uint64_t id)
 {
     struct child *liar = supervise_find(child->seat->master, id);
+
     if (liar && liar->seat->role == ROLE_WORKER && liar->state != CHILD_ENDING)
         supervise_kill(liar, "sent a malformed message");
 }
@@ -37,6 +38,7 @@ static void log_ignored(const struct child *child, uint64_t kind, const char *wh
 {
     struct log_line line;
     char name[64];
+
     child_print(child, name);
     log_begin(&line, LOG_WARN);
     log_text(&line, "child", name);
@@ -49,18 +51,18 @@ void control_on_message(struct child *child, struct slice body)
 {
     struct message_control message;
     struct error err;
+
     if (++child->controls > PER_TICK) {
         if (child->controls == PER_TICK + 1)
             log_ignored(child, CONTROLS, "too many");
         return;
     }
-    if (message_decode(MESSAGE_CONTROL, body, &message, &err) != 0) {
+    if (message_decode(MESSAGE_CONTROL, body, &message, &err) != 0)
         log_ignored(child, CONTROLS, err.text);
-    } else if (message.kind >= CONTROLS || !controls[message.kind].run) {
+    else if (message.kind >= CONTROLS || !controls[message.kind].run)
         log_ignored(child, message.kind, "there is no such kind");
-    } else if (!role_policy(child->seat->role)->may_ask[message.kind]) {
+    else if (!role_policy(child->seat->role)->may_ask[message.kind])
         log_ignored(child, message.kind, "this role may not ask for it");
-    } else {
+    else
         controls[message.kind].run(child, message.argument);
-    }
 }

@@ -20,6 +20,7 @@ static struct slice file_text(const char *path, char text[FILE_MAX])
 {
     AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
     ssize_t got = fd < 0 ? 0 : read(fd, text, FILE_MAX);
+
     return slice_from(text, got > 0 ? (size_t)got : 0);
 }
 
@@ -35,6 +36,7 @@ static unsigned divide_up(struct slice quota_text, struct slice period_text)
     uint64_t quota = 0;
     uint64_t period = 0;
     struct error err;
+
     if (text_parse_u64(quota_text, &quota, &err) != 0 ||
         text_parse_u64(period_text, &period, &err) != 0 || quota == 0 || period == 0)
         return 0;
@@ -46,6 +48,7 @@ unsigned cpu_quota_v2(struct slice cpu_max)
 {
     struct slice rest = without_newline(cpu_max);
     struct slice quota;
+
     return slice_split(&rest, ' ', &quota) ? divide_up(quota, rest) : 0;
 }
 
@@ -59,6 +62,7 @@ unsigned cpu_quota_v1(struct slice quota, struct slice period)
 static bool names_controller(struct slice list, const char *controller)
 {
     struct slice one;
+
     if (controller[0] == '\0')
         return list.length == 0;
     while (slice_split(&list, ',', &one)) {
@@ -72,9 +76,11 @@ static bool names_controller(struct slice list, const char *controller)
 struct slice cpu_group_path(struct slice cgroup_file, const char *controller)
 {
     struct slice line;
+
     while (slice_split(&cgroup_file, '\n', &line)) {
         struct slice number;
         struct slice list;
+
         if (slice_split(&line, ':', &number) && slice_split(&line, ':', &list) &&
             names_controller(list, controller))
             return line;
@@ -92,10 +98,12 @@ static unsigned smaller(unsigned a, unsigned b)
 static unsigned quota_v2(struct slice path)
 {
     unsigned cpus = 0;
+
     for (;;) {
         char name[FILE_MAX];
         char text[FILE_MAX];
-        (void)snprintf(name, sizeof name, "/sys/fs/cgroup%.*s/cpu.max", SLICE_PRINT(path));
+
+        (void)snprintf(name, sizeof(name), "/sys/fs/cgroup%.*s/cpu.max", SLICE_PRINT(path));
         cpus = smaller(cpus, cpu_quota_v2(file_text(name, text)));
         ptrdiff_t slash = slice_find_last(path, '/');
         if (slash < 0)
@@ -109,9 +117,11 @@ static unsigned quota_v1(struct slice path)
     char name[FILE_MAX];
     char quota[FILE_MAX];
     char period[FILE_MAX];
-    (void)snprintf(name, sizeof name, "/sys/fs/cgroup/cpu%.*s/cpu.cfs_quota_us", SLICE_PRINT(path));
+
+    (void)snprintf(name, sizeof(name), "/sys/fs/cgroup/cpu%.*s/cpu.cfs_quota_us",
+                   SLICE_PRINT(path));
     struct slice quota_text = file_text(name, quota);
-    (void)snprintf(name, sizeof name, "/sys/fs/cgroup/cpu%.*s/cpu.cfs_period_us",
+    (void)snprintf(name, sizeof(name), "/sys/fs/cgroup/cpu%.*s/cpu.cfs_period_us",
                    SLICE_PRINT(path));
     return cpu_quota_v1(quota_text, file_text(name, period));
 }
@@ -119,9 +129,10 @@ static unsigned quota_v1(struct slice path)
 unsigned cpu_count(void)
 {
     cpu_set_t set;
+
     CPU_ZERO(&set);
     unsigned cpus = 1;
-    if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0)
+    if (sched_getaffinity(0, sizeof(set), &set) == 0 && CPU_COUNT(&set) > 0)
         cpus = (unsigned)CPU_COUNT(&set);
     char text[FILE_MAX];
     struct slice groups = file_text("/proc/self/cgroup", text);

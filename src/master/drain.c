@@ -25,6 +25,7 @@ static bool is_being_drained(const struct seat *seat)
 bool drain_is_wanted(const struct seat *seat)
 {
     const struct master *master = seat->master;
+
     if (master->phase != PHASE_DRAINING)
         return true;
     /* A worker that dies while workers are drained is not needed again; fetcher and keeper are
@@ -38,6 +39,7 @@ static uint64_t time_left(const struct master *master)
     uint64_t whole = master->sealed.config->limits.drain_timeout;
     uint64_t used = monotime_since(clock_mono(), master->drain_began);
     uint64_t left = used < whole ? whole - used : 0;
+
     return master->drain_order == 1 ? left : left + AFTER_WORKERS_MS / 3;
 }
 
@@ -54,10 +56,12 @@ static bool is_over(const struct master *master)
 static void drain_role(struct master *master, unsigned drain_order)
 {
     struct message_drain message = {.within_ms = 0};
+
     master->drain_order = drain_order;
     message.within_ms = time_left(master);
     for (size_t i = 0; i < master->seat_count; i++) {
         struct seat *seat = &master->seats[i];
+
         if (!is_being_drained(seat))
             continue;
         timer_stop(seat->restart);
@@ -65,6 +69,7 @@ static void drain_role(struct master *master, unsigned drain_order)
     }
     LIST_EACH (link, &master->children) {
         struct child *child = LIST_ITEM(link, struct child, link);
+
         if (!is_being_drained(child->seat))
             continue;
         child->is_draining = true;
@@ -76,8 +81,10 @@ static void drain_role(struct master *master, unsigned drain_order)
 static unsigned last_order(const struct master *master)
 {
     unsigned last = 0;
+
     for (size_t i = 0; i < master->seat_count; i++) {
         unsigned order = role_policy(master->seats[i].role)->drain_order;
+
         last = order > last ? order : last;
     }
     return last;
@@ -110,6 +117,7 @@ void drain_hurry(struct master *master)
 {
     LIST_EACH (link, &master->children) {
         const struct child *child = LIST_ITEM(link, const struct child, link);
+
         if (is_being_drained(child->seat))
             (void)kill(child->pid, SIGKILL);
     }

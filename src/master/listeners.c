@@ -19,11 +19,12 @@ static int bind_any(struct slice address, int fds[LISTENER_SOCKETS_MAX],
                     struct error *err)
 {
     int rc = listener_bind(address, fds, texts, count, err);
+
     if (rc == 0 || !slice_starts_with(address, "[::]:") ||
         (err->sys != EAFNOSUPPORT && err->sys != EADDRNOTAVAIL))
         return rc;
     char other[ADDRESS_TEXT_SIZE];
-    (void)snprintf(other, sizeof other, "0.0.0.0:%.*s", (int)(address.length - 5),
+    (void)snprintf(other, sizeof(other), "0.0.0.0:%.*s", (int)(address.length - 5),
                    address.data + 5);
     log_say(LOG_WARN, "this machine has no IPv6; listening on %s instead", other);
     return listener_bind(slice_of(other), fds, texts, count, err);
@@ -36,13 +37,15 @@ static int add(struct listeners *listeners, const char *address, enum listener_k
     char texts[LISTENER_SOCKETS_MAX][ADDRESS_TEXT_SIZE] = {{0}};
     unsigned count = 0;
     int rc = bind_any(slice_of(address), fds, texts, &count, err);
+
     if (rc != 0)
         return error_wrap(err, "cannot listen on %s", address);
     for (unsigned i = 0; i < count; i++) {
         struct bound *bound = &listeners->items[listeners->count++];
+
         bound->fd = fds[i];
         bound->kind = kind;
-        (void)snprintf(bound->address, sizeof bound->address, "%s", texts[i]);
+        (void)snprintf(bound->address, sizeof(bound->address), "%s", texts[i]);
     }
     return 0;
 }
@@ -53,9 +56,10 @@ int listeners_open(const struct config *config, struct listeners *out, struct er
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < config->listen_count; i++) {
         const struct config_listen *listen = &config->listens[i];
+
         rc = add(out, listen->address, listen->is_mirror ? LISTENER_MIRROR : LISTENER_FULL, err);
     }
-    if (rc == 0 && config->admin != NULL)
+    if (rc == 0 && config->admin)
         rc = add(out, config->admin, LISTENER_ADMIN, err);
     if (rc != 0)
         listeners_close(out);

@@ -32,9 +32,11 @@ static void say_ready(struct master *master)
     const char *addresses[LISTENERS_MAX];
     size_t count = 0;
     struct log_line line;
+
     log_begin(&line, LOG_INFO);
     for (size_t i = 0; i < master->listeners.count; i++) {
         const struct bound *bound = &master->listeners.items[i];
+
         log_text(&line, bound->kind == LISTENER_ADMIN ? "admin" : "listen", bound->address);
         if (bound->kind != LISTENER_ADMIN)
             addresses[count++] = bound->address;
@@ -49,6 +51,7 @@ static void say_ready(struct master *master)
 static void on_child_ready(struct child *child)
 {
     struct master *master = child->seat->master;
+
     if (master->phase != PHASE_STARTING)
         return;
     if (role_policy(child->seat->role)->is_first)
@@ -63,11 +66,10 @@ static void on_child_ready(struct child *child)
 
 static void on_child_message(struct child *child, enum message_type type, struct slice body)
 {
-    if (type == MESSAGE_CONTROL) {
+    if (type == MESSAGE_CONTROL)
         control_on_message(child, body);
-    } else if (type == MESSAGE_CONFIG_JUDGED) {
+    else if (type == MESSAGE_CONFIG_JUDGED)
         reload_on_judged(child, body);
-    }
 }
 
 /* ---- events ---- */
@@ -75,6 +77,7 @@ static void on_child_message(struct child *child, enum message_type type, struct
 static void on_signal(int signal_number, void *arg)
 {
     struct master *master = arg;
+
     if (signal_number == SIGCHLD) {
         supervise_reap(master);
     } else if (signal_number == SIGHUP) {
@@ -90,6 +93,7 @@ static void on_signal(int signal_number, void *arg)
 static void on_tick(void *arg)
 {
     struct master *master = arg;
+
     timer_start(master->tick, TICK_MS);
     metrics_add_dropped_lines();
     supervise_tick(master);
@@ -100,6 +104,7 @@ static void on_tick(void *arg)
 static void on_hard_limit(void *arg)
 {
     struct master *master = arg;
+
     log_say(LOG_WARN, "not drained in time, killing the processes that are left");
     LIST_EACH (link, &master->children)
         (void)kill(LIST_ITEM(link, struct child, link)->pid, SIGKILL);
@@ -116,6 +121,7 @@ static void on_restart(void *arg)
 static void add_seat(struct master *master, enum process_role role, unsigned slot)
 {
     struct seat *seat = &master->seats[master->seat_count++];
+
     *seat = (struct seat){.master = master, .role = role, .slot = slot};
     seat->restart = timer_new(master->loop, on_restart, seat);
 }
@@ -124,6 +130,7 @@ static void add_seats(struct master *master)
 {
     for (enum process_role role = ROLE_MASTER + 1; role < ROLES; role++) {
         unsigned count = role_policy(role)->has_workers ? master->options.config->workers : 1;
+
         for (unsigned slot = 0; slot < count; slot++)
             add_seat(master, role, slot);
     }
@@ -132,6 +139,7 @@ static void add_seats(struct master *master)
 static int open_all(struct master *master, struct error *err)
 {
     int rc = listeners_open(master->options.config, &master->listeners, err);
+
     if (rc == 0)
         rc = metrics_create(&master->metrics_fd, err);
     if (rc == 0)
@@ -145,6 +153,7 @@ static void close_all(struct master *master)
 {
     LIST_EACH (link, &master->children)
         child_free(LIST_ITEM(link, struct child, link));
+
     for (size_t i = 0; i < master->seat_count; i++)
         timer_free(&master->seats[i].restart);
     rendezvous_forget_all(master);
@@ -160,6 +169,7 @@ static void close_all(struct master *master)
 static void prepare(struct master *master)
 {
     static const int signals[] = {SIGCHLD, SIGTERM, SIGINT, SIGHUP};
+
     master->loop = loop_new();
     for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
         loop_on_signal(master->loop, signals[i], on_signal, master);
@@ -191,6 +201,7 @@ static void count_workers(struct config *config)
 int master_run(const struct master_options *options)
 {
     struct master *master = NEW(struct master);
+
     master->options = *options;
     master->sealed.fd = master->sealed.secret_fd = -1;
     master->next.fd = master->next.secret_fd = -1;

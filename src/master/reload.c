@@ -26,11 +26,13 @@
 static int seal(const struct config *config, bool with_secrets, int *out_fd, struct error *err)
 {
     AUTO_BUF struct buf text;
+
     buf_init(&text, CONFIG_TEXT_MAX);
     config_print(config, with_secrets, &text);
-    if (text.is_over)
+    if (text.is_over) {
         return error_set(err, ERR_TOO_LARGE, "the configuration is longer than %u bytes",
                          CONFIG_TEXT_MAX);
+    }
     return fd_memory_file("configuration", buf_bytes(&text), out_fd, err);
 }
 
@@ -38,6 +40,7 @@ int sealed_config_open(struct sealed_config *sealed, struct config *config, stru
 {
     struct sealed_config made = {.config = NULL, .fd = -1, .secret_fd = -1};
     int rc = seal(config, false, &made.fd, err);
+
     if (rc == 0)
         rc = seal(config, true, &made.secret_fd, err);
     if (rc != 0) {
@@ -60,6 +63,7 @@ void reload_send(struct master *master, struct child *child, const struct sealed
 {
     struct message_config message = {.number = ++master->config_number};
     bool has_secrets = role_policy(child->seat->role)->has_secrets;
+
     channel_send(child->line, MESSAGE_CONFIG, &message,
                  has_secrets ? sealed->secret_fd : sealed->fd);
 }
@@ -70,6 +74,7 @@ static struct child *find_judge(struct master *master)
 {
     LIST_EACH (link, &master->children) {
         struct child *child = LIST_ITEM(link, struct child, link);
+
         if (role_policy(child->seat->role)->judges_config && child->state == CHILD_READY &&
             child->line)
             return child;
@@ -81,6 +86,7 @@ static void log_kept(struct config *next, const struct config *running)
 {
     AUTO_BUF struct buf paths;
     struct log_line line;
+
     buf_init(&paths, PATHS_MAX);
     config_keep_until_restart(next, running, &paths);
     if (buf_bytes(&paths).length == 0)
@@ -95,6 +101,7 @@ void reload_begin(struct master *master)
     struct config *config = NULL;
     struct error err;
     struct child *judge = find_judge(master);
+
     if (master->phase != PHASE_RUNNING || master->next.config || !judge) {
         log_say(LOG_WARN, "reload: the server is %s; try again later",
                 master->phase == PHASE_DRAINING ? "ending"
@@ -124,6 +131,7 @@ static void install(struct master *master)
     log_open("master", -1, master->sealed.config->log.level, master->sealed.config->log.format);
     LIST_EACH (link, &master->children) {
         struct child *child = LIST_ITEM(link, struct child, link);
+
         if (child->line && child->id != master->next_judge)
             reload_send(master, child, &master->sealed);
     }
@@ -141,14 +149,14 @@ void reload_on_judged(struct child *judge, struct slice body)
     struct master *master = judge->seat->master;
     struct message_config_judged judged;
     struct error err;
+
     if (message_decode(MESSAGE_CONFIG_JUDGED, body, &judged, &err) != 0 || !master->next.config ||
         judge->id != master->next_judge || judged.number != master->next_number)
         return;
-    if (judged.is_taken) {
+    if (judged.is_taken)
         install(master);
-    } else {
+    else
         drop(master, "refused it");
-    }
 }
 
 void reload_tick(struct master *master)

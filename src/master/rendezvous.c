@@ -22,6 +22,7 @@ static void introduce(struct child *to, const struct child *peer, int fd)
 {
     struct message_peer message = {
         .role = (uint64_t)peer->seat->role, .slot = peer->seat->slot, .id = peer->id};
+
     channel_send(to->line, MESSAGE_PEER, &message, fd);
 }
 
@@ -29,6 +30,7 @@ static int make_channel(struct child *a, struct child *b, struct error *err)
 {
     int pair[2] = {-1, -1};
     int rc = channel_pair(pair, err);
+
     if (rc != 0)
         return rc;
     introduce(a, b, pair[0]);
@@ -42,6 +44,7 @@ static void log_no_channel(const struct child *a, const struct child *b, const s
 {
     struct log_line line;
     char name[64];
+
     log_begin(&line, LOG_ERROR);
     child_print(a, name);
     log_text(&line, "between", name);
@@ -56,6 +59,7 @@ void rendezvous(struct master *master, struct child *newcomer)
     LIST_EACH (link, &master->children) {
         struct child *other = LIST_ITEM(link, struct child, link);
         struct error err;
+
         if (other->seat->role == newcomer->seat->role || !other->line ||
             other->state == CHILD_ENDING || make_channel(newcomer, other, &err) == 0)
             continue;
@@ -70,6 +74,7 @@ void rendezvous(struct master *master, struct child *newcomer)
 static void appointment_free(struct appointment *appointment)
 {
     list_remove(&appointment->link);
+
     mem_free(appointment);
 }
 
@@ -80,6 +85,7 @@ void rendezvous_tick(struct master *master)
         struct child *a = supervise_find(master, appointment->a);
         struct child *b = supervise_find(master, appointment->b);
         struct error ignored;
+
         if (!a || !b || !a->line || !b->line || make_channel(a, b, &ignored) == 0)
             appointment_free(appointment);
     }

@@ -31,6 +31,7 @@ struct child *supervise_find(struct master *master, uint64_t id)
 {
     LIST_EACH (link, &master->children) {
         struct child *child = LIST_ITEM(link, struct child, link);
+
         if (child->id == id)
             return child;
     }
@@ -42,6 +43,7 @@ struct child *supervise_find(struct master *master, uint64_t id)
 static void send_shared(struct child *child, enum shared_kind kind, int fd)
 {
     struct message_shared message = {.kind = (uint64_t)kind};
+
     channel_send(child->line, MESSAGE_SHARED, &message, fd);
 }
 
@@ -51,6 +53,7 @@ static void send_listeners(const struct master *master, struct child *child)
         const struct bound *bound = &master->listeners.items[i];
         struct message_listener message = {.kind = (uint64_t)bound->kind,
                                            .address = slice_of(bound->address)};
+
         channel_send(child->line, MESSAGE_LISTENER, &message, bound->fd);
     }
 }
@@ -62,6 +65,7 @@ static void equip(struct master *master, struct child *child)
                                   .protocol = MESSAGE_PROTOCOL,
                                   .generation = child->generation};
     struct message_start start = {.message_reserved = 0};
+
     channel_send(child->line, MESSAGE_HELLO, &hello, -1);
     reload_send(master, child, &master->sealed);
     send_shared(child, SHARED_METRICS, master->metrics_fd);
@@ -117,6 +121,7 @@ static bool is_block_in_use(const struct seat *seat)
 {
     LIST_EACH (link, &seat->master->children) {
         const struct child *child = LIST_ITEM(link, const struct child, link);
+
         if (child->seat == seat &&
             child->generation % METRICS_GENERATIONS == seat->generations % METRICS_GENERATIONS)
             return true;
@@ -132,6 +137,7 @@ void supervise_start(struct seat *seat)
     struct child *child = NULL;
     int line = -1;
     struct error err;
+
     CHECK(!seat->current && !seat->is_closed);
     if (is_block_in_use(seat)) {
         timer_start(seat->restart, SPAWN_AGAIN_MS);
@@ -154,6 +160,7 @@ void supervise_start_missing(struct master *master)
 {
     for (size_t i = 0; i < master->seat_count; i++) {
         struct seat *seat = &master->seats[i];
+
         if (!seat->current && !seat->is_closed && !timer_is_running(seat->restart))
             supervise_start(seat);
     }
@@ -166,25 +173,24 @@ static void log_death(const struct child *child, int status, uint64_t lived_ms,
 {
     bool is_clean = WIFEXITED(status) && WEXITSTATUS(status) == 0;
     struct log_line line;
+
     log_begin(&line, is_clean && child->is_draining ? LOG_INFO : LOG_ERROR);
     log_text(&line, "role", process_role_name(child->seat->role));
     log_u64(&line, "slot", child->seat->slot);
     log_u64(&line, "pid", (uint64_t)child->pid);
-    if (WIFSIGNALED(status)) {
+    if (WIFSIGNALED(status))
         log_text(&line, "signal", sigabbrev_np(WTERMSIG(status)));
-    } else {
+    else
         log_u64(&line, "status", (uint64_t)WEXITSTATUS(status));
-    }
     log_u64(&line, "lived_ms", lived_ms);
-    if (child->is_draining) {
+    if (child->is_draining)
         log_end(&line, "process ended");
-    } else if (!delay_ms) {
+    else if (!delay_ms)
         log_end(&line, "process died, its successor is there already");
-    } else if (*delay_ms == 0) {
+    else if (*delay_ms == 0)
         log_end(&line, "process died");
-    } else {
+    else
         log_end(&line, "process died, starts again in %llu ms", (unsigned long long)*delay_ms);
-    }
 }
 
 /* At the server's own start, one that cannot start ends it all. */
@@ -202,6 +208,7 @@ static void on_death(struct child *child, int status)
     bool is_current = seat->current == child;
     uint64_t delay_ms =
         is_current ? backoff_after_death(&seat->backoff, lived_ms, child->was_ready) : 0;
+
     log_death(child, status, lived_ms, is_current ? &delay_ms : NULL);
     metrics_slot_died(seat->role, seat->slot, child->generation);
     child_free(child);
@@ -221,6 +228,7 @@ static struct child *find_pid(struct master *master, pid_t pid)
 {
     LIST_EACH (link, &master->children) {
         struct child *child = LIST_ITEM(link, struct child, link);
+
         if (child->pid == pid)
             return child;
     }
@@ -232,6 +240,7 @@ void supervise_reap(struct master *master)
     for (;;) {
         int status = 0;
         pid_t pid = waitpid(-1, &status, WNOHANG);
+
         if (pid < 0 && errno == EINTR)
             continue;
         if (pid <= 0)
@@ -247,6 +256,7 @@ void supervise_reap(struct master *master)
 void supervise_kill(struct child *child, const char *why)
 {
     char name[64];
+
     child_print(child, name);
     log_say(LOG_ERROR, "%s %s, killing it", name, why);
     if (child->state != CHILD_ENDING)
@@ -258,6 +268,7 @@ static void abort_child(struct child *child, const char *why)
 {
     struct seat *seat = child->seat;
     char name[64];
+
     child_print(child, name);
     log_say(LOG_ERROR, "%s %s, aborting it", name, why);
     child_set_state(child, CHILD_ENDING);
@@ -272,6 +283,7 @@ static void ping(struct child *child)
 {
     struct master *master = child->seat->master;
     struct message_ping message = {.number = ++master->ping_number};
+
     channel_send(child->line, MESSAGE_PING, &message, -1);
 }
 
@@ -285,11 +297,10 @@ static void tick_child(struct child *child)
             abort_child(child, "did not become ready");
         break;
     case CHILD_READY:
-        if (child->ticks > PONG_WITHIN) {
+        if (child->ticks > PONG_WITHIN)
             abort_child(child, "does not answer");
-        } else {
+        else
             ping(child);
-        }
         break;
     case CHILD_ENDING:
         /* A child that drains may close its line early; it has time until the hard limit. */

@@ -111,6 +111,7 @@ static enum chunked_state on_extension(struct http_chunked *chunked, char byte,
                                        struct http_refusal *refusal)
 {
     enum chunked_state state = chunked->state;
+
     if (++chunked->line_length > EXTENSION_MAX && byte != '\r')
         return broken(refusal, "A chunk extension is too long.");
     if (state == CHUNKED_QUOTED)
@@ -148,6 +149,7 @@ static enum chunked_state on_trailer(struct http_chunked *chunked, char byte,
                                      struct http_refusal *refusal)
 {
     enum chunked_state state = chunked->state;
+
     if (++chunked->trailer_length > TRAILER_MAX)
         return broken(refusal, "The trailers are too large.");
     if (state == CHUNKED_TRAILER_START && byte == '\r')
@@ -217,6 +219,7 @@ static enum chunked_state step(struct http_chunked *chunked, char byte,
 static struct slice take_data(struct http_chunked *chunked, struct slice rest, size_t data_max)
 {
     size_t length = rest.length < data_max ? rest.length : data_max;
+
     if (length > chunked->remaining)
         length = (size_t)chunked->remaining;
     chunked->remaining -= length;

@@ -43,6 +43,7 @@ static const unsigned next_states[CONN_STATES] = {
 static void log_move(const struct http_conn *conn, enum conn_state next)
 {
     struct log_line line;
+
     log_begin(&line, LOG_DEBUG);
     log_u64(&line, "conn", conn->id);
     log_text(&line, "from", state_names[conn->state]);
@@ -63,6 +64,7 @@ static void log_failed_handshake(const struct http_conn *conn, const char *why)
 static void free_conn(void *arg)
 {
     struct http_conn *conn = arg;
+
     watch_free(&conn->watch);
     mem_free(conn->peer);
     mem_free(conn);
@@ -71,6 +73,7 @@ static void free_conn(void *arg)
 static void enter_closed(struct http_conn *conn)
 {
     struct http_server *server = conn->server;
+
     watch_set(conn->watch, WATCH_NONE);
     stream_close(&conn->stream);
     server_set_deadline(conn, DEADLINES);
@@ -96,6 +99,7 @@ static void enter_linger(struct http_conn *conn)
 static void enter_state(struct http_conn *conn)
 {
     bool is_draining = conn->server->is_draining;
+
     switch (conn->state) {
     case CONN_HANDSHAKE:
         server_set_deadline(conn, DEADLINE_HANDSHAKE);
@@ -133,6 +137,7 @@ void conn_set_state(struct http_conn *conn, enum conn_state next)
 static void on_deferred_step(void *arg)
 {
     struct http_conn *conn = arg;
+
     conn->is_step_deferred = false;
     conn->is_exhausted = false;
     conn_step(conn);
@@ -149,6 +154,7 @@ void conn_schedule(struct http_conn *conn)
 void conn_fail(struct http_conn *conn, enum http_end end)
 {
     struct http_exchange *exchange = conn->exchange;
+
     if (exchange->is_over)
         return;
     exchange->is_over = true;
@@ -172,6 +178,7 @@ static void end_request(struct http_conn *conn, enum http_end end)
 static void finish_sent(struct http_conn *conn)
 {
     bool is_close = conn->exchange->answer.is_close;
+
     end_request(conn, HTTP_END_SENT);
     conn_set_state(conn, is_close ? CONN_LINGER : CONN_IDLE);
 }
@@ -180,6 +187,7 @@ static void finish_failed(struct http_conn *conn)
 {
     struct http_exchange *exchange = conn->exchange;
     struct http_refusal refusal = exchange->refusal;
+
     if (exchange->answer.state != HTTP_ANSWER_NONE)
         refusal.status = 0;
     if (exchange->in.is_reading) {
@@ -199,6 +207,7 @@ static void finish_failed(struct http_conn *conn)
 static bool step_request(struct http_conn *conn)
 {
     struct http_exchange *exchange = conn->exchange;
+
     if (!exchange->is_over)
         answer_flush(conn);
     if (exchange->is_over) {
@@ -264,13 +273,12 @@ static bool step_linger(struct http_conn *conn)
     ssize_t got = stream_recv(&conn->stream, conn->server->scratch, RECV_HEAD);
     if (got == -EAGAIN)
         return false;
-    if (got > 0 && (size_t)got < conn->linger_left) {
+    if (got > 0 && (size_t)got < conn->linger_left)
         conn->linger_left -= (size_t)got;
-    } else if (got > 0 && stream_unsent(&conn->stream) > 0) {
+    else if (got > 0 && stream_unsent(&conn->stream) > 0)
         conn->linger_left = 0; /* enough was read; the deadline ends the connection */
-    } else {
+    else
         conn_set_state(conn, CONN_CLOSED);
-    }
     return true;
 }
 
@@ -308,6 +316,7 @@ static bool step_once(struct http_conn *conn)
 static bool is_sending(const struct http_conn *conn)
 {
     const struct http_answer *answer = &conn->exchange->answer;
+
     return !answer_is_empty(answer) && !answer->ahead;
 }
 
@@ -364,11 +373,11 @@ static unsigned wanted_events(const struct http_conn *conn)
 static void settle_deadline(struct http_conn *conn)
 {
     enum deadline kind = DEADLINES;
-    if (is_sending(conn)) {
+
+    if (is_sending(conn))
         kind = DEADLINE_SEND;
-    } else if (conn->exchange->in.is_reading) {
+    else if (conn->exchange->in.is_reading)
         kind = DEADLINE_BODY;
-    }
     if (kind == conn->deadline_kind && (kind == DEADLINES || !conn->has_moved))
         return;
     server_set_deadline(conn, kind);
@@ -380,6 +389,7 @@ static void settle_deadline(struct http_conn *conn)
 static void settle_conn(struct http_conn *conn)
 {
     unsigned want = wanted_events(conn);
+
     if (want != conn->watched) {
         conn->watched = want;
         watch_set(conn->watch, want);
@@ -422,6 +432,7 @@ static void look_at_peer(struct http_conn *conn)
 static void on_conn_watch(unsigned ready, void *arg)
 {
     struct http_conn *conn = arg;
+
     conn->is_exhausted = false;
     if (ready & conn->stream.send_wants)
         conn->is_blocked = false;
@@ -447,6 +458,7 @@ static bool has_taken_some(struct http_conn *conn)
 {
     uint64_t unsent = stream_unsent(&conn->stream);
     bool is_less = unsent < conn->unsent;
+
     conn->unsent = unsent;
     return is_less;
 }
@@ -466,6 +478,7 @@ static void on_request_deadline(struct http_conn *conn, enum deadline kind)
 static void on_head_deadline(struct http_conn *conn)
 {
     const struct http_refusal too_slow = {408, "The request head did not arrive in time."};
+
     if (slice_is(buf_bytes(&conn->input), "\r\n")) {
         /* Old clients send a line end after their last request and expect no answer to it. */
         conn_set_state(conn, CONN_CLOSED);
@@ -479,6 +492,7 @@ static void on_head_deadline(struct http_conn *conn)
 static void on_linger_deadline(struct http_conn *conn)
 {
     struct monotime now = clock_mono();
+
     if (has_taken_some(conn))
         conn->taken_at = now;
     if (conn->unsent > 0 &&
@@ -523,6 +537,7 @@ void conn_open(struct http_server *server, const struct stream *stream, const ch
                bool is_too_many)
 {
     struct http_conn *conn = NEW(struct http_conn);
+
     conn->server = server;
     conn->stream = *stream;
     conn->is_unwelcome = is_too_many;
@@ -546,6 +561,7 @@ void conn_open(struct http_server *server, const struct stream *stream, const ch
 void conn_kill(struct http_conn *conn)
 {
     struct loop *loop = conn->server->loop;
+
     if (conn->state == CONN_REQUEST) {
         end_request(conn, HTTP_END_GONE);
         stream_set_reset(&conn->stream);

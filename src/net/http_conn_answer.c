@@ -34,11 +34,10 @@ bool answer_is_empty(const struct http_answer *answer)
 
 static void fail_send(struct http_conn *conn, ssize_t result)
 {
-    if (result == -EAGAIN) {
+    if (result == -EAGAIN)
         conn->is_blocked = true;
-    } else {
+    else
         conn_fail(conn, HTTP_END_GONE);
-    }
 }
 
 /* The bytes of a vector are not const, but writev does not change them. */
@@ -48,6 +47,7 @@ static struct iovec vector_of(struct slice bytes)
         const char *in;
         void *out;
     } cast = {.in = bytes.data};
+
     return (struct iovec){.iov_base = cast.out, .iov_len = bytes.length};
 }
 
@@ -59,6 +59,7 @@ static size_t send_now(struct http_conn *conn, const struct slice *pieces, size_
     struct slice out = buf_bytes(&answer->out);
     size_t used = 0;
     size_t total = out.length;
+
     if (out.length > 0)
         vector[used++] = vector_of(out);
     for (size_t i = 0; i < count; i++) {
@@ -81,6 +82,7 @@ static size_t send_now(struct http_conn *conn, const struct slice *pieces, size_
 static void send_pieces(struct http_conn *conn, const struct slice *pieces, size_t count)
 {
     struct buf *out = &conn->exchange->answer.out;
+
     CHECK(count <= PIECES_MAX && conn->exchange->answer.file_left == 0);
     size_t sent = conn->is_blocked ? 0 : send_now(conn, pieces, count);
     if (conn->exchange->is_over)
@@ -90,6 +92,7 @@ static void send_pieces(struct http_conn *conn, const struct slice *pieces, size
     sent -= from_out;
     for (size_t i = 0; i < count; i++) {
         size_t skip = sent < pieces[i].length ? sent : pieces[i].length;
+
         buf_append_slice(out, slice_skip(pieces[i], skip));
         sent -= skip;
     }
@@ -105,6 +108,7 @@ void answer_raw(struct http_conn *conn, struct slice bytes)
 static void on_ahead(void *arg)
 {
     struct http_conn *conn = arg;
+
     conn->exchange->answer.ahead = NULL;
     conn->is_exhausted = false;
     conn_step(conn);
@@ -118,6 +122,7 @@ static bool is_read_ahead(struct http_conn *conn)
 {
     struct http_server *server = conn->server;
     struct http_answer *answer = &conn->exchange->answer;
+
     if (answer->ahead)
         return true;
     if (!server->pool || server->has_no_probe || answer->file_offset < answer->probed_until)
@@ -132,7 +137,7 @@ static bool is_read_ahead(struct http_conn *conn)
         return false;
     answer->ahead =
         read_ahead_start(server->pool, answer->file, answer->file_offset, length, on_ahead, conn);
-    return answer->ahead != NULL;
+    return answer->ahead;
 }
 
 static bool is_clients_fault(ssize_t result)
@@ -144,6 +149,7 @@ static void send_window(struct http_conn *conn)
 {
     struct http_answer *answer = &conn->exchange->answer;
     uint64_t window = answer->file_left < FILE_WINDOW ? answer->file_left : FILE_WINDOW;
+
     if (is_read_ahead(conn))
         return;
     if (answer->probed_until > answer->file_offset &&
@@ -171,6 +177,7 @@ static void send_window(struct http_conn *conn)
 static void flush_out(struct http_conn *conn)
 {
     struct buf *out = &conn->exchange->answer.out;
+
     buf_consume(out, send_now(conn, NULL, 0));
     if (out->length == 0)
         buf_cleanup(out);
@@ -179,6 +186,7 @@ static void flush_out(struct http_conn *conn)
 void answer_flush(struct http_conn *conn)
 {
     struct http_answer *answer = &conn->exchange->answer;
+
     if (answer->is_last_due && answer->file_left == 0) {
         answer->is_last_due = false;
         answer_raw(conn, SLICE_LITERAL("0\r\n\r\n"));
@@ -207,6 +215,7 @@ static void append_number(struct buf *out, uint64_t number)
 {
     char digits[20];
     size_t at = sizeof(digits);
+
     do {
         digits[--at] = (char)('0' + number % 10);
     } while ((number /= 10) > 0);
@@ -216,16 +225,17 @@ static void append_number(struct buf *out, uint64_t number)
 static void append_connection(struct buf *out, const struct http_conn *conn)
 {
     const struct http_exchange *exchange = conn->exchange;
-    if (exchange->answer.is_close) {
+
+    if (exchange->answer.is_close)
         buf_append_slice(out, SLICE_LITERAL("Connection: close\r\n"));
-    } else if (exchange->head.minor == 0) {
+    else if (exchange->head.minor == 0)
         buf_append_slice(out, SLICE_LITERAL("Connection: keep-alive\r\n"));
-    }
 }
 
 static void append_status(struct http_server *server, int status)
 {
     struct buf *out = &server->head;
+
     buf_append_slice(out, SLICE_LITERAL("HTTP/1.1 "));
     append_number(out, (uint64_t)status);
     buf_append_byte(out, ' ');
@@ -241,6 +251,7 @@ static struct slice make_head(struct http_conn *conn, const struct http_response
 {
     const struct http_exchange *exchange = conn->exchange;
     struct buf *out = &conn->server->head;
+
     buf_clear(out);
     append_status(conn->server, response->status);
     buf_append_slice(out, response->headers);
@@ -265,6 +276,7 @@ static void open_answer(struct http_conn *conn, const struct http_response *resp
     struct http_exchange *exchange = conn->exchange;
     struct http_answer *answer = &exchange->answer;
     bool has_length = length != HTTP_NO_LENGTH;
+
     answer_set_state(answer, HTTP_ANSWER_OPEN);
     answer->expected = length;
     answer->has_no_body = response->is_head || is_bodiless(response->status);
@@ -282,6 +294,7 @@ void http_conn_respond(struct http_conn *conn, const struct http_response *respo
                        struct slice body)
 {
     struct http_exchange *exchange = conn->exchange;
+
     if (exchange->is_over)
         return;
     uint64_t length = response->is_head ? response->content_length : body.length;
@@ -299,6 +312,7 @@ void http_conn_respond(struct http_conn *conn, const struct http_response *respo
 void http_conn_begin(struct http_conn *conn, const struct http_response *response)
 {
     struct http_exchange *exchange = conn->exchange;
+
     if (exchange->is_over)
         return;
     open_answer(conn, response, response->content_length);
@@ -311,6 +325,7 @@ void http_conn_begin(struct http_conn *conn, const struct http_response *respons
 static bool count_piece(struct http_conn *conn, uint64_t length)
 {
     struct http_answer *answer = &conn->exchange->answer;
+
     if (conn->exchange->is_over)
         return false;
     CHECK(answer->state == HTTP_ANSWER_OPEN && answer->file_left == 0);
@@ -320,11 +335,10 @@ static bool count_piece(struct http_conn *conn, uint64_t length)
         return false;
     bool is_too_much =
         answer->expected != HTTP_NO_LENGTH && length > answer->expected - answer->queued;
-    if (is_too_much) {
+    if (is_too_much)
         conn_fail(conn, HTTP_END_ABORTED);
-    } else {
+    else
         answer->queued += length;
-    }
     return !is_too_much;
 }
 
@@ -332,6 +346,7 @@ static bool count_piece(struct http_conn *conn, uint64_t length)
 static struct slice print_chunk_size(uint64_t length, char out[20])
 {
     size_t at = 20;
+
     out[--at] = '\n';
     out[--at] = '\r';
     do {
@@ -343,11 +358,13 @@ static struct slice print_chunk_size(uint64_t length, char out[20])
 void http_conn_send_bytes(struct http_conn *conn, struct slice bytes)
 {
     char size[20];
+
     if (!count_piece(conn, bytes.length))
         return;
     if (conn->exchange->answer.is_chunked) {
         struct slice pieces[3] = {print_chunk_size(bytes.length, size), bytes,
                                   SLICE_LITERAL("\r\n")};
+
         send_pieces(conn, pieces, 3);
     } else {
         send_pieces(conn, &bytes, 1);
@@ -358,6 +375,7 @@ void http_conn_send_file(struct http_conn *conn, int fd, uint64_t offset, uint64
 {
     struct http_answer *answer = &conn->exchange->answer;
     char size[20];
+
     if (!count_piece(conn, length))
         return;
     if (answer->is_chunked)
@@ -372,16 +390,16 @@ void http_conn_send_file(struct http_conn *conn, int fd, uint64_t offset, uint64
 void http_conn_end(struct http_conn *conn)
 {
     struct http_answer *answer = &conn->exchange->answer;
+
     if (conn->exchange->is_over)
         return;
     answer_set_state(answer, HTTP_ANSWER_ENDED);
     bool is_short = !answer->has_no_body && answer->expected != HTTP_NO_LENGTH &&
                     answer->queued < answer->expected;
-    if (is_short) {
+    if (is_short)
         conn_fail(conn, HTTP_END_ABORTED);
-    } else if (answer->is_chunked) {
+    else if (answer->is_chunked)
         answer->is_last_due = true;
-    }
     conn_schedule(conn);
 }
 
@@ -394,6 +412,7 @@ uint64_t http_conn_sent(const struct http_conn *conn)
 {
     const struct http_answer *answer = &conn->exchange->answer;
     uint64_t unsent = answer->out.length + answer->file_left;
+
     return answer->queued > unsent ? answer->queued - unsent : 0;
 }
 
@@ -401,6 +420,7 @@ void answer_refusal(struct http_conn *conn, const struct http_refusal *refusal)
 {
     struct http_server *server = conn->server;
     struct buf *out = &server->head;
+
     buf_clear(out);
     append_status(server, refusal->status);
     if (refusal->status == 503)

@@ -18,12 +18,12 @@ void body_begin(struct http_exchange *exchange)
 {
     const struct http_head *head = &exchange->head;
     struct body_in *in = &exchange->in;
+
     in->left = head->content_length;
-    if (head->body == HTTP_BODY_CHUNKED) {
+    if (head->body == HTTP_BODY_CHUNKED)
         http_chunked_init(&in->chunked);
-    } else {
+    else
         in->is_over = in->left == 0;
-    }
 }
 
 static size_t smaller(uint64_t a, uint64_t b)
@@ -36,11 +36,13 @@ static void decode_chunks(struct http_conn *conn, size_t fresh)
 {
     struct body_in *in = &conn->exchange->in;
     struct slice rest = slice_from(in->buffer + in->length, fresh);
+
     while (rest.length > 0) {
         struct slice data = {NULL, 0};
         size_t used = 0;
         enum http_chunked_verdict verdict = http_chunked_feed(
             &in->chunked, rest, rest.length, &used, &data, &conn->exchange->refusal);
+
         rest = slice_skip(rest, used);
         if (verdict == CHUNKED_DATA) {
             memmove(in->buffer + in->length, data.data, data.length);
@@ -60,6 +62,7 @@ static void take_body(struct http_conn *conn, size_t fresh)
 {
     struct http_exchange *exchange = conn->exchange;
     struct body_in *in = &exchange->in;
+
     if (exchange->head.body == HTTP_BODY_CHUNKED) {
         decode_chunks(conn, fresh);
         return;
@@ -74,6 +77,7 @@ static size_t room_of(const struct http_exchange *exchange)
 {
     const struct body_in *in = &exchange->in;
     size_t room = smaller(in->capacity - in->length, RECV_BODY);
+
     if (exchange->head.body == HTTP_BODY_CHUNKED)
         return room;
     return smaller(room, in->left);
@@ -83,8 +87,10 @@ static size_t room_of(const struct http_exchange *exchange)
 static void take_input(struct http_conn *conn)
 {
     struct body_in *in = &conn->exchange->in;
+
     while (conn->input.length > 0 && !in->is_over && !conn->exchange->is_over) {
         size_t length = smaller(conn->input.length, room_of(conn->exchange));
+
         if (length == 0)
             return;
         memcpy(in->buffer + in->length, buf_bytes(&conn->input).data, length);
@@ -108,6 +114,7 @@ static bool is_too_slow(const struct http_conn *conn)
     const struct http_settings *settings = conn->server->settings;
     const struct body_in *in = &conn->exchange->in;
     uint64_t ms = in->waited_ms + monotime_since(clock_mono(), in->asked_at);
+
     return ms > settings->body_grace_ms &&
            in->received < (ms - settings->body_grace_ms) * settings->body_rate / 1000;
 }
@@ -116,6 +123,7 @@ static void recv_body(struct http_conn *conn)
 {
     struct body_in *in = &conn->exchange->in;
     size_t room = room_of(conn->exchange);
+
     if (conn->is_exhausted || in->is_over || room == 0)
         return;
     ssize_t got = stream_recv(&conn->stream, in->buffer + in->length, room);
@@ -143,6 +151,7 @@ bool body_step(struct http_conn *conn)
 {
     struct http_exchange *exchange = conn->exchange;
     struct body_in *in = &exchange->in;
+
     if (!in->is_over)
         take_input(conn);
     if (!exchange->is_over)
@@ -161,6 +170,7 @@ void http_conn_read_body(struct http_conn *conn, void *buffer, size_t capacity)
 {
     struct http_exchange *exchange = conn->exchange;
     struct body_in *in = &exchange->in;
+
     if (exchange->is_over)
         return;
     CHECK(!in->is_reading && capacity > 0);

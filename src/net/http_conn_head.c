@@ -22,6 +22,7 @@ static void keep_head(struct http_exchange *exchange, struct slice bytes)
 {
     struct http_head *head = &exchange->head;
     char *kept = exchange->bytes;
+
     memcpy(kept, bytes.data, bytes.length);
     move_slice(&head->method, bytes.data, kept);
     move_slice(&head->target, bytes.data, kept);
@@ -66,6 +67,7 @@ void conn_refuse_head(struct http_conn *conn, struct slice bytes,
 static void start_request(struct http_conn *conn, struct http_exchange *exchange)
 {
     const struct http_handler *handler = conn->server->handler;
+
     conn->exchange = exchange;
     conn->is_read_done = false;
     conn_set_state(conn, CONN_REQUEST);
@@ -90,6 +92,7 @@ static void take_head(struct http_conn *conn, struct slice bytes)
     size_t length = 0;
     enum http_verdict verdict =
         http_parse_head(bytes, &conn->server->settings->limits, &exchange->head, &length, &refusal);
+
     if (verdict != HTTP_HEAD)
         server_give_exchange(conn->server, &exchange);
     if (verdict == HTTP_REFUSED) {
@@ -104,11 +107,10 @@ static void take_head(struct http_conn *conn, struct slice bytes)
     }
     exchange = server_enlarge_exchange(exchange, length);
     keep_head(exchange, slice_from(bytes.data, length));
-    if (is_input) {
+    if (is_input)
         buf_consume(&conn->input, length);
-    } else {
+    else
         buf_append_slice(&conn->input, slice_skip(bytes, length));
-    }
     if (conn->input.length == 0)
         buf_cleanup(&conn->input);
     start_request(conn, exchange);
@@ -131,6 +133,7 @@ static void lose_head(struct http_conn *conn)
 static ssize_t recv_more(struct http_conn *conn)
 {
     char *room = buf_reserve(&conn->input, RECV_HEAD);
+
     CHECK(room); /* heads are refused long before INPUT_MAX */
     ssize_t got = stream_recv(&conn->stream, room, RECV_HEAD);
     if (got <= 0)
@@ -144,6 +147,7 @@ static ssize_t recv_more(struct http_conn *conn)
 bool conn_recv_head(struct http_conn *conn)
 {
     ssize_t got;
+
     if (conn->input.length > 0) {
         got = recv_more(conn);
     } else {

@@ -15,23 +15,23 @@
 static void note_connection(struct http_framing *framing, struct slice value)
 {
     struct slice part;
+
     while (slice_split(&value, ',', &part)) {
         struct slice option = slice_trim(part);
-        if (slice_is_nocase(option, "close")) {
+
+        if (slice_is_nocase(option, "close"))
             framing->has_close = true;
-        } else if (slice_is_nocase(option, "keep-alive")) {
+        else if (slice_is_nocase(option, "keep-alive"))
             framing->has_keep_alive = true;
-        }
     }
 }
 
 static void note_expectation(struct http_framing *framing, struct slice value)
 {
-    if (slice_is_nocase(value, "100-continue")) {
+    if (slice_is_nocase(value, "100-continue"))
         framing->has_continue = true;
-    } else {
+    else
         framing->has_other_expectation = true;
-    }
 }
 
 static void note_once(struct slice *first, unsigned *count, struct slice value)
@@ -74,6 +74,7 @@ void http_framing_note(struct http_framing *framing, const struct http_header *h
 static bool is_port(struct slice text)
 {
     unsigned port = 0;
+
     if (text.length == 0)
         return true;
     if (text.data[0] != ':' || text.length > 6)
@@ -90,6 +91,7 @@ static bool is_ipv6_literal(struct slice text)
 {
     char copy[INET6_ADDRSTRLEN];
     struct in6_addr ignored;
+
     if (text.length >= sizeof(copy))
         return false;
     memcpy(copy, text.data, text.length);
@@ -101,6 +103,7 @@ static bool is_host(struct slice text)
 {
     if (text.length > 0 && text.data[0] == '[') {
         ptrdiff_t end = slice_find(text, ']');
+
         if (end < 0)
             return false;
         return is_ipv6_literal(slice_from(text.data + 1, (size_t)end - 1)) &&
@@ -134,11 +137,11 @@ bool http_target_is_absolute(struct slice target)
 static struct slice without_default_port(struct slice authority)
 {
     size_t length = authority.length;
-    if (length > 3 && memcmp(authority.data + length - 3, ":80", 3) == 0) {
+
+    if (length > 3 && memcmp(authority.data + length - 3, ":80", 3) == 0)
         authority.length -= 3;
-    } else if (length > 1 && authority.data[length - 1] == ':') {
+    else if (length > 1 && authority.data[length - 1] == ':')
         authority.length -= 1;
-    }
     return authority;
 }
 
@@ -155,6 +158,7 @@ static enum http_verdict decide_absolute(struct http_head *head, bool has_host,
 {
     struct slice rest = slice_skip(head->target, 7);
     size_t length = 0;
+
     while (length < rest.length && rest.data[length] != '/' && rest.data[length] != '?')
         length++;
     struct slice authority = slice_from(rest.data, length);
@@ -203,11 +207,13 @@ static enum http_verdict refuse_coding(struct slice codings, struct http_refusal
 {
     const char *reason = "Transfer-Encoding must be \"chunked\".";
     bool has_chunked = false;
+
     if (codings.length == 0 || codings.data[codings.length - 1] == ',')
         return http_refuse(refusal, 400, reason);
     struct slice part;
     while (slice_split(&codings, ',', &part)) {
         struct slice coding = slice_trim(part);
+
         if (has_chunked || !http_bytes_are(coding, BYTE_TOKEN))
             return http_refuse(refusal, 400, reason);
         has_chunked = slice_is_nocase(coding, "chunked");
@@ -251,13 +257,13 @@ static enum http_verdict decide_body(const struct http_framing *framing, struct 
                                      struct http_refusal *refusal)
 {
     enum http_verdict verdict = HTTP_HEAD;
+
     head->body = HTTP_BODY_NONE;
     head->content_length = 0;
-    if (framing->transfer_encodings > 0) {
+    if (framing->transfer_encodings > 0)
         verdict = decide_chunked(framing, head, refusal);
-    } else if (framing->content_lengths > 0) {
+    else if (framing->content_lengths > 0)
         verdict = decide_length(framing, head, refusal);
-    }
     if (verdict != HTTP_HEAD)
         return verdict;
     bool has_body = head->body == HTTP_BODY_CHUNKED || head->content_length > 0;
@@ -270,6 +276,7 @@ enum http_verdict http_framing_decide(const struct http_framing *framing, struct
                                       struct http_refusal *refusal)
 {
     enum http_verdict verdict = decide_host(framing, head, refusal);
+
     if (verdict == HTTP_HEAD)
         verdict = decide_target(framing, head, refusal);
     if (verdict == HTTP_HEAD)

@@ -92,6 +92,7 @@ static enum http_verdict read_target(struct slice target, struct http_refusal *r
 {
     for (size_t i = 0; i < target.length; i++) {
         char byte = target.data[i];
+
         if (!http_byte_is(byte, BYTE_TARGET))
             return http_refuse(refusal, 400, "The target has a byte that must be encoded.");
         if (byte != '%')
@@ -112,6 +113,7 @@ static enum http_verdict split_request_line(struct slice line, struct http_head 
 {
     const char *not_line = "The request line is not \"METHOD target HTTP/1.1\".";
     const char *space = memchr(line.data, ' ', line.length);
+
     if (!space)
         return http_refuse(refusal, 400, not_line);
     out->method = slice_from(line.data, (size_t)(space - line.data));
@@ -134,6 +136,7 @@ static enum http_verdict read_request_line(struct cursor *cursor, size_t line_ma
     const char *line = cursor->data + cursor->at;
     size_t left = cursor->length - cursor->at;
     size_t length = 0;
+
     while (length < left && length <= line_max && http_byte_is(line[length], BYTE_LINE))
         length++;
     if (length > line_max && !memchr(line, ' ', length < METHOD_MAX ? length : METHOD_MAX + 1))
@@ -166,6 +169,7 @@ static enum http_verdict read_name(struct cursor *cursor, struct slice *out,
     const char *name = cursor->data + cursor->at;
     size_t left = cursor->length - cursor->at;
     size_t length = 0;
+
     while (length < left && http_byte_is(name[length], BYTE_TOKEN))
         length++;
     if (length > HEADER_NAME_MAX)
@@ -232,11 +236,13 @@ static enum http_verdict read_fields(struct cursor *cursor, const struct http_li
 static enum http_verdict read_head(struct cursor *cursor, const struct http_limits *limits,
                                    struct http_head *out, struct http_refusal *refusal)
 {
-    if (cursor->length > 0 && cursor->data[0] == 0x16)
+    if (cursor->length > 0 && cursor->data[0] == 0x16) {
         return http_refuse(refusal, 400,
                            "This port speaks plain HTTP, but the client began a TLS handshake.");
+    }
     if (cursor->length > 0 && cursor->data[0] == '\r') {
         enum http_verdict blank = take_line_end(cursor, refusal);
+
         if (blank != HTTP_HEAD)
             return blank;
     }
@@ -254,6 +260,7 @@ enum http_verdict http_parse_head(struct slice bytes, const struct http_limits *
                                   struct http_refusal *refusal)
 {
     struct cursor cursor = {.data = bytes.data, .length = bytes.length, .at = 0};
+
     CHECK(limits->fields_max <= HTTP_HEADERS_MAX);
     if (cursor.length > limits->head_max)
         cursor.length = limits->head_max;
@@ -277,6 +284,7 @@ const struct slice *http_head_find(const struct http_head *head, const char *nam
 unsigned http_head_count(const struct http_head *head, const char *name)
 {
     unsigned count = 0;
+
     for (unsigned i = 0; i < head->header_count; i++) {
         if (slice_is_nocase(head->headers[i].name, name))
             count++;

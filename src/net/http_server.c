@@ -49,6 +49,7 @@ static void start_sweep(struct http_server *server, struct monotime at)
 void server_set_deadline(struct http_conn *conn, enum deadline kind)
 {
     struct http_server *server = conn->server;
+
     list_remove(&conn->deadline_link);
     conn->deadline_kind = kind;
     if (kind == DEADLINES)
@@ -62,6 +63,7 @@ void server_set_deadline(struct http_conn *conn, enum deadline kind)
 static struct http_conn *first_of(const struct http_server *server, enum deadline kind)
 {
     const struct list *head = &server->deadlines[kind];
+
     if (list_is_empty(head))
         return NULL;
     return LIST_ITEM(head->next, struct http_conn, deadline_link);
@@ -70,6 +72,7 @@ static struct http_conn *first_of(const struct http_server *server, enum deadlin
 static void sweep_kind(struct http_server *server, enum deadline kind, struct monotime now)
 {
     struct http_conn *conn;
+
     while ((conn = first_of(server, kind)) && conn->deadline.ms <= now.ms) {
         server_set_deadline(conn, DEADLINES);
         conn_on_deadline(conn, kind);
@@ -81,10 +84,12 @@ static void on_sweep(void *arg)
     struct http_server *server = arg;
     struct monotime now = clock_mono();
     struct monotime next = {UINT64_MAX};
+
     for (enum deadline kind = 0; kind < DEADLINES; kind++)
         sweep_kind(server, kind, now);
     for (enum deadline kind = 0; kind < DEADLINES; kind++) {
         const struct http_conn *conn = first_of(server, kind);
+
         if (conn && conn->deadline.ms < next.ms)
             next = conn->deadline;
     }
@@ -97,6 +102,7 @@ struct http_server *http_server_new(struct loop *loop, struct pool *pool,
                                     const struct http_handler *handler, void *arg)
 {
     struct http_server *server = NEW(struct http_server);
+
     server->loop = loop;
     server->pool = pool;
     server->settings = settings;
@@ -116,6 +122,7 @@ static void free_spares(struct http_server *server)
     while (!list_is_empty(&server->spares)) {
         struct http_exchange *exchange =
             LIST_ITEM(server->spares.next, struct http_exchange, spare);
+
         list_remove(&exchange->spare);
         mem_free(exchange);
     }
@@ -124,6 +131,7 @@ static void free_spares(struct http_server *server)
 void http_server_free(struct http_server **server_address)
 {
     struct http_server *server = *server_address;
+
     if (!server)
         return;
     *server_address = NULL;
@@ -157,6 +165,7 @@ void http_server_drain(struct http_server *server)
     server->is_draining = true;
     LIST_EACH (link, &server->conns) {
         struct http_conn *conn = LIST_ITEM(link, struct http_conn, link);
+
         if (conn->state == CONN_IDLE)
             server_set_deadline(conn, DEADLINE_DRAIN);
     }
@@ -170,6 +179,7 @@ unsigned http_server_connections(const struct http_server *server)
 static struct http_exchange *new_exchange(size_t bytes)
 {
     struct http_exchange *exchange = mem_alloc(sizeof(*exchange) + bytes);
+
     exchange->bytes_capacity = bytes;
     list_init(&exchange->spare);
     return exchange;
@@ -189,6 +199,7 @@ static void reset_exchange(struct http_exchange *exchange)
 struct http_exchange *server_take_exchange(struct http_server *server)
 {
     struct http_exchange *exchange;
+
     if (list_is_empty(&server->spares)) {
         exchange = new_exchange(EXCHANGE_BYTES);
     } else {
@@ -214,6 +225,7 @@ struct http_exchange *server_enlarge_exchange(struct http_exchange *exchange, si
 void server_give_exchange(struct http_server *server, struct http_exchange **exchange_address)
 {
     struct http_exchange *exchange = TAKE(*exchange_address);
+
     if (!exchange)
         return;
     answer_cleanup(&exchange->answer);
@@ -228,6 +240,7 @@ void server_give_exchange(struct http_server *server, struct http_exchange **exc
 const char *server_date(struct http_server *server)
 {
     struct walltime now = clock_wall();
+
     if (now.ms / 1000 != server->date_second || !server->date[0]) {
         server->date_second = now.ms / 1000;
         walltime_print_http(now, server->date);

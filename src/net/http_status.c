@@ -45,6 +45,7 @@ const char *http_status_phrase(int status)
         {505, "HTTP Version Not Supported"},
         {507, "Insufficient Storage"},
     };
+
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
         if (table[i].status == status)
             return table[i].phrase;

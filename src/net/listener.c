@@ -63,6 +63,7 @@ static int open_reserve(void)
 static void print_peer(const union peer_address *peer, char out[ADDRESS_TEXT_SIZE])
 {
     char host[INET6_ADDRSTRLEN] = "?";
+
     if (peer->any.sa_family == AF_INET) {
         (void)inet_ntop(AF_INET, &peer->v4.sin_addr, host, sizeof(host));
         (void)snprintf(out, ADDRESS_TEXT_SIZE, "%s:%u", host, ntohs(peer->v4.sin_port));
@@ -118,6 +119,7 @@ static void on_accept_failed(struct listener *listener, int sys)
 static bool should_wait(struct listener *listener)
 {
     struct monotime now = clock_mono();
+
     if (!listener->should_pause || !listener->should_pause(listener->arg))
         return false;
     if (now.ms < listener->alone_until.ms)
@@ -136,6 +138,7 @@ static bool should_wait(struct listener *listener)
 static void on_ready(unsigned ready, void *arg)
 {
     struct listener *listener = arg;
+
     (void)ready;
     if (should_wait(listener)) {
         pause_for(listener, PAUSE_MS);
@@ -161,6 +164,7 @@ static void on_ready(unsigned ready, void *arg)
 static void on_pause_over(void *arg)
 {
     struct listener *listener = arg;
+
     if (!listener->is_stopped)
         watch_set(listener->watch, WATCH_READ);
 }
@@ -170,6 +174,7 @@ struct listener *listener_new(struct loop *loop, int *fd, const struct stream_ki
                               void *arg)
 {
     struct listener *listener = NEW(struct listener);
+
     listener->loop = loop;
     listener->fd = fd_take(fd);
     listener->reserve = open_reserve();
@@ -193,6 +198,7 @@ void listener_stop(struct listener *listener)
 void listener_free(struct listener **listener_address)
 {
     struct listener *listener = *listener_address;
+
     if (!listener)
         return;
     *listener_address = NULL;

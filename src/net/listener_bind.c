@@ -45,6 +45,7 @@ static int set_options(int fd, const union bind_address *address, bool is_dual, 
 {
     int on = 1;
     int only_v6 = is_dual ? 0 : 1;
+
     if (address->any.sa_family != AF_UNIX &&
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0)
         return error_set_errno(err, errno, "cannot set an option of a socket");
@@ -59,6 +60,7 @@ static int print_bound(int fd, char out[ADDRESS_TEXT_SIZE], struct error *err)
     union bind_address address = {0};
     socklen_t length = sizeof(address);
     char host[INET6_ADDRSTRLEN] = "";
+
     if (getsockname(fd, &address.any, &length) < 0)
         return error_set_errno(err, errno, "cannot read the address of a socket");
     if (address.any.sa_family == AF_INET) {
@@ -78,20 +80,21 @@ static int open_socket(const union bind_address *address, bool is_dual, struct b
 {
     AUTO_CLOSE int fd =
         socket(address->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
     if (fd < 0)
         return error_set_errno(err, errno, "cannot make a socket");
-    int failed = set_options(fd, address, is_dual, err);
-    if (failed)
-        return failed;
+    int rc = set_options(fd, address, is_dual, err);
+    if (rc)
+        return rc;
     if (bind(fd, &address->any, length_of(address)) < 0)
         return error_set_errno(err, errno, "cannot bind");
     if (address->any.sa_family == AF_UNIX && chmod(address->local.sun_path, 0600) < 0)
         return error_set_errno(err, errno, "cannot restrict access to %s", address->local.sun_path);
     if (listen(fd, BACKLOG) < 0)
         return error_set_errno(err, errno, "cannot listen");
-    failed = print_bound(fd, out->text, err);
-    if (failed)
-        return failed;
+    rc = print_bound(fd, out->text, err);
+    if (rc)
+        return rc;
     out->fd = fd_take(&fd);
     return 0;
 }
@@ -112,6 +115,7 @@ static uint16_t port_of(int fd)
 {
     union bind_address address = {0};
     socklen_t length = sizeof(address);
+
     if (getsockname(fd, &address.any, &length) < 0)
         return 0;
     return ntohs(address.v4.sin_port);
@@ -127,30 +131,33 @@ static int bind_localhost(uint16_t port, struct bound_socket bound[2], unsigned 
                           struct error *err)
 {
     const struct in_addr v4 = {htonl(INADDR_LOOPBACK)};
-    int failed = 0;
+    int rc = 0;
+
     for (int attempt = 0; attempt < PORT_ATTEMPTS; attempt++) {
         union bind_address address;
+
         set_v4(&address, v4, port);
-        failed = open_socket(&address, false, &bound[0], err);
-        if (failed)
-            return failed;
+        rc = open_socket(&address, false, &bound[0], err);
+        if (rc)
+            return rc;
         set_v6(&address, in6addr_loopback, port_of(bound[0].fd));
-        failed = open_socket(&address, false, &bound[1], err);
-        if (!failed || has_no_ipv6(err)) {
-            *count = failed ? 1 : 2;
+        rc = open_socket(&address, false, &bound[1], err);
+        if (!rc || has_no_ipv6(err)) {
+            *count = rc ? 1 : 2;
             return 0;
         }
         fd_close(&bound[0].fd);
         if (port != 0 || err->sys != EADDRINUSE)
             break;
     }
-    return failed;
+    return rc;
 }
 
 static int bind_unix(struct slice path, struct bound_socket *out, struct error *err)
 {
     union bind_address address = {.local = {.sun_family = AF_UNIX}};
     struct stat status;
+
     if (path.length == 0 || path.length >= sizeof(address.local.sun_path)) {
         return error_set(err, ERR_INVALID, "the path of a unix socket has 1 to %zu bytes",
                          sizeof(address.local.sun_path) - 1);
@@ -160,14 +167,15 @@ static int bind_unix(struct slice path, struct bound_socket *out, struct error *
     if (lstat(address.local.sun_path, &status) == 0 && S_ISSOCK(status.st_mode))
         (void)unlink(address.local.sun_path);
     mode_t before = umask(0177);
-    int failed = open_socket(&address, false, out, err);
+    int rc = open_socket(&address, false, out, err);
     umask(before);
-    return failed;
+    return rc;
 }
 
 static int parse_port(struct slice text, uint16_t *out, struct error *err)
 {
     uint64_t port;
+
     if (text_parse_u64(text, &port, err) < 0 || port > UINT16_MAX)
         return error_set(err, ERR_INVALID, "a port is a number from 0 to 65535");
     *out = (uint16_t)port;
@@ -181,6 +189,7 @@ static int bind_host(struct slice host, uint16_t port, struct bound_socket *out,
     struct in_addr v4;
     struct in6_addr v6;
     bool is_v6 = host.length >= 2 && host.data[0] == '[' && host.data[host.length - 1] == ']';
+
     if (is_v6)
         host = slice_from(host.data + 1, host.length - 2);
     if (host.length < sizeof(text))
@@ -201,15 +210,16 @@ static int bind_all(struct slice address, struct bound_socket bound[2], unsigned
                     struct error *err)
 {
     uint16_t port = 0;
+
     *count = 1;
     if (slice_starts_with(address, "unix:"))
         return bind_unix(slice_skip(address, 5), &bound[0], err);
     ptrdiff_t colon = slice_find_last(address, ':');
     if (colon < 0)
         return error_set(err, ERR_INVALID, "a port is missing");
-    int failed = parse_port(slice_skip(address, (size_t)colon + 1), &port, err);
-    if (failed)
-        return failed;
+    int rc = parse_port(slice_skip(address, (size_t)colon + 1), &port, err);
+    if (rc)
+        return rc;
     struct slice host = slice_from(address.data, (size_t)colon);
     if (slice_is_nocase(host, "localhost"))
         return bind_localhost(port, bound, count, err);
@@ -221,8 +231,9 @@ int listener_bind(struct slice address, int fds[4], char texts[4][ADDRESS_TEXT_S
 {
     struct bound_socket bound[2] = {{.fd = -1}, {.fd = -1}};
     unsigned found = 0;
-    int failed = bind_all(address, bound, &found, err);
-    if (failed)
+    int rc = bind_all(address, bound, &found, err);
+
+    if (rc)
         return error_wrap(err, "address \"%.*s\"", SLICE_PRINT(address));
     for (unsigned i = 0; i < found; i++) {
         fds[i] = bound[i].fd;

@@ -77,6 +77,7 @@ struct timer {
 static uint64_t now_ms(void)
 {
     struct timespec now;
+
     CHECK(clock_gettime(CLOCK_MONOTONIC, &now) == 0);
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
@@ -98,6 +99,7 @@ struct loop *loop_new(void)
 {
     struct loop *loop = NEW(struct loop);
     struct event_config *config = event_config_new();
+
     CHECK(config);
     CHECK(event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK) == 0);
     loop->base = event_base_new_with_config(config);
@@ -124,6 +126,7 @@ static void run_deferred(struct loop *loop)
     loop->waiting = swap;
     for (size_t i = 0; i < loop->running.count; i++) {
         struct deferred call = loop->running.calls[i];
+
         loop->running.calls[i].fn = NULL;
         if (call.fn)
             call.fn(call.arg);
@@ -134,6 +137,7 @@ static void run_deferred(struct loop *loop)
 void loop_free(struct loop **loop_address)
 {
     struct loop *loop = *loop_address;
+
     if (!loop)
         return;
     /* Most deferred calls free an object. */
@@ -155,12 +159,14 @@ void loop_free(struct loop **loop_address)
 static void run_turn(struct loop *loop)
 {
     int flags = EVLOOP_ONCE | EVLOOP_NO_EXIT_ON_EMPTY;
+
     if (loop->waiting.count > 0)
         flags |= EVLOOP_NONBLOCK;
     CHECK(event_base_loop(loop->base, flags) >= 0);
     run_deferred(loop);
     if (loop->busy_since_us != 0) {
         uint64_t busy_us = clock_mono_us() - loop->busy_since_us;
+
         loop->busy_since_us = 0;
         if (loop->on_turn)
             loop->on_turn(busy_us, loop->on_turn_arg);
@@ -186,6 +192,7 @@ void loop_stop(struct loop *loop)
 void loop_turn(struct loop *loop, uint64_t wait_ms)
 {
     struct timeval limit = timeval_of(wait_ms);
+
     CHECK(event_add(loop->wait_limit, &limit) == 0);
     run_turn(loop);
     event_del(loop->wait_limit);
@@ -194,6 +201,7 @@ void loop_turn(struct loop *loop, uint64_t wait_ms)
 void loop_defer(struct loop *loop, loop_fn *fn, void *arg)
 {
     struct deferred_queue *queue = &loop->waiting;
+
     if (queue->count == queue->capacity) {
         queue->capacity = queue->capacity ? queue->capacity * 2 : 16;
         queue->calls = mem_realloc(queue->calls, queue->capacity * sizeof(*queue->calls));
@@ -225,6 +233,7 @@ static void on_watch(evutil_socket_t fd, short events, void *arg)
 {
     struct watch *watch = arg;
     unsigned ready = WATCH_NONE;
+
     (void)fd;
     if (events & EV_READ)
         ready |= WATCH_READ;
@@ -237,6 +246,7 @@ static void on_watch(evutil_socket_t fd, short events, void *arg)
 struct watch *watch_new(struct loop *loop, int fd, watch_fn *fn, void *arg)
 {
     struct watch *watch = NEW(struct watch);
+
     watch->loop = loop;
     watch->fn = fn;
     watch->arg = arg;
@@ -274,6 +284,7 @@ void watch_free(struct watch **watch)
 static void add_timer(struct timer *timer, uint64_t ms)
 {
     struct timeval in = timeval_of(ms);
+
     CHECK(event_add(&timer->event, &in) == 0);
 }
 
@@ -281,6 +292,7 @@ static void on_timer(evutil_socket_t fd, short events, void *arg)
 {
     struct timer *timer = arg;
     uint64_t now = now_ms();
+
     (void)fd;
     (void)events;
     if (now < timer->due_ms) {
@@ -295,6 +307,7 @@ static void on_timer(evutil_socket_t fd, short events, void *arg)
 struct timer *timer_new(struct loop *loop, timer_fn *fn, void *arg)
 {
     struct timer *timer = NEW(struct timer);
+
     timer->loop = loop;
     timer->fn = fn;
     timer->arg = arg;
@@ -338,6 +351,7 @@ static void on_signal(evutil_socket_t signal_number, short events, void *arg)
 {
     struct loop *loop = arg;
     struct signal_watch *watch = &loop->signals[signal_number];
+
     (void)events;
     mark_busy(loop);
     watch->fn((int)signal_number, watch->arg);
@@ -359,6 +373,7 @@ void loop_on_signal(struct loop *loop, int signal_number, loop_signal_fn *fn, vo
 static void on_pool(unsigned ready, void *arg)
 {
     struct loop *loop = arg;
+
     (void)ready;
     pool_run_done(loop->pool);
 }

@@ -28,6 +28,7 @@ enum read_ahead_state read_ahead_probe(int fd, uint64_t offset)
 {
     char byte;
     struct iovec piece = {.iov_base = &byte, .iov_len = 1};
+
     if (preadv2(fd, &piece, 1, (off_t)offset, RWF_NOWAIT) >= 0)
         return READ_AHEAD_HERE; /* or the end of the file: sendfile will say so */
     if (errno == EAGAIN)
@@ -38,9 +39,11 @@ enum read_ahead_state read_ahead_probe(int fd, uint64_t offset)
 static void read_ahead_run(struct pool_work *work)
 {
     const struct read_ahead *ahead = (const struct read_ahead *)(const void *)work;
+
     (void)readahead(ahead->fd, (off_t)ahead->offset, (size_t)ahead->length);
     for (uint64_t at = 0; at < ahead->length; at += TOUCH_EVERY) {
         char byte;
+
         if (pread(ahead->fd, &byte, 1, (off_t)(ahead->offset + at)) <= 0)
             return;
     }
@@ -54,6 +57,7 @@ static void read_ahead_done(struct pool_work *work)
     struct read_ahead *ahead = (struct read_ahead *)(void *)work;
     read_ahead_fn *fn = ahead->fn;
     void *arg = ahead->arg;
+
     fd_close(&ahead->fd);
     mem_free(ahead);
     if (fn)
@@ -65,6 +69,7 @@ struct read_ahead *read_ahead_start(struct pool *pool, int fd, uint64_t offset, 
 {
     struct error err;
     int own;
+
     if (fd_dup(fd, &own, &err) < 0)
         return NULL;
     struct read_ahead *ahead = NEW(struct read_ahead);

@@ -116,6 +116,7 @@ static void tell_waits(struct host *host)
         struct name_wait *wait = LIST_ITEM(waits.next, struct name_wait, link);
         name_fn *fn = wait->fn;
         void *arg = wait->arg;
+
         list_remove(&wait->link);
         mem_free(wait);
         fn(is_known ? &answer : NULL, is_known ? NULL : &err, arg);
@@ -242,6 +243,7 @@ static bool evict_host(struct resolver *resolver)
         return true;
     LIST_EACH (link, &resolver->hosts) {
         struct host *host = LIST_ITEM(link, struct host, link);
+
         if (!host->query && list_is_empty(&host->waits)) {
             host_free(host);
             return true;
@@ -357,6 +359,7 @@ static void cancel_all(struct list *waits)
 {
     while (!list_is_empty(waits)) {
         struct name_wait *wait = LIST_ITEM(waits->next, struct name_wait, link);
+
         resolver_cancel(&wait);
     }
 }
@@ -372,6 +375,7 @@ void resolver_free(struct resolver **resolver)
     cancel_all(&gone->refused);
     LIST_EACH (link, &gone->hosts) {
         struct host *host = LIST_ITEM(link, struct host, link);
+
         cancel_all(&host->waits);
         host_free(host);
     }

@@ -63,6 +63,7 @@ static void run_query(struct detached_call *call)
 static void drop_query(struct detached_call *call)
 {
     struct name_query *query = (struct name_query *)(void *)call;
+
     name_query_free(&query);
 }
 

@@ -97,11 +97,10 @@ static void describe_failure(struct transfer *transfer, CURLcode code)
             return;
         }
     }
-    if (code == CURLE_SSL_CACERT_BADFILE) {
+    if (code == CURLE_SSL_CACERT_BADFILE)
         error_set(&transfer->err, ERR_UPSTREAM, "the CA certificates (ca_file) cannot be read");
-    } else {
+    else
         error_set(&transfer->err, ERR_UPSTREAM, "%s", curl->easy_text(code));
-    }
 }
 
 void transfer_end(struct transfer *transfer, CURLcode code)
@@ -142,11 +141,10 @@ static void start_timer(struct transfer *transfer)
 
     if (due.ms > transfer->ends_at.ms)
         due = transfer->ends_at;
-    if (due.ms == UINT64_MAX) {
+    if (due.ms == UINT64_MAX)
         timer_stop(transfer->timer);
-    } else {
+    else
         timer_start(transfer->timer, monotime_since(due, clock_mono()));
-    }
 }
 
 void transfer_restart_timer(struct transfer *transfer)

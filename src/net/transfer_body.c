@@ -158,11 +158,10 @@ static ssize_t read_file(struct transfer *transfer, char *out, size_t length)
         got = pread(upload->fd, out, length, at);
     if (got > 0)
         return got;
-    if (got == 0) {
+    if (got == 0)
         error_set(&transfer->err, ERR_IO, "the file of the body is shorter than announced");
-    } else {
+    else
         error_set_errno(&transfer->err, errno, "reading the request's body");
-    }
     return READ_FAILED;
 }
 
@@ -213,6 +212,7 @@ size_t transfer_on_read(char *out, size_t size, size_t count, void *arg)
     }
     if (upload->fd >= 0) {
         ssize_t got = read_file(transfer, out, length);
+
         if (got == READ_COLD)
             return read_ahead_first(transfer);
         if (got == READ_FAILED)

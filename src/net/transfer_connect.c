@@ -78,6 +78,7 @@ static bool print_addresses(const struct transfer *transfer, const struct resolv
         const void *bytes =
             is_v6 ? (const void *)&address->v6.sin6_addr : (const void *)&address->v4.sin_addr;
         char text[INET6_ADDRSTRLEN];
+
         if (!inet_ntop(address->any.sa_family, bytes, text, sizeof(text)))
             return false;
         buf_printf(out, is_v6 ? "%s[%s]" : "%s%s", i > 0 ? "," : "", text);

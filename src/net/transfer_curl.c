@@ -47,10 +47,12 @@ int curl_api_load(const struct curl_api **out, struct error *err)
 
     if (!is_loaded) {
         void *library = dlopen("libcurl.so.4", RTLD_NOW | RTLD_LOCAL);
+
         if (!library)
             return error_set(err, ERR_INTERNAL, "libcurl.so.4 cannot be loaded");
         for (size_t i = 0; i < sizeof(symbols) / sizeof(symbols[0]); i++) {
             void *function = dlsym(library, symbols[i].name);
+
             if (!function)
                 return error_set(err, ERR_INTERNAL, "libcurl has no %s", symbols[i].name);
             memcpy((char *)&api + symbols[i].offset, &function, sizeof(function));

@@ -42,6 +42,7 @@ static void break_set(struct transfer_set *set, const char *what, CURLMcode code
     timer_stop(set->timer);
     LIST_EACH (link, &set->transfers) {
         struct transfer *transfer = LIST_ITEM(link, struct transfer, link);
+
         if (!transfer->is_in_multi || transfer->state >= TRANSFER_FINISHED)
             continue;
         if (transfer->err.kind == ERR_NONE) {
@@ -154,11 +155,10 @@ static int on_curl_timer(CURLM *multi, long timeout_ms, void *arg)
     struct transfer_set *set = arg;
 
     (void)multi;
-    if (timeout_ms < 0 || set->is_broken) {
+    if (timeout_ms < 0 || set->is_broken)
         timer_stop(set->timer);
-    } else {
+    else
         timer_start(set->timer, (uint64_t)timeout_ms);
-    }
     return 0;
 }
 
@@ -307,12 +307,12 @@ void transfer_set_free(struct transfer_set **set)
 
     if (!gone)
         return;
-    LIST_EACH (link, &gone->transfers) {
+    LIST_EACH (link, &gone->transfers)
         transfer_free(LIST_ITEM(link, struct transfer, link));
-    }
     cleanup_multi(gone);
     LIST_EACH (link, &gone->sockets) {
         struct socket_watch *watched = LIST_ITEM(link, struct socket_watch, link);
+
         loop_cancel_deferred(gone->loop, watched);
         free_socket(watched);
     }

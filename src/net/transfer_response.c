@@ -20,6 +20,7 @@ static bool read_length(struct slice headers, uint64_t *out)
         struct slice value;
         struct error err;
         uint64_t length = 0;
+
         if (transfer_header(line, "Transfer-Encoding", &value)) {
             if (is_chunked || !slice_is_nocase(value, "chunked"))
                 return false;

@@ -10,6 +10,7 @@ bool transfer_next_header(struct slice *headers, const char *name, struct slice 
 
     while (slice_split(headers, '\n', &line)) {
         ptrdiff_t colon = slice_find(line, ':');
+
         if (colon < 0 || !slice_is_nocase(slice_from(line.data, (size_t)colon), name))
             continue;
         struct slice value = slice_skip(line, (size_t)colon + 1);
@@ -44,6 +45,7 @@ static bool split_host(struct slice authority, struct slice *host, size_t *end)
 {
     if (authority.length > 0 && authority.data[0] == '[') {
         ptrdiff_t close = slice_find(authority, ']');
+
         if (close < 2)
             return false;
         *host = slice_from(authority.data + 1, (size_t)close - 1);

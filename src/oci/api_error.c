@@ -53,9 +53,8 @@ static void fill(struct api_error *out, enum api_code code, int status, const ch
 {
     out->code = code;
     out->status = status;
-    if (vsnprintf(out->text, sizeof(out->text), fmt, args) < 0) {
+    if (vsnprintf(out->text, sizeof(out->text), fmt, args) < 0)
         out->text[0] = '\0';
-    }
 }
 
 int api_error_set(struct api_error *out, enum api_code code, const char *fmt, ...)
@@ -81,9 +80,8 @@ int api_error_set_status(struct api_error *out, enum api_code code, int status, 
 
 int api_error_from(struct api_error *out, const struct error *err, enum api_code not_found)
 {
-    if (err->kind == ERR_NOT_FOUND) {
+    if (err->kind == ERR_NOT_FOUND)
         return api_error_set_status(out, not_found, 404, "%s", err->text);
-    }
     enum error_kind kind = err->kind < ERR_KINDS ? err->kind : ERR_INTERNAL;
     return api_error_set_status(out, of_kind[kind].code, of_kind[kind].status, "%s", err->text);
 }

@@ -15,20 +15,18 @@ static bool read_saturated(struct slice text, uint64_t *out)
 {
     uint64_t number = 0;
 
-    if (text.length == 0) {
+    if (text.length == 0)
         return false;
-    }
     for (size_t i = 0; i < text.length; i++) {
         char c = text.data[i];
-        if (c < '0' || c > '9') {
+
+        if (c < '0' || c > '9')
             return false;
-        }
         uint64_t digit = (uint64_t)(c - '0');
-        if (number > (UINT64_MAX - digit) / 10) {
+        if (number > (UINT64_MAX - digit) / 10)
             number = UINT64_MAX;
-        } else {
+        else
             number = number * 10 + digit;
-        }
     }
     *out = number;
     return true;
@@ -41,29 +39,25 @@ static enum byte_range_verdict resolve_one(struct slice spec, uint64_t size, str
     uint64_t first = 0;
     uint64_t last = UINT64_MAX;
 
-    if (dash < 0) {
+    if (dash < 0)
         return RANGE_NONE;
-    }
     struct slice before = slice_from(spec.data, (size_t)dash);
     struct slice after = slice_skip(spec, (size_t)dash + 1);
     if (before.length == 0) {
         uint64_t count = 0;
-        if (!read_saturated(after, &count)) {
+
+        if (!read_saturated(after, &count))
             return RANGE_NONE;
-        }
-        if (count == 0 || size == 0) {
+        if (count == 0 || size == 0)
             return RANGE_UNSATISFIABLE;
-        }
         out->first = count >= size ? 0 : size - count;
         out->last = size - 1;
         return RANGE_SATISFIABLE;
     }
-    if (!read_saturated(before, &first) || (after.length > 0 && !read_saturated(after, &last))) {
+    if (!read_saturated(before, &first) || (after.length > 0 && !read_saturated(after, &last)))
         return RANGE_NONE;
-    }
-    if (first >= size || last < first) {
+    if (first >= size || last < first)
         return RANGE_UNSATISFIABLE;
-    }
     out->first = first;
     out->last = last >= size ? size - 1 : last;
     return RANGE_SATISFIABLE;
@@ -72,9 +66,8 @@ static enum byte_range_verdict resolve_one(struct slice spec, uint64_t size, str
 static bool overlaps_earlier(const struct byte_range *ranges, unsigned index)
 {
     for (unsigned i = 0; i < index; i++) {
-        if (ranges[index].first <= ranges[i].last && ranges[i].first <= ranges[index].last) {
+        if (ranges[index].first <= ranges[i].last && ranges[i].first <= ranges[index].last)
             return true;
-        }
     }
     return false;
 }
@@ -89,48 +82,39 @@ enum byte_range_verdict byte_range_resolve(struct slice header, uint64_t size, u
     unsigned specs = 0;
 
     CHECK(max <= BYTE_RANGES_MAX);
-    if (rest.length < 6 || !slice_is_nocase(slice_from(rest.data, 6), "bytes=")) {
+    if (rest.length < 6 || !slice_is_nocase(slice_from(rest.data, 6), "bytes="))
         return RANGE_NONE;
-    }
     rest = slice_skip(rest, 6);
     while (slice_split(&rest, ',', &spec)) {
         spec = slice_trim(spec);
-        if (spec.length == 0) {
+        if (spec.length == 0)
             continue; /* an empty element of a list (RFC 9110 5.6.1.2) */
-        }
-        if (++specs > max) {
+        if (++specs > max)
             return RANGE_NONE;
-        }
         enum byte_range_verdict verdict = resolve_one(spec, size, &ranges[found]);
-        if (verdict == RANGE_NONE) {
+        if (verdict == RANGE_NONE)
             return RANGE_NONE;
-        }
         if (verdict == RANGE_SATISFIABLE) {
             /* overlapping ranges would make the answer larger than the whole */
-            if (overlaps_earlier(ranges, found)) {
+            if (overlaps_earlier(ranges, found))
                 return RANGE_NONE;
-            }
             found++;
         }
     }
-    if (specs == 0) {
+    if (specs == 0)
         return RANGE_NONE;
-    }
-    if (found == 0) {
+    if (found == 0)
         return RANGE_UNSATISFIABLE;
-    }
-    for (unsigned i = 0; i < found; i++) {
+    for (unsigned i = 0; i < found; i++)
         out[i] = ranges[i];
-    }
     *count = found;
     return RANGE_SATISFIABLE;
 }
 
 static bool strip_unit(struct slice *text)
 {
-    if (text->length < 6 || !slice_is_nocase(slice_from(text->data, 6), "bytes ")) {
+    if (text->length < 6 || !slice_is_nocase(slice_from(text->data, 6), "bytes "))
         return false;
-    }
     *text = slice_trim(slice_skip(*text, 6));
     return true;
 }
@@ -140,14 +124,12 @@ static int read_pair(struct slice text, struct byte_range *out, struct error *er
 {
     ptrdiff_t dash = slice_find(text, '-');
 
-    if (dash < 0) {
+    if (dash < 0)
         return error_set(err, ERR_INVALID, "Content-Range has no '-'");
-    }
     if (text_parse_u64(slice_from(text.data, (size_t)dash), &out->first, err) != 0 ||
         text_parse_u64(slice_skip(text, (size_t)dash + 1), &out->last, err) != 0 ||
-        out->last == UINT64_MAX) {
+        out->last == UINT64_MAX)
         return error_set(err, ERR_INVALID, "Content-Range is not FIRST-LAST in decimal digits");
-    }
     return 0;
 }
 
@@ -158,17 +140,14 @@ static int cut_size(struct slice *text, uint64_t *out_size, bool *out_has_size, 
 
     *out_has_size = slash >= 0;
     *out_size = UINT64_MAX;
-    if (slash < 0) {
+    if (slash < 0)
         return 0;
-    }
     struct slice size = slice_skip(*text, (size_t)slash + 1);
     text->length = (size_t)slash;
-    if (slice_is(size, "*")) {
+    if (slice_is(size, "*"))
         return 0;
-    }
-    if (text_parse_u64(size, out_size, err) != 0 || *out_size == UINT64_MAX) {
+    if (text_parse_u64(size, out_size, err) != 0 || *out_size == UINT64_MAX)
         return error_set(err, ERR_INVALID, "the size in Content-Range is not a number");
-    }
     return 0;
 }
 
@@ -180,15 +159,12 @@ int content_range_parse_upload(struct slice header, struct byte_range *out, stru
     bool has_size = false;
 
     (void)strip_unit(&text); /* optional */
-    if (cut_size(&text, &size, &has_size, err) != 0 || read_pair(text, &range, err) != 0) {
+    if (cut_size(&text, &size, &has_size, err) != 0 || read_pair(text, &range, err) != 0)
         return -(int)err->kind;
-    }
-    if (range.last < range.first) {
+    if (range.last < range.first)
         return error_set(err, ERR_CONFLICT, "Content-Range ends before it begins");
-    }
-    if (range.last >= size) {
+    if (range.last >= size)
         return error_set(err, ERR_INVALID, "Content-Range ends after its own size");
-    }
     *out = range;
     return 0;
 }
@@ -201,15 +177,12 @@ int content_range_parse(struct slice header, struct byte_range *out, uint64_t *o
     uint64_t size = 0;
     bool has_size = false;
 
-    if (!strip_unit(&text)) {
+    if (!strip_unit(&text))
         return error_set(err, ERR_INVALID, "Content-Range is not in bytes");
-    }
-    if (cut_size(&text, &size, &has_size, err) != 0 || read_pair(text, &range, err) != 0) {
+    if (cut_size(&text, &size, &has_size, err) != 0 || read_pair(text, &range, err) != 0)
         return -(int)err->kind;
-    }
-    if (!has_size || range.last < range.first || range.last >= size) {
+    if (!has_size || range.last < range.first || range.last >= size)
         return error_set(err, ERR_INVALID, "Content-Range is not FIRST-LAST/SIZE");
-    }
     *out = range;
     *out_size = size;
     return 0;

@@ -33,31 +33,28 @@ struct challenge_reader {
 static bool is_token_char(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
+           (c != '\0' && strchr("!#$%&'*+-.^_`|~", c));
 }
 
 static char peek(const struct challenge_reader *reader)
 {
-    if (reader->rest.length == 0) {
+    if (reader->rest.length == 0)
         return '\0';
-    }
     return reader->rest.data[0];
 }
 
 static void skip_space(struct challenge_reader *reader)
 {
-    while (reader->rest.length > 0 && (peek(reader) == ' ' || peek(reader) == '\t')) {
+    while (reader->rest.length > 0 && (peek(reader) == ' ' || peek(reader) == '\t'))
         reader->rest = slice_skip(reader->rest, 1);
-    }
 }
 
 static struct slice read_token(struct challenge_reader *reader)
 {
     size_t length = 0;
 
-    while (length < reader->rest.length && is_token_char(reader->rest.data[length])) {
+    while (length < reader->rest.length && is_token_char(reader->rest.data[length]))
         length++;
-    }
     struct slice token = slice_from(reader->rest.data, length);
     reader->rest = slice_skip(reader->rest, length);
     return token;
@@ -72,22 +69,18 @@ static int read_quoted(struct challenge_reader *reader, char *out, size_t size, 
     for (; at < reader->rest.length && reader->rest.data[at] != '"'; at++) {
         if (reader->rest.data[at] == '\\') {
             at++;
-            if (at == reader->rest.length) {
+            if (at == reader->rest.length)
                 break;
-            }
         }
         unsigned char c = (unsigned char)reader->rest.data[at];
-        if ((c < 0x20 && c != '\t') || c == 0x7f) {
+        if ((c < 0x20 && c != '\t') || c == 0x7f)
             return error_set(err, ERR_INVALID, "control character in WWW-Authenticate");
-        }
-        if (length + 1 >= size) {
+        if (length + 1 >= size)
             return error_set(err, ERR_INVALID, "a value in WWW-Authenticate is too long");
-        }
         out[length++] = (char)c;
     }
-    if (at >= reader->rest.length) {
+    if (at >= reader->rest.length)
         return error_set(err, ERR_INVALID, "unterminated quotes in WWW-Authenticate");
-    }
     out[length] = '\0';
     reader->rest = slice_skip(reader->rest, at + 1);
     return 0;
@@ -95,13 +88,11 @@ static int read_quoted(struct challenge_reader *reader, char *out, size_t size, 
 
 static int read_value(struct challenge_reader *reader, char *out, size_t size, struct error *err)
 {
-    if (peek(reader) == '"') {
+    if (peek(reader) == '"')
         return read_quoted(reader, out, size, err);
-    }
     struct slice token = read_token(reader);
-    if (token.length == 0 || token.length >= size) {
+    if (token.length == 0 || token.length >= size)
         return error_set(err, ERR_INVALID, "a value in WWW-Authenticate is empty or too long");
-    }
     memcpy(out, token.data, token.length);
     out[token.length] = '\0';
     return 0;
@@ -112,9 +103,8 @@ static char *place_of(struct challenge_reader *reader, struct slice key, size_t 
 {
     struct challenge *current = &reader->current;
 
-    if (!reader->is_wanted) {
+    if (!reader->is_wanted)
         return NULL;
-    }
     if (slice_is_nocase(key, "realm")) {
         *out_size = sizeof(current->realm);
         reader->has_realm = true;
@@ -134,20 +124,17 @@ static int read_parameter(struct challenge_reader *reader, struct slice key, str
     size_t size = sizeof(ignored);
     char *place = place_of(reader, key, &size);
 
-    if (place != NULL && place[0] != '\0') {
+    if (place && place[0] != '\0')
         return error_set(err, ERR_INVALID, "a parameter appears twice in WWW-Authenticate");
-    }
-    return read_value(reader, place != NULL ? place : ignored, size, err);
+    return read_value(reader, place ? place : ignored, size, err);
 }
 
 static int end_challenge(struct challenge_reader *reader, struct error *err)
 {
-    if (!reader->has_challenge || !reader->is_wanted) {
+    if (!reader->has_challenge || !reader->is_wanted)
         return 0;
-    }
-    if (reader->current.scheme == CHALLENGE_BEARER && !reader->has_realm) {
+    if (reader->current.scheme == CHALLENGE_BEARER && !reader->has_realm)
         return error_set(err, ERR_INVALID, "a Bearer challenge without realm");
-    }
     bool is_better = !reader->has_best || (reader->best.scheme == CHALLENGE_BASIC &&
                                            reader->current.scheme == CHALLENGE_BEARER);
     if (is_better) {
@@ -159,9 +146,8 @@ static int end_challenge(struct challenge_reader *reader, struct error *err)
 
 static int begin_challenge(struct challenge_reader *reader, struct slice scheme, struct error *err)
 {
-    if (++reader->challenges > CHALLENGES_MAX) {
+    if (++reader->challenges > CHALLENGES_MAX)
         return error_set(err, ERR_INVALID, "too many challenges in WWW-Authenticate");
-    }
     memset(&reader->current, 0, sizeof(reader->current));
     reader->has_challenge = true;
     reader->has_realm = false;
@@ -176,19 +162,15 @@ static bool skip_token68(struct challenge_reader *reader)
     size_t length = 0;
     struct slice rest = reader->rest;
 
-    while (length < rest.length && (is_token_char(rest.data[length]) || rest.data[length] == '/')) {
+    while (length < rest.length && (is_token_char(rest.data[length]) || rest.data[length] == '/'))
         length++;
-    }
-    if (length == 0) {
+    if (length == 0)
         return false;
-    }
-    while (length < rest.length && rest.data[length] == '=') {
+    while (length < rest.length && rest.data[length] == '=')
         length++;
-    }
     struct slice after = slice_trim(slice_skip(rest, length));
-    if (after.length > 0 && after.data[0] != ',') {
+    if (after.length > 0 && after.data[0] != ',')
         return false;
-    }
     reader->rest = after;
     return true;
 }
@@ -198,36 +180,29 @@ static int read_element(struct challenge_reader *reader, struct error *err)
 {
     struct slice token = read_token(reader);
 
-    if (token.length == 0) {
+    if (token.length == 0)
         return error_set(err, ERR_INVALID, "WWW-Authenticate is malformed");
-    }
     bool has_space = peek(reader) == ' ' || peek(reader) == '\t';
     skip_space(reader);
     if (peek(reader) == '=') {
-        if (!reader->has_challenge) {
+        if (!reader->has_challenge)
             return error_set(err, ERR_INVALID, "WWW-Authenticate begins with a parameter");
-        }
         reader->rest = slice_skip(reader->rest, 1);
         skip_space(reader);
         return read_parameter(reader, token, err);
     }
-    if (end_challenge(reader, err) != 0 || begin_challenge(reader, token, err) != 0) {
+    if (end_challenge(reader, err) != 0 || begin_challenge(reader, token, err) != 0)
         return -(int)err->kind;
-    }
-    if (reader->rest.length == 0 || peek(reader) == ',') {
+    if (reader->rest.length == 0 || peek(reader) == ',')
         return 0;
-    }
-    if (!has_space) {
+    if (!has_space)
         return error_set(err, ERR_INVALID, "WWW-Authenticate is malformed");
-    }
-    if (skip_token68(reader)) {
+    if (skip_token68(reader))
         return 0;
-    }
     struct slice key = read_token(reader);
     skip_space(reader);
-    if (key.length == 0 || peek(reader) != '=') {
+    if (key.length == 0 || peek(reader) != '=')
         return error_set(err, ERR_INVALID, "WWW-Authenticate is malformed");
-    }
     reader->rest = slice_skip(reader->rest, 1);
     skip_space(reader);
     return read_parameter(reader, key, err);
@@ -237,29 +212,24 @@ int challenge_parse(struct slice header, struct challenge *out, struct error *er
 {
     struct challenge_reader reader = {.rest = header};
 
-    if (header.length > HEADER_MAX) {
+    if (header.length > HEADER_MAX)
         return error_set(err, ERR_INVALID, "WWW-Authenticate is too long");
-    }
     for (;;) {
         skip_space(&reader);
         if (peek(&reader) == ',') {
             reader.rest = slice_skip(reader.rest, 1);
             continue;
         }
-        if (reader.rest.length == 0) {
+        if (reader.rest.length == 0)
             break;
-        }
-        if (read_element(&reader, err) != 0) {
+        if (read_element(&reader, err) != 0)
             return -(int)err->kind;
-        }
         skip_space(&reader);
-        if (reader.rest.length > 0 && peek(&reader) != ',') {
+        if (reader.rest.length > 0 && peek(&reader) != ',')
             return error_set(err, ERR_INVALID, "WWW-Authenticate is malformed");
-        }
     }
-    if (end_challenge(&reader, err) != 0) {
+    if (end_challenge(&reader, err) != 0)
         return -(int)err->kind;
-    }
     if (!reader.has_best) {
         return error_set(err, ERR_UNSUPPORTED,
                          "the upstream asks for neither Bearer nor Basic authentication");

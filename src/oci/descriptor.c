@@ -16,14 +16,13 @@
 
 bool media_type_is_clean(struct slice media_type)
 {
-    if (media_type.length == 0 || media_type.length > MEDIA_TYPE_MAX_LENGTH) {
+    if (media_type.length == 0 || media_type.length > MEDIA_TYPE_MAX_LENGTH)
         return false;
-    }
     for (size_t i = 0; i < media_type.length; i++) {
         unsigned char c = (unsigned char)media_type.data[i];
-        if (c <= 0x20 || c >= 0x7f || c == '"' || c == '\\' || c == ',') {
+
+        if (c <= 0x20 || c >= 0x7f || c == '"' || c == '\\' || c == ',')
             return false;
-        }
     }
     return true;
 }
@@ -38,9 +37,9 @@ static bool has_control(struct slice text)
 {
     for (size_t i = 0; i < text.length; i++) {
         unsigned char c = (unsigned char)text.data[i];
-        if (c < 0x20 || c == 0x7f) {
+
+        if (c < 0x20 || c == 0x7f)
             return true;
-        }
     }
     return false;
 }
@@ -49,9 +48,8 @@ static void check_annotation(struct slice key, struct jsonio_value value, void *
 {
     struct annotation_check *check = (struct annotation_check *)arg;
 
-    if (check->rc != 0) {
+    if (check->rc != 0)
         return;
-    }
     if (key.length > ANNOTATION_KEY_MAX || has_control(key)) {
         check->rc = error_set(check->err, ERR_INVALID, "%sannotations: a key is not printable",
                               check->path);
@@ -67,12 +65,10 @@ int annotations_check(struct jsonio_value owner, const char *path, struct error 
     struct annotation_check check = {.path = path, .err = err, .rc = 0};
     enum jsonio_type type = jsonio_type(annotations);
 
-    if (type == JSONIO_ABSENT || type == JSONIO_NULL) {
+    if (type == JSONIO_ABSENT || type == JSONIO_NULL)
         return 0;
-    }
-    if (type != JSONIO_OBJECT) {
+    if (type != JSONIO_OBJECT)
         return error_set(err, ERR_INVALID, "%sannotations: expected an object", path);
-    }
     jsonio_each(annotations, check_annotation, &check);
     return check.rc;
 }
@@ -87,13 +83,11 @@ static bool hash_base64(struct hash *hash, struct slice text, uint64_t size)
         size_t length = text.length < BASE64_PIECE ? text.length : BASE64_PIECE;
         size_t decoded = 0;
 
-        if (!base64_read(slice_from(text.data, length), bytes, &decoded)) {
+        if (!base64_read(slice_from(text.data, length), bytes, &decoded))
             return false;
-        }
         text = slice_skip(text, length);
-        if (text.length > 0 && decoded < sizeof(bytes)) {
+        if (text.length > 0 && decoded < sizeof(bytes))
             return false; /* padding in the middle */
-        }
         hash_update(hash, bytes, decoded);
         total += decoded;
     }
@@ -109,12 +103,10 @@ static int check_data(struct jsonio_value value, const char *path,
     struct hash hash;
     struct digest digest;
 
-    if (type == JSONIO_ABSENT || type == JSONIO_NULL) {
+    if (type == JSONIO_ABSENT || type == JSONIO_NULL)
         return 0;
-    }
-    if (type != JSONIO_STRING) {
+    if (type != JSONIO_STRING)
         return error_set(err, ERR_INVALID, "%sdata: expected a string", path);
-    }
     hash_init(&hash, descriptor->digest.algorithm);
     bool is_base64 = hash_base64(&hash, jsonio_string(data), descriptor->size);
     digest_from_hash(&hash, &digest);
@@ -131,21 +123,18 @@ static int check_urls(struct jsonio_value value, const char *path, bool is_forei
     struct jsonio_value urls = jsonio_member(value, "urls");
     enum jsonio_type type = jsonio_type(urls);
 
-    if (type == JSONIO_ABSENT || type == JSONIO_NULL) {
+    if (type == JSONIO_ABSENT || type == JSONIO_NULL)
         return 0;
-    }
-    if (type != JSONIO_ARRAY) {
+    if (type != JSONIO_ARRAY)
         return error_set(err, ERR_INVALID, "%surls: expected an array", path);
-    }
     size_t count = jsonio_length(urls);
-    if (count > 0 && !is_foreign) {
+    if (count > 0 && !is_foreign)
         return error_set(err, ERR_INVALID, "%surls: only a foreign layer may have them", path);
-    }
-    if (count > URLS_MAX) {
+    if (count > URLS_MAX)
         return error_set(err, ERR_INVALID, "%surls: at most %d are allowed", path, URLS_MAX);
-    }
     for (size_t i = 0; i < count; i++) {
         struct slice url = jsonio_string(jsonio_element(urls, i));
+
         if ((!slice_starts_with(url, "https://") && !slice_starts_with(url, "http://")) ||
             has_control(url)) {
             return error_set(err, ERR_INVALID, "%surls[%zu]: expected an http or https URL", path,
@@ -162,13 +151,11 @@ static int read_media_type(struct jsonio_value value, const char *path, struct s
     enum jsonio_type type = jsonio_type(member);
 
     *out = slice_of("");
-    if (type == JSONIO_ABSENT || type == JSONIO_NULL) {
+    if (type == JSONIO_ABSENT || type == JSONIO_NULL)
         return 0;
-    }
     struct slice text = jsonio_string(member);
-    if (type != JSONIO_STRING || (text.length > 0 && !media_type_is_clean(text))) {
+    if (type != JSONIO_STRING || (text.length > 0 && !media_type_is_clean(text)))
         return error_set(err, ERR_INVALID, "%smediaType: not a media type", path);
-    }
     *out = text;
     return 0;
 }
@@ -180,28 +167,20 @@ int descriptor_read(struct jsonio_value value, const char *path, struct descript
     struct slice media_type;
     struct error why;
 
-    if (jsonio_type(value) != JSONIO_OBJECT) {
+    if (jsonio_type(value) != JSONIO_OBJECT)
         return error_set(err, ERR_INVALID, "%.*s: expected an object", (int)strlen(path) - 1, path);
-    }
-    if (digest_parse(jsonio_string(jsonio_member(value, "digest")), &descriptor.digest, &why) !=
-        0) {
+    if (digest_parse(jsonio_string(jsonio_member(value, "digest")), &descriptor.digest, &why) != 0)
         return error_set(err, ERR_INVALID, "%sdigest: %s", path, why.text);
-    }
-    if (!jsonio_u64(jsonio_member(value, "size"), &descriptor.size)) {
+    if (!jsonio_u64(jsonio_member(value, "size"), &descriptor.size))
         return error_set(err, ERR_INVALID, "%ssize: expected an integer of 0 or more", path);
-    }
-    if (read_media_type(value, path, &media_type, err) != 0) {
+    if (read_media_type(value, path, &media_type, err) != 0)
         return -(int)err->kind;
-    }
     descriptor.is_foreign = media_type_is_foreign_layer(media_type);
     if (check_urls(value, path, descriptor.is_foreign, err) != 0 ||
-        check_data(value, path, &descriptor, err) != 0 ||
-        annotations_check(value, path, err) != 0) {
+        check_data(value, path, &descriptor, err) != 0 || annotations_check(value, path, err) != 0)
         return -(int)err->kind;
-    }
     *out = descriptor;
-    if (out_media_type != NULL) {
+    if (out_media_type)
         *out_media_type = media_type;
-    }
     return 0;
 }

@@ -40,9 +40,8 @@ int digest_parse(struct slice text, struct digest *out, struct error *err)
     ptrdiff_t colon = slice_find(text, ':');
     struct digest digest = {0};
 
-    if (colon <= 0) {
+    if (colon <= 0)
         return error_set(err, ERR_INVALID, "not a digest: it has the form sha256:<64 hex digits>");
-    }
     if (!digest_algorithm_parse(slice_from(text.data, (size_t)colon), &digest.algorithm)) {
         return error_set(err, ERR_UNSUPPORTED,
                          "unknown digest algorithm: sha256 and sha512 are supported");
@@ -84,21 +83,18 @@ bool digest_decode(struct slice *bytes, struct digest *out)
 {
     struct digest digest = {0};
 
-    if (bytes->length == 0) {
+    if (bytes->length == 0)
         return false;
-    }
     unsigned number = (unsigned char)bytes->data[0];
-    if (number == HASH_SHA256) {
+    if (number == HASH_SHA256)
         digest.algorithm = HASH_SHA256;
-    } else if (number == HASH_SHA512) {
+    else if (number == HASH_SHA512)
         digest.algorithm = HASH_SHA512;
-    } else {
+    else
         return false;
-    }
     size_t size = hash_size(digest.algorithm);
-    if (bytes->length < 1 + size) {
+    if (bytes->length < 1 + size)
         return false;
-    }
     memcpy(digest.bytes, bytes->data + 1, size);
     *bytes = slice_skip(*bytes, 1 + size);
     *out = digest;

@@ -28,25 +28,22 @@ static int agree_on_type(struct jsonio_value root, struct slice content_type, st
     struct slice outer = media_type_bare(content_type);
     struct slice inner = jsonio_string(member);
 
-    if (jsonio_type(member) != JSONIO_ABSENT && jsonio_type(member) != JSONIO_STRING) {
+    if (jsonio_type(member) != JSONIO_ABSENT && jsonio_type(member) != JSONIO_STRING)
         return error_set(err, ERR_INVALID, "mediaType: expected a string");
-    }
-    if (inner.length == 0 && outer.length == 0) {
+    if (inner.length == 0 && outer.length == 0)
         return error_set(err, ERR_INVALID, "mediaType: missing, and there is no Content-Type");
-    }
     struct slice chosen = inner.length > 0 ? inner : outer;
-    if (!media_type_is_clean(chosen) || slice_find(chosen, ';') >= 0) {
+    if (!media_type_is_clean(chosen) || slice_find(chosen, ';') >= 0)
         return error_set(err, ERR_INVALID, "mediaType: not a media type");
-    }
     if (media_kind_of(chosen) == MEDIA_UNKNOWN) {
         return error_set(err, ERR_UNSUPPORTED, "mediaType: %.*s is not a known manifest type",
                          SLICE_PRINT(chosen));
     }
     if (inner.length > 0 && outer.length > 0) {
         AUTO_FREE char *text = slice_dup(outer);
-        if (!slice_is_nocase(inner, text)) {
+
+        if (!slice_is_nocase(inner, text))
             return error_set(err, ERR_INVALID, "mediaType: differs from Content-Type");
-        }
     }
     *out = chosen;
     return 0;
@@ -59,21 +56,18 @@ static int check_fields(struct jsonio_value root, enum media_kind kind, struct e
     const char *const *unwanted = kind == MEDIA_INDEX ? image_fields : index_fields;
     uint64_t version = 0;
 
-    for (size_t i = 0; unwanted[i] != NULL; i++) {
+    for (size_t i = 0; unwanted[i]; i++) {
         if (is_present(root, unwanted[i])) {
             return error_set(err, ERR_INVALID, "%s: does not belong in an %s", unwanted[i],
                              kind == MEDIA_INDEX ? "image index" : "image manifest");
         }
     }
-    if (!jsonio_u64(jsonio_member(root, "schemaVersion"), &version)) {
+    if (!jsonio_u64(jsonio_member(root, "schemaVersion"), &version))
         return error_set(err, ERR_INVALID, "schemaVersion: expected 2");
-    }
-    if (version == 1) {
+    if (version == 1)
         return error_set(err, ERR_UNSUPPORTED, "schemaVersion: 1 is not supported, expected 2");
-    }
-    if (version != 2) {
+    if (version != 2)
         return error_set(err, ERR_INVALID, "schemaVersion: expected 2");
-    }
     return 0;
 }
 
@@ -82,10 +76,8 @@ static int read_config(struct jsonio_value root, struct manifest *out, struct sl
 {
     struct descriptor *place = &out->descriptors[out->descriptor_count];
 
-    if (descriptor_read(jsonio_member(root, "config"), "config.", place, out_media_type, err) !=
-        0) {
+    if (descriptor_read(jsonio_member(root, "config"), "config.", place, out_media_type, err) != 0)
         return -(int)err->kind;
-    }
     place->role = DESCRIPTOR_CONFIG;
     place->is_foreign = false;
     out->descriptor_count++;
@@ -100,12 +92,11 @@ static int read_list(struct jsonio_value list, const char *key, enum descriptor_
     for (size_t i = 0; i < count; i++) {
         struct descriptor *place = &out->descriptors[out->descriptor_count];
         char path[PATH_SIZE];
-        if (snprintf(path, sizeof(path), "%s[%zu].", key, i) < 0) {
+
+        if (snprintf(path, sizeof(path), "%s[%zu].", key, i) < 0)
             path[0] = '\0';
-        }
-        if (descriptor_read(jsonio_element(list, i), path, place, NULL, err) != 0) {
+        if (descriptor_read(jsonio_element(list, i), path, place, NULL, err) != 0)
             return -(int)err->kind;
-        }
         place->role = role;
         place->is_foreign = place->is_foreign && role == DESCRIPTOR_LAYER;
         out->descriptor_count++;
@@ -117,17 +108,14 @@ static int read_list(struct jsonio_value list, const char *key, enum descriptor_
 static int make_room(struct jsonio_value list, const char *key, struct manifest *out,
                      struct error *err)
 {
-    if (jsonio_type(list) != JSONIO_ARRAY) {
+    if (jsonio_type(list) != JSONIO_ARRAY)
         return error_set(err, ERR_INVALID, "%s: expected an array", key);
-    }
     size_t count = jsonio_length(list);
-    if (count > MANIFEST_MAX_DESCRIPTORS) {
+    if (count > MANIFEST_MAX_DESCRIPTORS)
         return error_set(err, ERR_INVALID, "%s: more than %d", key, MANIFEST_MAX_DESCRIPTORS);
-    }
     out->descriptors = (struct descriptor *)mem_try_alloc((count + 1) * sizeof(struct descriptor));
-    if (out->descriptors == NULL) {
+    if (!out->descriptors)
         return error_set(err, ERR_NO_MEMORY, "no memory for a manifest");
-    }
     return 0;
 }
 
@@ -137,12 +125,10 @@ static int read_image(struct jsonio_value root, struct manifest *out, struct sli
     struct jsonio_value layers = jsonio_member(root, "layers");
     int rc = make_room(layers, "layers", out, err);
 
-    if (rc == 0) {
+    if (rc == 0)
         rc = read_config(root, out, config_type, err);
-    }
-    if (rc == 0) {
+    if (rc == 0)
         rc = read_list(layers, "layers", DESCRIPTOR_LAYER, out, err);
-    }
     return rc;
 }
 
@@ -160,9 +146,8 @@ static int read_subject(struct jsonio_value root, struct manifest *out, struct e
     enum jsonio_type type = jsonio_type(subject);
     struct descriptor descriptor;
 
-    if (type == JSONIO_ABSENT || type == JSONIO_NULL) {
+    if (type == JSONIO_ABSENT || type == JSONIO_NULL)
         return 0;
-    }
     int rc = descriptor_read(subject, "subject.", &descriptor, NULL, err);
     if (rc == 0) {
         out->has_subject = true;
@@ -179,12 +164,10 @@ static int read_artifact_type(struct jsonio_value root, struct slice config_type
     struct slice text = jsonio_string(member);
 
     if (type != JSONIO_ABSENT && type != JSONIO_NULL &&
-        (type != JSONIO_STRING || (text.length > 0 && !media_type_is_clean(text)))) {
+        (type != JSONIO_STRING || (text.length > 0 && !media_type_is_clean(text))))
         return error_set(err, ERR_INVALID, "artifactType: not a media type");
-    }
-    if (text.length == 0) {
+    if (text.length == 0)
         text = config_type;
-    }
     out->artifact_type = text.length > 0 ? slice_dup(text) : NULL;
     return 0;
 }
@@ -195,13 +178,11 @@ static int read_document(struct jsonio_value root, struct slice content_type, st
     struct slice media_type = {NULL, 0};
     struct slice config_type = {NULL, 0};
 
-    if (jsonio_type(root) != JSONIO_OBJECT) {
+    if (jsonio_type(root) != JSONIO_OBJECT)
         return error_set(err, ERR_INVALID, "a manifest is a JSON object");
-    }
     int rc = agree_on_type(root, content_type, &media_type, err);
-    if (rc != 0) {
+    if (rc != 0)
         return rc;
-    }
     out->kind = media_kind_of(media_type);
     out->media_type = slice_dup(media_type_canonical(media_type));
     out->is_typed = is_present(root, "mediaType");
@@ -210,12 +191,10 @@ static int read_document(struct jsonio_value root, struct slice content_type, st
         rc = out->kind == MEDIA_INDEX ? read_index(root, out, err)
                                       : read_image(root, out, &config_type, err);
     }
-    if (rc == 0) {
+    if (rc == 0)
         rc = read_subject(root, out, err);
-    }
-    if (rc == 0) {
+    if (rc == 0)
         rc = read_artifact_type(root, config_type, out, err);
-    }
     return rc != 0 ? rc : annotations_check(root, "", err);
 }
 
@@ -224,13 +203,11 @@ int manifest_parse(struct slice bytes, struct slice content_type, struct manifes
 {
     AUTO_JSONIO struct jsonio *document = NULL;
 
-    if (bytes.length > MANIFEST_MAX_SIZE) {
+    if (bytes.length > MANIFEST_MAX_SIZE)
         return error_set(err, ERR_TOO_LARGE, "a manifest has at most %u bytes", MANIFEST_MAX_SIZE);
-    }
     if (jsonio_parse_long(bytes, MANIFEST_MAX_VALUES, &document, err) != 0) {
-        if (err->kind == ERR_TOO_LARGE) {
+        if (err->kind == ERR_TOO_LARGE)
             err->kind = ERR_INVALID; /* too many values or too deep, not too many bytes */
-        }
         return -(int)err->kind;
     }
     struct manifest *manifest = NEW(struct manifest);
@@ -245,9 +222,8 @@ int manifest_parse(struct slice bytes, struct slice content_type, struct manifes
 
 void manifest_free(struct manifest **manifest)
 {
-    if (*manifest == NULL) {
+    if (!*manifest)
         return;
-    }
     mem_free((*manifest)->media_type);
     mem_free((*manifest)->artifact_type);
     mem_free((*manifest)->descriptors);

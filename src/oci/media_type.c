@@ -8,9 +8,8 @@ struct slice media_type_bare(struct slice media_type)
 {
     ptrdiff_t semicolon = slice_find(media_type, ';');
 
-    if (semicolon >= 0) {
+    if (semicolon >= 0)
         media_type.length = (size_t)semicolon;
-    }
     return slice_trim(media_type);
 }
 
@@ -20,9 +19,8 @@ struct slice media_type_canonical(struct slice media_type)
                                         MEDIA_TYPE_OCI_INDEX, MEDIA_TYPE_DOCKER_LIST};
 
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
-        if (slice_is_nocase(media_type, known[i])) {
+        if (slice_is_nocase(media_type, known[i]))
             return slice_of(known[i]);
-        }
     }
     return media_type;
 }
@@ -32,13 +30,11 @@ enum media_kind media_kind_of(struct slice media_type)
     struct slice bare = media_type_bare(media_type);
 
     if (slice_is_nocase(bare, MEDIA_TYPE_OCI_MANIFEST) ||
-        slice_is_nocase(bare, MEDIA_TYPE_DOCKER_MANIFEST)) {
+        slice_is_nocase(bare, MEDIA_TYPE_DOCKER_MANIFEST))
         return MEDIA_IMAGE;
-    }
     if (slice_is_nocase(bare, MEDIA_TYPE_OCI_INDEX) ||
-        slice_is_nocase(bare, MEDIA_TYPE_DOCKER_LIST)) {
+        slice_is_nocase(bare, MEDIA_TYPE_DOCKER_LIST))
         return MEDIA_INDEX;
-    }
     return MEDIA_UNKNOWN;
 }
 
@@ -54,9 +50,8 @@ bool media_type_is_foreign_layer(struct slice media_type)
     struct slice bare = media_type_bare(media_type);
 
     for (size_t i = 0; i < sizeof(foreign) / sizeof(foreign[0]); i++) {
-        if (slice_is_nocase(bare, foreign[i])) {
+        if (slice_is_nocase(bare, foreign[i]))
             return true;
-        }
     }
     return false;
 }

@@ -22,15 +22,12 @@ static size_t separator_length(struct slice s, size_t at)
     char c = s.data[at];
     size_t length = 1;
 
-    if (c == '.') {
+    if (c == '.')
         return 1;
-    }
-    if (c != '_' && c != '-') {
+    if (c != '_' && c != '-')
         return 0;
-    }
-    while (at + length < s.length && s.data[at + length] == c) {
+    while (at + length < s.length && s.data[at + length] == c)
         length++;
-    }
     return c == '_' && length > 2 ? 0 : length;
 }
 
@@ -41,19 +38,16 @@ static bool component_is_valid(struct slice s)
 
     for (;;) {
         size_t word = at;
-        while (at < s.length && is_lower_alnum(s.data[at])) {
+
+        while (at < s.length && is_lower_alnum(s.data[at]))
             at++;
-        }
-        if (at == word) {
+        if (at == word)
             return false;
-        }
-        if (at == s.length) {
+        if (at == s.length)
             return true;
-        }
         size_t separator = separator_length(s, at);
-        if (separator == 0) {
+        if (separator == 0)
             return false;
-        }
         at += separator;
     }
 }
@@ -63,28 +57,24 @@ bool name_is_valid(struct slice name)
     struct slice rest = name;
     struct slice component;
 
-    if (name.length == 0 || name.length > NAME_MAX_LENGTH || name.data[name.length - 1] == '/') {
+    if (name.length == 0 || name.length > NAME_MAX_LENGTH || name.data[name.length - 1] == '/')
         return false;
-    }
     while (slice_split(&rest, '/', &component)) {
-        if (!component_is_valid(component)) {
+        if (!component_is_valid(component))
             return false;
-        }
     }
     return true;
 }
 
 bool tag_is_valid(struct slice tag)
 {
-    if (tag.length == 0 || tag.length > TAG_MAX_LENGTH || tag.data[0] == '.' ||
-        tag.data[0] == '-') {
+    if (tag.length == 0 || tag.length > TAG_MAX_LENGTH || tag.data[0] == '.' || tag.data[0] == '-')
         return false;
-    }
     for (size_t i = 0; i < tag.length; i++) {
         char c = tag.data[i];
-        if (!is_alnum(c) && c != '_' && c != '.' && c != '-') {
+
+        if (!is_alnum(c) && c != '_' && c != '.' && c != '-')
             return false;
-        }
     }
     return true;
 }
@@ -94,13 +84,11 @@ static bool port_is_valid(struct slice port)
 {
     unsigned number = 0;
 
-    if (port.length == 0 || port.length > 5 || port.data[0] == '0') {
+    if (port.length == 0 || port.length > 5 || port.data[0] == '0')
         return false;
-    }
     for (size_t i = 0; i < port.length; i++) {
-        if (port.data[i] < '0' || port.data[i] > '9') {
+        if (port.data[i] < '0' || port.data[i] > '9')
             return false;
-        }
         number = number * 10 + (unsigned)(port.data[i] - '0');
     }
     return number <= 65535;
@@ -109,20 +97,17 @@ static bool port_is_valid(struct slice port)
 /* [a-z0-9-]+ between dots, no '-' at either end. */
 static bool host_is_valid(struct slice host)
 {
-    if (host.length == 0 || host.data[host.length - 1] == '.') {
+    if (host.length == 0 || host.data[host.length - 1] == '.')
         return false;
-    }
     struct slice rest = host;
     struct slice label;
     while (slice_split(&rest, '.', &label)) {
         if (label.length == 0 || label.length > 63 || label.data[0] == '-' ||
-            label.data[label.length - 1] == '-') {
+            label.data[label.length - 1] == '-')
             return false;
-        }
         for (size_t i = 0; i < label.length; i++) {
-            if (!is_lower_alnum(label.data[i]) && label.data[i] != '-') {
+            if (!is_lower_alnum(label.data[i]) && label.data[i] != '-')
                 return false;
-            }
         }
     }
     return true;
@@ -134,14 +119,13 @@ static bool address6_is_valid(struct slice address)
     char text[INET6_ADDRSTRLEN];
     struct in6_addr parsed;
 
-    if (address.length == 0 || address.length >= sizeof(text)) {
+    if (address.length == 0 || address.length >= sizeof(text))
         return false;
-    }
     for (size_t i = 0; i < address.length; i++) {
         char c = address.data[i];
-        if (c == '\0' || (c >= 'A' && c <= 'Z')) {
+
+        if (c == '\0' || (c >= 'A' && c <= 'Z'))
             return false;
-        }
     }
     memcpy(text, address.data, address.length);
     text[address.length] = '\0';
@@ -150,29 +134,26 @@ static bool address6_is_valid(struct slice address)
 
 bool registry_is_valid(struct slice registry)
 {
-    if (registry.length == 0 || registry.length > REGISTRY_MAX_LENGTH) {
+    if (registry.length == 0 || registry.length > REGISTRY_MAX_LENGTH)
         return false;
-    }
     if (registry.data[0] == '[') {
         ptrdiff_t end = slice_find(registry, ']');
-        if (end < 0 || !address6_is_valid(slice_from(registry.data + 1, (size_t)end - 1))) {
+
+        if (end < 0 || !address6_is_valid(slice_from(registry.data + 1, (size_t)end - 1)))
             return false;
-        }
         struct slice after = slice_skip(registry, (size_t)end + 1);
         return after.length == 0 || (after.data[0] == ':' && port_is_valid(slice_skip(after, 1)));
     }
     ptrdiff_t colon = slice_find(registry, ':');
-    if (colon < 0) {
+    if (colon < 0)
         return host_is_valid(registry);
-    }
     return host_is_valid(slice_from(registry.data, (size_t)colon)) &&
            port_is_valid(slice_skip(registry, (size_t)colon + 1));
 }
 
 struct slice registry_canonical(struct slice registry)
 {
-    if (slice_is(registry, "index.docker.io") || slice_is(registry, DOCKER_HUB_HOST)) {
+    if (slice_is(registry, "index.docker.io") || slice_is(registry, DOCKER_HUB_HOST))
         return SLICE_LITERAL(DOCKER_HUB);
-    }
     return registry;
 }

@@ -36,9 +36,8 @@ enum http_method http_method_parse(struct slice method)
     };
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        if (slice_is(method, names[i].name)) {
+        if (slice_is(method, names[i].name))
             return names[i].method;
-        }
     }
     return METHOD_OTHER;
 }
@@ -55,9 +54,8 @@ bool operation_decode(struct operation *operation, struct slice text, struct sli
     const char *before = operation->text.data;
     size_t start = operation->text.length;
 
-    if (text_percent_decode(text, &operation->text, &why) != 0) {
+    if (text_percent_decode(text, &operation->text, &why) != 0)
         return false;
-    }
     CHECK(operation->text.data == before && !operation->text.is_over);
     *out = slice_skip(buf_bytes(&operation->text), start);
     return true;
@@ -66,14 +64,13 @@ bool operation_decode(struct operation *operation, struct slice text, struct sli
 /* No name, tag or digest has these bytes; attacks on paths do. */
 static bool component_is_clean(struct slice component)
 {
-    if (slice_is(component, ".") || slice_is(component, "..")) {
+    if (slice_is(component, ".") || slice_is(component, ".."))
         return false;
-    }
     for (size_t i = 0; i < component.length; i++) {
         unsigned char c = (unsigned char)component.data[i];
-        if (c < 0x20 || c >= 0x7f || c == '/' || c == '\\' || c == '%') {
+
+        if (c < 0x20 || c >= 0x7f || c == '/' || c == '\\' || c == '%')
             return false;
-        }
     }
     return true;
 }
@@ -84,22 +81,20 @@ static int decode_path(struct operation *operation, struct slice raw, struct sli
 {
     struct slice decoded = {NULL, 0};
 
-    if (raw.length > PATH_MAX_LENGTH) {
+    if (raw.length > PATH_MAX_LENGTH)
         return api_error_set(error, API_NAME_INVALID, "the path is longer than any name may be");
-    }
     for (;;) {
         ptrdiff_t slash = slice_find(raw, '/');
         struct slice component = slash < 0 ? raw : slice_from(raw.data, (size_t)slash);
-        if (!operation_decode(operation, component, &decoded)) {
+
+        if (!operation_decode(operation, component, &decoded))
             return api_error_set(error, API_NAME_INVALID, "bad percent escape in the path");
-        }
         if (!component_is_clean(decoded)) {
             return api_error_set(error, API_NAME_INVALID,
                                  "the path has a component that no name, tag or digest can be");
         }
-        if (slash < 0) {
+        if (slash < 0)
             break;
-        }
         buf_append_byte(&operation->text, '/');
         raw = slice_skip(raw, (size_t)slash + 1);
     }
@@ -112,9 +107,8 @@ static bool cut_last(struct slice *path, struct slice *out)
 {
     ptrdiff_t slash = slice_find_last(*path, '/');
 
-    if (slash < 0) {
+    if (slash < 0)
         return false;
-    }
     *out = slice_skip(*path, (size_t)slash + 1);
     path->length = (size_t)slash;
     return true;
@@ -131,9 +125,8 @@ static bool find_kind(struct slice path, struct operation *out)
         out->kind = OPERATION_CATALOG;
         return true;
     }
-    if (!cut_last(&rest, &last) || !cut_last(&rest, &word)) {
+    if (!cut_last(&rest, &last) || !cut_last(&rest, &word))
         return false;
-    }
     out->name = rest;
     out->reference = last;
     if (slice_is(word, "manifests")) {
@@ -165,9 +158,8 @@ static int parse_digest(struct slice text, struct digest *out, struct api_error 
 {
     struct error why;
 
-    if (digest_parse(text, out, &why) != 0) {
+    if (digest_parse(text, out, &why) != 0)
         return api_error_set(error, API_DIGEST_INVALID, "%s", why.text);
-    }
     return 0;
 }
 
@@ -181,9 +173,8 @@ static int parse_reference(struct operation *out, struct slice reference, struct
         out->tag = reference;
         return 0;
     }
-    if (out->method == METHOD_GET || out->method == METHOD_HEAD) {
+    if (out->method == METHOD_GET || out->method == METHOD_HEAD)
         return api_error_set(error, API_MANIFEST_UNKNOWN, "no tag can be called that");
-    }
     return api_error_set(error, API_MANIFEST_INVALID,
                          "not a tag: letters, digits, '_', '.' and '-', at most %d, and neither "
                          "'.' nor '-' first",

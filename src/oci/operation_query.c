@@ -27,9 +27,8 @@ static void lower_case(struct operation *operation, struct slice text)
     char *data = operation->text.data + (text.data - operation->text.data);
 
     for (size_t i = 0; i < text.length; i++) {
-        if (data[i] >= 'A' && data[i] <= 'Z') {
+        if (data[i] >= 'A' && data[i] <= 'Z')
             data[i] = (char)(data[i] - 'A' + 'a');
-        }
     }
 }
 
@@ -37,18 +36,17 @@ static bool is_printable(struct slice text)
 {
     for (size_t i = 0; i < text.length; i++) {
         unsigned char c = (unsigned char)text.data[i];
-        if (c < 0x20 || c >= 0x7f) {
+
+        if (c < 0x20 || c >= 0x7f)
             return false;
-        }
     }
     return true;
 }
 
 static int on_ns(struct operation *operation, struct slice value, struct api_error *error)
 {
-    if (operation->has_ns) {
+    if (operation->has_ns)
         return refuse_second("ns", API_NAME_INVALID, error);
-    }
     lower_case(operation, value);
     operation->has_ns = true;
     operation->ns = value;
@@ -59,35 +57,28 @@ static int on_n(struct operation *operation, struct slice value, struct api_erro
 {
     struct error why;
 
-    if (operation->has_n) {
+    if (operation->has_n)
         return refuse_second("n", API_PAGINATION_NUMBER_INVALID, error);
-    }
     bool is_number = value.length > 0;
-    for (size_t i = 0; i < value.length; i++) {
+    for (size_t i = 0; i < value.length; i++)
         is_number = is_number && value.data[i] >= '0' && value.data[i] <= '9';
-    }
-    if (!is_number) {
+    if (!is_number)
         return api_error_set(error, API_PAGINATION_NUMBER_INVALID, "n= is not a number");
-    }
-    while (value.length > 1 && value.data[0] == '0') {
+    while (value.length > 1 && value.data[0] == '0')
         value = slice_skip(value, 1);
-    }
     operation->has_n = true;
     /* Digits that do not parse are too many. */
-    if (text_parse_u64(value, &operation->n, &why) != 0 || operation->n > UINT32_MAX) {
+    if (text_parse_u64(value, &operation->n, &why) != 0 || operation->n > UINT32_MAX)
         operation->n = UINT32_MAX;
-    }
     return 0;
 }
 
 static int on_last(struct operation *operation, struct slice value, struct api_error *error)
 {
-    if (operation->has_last) {
+    if (operation->has_last)
         return refuse_second("last", API_PAGINATION_NUMBER_INVALID, error);
-    }
-    if (!is_printable(value)) {
+    if (!is_printable(value))
         return api_error_set(error, API_PAGINATION_NUMBER_INVALID, "last= is not printable");
-    }
     operation->has_last = true;
     operation->last = value;
     return 0;
@@ -98,38 +89,33 @@ static int parse_digest(const char *key, struct slice value, struct digest *out,
 {
     struct error why;
 
-    if (digest_parse(value, out, &why) != 0) {
+    if (digest_parse(value, out, &why) != 0)
         return api_error_set(error, API_DIGEST_INVALID, "%s= is %s", key, why.text);
-    }
     return 0;
 }
 
 static int on_digest(struct operation *operation, struct slice value, struct api_error *error)
 {
-    if (operation->method != METHOD_PUT && operation->method != METHOD_POST) {
+    if (operation->method != METHOD_PUT && operation->method != METHOD_POST)
         return 0;
-    }
-    if (operation->has_digest) {
+    if (operation->has_digest)
         return refuse_second("digest", API_DIGEST_INVALID, error);
-    }
     operation->has_digest = true;
     return parse_digest("digest", value, &operation->digest_query, error);
 }
 
 static int on_mount(struct operation *operation, struct slice value, struct api_error *error)
 {
-    if (operation->has_mount) {
+    if (operation->has_mount)
         return refuse_second("mount", API_DIGEST_INVALID, error);
-    }
     operation->has_mount = true;
     return parse_digest("mount", value, &operation->mount, error);
 }
 
 static int on_from(struct operation *operation, struct slice value, struct api_error *error)
 {
-    if (operation->has_from) {
+    if (operation->has_from)
         return refuse_second("from", API_NAME_INVALID, error);
-    }
     /* What is not a name has no blob to mount: the push goes on without a mount. */
     operation->has_from = name_is_valid(value);
     operation->from = operation->has_from ? value : slice_of("");
@@ -162,16 +148,13 @@ static int on_digest_algorithm(struct operation *operation, struct slice value,
 
 static int on_tag(struct operation *operation, struct slice value, struct api_error *error)
 {
-    if (operation->method != METHOD_PUT || !operation->by_digest) {
+    if (operation->method != METHOD_PUT || !operation->by_digest)
         return 0;
-    }
-    if (!tag_is_valid(value)) {
+    if (!tag_is_valid(value))
         return api_error_set(error, API_MANIFEST_INVALID, "tag= is not a tag");
-    }
     /* One too many is counted; the caller refuses it. */
-    if (operation->tag_count < OPERATION_TAGS_MAX) {
+    if (operation->tag_count < OPERATION_TAGS_MAX)
         operation->tags[operation->tag_count] = value;
-    }
     operation->tag_count++;
     return 0;
 }
@@ -195,9 +178,8 @@ static const struct parameter {
 static const struct parameter *find_parameter(struct slice key)
 {
     for (size_t i = 0; i < sizeof(parameters) / sizeof(parameters[0]); i++) {
-        if (slice_is(key, parameters[i].key)) {
+        if (slice_is(key, parameters[i].key))
             return &parameters[i];
-        }
     }
     return NULL;
 }
@@ -206,7 +188,7 @@ static int apply(struct operation *operation, struct slice key, struct slice val
                  struct api_error *error)
 {
     const struct parameter *parameter = find_parameter(key);
-    bool is_used = parameter != NULL && (parameter->where & 1u << operation->kind) != 0;
+    bool is_used = parameter && (parameter->where & 1u << operation->kind) != 0;
 
     return is_used ? parameter->read(operation, value, error) : 0;
 }
@@ -224,6 +206,7 @@ static struct slice next_part(struct slice *query)
 static struct slice key_of(struct slice part)
 {
     ptrdiff_t equals = slice_find(part, '=');
+
     return equals < 0 ? part : slice_from(part.data, (size_t)equals);
 }
 
@@ -234,8 +217,9 @@ void operation_print_others(const struct operation *operation, struct buf *out)
     while (query.length > 0) {
         struct slice part = next_part(&query);
         struct slice key = key_of(part);
+
         /* An encoded key could be one of ours in disguise. */
-        if (part.length > 0 && slice_find(key, '%') < 0 && find_parameter(key) == NULL) {
+        if (part.length > 0 && slice_find(key, '%') < 0 && !find_parameter(key)) {
             buf_append_byte(out, '&');
             buf_append_slice(out, part);
         }
@@ -250,6 +234,7 @@ int operation_parse_query(struct operation *operation, const struct operation_li
 
     while (query.length > 0) {
         struct slice part = next_part(&query);
+
         if (++count > limits->parameters) {
             return api_error_set_status(error, API_UNSUPPORTED, 400,
                                         "more than %u parameters in the query (`limits."
@@ -266,9 +251,8 @@ int operation_parse_query(struct operation *operation, const struct operation_li
             return api_error_set_status(error, API_UNSUPPORTED, 400,
                                         "bad percent escape in the query");
         }
-        if (apply(operation, key, value, error) != 0) {
+        if (apply(operation, key, value, error) != 0)
             return -1;
-        }
         if (operation->tag_count > limits->tags) {
             return api_error_set_status(error, API_MANIFEST_INVALID, 414,
                                         "at most %u tags in one request (`limits.tags_per_push`)",

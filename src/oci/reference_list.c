@@ -21,6 +21,7 @@ void reference_list_encode(const struct manifest *manifest, struct buf *out)
     for (size_t i = 0; i < manifest->descriptor_count; i++) {
         const struct descriptor *descriptor = &manifest->descriptors[i];
         unsigned head = (unsigned)descriptor->role | (descriptor->is_foreign ? FOREIGN : 0);
+
         buf_append_byte(out, (char)head);
         varint_append(out, descriptor->size);
         buf_append(out, binary, digest_encode(&descriptor->digest, binary));
@@ -32,17 +33,15 @@ bool reference_list_next(struct slice *list, struct reference *out)
     struct slice rest = *list;
     struct reference reference;
 
-    if (rest.length == 0) {
+    if (rest.length == 0)
         return false;
-    }
     unsigned head = (unsigned char)rest.data[0];
     rest = slice_skip(rest, 1);
     reference.role = (uint8_t)(head & ~FOREIGN);
     reference.is_foreign = (head & FOREIGN) != 0;
     if (reference.role > DESCRIPTOR_CHILD || !varint_cut(&rest, &reference.size) ||
-        !digest_decode(&rest, &reference.digest)) {
+        !digest_decode(&rest, &reference.digest))
         return false;
-    }
     *list = rest;
     *out = reference;
     return true;

@@ -51,17 +51,15 @@ bool upload_id_parse(struct slice text, struct upload_id *out)
 
     for (unsigned i = 0; i < ID_GROUPS; i++) {
         struct slice group = text;
-        if (i + 1 < ID_GROUPS && !slice_split(&text, '-', &group)) {
+
+        if (i + 1 < ID_GROUPS && !slice_split(&text, '-', &group))
             return false;
-        }
-        if (!text_read_hex(group, bytes + at, group_sizes[i])) {
+        if (!text_read_hex(group, bytes + at, group_sizes[i]))
             return false;
-        }
         at += group_sizes[i];
     }
-    if (!is_marked(bytes) || bytes[16] != ID_VERSION) {
+    if (!is_marked(bytes) || bytes[16] != ID_VERSION)
         return false;
-    }
     memcpy(out->random, bytes, sizeof(out->random));
     out->version = bytes[16];
     memcpy(out->replica, bytes + 17, sizeof(out->replica));
@@ -78,9 +76,8 @@ const char *upload_id_print(const struct upload_id *id, char out[UPLOAD_ID_TEXT_
     bytes[16] = id->version;
     memcpy(bytes + 17, id->replica, sizeof(id->replica));
     for (unsigned i = 0; i < ID_GROUPS; i++) {
-        if (i > 0) {
+        if (i > 0)
             *to++ = '-';
-        }
         text_print_hex(from, group_sizes[i], to);
         from += group_sizes[i];
         to += 2 * group_sizes[i];

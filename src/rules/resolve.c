@@ -103,6 +103,7 @@ static const struct config_upstream *prefix_upstream(const struct config *config
                                                      struct slice *out_rest)
 {
     ptrdiff_t slash = slice_find(name, '/');
+
     if (slash <= 0)
         return NULL;
     *out_rest = slice_skip(name, (size_t)slash + 1);
@@ -113,6 +114,7 @@ static int by_namespace(const struct resolve_question *question, struct ledger_t
                         struct resolved *out, struct api_error *error)
 {
     const struct operation *operation = question->operation;
+
     if (resolve_is_own_name(question->config, operation->ns)) {
         set(out, txn, NULL, operation->name);
         return 0;
@@ -147,6 +149,7 @@ static bool is_hosted_here(const struct resolve_question *question, struct ledge
                            const struct resolved *out)
 {
     const struct operation *operation = question->operation;
+
     if (out->is_known && out->repository.is_hosted)
         return true;
     if (config_list_matches(&question->config->hosted.reserved, operation->name))
@@ -166,6 +169,7 @@ static int bare(const struct resolve_question *question, struct ledger_txn *txn,
                 struct resolved *out, struct api_error *error)
 {
     const struct operation *operation = question->operation;
+
     out->is_bare = true;
     if (!question->is_mirror) {
         set(out, txn, NULL, operation->name);
@@ -189,6 +193,7 @@ static const struct config_upstream *shadowing_upstream(const struct config *con
                                                         struct slice name)
 {
     struct slice first;
+
     return slice_split(&name, '/', &first) ? config_upstream_find(config, first) : NULL;
 }
 
@@ -215,16 +220,15 @@ int resolve(const struct resolve_question *question, struct ledger_txn *txn, str
     struct slice rest;
     const struct config_upstream *upstream;
     int rc = 0;
-    if (operation->has_ns) {
+    if (operation->has_ns)
         rc = by_namespace(question, txn, out, error);
-    } else if ((upstream = prefix_upstream(question->config, operation->name, &rest)) != NULL) {
+    else if ((upstream = prefix_upstream(question->config, operation->name, &rest)))
         set_upstream(out, txn, upstream, rest);
-    } else {
+    else
         rc = bare(question, txn, out, error);
-    }
     if (rc == 0 && writes && out->truth == TRUTH_UPSTREAM)
         return resolve_refuse_write(out, error);
-    if (rc == 0 && writes && (upstream = shadowing_upstream(question->config, out->name)) != NULL) {
+    if (rc == 0 && writes && (upstream = shadowing_upstream(question->config, out->name))) {
         return api_error_set(error, API_NAME_INVALID,
                              "names that begin with %s are that upstream's: push to another name",
                              upstream->name);

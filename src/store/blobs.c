@@ -15,6 +15,7 @@ static void make_blob_key(struct record *key, const struct digest *digest)
 bool blob_find(struct ledger_txn *txn, const struct digest *digest, struct blob_record *out)
 {
     struct record key;
+
     make_blob_key(&key, digest);
     struct slice value;
     if (!ledger_get(txn, TABLE_BLOB, record_bytes(&key), &value))
@@ -34,6 +35,7 @@ bool blob_find(struct ledger_txn *txn, const struct digest *digest, struct blob_
 void blob_put(struct ledger_txn *txn, const struct digest *digest, const struct blob_record *record)
 {
     struct record key;
+
     make_blob_key(&key, digest);
     struct record value;
     record_init_value(&value);

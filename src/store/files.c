@@ -20,7 +20,8 @@
 int layout_check_name(const char *name, struct error *err)
 {
     size_t length = strlen(name);
-    if (length == 0 || length >= STORE_NAME_SIZE || name[0] == '.' || strchr(name, '/') != NULL)
+
+    if (length == 0 || length >= STORE_NAME_SIZE || name[0] == '.' || strchr(name, '/'))
         return error_set(err, ERR_INVALID, "invalid file name");
     return 0;
 }
@@ -28,9 +29,10 @@ int layout_check_name(const char *name, struct error *err)
 int store_file_create(struct store *store, enum store_place place, const char *name, int *out_fd,
                       struct error *err)
 {
-    int result = layout_check_name(name, err);
-    if (result != 0)
-        return result;
+    int rc = layout_check_name(name, err);
+
+    if (rc != 0)
+        return rc;
     if (FAILPOINT("store.create"))
         return error_set(err, ERR_IO, "cannot make a file (failpoint)");
     int fd = openat(layout_place(store, place), name,
@@ -46,9 +48,10 @@ int store_file_create(struct store *store, enum store_place place, const char *n
 int store_file_open(struct store *store, enum store_place place, const char *name, int *out_fd,
                     struct error *err)
 {
-    int result = layout_check_name(name, err);
-    if (result != 0)
-        return result;
+    int rc = layout_check_name(name, err);
+
+    if (rc != 0)
+        return rc;
     if (FAILPOINT("store.open"))
         return error_set(err, ERR_IO, "cannot open a file (failpoint)");
     int fd = openat(layout_place(store, place), name, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
@@ -61,6 +64,7 @@ int store_file_open(struct store *store, enum store_place place, const char *nam
 int store_file_reopen_readonly(int fd, int *out_fd, struct error *err)
 {
     char path[32];
+
     (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
     int again = open(path, O_RDONLY | O_CLOEXEC);
     if (again < 0)
@@ -72,9 +76,10 @@ int store_file_reopen_readonly(int fd, int *out_fd, struct error *err)
 int store_file_remove(struct store *store, enum store_place place, const char *name,
                       struct error *err)
 {
-    int result = layout_check_name(name, err);
-    if (result != 0)
-        return result;
+    int rc = layout_check_name(name, err);
+
+    if (rc != 0)
+        return rc;
     if (FAILPOINT("store.remove"))
         return error_set(err, ERR_IO, "cannot remove a file (failpoint)");
     if (unlinkat(layout_place(store, place), name, 0) != 0)
@@ -97,14 +102,15 @@ int store_file_rename(struct store *store, enum store_place place, const char *f
                       struct error *err)
 {
     int at = layout_place(store, place);
-    int result = layout_check_name(from, err);
-    if (result == 0)
-        result = layout_check_name(to, err);
-    if (result == 0 && FAILPOINT("store.rename"))
-        result = error_set(err, ERR_IO, "cannot rename a file (failpoint)");
-    if (result == 0 && renameat(at, from, at, to) != 0)
-        result = error_set_errno(err, errno, "cannot rename file %s", from);
-    return result;
+    int rc = layout_check_name(from, err);
+
+    if (rc == 0)
+        rc = layout_check_name(to, err);
+    if (rc == 0 && FAILPOINT("store.rename"))
+        rc = error_set(err, ERR_IO, "cannot rename a file (failpoint)");
+    if (rc == 0 && renameat(at, from, at, to) != 0)
+        rc = error_set_errno(err, errno, "cannot rename file %s", from);
+    return rc;
 }
 
 int store_file_check(struct store *store, enum store_place place, const char *name, int fd,
@@ -112,9 +118,10 @@ int store_file_check(struct store *store, enum store_place place, const char *na
 {
     struct stat named;
     struct stat opened;
-    int result = layout_check_name(name, err);
-    if (result != 0)
-        return result;
+    int rc = layout_check_name(name, err);
+
+    if (rc != 0)
+        return rc;
     if (fstat(fd, &opened) != 0 ||
         fstatat(layout_place(store, place), name, &named, AT_SYMLINK_NOFOLLOW) != 0)
         return error_set_errno(err, errno, "cannot stat file %s", name);
@@ -126,6 +133,7 @@ int store_file_check(struct store *store, enum store_place place, const char *na
 int store_file_inode(int fd, uint64_t *out_inode, struct error *err)
 {
     struct stat status;
+
     if (fstat(fd, &status) != 0)
         return error_set_errno(err, errno, "cannot stat a file");
     *out_inode = status.st_ino;
@@ -135,6 +143,7 @@ int store_file_inode(int fd, uint64_t *out_inode, struct error *err)
 static void tell_file(int at, const char *name, store_each_fn *each, void *arg)
 {
     struct stat status;
+
     if (name[0] == '.' || strlen(name) >= STORE_NAME_SIZE ||
         fstatat(at, name, &status, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(status.st_mode))
         return;
@@ -149,14 +158,16 @@ int store_file_each(struct store *store, enum store_place place, store_each_fn *
     int at = layout_place(store, place);
     int fd = openat(at, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *folder = fd < 0 ? NULL : fdopendir(fd);
-    if (folder == NULL) {
+
+    if (!folder) {
         int sys = errno;
+
         fd_close(&fd);
         return error_set_errno(err, sys, "cannot read a folder");
     }
     errno = 0;
     /* No other thread uses the stream. NOLINTNEXTLINE(concurrency-mt-unsafe) */
-    for (struct dirent *entry = readdir(folder); entry != NULL; entry = readdir(folder)) {
+    for (struct dirent *entry = readdir(folder); entry; entry = readdir(folder)) {
         tell_file(at, entry->d_name, each, arg);
         errno = 0;
     }
@@ -171,6 +182,7 @@ void store_upload_name(const struct upload_id *id, uint64_t repository_key,
                        char out[STORE_NAME_SIZE])
 {
     char text[UPLOAD_ID_TEXT_SIZE];
+
     (void)snprintf(out, STORE_NAME_SIZE, "%s-%016" PRIx64, upload_id_print(id, text),
                    repository_key);
 }
@@ -181,6 +193,7 @@ bool store_upload_parse(const char *name, struct upload_id *out_id, uint64_t *ou
     struct upload_id id;
     uint8_t key[sizeof(uint64_t)];
     size_t id_length = UPLOAD_ID_TEXT_SIZE - 1;
+
     if (text.length != id_length + 1 + 2 * sizeof(key) || name[id_length] != '-' ||
         !upload_id_parse(slice_from(name, id_length), &id) ||
         !text_read_hex(slice_from(name + id_length + 1, 2 * sizeof(key)), key, sizeof(key)))
@@ -195,6 +208,7 @@ bool store_upload_parse(const char *name, struct upload_id *out_id, uint64_t *ou
 void store_spool_name(const struct digest *digest, unsigned take, char out[STORE_NAME_SIZE])
 {
     char hex[2 * HASH_SIZE_MAX + 1];
+
     text_print_hex(digest->bytes, hash_size(digest->algorithm), hex);
     (void)snprintf(out, STORE_NAME_SIZE, "%s-%s.%u", digest_algorithm_name(digest->algorithm), hex,
                    take);
@@ -206,6 +220,7 @@ bool store_spool_parse(const char *name, struct digest *out_digest, unsigned *ou
     struct slice algorithm;
     struct slice hex;
     struct digest digest;
+
     memset(&digest, 0, sizeof(digest));
     if (!slice_split(&rest, '-', &algorithm) ||
         !digest_algorithm_parse(algorithm, &digest.algorithm) || !slice_split(&rest, '.', &hex))
@@ -223,9 +238,10 @@ bool store_spool_parse(const char *name, struct digest *out_digest, unsigned *ou
 int store_temporary_name(char out[STORE_NAME_SIZE], struct error *err)
 {
     uint8_t random[16];
-    int result = random_bytes(random, sizeof(random), err);
-    if (result != 0)
-        return result;
+    int rc = random_bytes(random, sizeof(random), err);
+
+    if (rc != 0)
+        return rc;
     out[0] = 't';
     out[1] = '-';
     text_print_hex(random, sizeof(random), out + 2);

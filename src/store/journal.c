@@ -126,15 +126,15 @@ static struct journal_position guess_trimmed(struct ledger_txn *txn)
 
     if (ledger_first(txn, TABLE_JOURNAL, slice_from(NULL, 0), &key, &value)) {
         struct record_reader reader;
+
         record_read(&reader, key);
         trimmed = journal_read_position(&reader);
-        if (trimmed.place > 0) {
+        if (trimmed.place > 0)
             trimmed.place--;
-        } else if (trimmed.number > 1) {
+        else if (trimmed.number > 1)
             trimmed = journal_after(trimmed.number - 1);
-        } else {
+        else
             trimmed.number = 0;
-        }
     } else if (ledger_commit_number(txn, &trimmed.number, &ignored) == 0 && trimmed.number > 0) {
         trimmed.place = UINT32_MAX;
     }
@@ -165,6 +165,7 @@ static bool trim_oldest(struct ledger_txn *txn, const struct journal_ages *ages,
         return false;
     if (journal_decode(key, value, &entry)) {
         bool is_read = !journal_is_before(read_by_all, &entry.position);
+
         if (entry.when_ms >= (is_read ? ages->before_ms : ages->held_before_ms))
             return false;
     }

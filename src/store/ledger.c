@@ -114,6 +114,7 @@ static size_t choose_map_size(const char *folder, size_t min)
 {
     size_t room = strlen(folder) + sizeof("/data.mdb");
     AUTO_FREE char *path = mem_alloc(room);
+
     (void)snprintf(path, room, "%s/data.mdb", folder);
     struct stat status;
     size_t size = min;
@@ -126,6 +127,7 @@ static int open_environment(struct ledger *ledger, const char *folder, bool is_w
                             size_t map_size, struct error *err)
 {
     int code = mdb_env_create(&ledger->env);
+
     if (code == 0)
         code = mdb_env_set_maxdbs(ledger->env, 16);
     if (code == 0)
@@ -134,6 +136,7 @@ static int open_environment(struct ledger *ledger, const char *folder, bool is_w
         code = mdb_env_set_mapsize(ledger->env, choose_map_size(folder, map_size));
     if (code == 0) {
         unsigned flags = MDB_NOTLS | MDB_NORDAHEAD | (is_writer ? 0 : (unsigned)MDB_RDONLY);
+
         code = mdb_env_open(ledger->env, folder, flags, LEDGER_MODE);
     }
     return code == 0 ? 0 : set_code(err, code, "open");
@@ -143,6 +146,7 @@ static int open_environment(struct ledger *ledger, const char *folder, bool is_w
 static int read_version(struct ledger *ledger, uint32_t *out, struct error *err)
 {
     MDB_txn *txn = NULL;
+
     *out = 0;
     int code = mdb_txn_begin(ledger->env, NULL, MDB_RDONLY, &txn);
     if (code != 0)
@@ -156,6 +160,7 @@ static int read_version(struct ledger *ledger, uint32_t *out, struct error *err)
         code = mdb_get(txn, meta, &key, &value);
     if (code == 0) {
         struct record_reader reader;
+
         record_read(&reader, slice_from(value.mv_data, value.mv_size));
         *out = record_u32(&reader);
     }
@@ -167,6 +172,7 @@ static int open_tables(struct ledger *ledger, bool is_writer, bool is_new, struc
 {
     MDB_txn *txn = NULL;
     int code = mdb_txn_begin(ledger->env, NULL, is_writer ? 0 : (unsigned)MDB_RDONLY, &txn);
+
     if (code != 0)
         return set_code(err, code, "open");
     for (unsigned i = 0; code == 0 && i < LEDGER_TABLES; i++) {
@@ -175,6 +181,7 @@ static int open_tables(struct ledger *ledger, bool is_writer, bool is_new, struc
     }
     if (code == 0 && is_new) {
         struct record version;
+
         record_init(&version);
         record_add_u32(&version, LEDGER_VERSION);
         char name[] = "version";
@@ -194,13 +201,14 @@ static int open_tables(struct ledger *ledger, bool is_writer, bool is_new, struc
 static int open_ledger(struct ledger *ledger, const char *folder, bool is_writer, size_t map_size,
                        struct error *err)
 {
-    int result = open_environment(ledger, folder, is_writer, map_size, err);
-    if (result != 0)
-        return result;
+    int rc = open_environment(ledger, folder, is_writer, map_size, err);
+
+    if (rc != 0)
+        return rc;
     uint32_t version;
-    result = read_version(ledger, &version, err);
-    if (result != 0)
-        return result;
+    rc = read_version(ledger, &version, err);
+    if (rc != 0)
+        return rc;
     if (version > LEDGER_VERSION) {
         return error_set(err, ERR_UNSUPPORTED, "ledger: version %u is newer than this program's %d",
                          version, LEDGER_VERSION);
@@ -214,11 +222,12 @@ int ledger_open_sized(const char *folder, bool is_writer, size_t map_size, struc
                       struct error *err)
 {
     struct ledger *ledger = NEW(struct ledger);
+
     CHECK(pthread_rwlock_init(&ledger->map_lock, NULL) == 0);
-    int result = open_ledger(ledger, folder, is_writer, map_size, err);
-    if (result != 0) {
+    int rc = open_ledger(ledger, folder, is_writer, map_size, err);
+    if (rc != 0) {
         ledger_close(&ledger);
-        return result;
+        return rc;
     }
     *out = ledger;
     return 0;
@@ -231,9 +240,9 @@ int ledger_open(const char *folder, bool is_writer, struct ledger **out, struct 
 
 void ledger_close(struct ledger **ledger)
 {
-    if (*ledger == NULL)
+    if (!*ledger)
         return;
-    if ((*ledger)->env != NULL)
+    if ((*ledger)->env)
         mdb_env_close((*ledger)->env);
     (void)pthread_rwlock_destroy(&(*ledger)->map_lock);
     mem_free(*ledger);
@@ -243,12 +252,14 @@ void ledger_close(struct ledger **ledger)
 void ledger_check_readers(struct ledger *ledger)
 {
     int dead = 0;
+
     (void)mdb_reader_check(ledger->env, &dead);
 }
 
 size_t ledger_map_size(const struct ledger *ledger)
 {
     MDB_envinfo info;
+
     return mdb_env_info(ledger->env, &info) == 0 ? info.me_mapsize : 0;
 }
 
@@ -268,17 +279,18 @@ static int resize(struct ledger *ledger, size_t size)
 struct ledger_reader *ledger_reader_new(struct ledger *ledger)
 {
     struct ledger_reader *reader = NEW(struct ledger_reader);
+
     reader->txn.ledger = ledger;
     return reader;
 }
 
 void ledger_reader_free(struct ledger_reader **reader)
 {
-    if (*reader == NULL)
+    if (!*reader)
         return;
     if ((*reader)->is_begun)
         ledger_read_end(*reader);
-    if ((*reader)->kept != NULL)
+    if ((*reader)->kept)
         mdb_txn_abort((*reader)->kept);
     mem_free(*reader);
     *reader = NULL;
@@ -300,17 +312,17 @@ static int begin_read(struct ledger_reader *reader)
 struct ledger_txn *ledger_read(struct ledger_reader *reader)
 {
     struct ledger *ledger = reader->txn.ledger;
+
     CHECK(!reader->is_begun);
     reader->is_begun = true;
     CHECK(pthread_rwlock_rdlock(&ledger->map_lock) == 0);
     int code = begin_read(reader);
     for (int i = 0; i < 3 && (code == MDB_READERS_FULL || code == MDB_MAP_RESIZED); i++) {
         CHECK(pthread_rwlock_unlock(&ledger->map_lock) == 0);
-        if (code == MDB_READERS_FULL) {
+        if (code == MDB_READERS_FULL)
             ledger_check_readers(ledger);
-        } else {
+        else
             (void)resize(ledger, 0);
-        }
         CHECK(pthread_rwlock_rdlock(&ledger->map_lock) == 0);
         code = begin_read(reader);
     }
@@ -325,7 +337,7 @@ void ledger_read_end(struct ledger_reader *reader)
 {
     CHECK(reader->is_begun);
     reader->is_begun = false;
-    if (reader->txn.txn != NULL)
+    if (reader->txn.txn)
         mdb_txn_reset(reader->kept);
     reader->txn.txn = NULL;
     CHECK(pthread_rwlock_unlock(&reader->txn.ledger->map_lock) == 0);
@@ -336,6 +348,7 @@ void ledger_read_end(struct ledger_reader *reader)
 static struct ledger_txn *txn_new(struct ledger *ledger, MDB_txn *mdb)
 {
     struct ledger_txn *txn = NEW(struct ledger_txn);
+
     txn->ledger = ledger;
     txn->txn = mdb;
     txn->is_write = true;
@@ -346,6 +359,7 @@ int ledger_write(struct ledger *ledger, struct ledger_txn **out, struct error *e
 {
     if (atomic_exchange(&ledger->is_full, false)) {
         int code = resize(ledger, 2 * ledger_map_size(ledger));
+
         if (code != 0)
             return set_code(err, code, "grow");
     }
@@ -364,9 +378,9 @@ int ledger_write(struct ledger *ledger, struct ledger_txn **out, struct error *e
 
 void ledger_abort(struct ledger_txn **txn)
 {
-    if (*txn == NULL)
+    if (!*txn)
         return;
-    if ((*txn)->txn != NULL)
+    if ((*txn)->txn)
         mdb_txn_abort((*txn)->txn);
     mem_free(*txn);
     *txn = NULL;
@@ -391,15 +405,16 @@ int ledger_commit(struct ledger_txn **txn, struct error *err)
         set_failed(*txn, EIO, "commit");
     if ((*txn)->error.kind == ERR_NONE) {
         int code = mdb_txn_commit((*txn)->txn);
+
         (*txn)->txn = NULL; /* freed in either case */
         if (code != 0)
             set_failed(*txn, code, "commit");
     }
-    int result = -(int)(*txn)->error.kind;
-    if (result != 0)
+    int rc = -(int)(*txn)->error.kind;
+    if (rc != 0)
         *err = (*txn)->error;
     ledger_abort(txn);
-    return result;
+    return rc;
 }
 
 static uint64_t read_number(struct ledger_txn *txn)
@@ -449,6 +464,7 @@ static MDB_val val_of(struct slice bytes)
         const char *given;
         void *taken;
     } data = {.given = bytes.data};
+
     return (MDB_val){bytes.length, data.taken};
 }
 
@@ -507,6 +523,7 @@ static int walk_cursor(MDB_cursor *cursor, struct slice prefix, struct slice aft
     MDB_val key = val_of(from);
     MDB_val value;
     int code = mdb_cursor_get(cursor, &key, &value, from.length > 0 ? MDB_SET_RANGE : MDB_FIRST);
+
     if (code == 0 && after.length > 0 && slice_equal(slice_from(key.mv_data, key.mv_size), after))
         code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
     while (code == 0 && begins_with(&key, prefix)) {
@@ -528,7 +545,7 @@ void ledger_walk(struct ledger_txn *txn, enum ledger_table table, struct slice p
     int code = mdb_cursor_open(txn->txn, txn->ledger->tables[table], &cursor);
     if (code == 0)
         code = walk_cursor(cursor, prefix, after, each, arg);
-    if (cursor != NULL)
+    if (cursor)
         mdb_cursor_close(cursor);
     if (code != 0)
         set_failed(txn, code, "walk");
@@ -543,6 +560,7 @@ struct first {
 static bool on_first_key(struct slice key, struct slice value, void *arg)
 {
     struct first *first = arg;
+
     *first->key = key;
     *first->value = value;
     first->is_found = true;
@@ -553,6 +571,7 @@ bool ledger_first(struct ledger_txn *txn, enum ledger_table table, struct slice 
                   struct slice *out_key, struct slice *out_value)
 {
     struct first first = {out_key, out_value, false};
+
     ledger_walk(txn, table, prefix, slice_from(NULL, 0), on_first_key, &first);
     return first.is_found;
 }

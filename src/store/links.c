@@ -35,6 +35,7 @@ struct link {
 static bool decode_link(struct ledger_txn *txn, struct slice value, struct link *out)
 {
     struct record_reader reader;
+
     record_read_value(&reader, value);
     out->kinds = record_u8(&reader);
     out->media_type = record_text(&reader);
@@ -47,12 +48,14 @@ static bool decode_link(struct ledger_txn *txn, struct slice value, struct link 
 static unsigned decode_kinds(struct ledger_txn *txn, struct slice value)
 {
     struct link link;
+
     return decode_link(txn, value, &link) ? link.kinds : 0;
 }
 
 unsigned link_find(struct ledger_txn *txn, uint32_t repository, const struct digest *digest)
 {
     struct slice ignored;
+
     return link_find_typed(txn, repository, digest, &ignored);
 }
 
@@ -60,6 +63,7 @@ unsigned link_find_typed(struct ledger_txn *txn, uint32_t repository, const stru
                          struct slice *out_media_type)
 {
     struct record key;
+
     link_key(&key, repository, digest);
     struct slice value;
     struct link link;
@@ -73,7 +77,8 @@ void link_put(struct ledger_txn *txn, uint32_t repository, const struct digest *
               unsigned kinds, struct slice media_type)
 {
     struct record value;
-    if (media_type.data == NULL)
+
+    if (!media_type.data)
         (void)link_find_typed(txn, repository, digest, &media_type);
     record_init_value(&value);
     record_add_u8(&value, (uint8_t)kinds);
@@ -90,6 +95,7 @@ void link_put(struct ledger_txn *txn, uint32_t repository, const struct digest *
 bool link_delete(struct ledger_txn *txn, uint32_t repository, const struct digest *digest)
 {
     struct record key;
+
     link_key(&key, repository, digest);
     bool was_there = ledger_delete(txn, TABLE_LINK, record_bytes(&key));
     linked_key(&key, digest, repository);
@@ -108,6 +114,7 @@ static bool on_linked_key(struct slice key, struct slice value, void *arg)
 {
     const struct repositories *walk = arg;
     struct record_reader reader;
+
     record_read(&reader, slice_skip(key, walk->skip));
     uint32_t repository = record_u32(&reader);
     return walk->each(repository, decode_kinds(walk->txn, value), walk->arg);
@@ -116,6 +123,7 @@ static bool on_linked_key(struct slice key, struct slice value, void *arg)
 void link_each(struct ledger_txn *txn, const struct digest *digest, link_each_fn *each, void *arg)
 {
     struct record prefix;
+
     record_init(&prefix);
     record_add_digest(&prefix, digest);
     struct repositories walk = {txn, prefix.length, each, arg};
@@ -135,6 +143,7 @@ static bool on_digest_key(struct slice key, struct slice value, void *arg)
 {
     const struct digests *walk = arg;
     struct record_reader reader;
+
     record_read(&reader, slice_skip(key, walk->skip));
     struct digest digest;
     record_digest(&reader, &digest);
@@ -149,6 +158,7 @@ static bool on_digest_key(struct slice key, struct slice value, void *arg)
 void link_each_in(struct ledger_txn *txn, uint32_t repository, link_digest_fn *each, void *arg)
 {
     struct record prefix;
+
     record_init(&prefix);
     record_add_u32(&prefix, repository);
     struct digests walk = {txn, prefix.length, true, each, arg};
@@ -167,6 +177,7 @@ static void referred_key(struct record *key, uint32_t repository, const struct d
 static void put_empty(struct ledger_txn *txn, enum ledger_table table, const struct record *key)
 {
     struct record value;
+
     record_init_value(&value);
     ledger_put(txn, table, record_bytes(key), record_bytes(&value));
 }
@@ -175,6 +186,7 @@ void referred_put(struct ledger_txn *txn, uint32_t repository, const struct dige
                   const struct digest *parent)
 {
     struct record key;
+
     referred_key(&key, repository, digest, parent);
     put_empty(txn, TABLE_REFERRED, &key);
 }
@@ -183,6 +195,7 @@ void referred_delete(struct ledger_txn *txn, uint32_t repository, const struct d
                      const struct digest *parent)
 {
     struct record key;
+
     referred_key(&key, repository, digest, parent);
     (void)ledger_delete(txn, TABLE_REFERRED, record_bytes(&key));
 }
@@ -191,6 +204,7 @@ bool referred_find_parent(struct ledger_txn *txn, uint32_t repository, const str
                           struct digest *out_parent)
 {
     struct record prefix;
+
     linked_key(&prefix, digest, repository);
     struct slice key;
     struct slice value;
@@ -208,6 +222,7 @@ void referred_each(struct ledger_txn *txn, uint32_t repository, const struct dig
                    link_digest_fn *each, void *arg)
 {
     struct record prefix;
+
     linked_key(&prefix, digest, repository);
     struct digests walk = {txn, prefix.length, false, each, arg};
     ledger_walk(txn, TABLE_REFERRED, record_bytes(&prefix), slice_from(NULL, 0), on_digest_key,
@@ -217,12 +232,14 @@ void referred_each(struct ledger_txn *txn, uint32_t repository, const struct dig
 bool referred_any(struct ledger_txn *txn, uint32_t repository, const struct digest *digest)
 {
     struct digest parent;
+
     return referred_find_parent(txn, repository, digest, &parent);
 }
 
 bool referred_anywhere(struct ledger_txn *txn, const struct digest *digest)
 {
     struct record prefix;
+
     record_init(&prefix);
     record_add_digest(&prefix, digest);
     struct slice key;
@@ -243,6 +260,7 @@ void referrer_put(struct ledger_txn *txn, uint32_t repository, const struct dige
                   const struct digest *referrer)
 {
     struct record key;
+
     referrer_key(&key, repository, subject, referrer);
     put_empty(txn, TABLE_REFERRER, &key);
 }
@@ -251,6 +269,7 @@ void referrer_delete(struct ledger_txn *txn, uint32_t repository, const struct d
                      const struct digest *referrer)
 {
     struct record key;
+
     referrer_key(&key, repository, subject, referrer);
     (void)ledger_delete(txn, TABLE_REFERRER, record_bytes(&key));
 }
@@ -260,6 +279,7 @@ void referrer_each(struct ledger_txn *txn, uint32_t repository, const struct dig
 {
     struct record prefix;
     struct record start;
+
     link_key(&prefix, repository, subject);
     if (after)
         referrer_key(&start, repository, subject, after);

@@ -16,6 +16,7 @@ static void make_manifest_key(struct record *key, const struct digest *digest)
 bool manifest_find(struct ledger_txn *txn, const struct digest *digest, struct manifest_record *out)
 {
     struct record key;
+
     make_manifest_key(&key, digest);
     struct slice value;
     if (!ledger_get(txn, TABLE_MANIFEST, record_bytes(&key), &value))
@@ -38,6 +39,7 @@ bool manifest_find_in(struct ledger_txn *txn, uint32_t repository, const struct 
                       struct manifest_record *out)
 {
     struct slice own;
+
     if ((link_find_typed(txn, repository, digest, &own) & LINK_MANIFEST) == 0 ||
         !manifest_find(txn, digest, out))
         return false;
@@ -49,6 +51,7 @@ bool manifest_find_in(struct ledger_txn *txn, uint32_t repository, const struct 
 static void append_part(struct buf *value, struct slice part)
 {
     struct record length;
+
     record_init(&length);
     record_add_u32(&length, (uint32_t)part.length);
     buf_append_slice(value, record_bytes(&length));
@@ -59,6 +62,7 @@ void manifest_put(struct ledger_txn *txn, const struct digest *digest,
                   const struct manifest_record *record)
 {
     struct record key;
+
     make_manifest_key(&key, digest);
     struct record fields;
     record_init_value(&fields);
@@ -80,6 +84,7 @@ void manifest_put(struct ledger_txn *txn, const struct digest *digest,
 bool manifest_delete(struct ledger_txn *txn, const struct digest *digest)
 {
     struct record key;
+
     make_manifest_key(&key, digest);
     return ledger_delete(txn, TABLE_MANIFEST, record_bytes(&key));
 }

@@ -39,6 +39,7 @@ int layout_sync(int fd, const char *what, struct error *err)
 int layout_open_folder(int at, const char *name, int *out_fd, struct error *err)
 {
     int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
     if (fd < 0)
         return error_set_errno(err, errno, "cannot open folder %s", name);
     *out_fd = fd;
@@ -50,12 +51,13 @@ static int sync_parent(const char *path, struct error *err)
 {
     AUTO_FREE char *copy = mem_strdup(path);
     char *slash = strrchr(copy, '/');
-    const char *parent = slash == NULL ? "." : slash == copy ? "/" : copy;
-    if (slash != NULL && slash != copy)
+    const char *parent = !slash ? "." : slash == copy ? "/" : copy;
+
+    if (slash && slash != copy)
         *slash = '\0';
     AUTO_CLOSE int fd = -1;
-    int result = layout_open_folder(AT_FDCWD, parent, &fd, err);
-    return result != 0 ? result : layout_sync(fd, parent, err);
+    int rc = layout_open_folder(AT_FDCWD, parent, &fd, err);
+    return rc != 0 ? rc : layout_sync(fd, parent, err);
 }
 
 static int make_folder(const char *path, struct error *err)
@@ -71,14 +73,15 @@ static int make_folder(const char *path, struct error *err)
 static int make_root(const char *root, struct error *err)
 {
     AUTO_FREE char *path = mem_strdup(root);
+
     for (char *at = path + 1; *path != '\0' && *at != '\0'; at++) {
         if (*at != '/' || at[1] == '/' || at[1] == '\0')
             continue;
         *at = '\0';
         struct stat status;
-        int result = stat(path, &status) == 0 ? 0 : make_folder(path, err);
-        if (result != 0)
-            return result;
+        int rc = stat(path, &status) == 0 ? 0 : make_folder(path, err);
+        if (rc != 0)
+            return rc;
         *at = '/';
     }
     size_t length = strlen(path);
@@ -90,6 +93,7 @@ static int make_root(const char *root, struct error *err)
 static int refuse_network(int root_fd, const char *root, struct error *err)
 {
     struct statfs status;
+
     if (fstatfs(root_fd, &status) != 0)
         return error_set_errno(err, errno, "cannot examine the file system of %s", root);
     unsigned long type = (unsigned long)status.f_type & 0xffffffffUL;
@@ -105,29 +109,31 @@ static int refuse_network(int root_fd, const char *root, struct error *err)
 static int make_folders(int root_fd, struct error *err)
 {
     bool is_new = false;
+
     for (size_t i = 0; i < FOLDERS; i++) {
-        if (mkdirat(root_fd, folders[i], LAYOUT_FOLDER_MODE) == 0) {
+        if (mkdirat(root_fd, folders[i], LAYOUT_FOLDER_MODE) == 0)
             is_new = true;
-        } else if (errno != EEXIST) {
+        else if (errno != EEXIST)
             return error_set_errno(err, errno, "cannot make folder %s", folders[i]);
-        }
     }
     if (!is_new)
         return 0;
     AUTO_CLOSE int blobs_fd = -1;
-    int result = layout_open_folder(root_fd, LAYOUT_BLOBS, &blobs_fd, err);
-    if (result == 0)
-        result = layout_sync(blobs_fd, LAYOUT_BLOBS, err);
-    return result != 0 ? result : layout_sync(root_fd, "the storage folder", err);
+    int rc = layout_open_folder(root_fd, LAYOUT_BLOBS, &blobs_fd, err);
+    if (rc == 0)
+        rc = layout_sync(blobs_fd, LAYOUT_BLOBS, err);
+    return rc != 0 ? rc : layout_sync(root_fd, "the storage folder", err);
 }
 
 static int check_one_file_system(int root_fd, struct error *err)
 {
     struct stat first;
+
     if (fstatat(root_fd, folders[0], &first, 0) != 0)
         return error_set_errno(err, errno, "cannot examine %s", folders[0]);
     for (size_t i = 1; i < FOLDERS; i++) {
         struct stat status;
+
         if (fstatat(root_fd, folders[i], &status, 0) != 0)
             return error_set_errno(err, errno, "cannot examine %s", folders[i]);
         if (!S_ISDIR(status.st_mode))
@@ -149,16 +155,19 @@ static int check_layout(struct slice text, struct error *err)
     static const char product[] = "entrepot ";
     uint64_t version = 0;
     struct error ignored;
-    if (!slice_starts_with(text, product) || !slice_ends_with(text, "\n"))
+
+    if (!slice_starts_with(text, product) || !slice_ends_with(text, "\n")) {
         return error_set(err, ERR_CORRUPT,
                          "the file `layout` in the storage folder was not written by Entrepot; set "
                          "storage.path to another folder");
+    }
     struct slice number = slice_skip(text, sizeof(product) - 1);
     number.length--;
-    if (text_parse_u64(number, &version, &ignored) != 0 || version == 0)
+    if (text_parse_u64(number, &version, &ignored) != 0 || version == 0) {
         return error_set(err, ERR_CORRUPT,
                          "the file `layout` in the storage folder was not written by Entrepot; set "
                          "storage.path to another folder");
+    }
     if (version > LAYOUT_VERSION) {
         return error_set(err, ERR_UNSUPPORTED,
                          "the storage folder has layout %llu, but this program only knows up to "
@@ -174,13 +183,14 @@ static int write_layout(int root_fd, struct error *err)
     int length = snprintf(text, sizeof(text), "entrepot %d\n", LAYOUT_VERSION);
     AUTO_CLOSE int fd = openat(root_fd, LAYOUT_FILE ".new",
                                O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, LAYOUT_FILE_MODE);
+
     if (fd < 0)
         return error_set_errno(err, errno, "cannot write the file layout");
-    int result = fd_write_all(fd, text, (size_t)length, err);
-    if (result == 0)
-        result = layout_sync(fd, LAYOUT_FILE, err);
-    if (result != 0)
-        return result;
+    int rc = fd_write_all(fd, text, (size_t)length, err);
+    if (rc == 0)
+        rc = layout_sync(fd, LAYOUT_FILE, err);
+    if (rc != 0)
+        return rc;
     if (renameat(root_fd, LAYOUT_FILE ".new", root_fd, LAYOUT_FILE) != 0)
         return error_set_errno(err, errno, "cannot write the file layout");
     return layout_sync(root_fd, "the storage folder", err);
@@ -189,6 +199,7 @@ static int write_layout(int root_fd, struct error *err)
 static int read_layout(int root_fd, bool *out_is_there, struct error *err)
 {
     AUTO_CLOSE int fd = openat(root_fd, LAYOUT_FILE, O_RDONLY | O_CLOEXEC);
+
     *out_is_there = fd >= 0;
     if (fd < 0)
         return errno == ENOENT ? 0 : error_set_errno(err, errno, "cannot read the file layout");
@@ -201,24 +212,25 @@ static int read_layout(int root_fd, bool *out_is_there, struct error *err)
 
 int store_prepare(const char *root, struct error *err)
 {
-    int result = make_root(root, err);
-    if (result != 0)
-        return result;
+    int rc = make_root(root, err);
+
+    if (rc != 0)
+        return rc;
     AUTO_CLOSE int root_fd = -1;
-    result = layout_open_folder(AT_FDCWD, root, &root_fd, err);
-    if (result != 0)
-        return result;
+    rc = layout_open_folder(AT_FDCWD, root, &root_fd, err);
+    if (rc != 0)
+        return rc;
     bool is_there = false;
-    result = read_layout(root_fd, &is_there, err);
-    if (result == 0)
-        result = refuse_network(root_fd, root, err);
-    if (result == 0)
-        result = make_folders(root_fd, err);
-    if (result == 0)
-        result = check_one_file_system(root_fd, err);
-    if (result == 0 && !is_there)
-        result = write_layout(root_fd, err);
-    return result;
+    rc = read_layout(root_fd, &is_there, err);
+    if (rc == 0)
+        rc = refuse_network(root_fd, root, err);
+    if (rc == 0)
+        rc = make_folders(root_fd, err);
+    if (rc == 0)
+        rc = check_one_file_system(root_fd, err);
+    if (rc == 0 && !is_there)
+        rc = write_layout(root_fd, err);
+    return rc;
 }
 
 /* ---- the folder's owner ---- */
@@ -241,6 +253,7 @@ static int give_entry(int folder, const char *name, const struct new_owner *owne
                       struct error *err)
 {
     struct stat status;
+
     if (name[0] == '.' || fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) != 0)
         return 0;
     bool is_roots = status.st_uid == 0;
@@ -260,8 +273,10 @@ static int give_folder(int at, const char *name, const struct new_owner *owner, 
     int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | (at == AT_FDCWD ? 0 : O_NOFOLLOW);
     int fd = openat(at, name, flags);
     DIR *folder = fd < 0 ? NULL : fdopendir(fd);
+
     if (!folder) {
         int rc = error_set_errno(err, errno, "cannot read folder %s", name);
+
         fd_close(&fd);
         return rc;
     }
@@ -280,5 +295,6 @@ static int give_folder(int at, const char *name, const struct new_owner *owner, 
 int store_give(const char *root, uid_t uid, gid_t gid, const char *name, struct error *err)
 {
     struct new_owner owner = {.uid = uid, .gid = gid, .name = name};
+
     return give_folder(AT_FDCWD, root, &owner, GIVE_DEPTH, err);
 }

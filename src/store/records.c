@@ -36,6 +36,7 @@ static void add_bytes(struct record *record, const void *data, size_t length)
 static void add_number(struct record *record, uint64_t value, unsigned width)
 {
     uint8_t bytes[8];
+
     for (unsigned i = 0; i < width; i++)
         bytes[i] = (uint8_t)(value >> (8 * (width - 1 - i)));
     add_bytes(record, bytes, width);
@@ -79,6 +80,7 @@ void record_add_bytes(struct record *record, struct slice bytes)
 void record_add_start(struct record *record, struct slice bytes, size_t length)
 {
     size_t room = length > record->length ? length - record->length : 0;
+
     add_bytes(record, bytes.data, bytes.length < room ? bytes.length : room);
 }
 

@@ -26,6 +26,7 @@ static void make_repository_key(struct record *key, struct slice origin, struct 
 static bool decode_repository(struct slice value, struct repository *out)
 {
     struct record_reader reader;
+
     record_read_value(&reader, value);
     out->id = record_u32(&reader);
     out->is_hosted = (record_u8(&reader) & FLAG_HOSTED) != 0;
@@ -39,6 +40,7 @@ bool repository_find(struct ledger_txn *txn, struct slice origin, struct slice n
                      struct repository *out)
 {
     struct record key;
+
     make_repository_key(&key, origin, name);
     struct slice value;
     if (key.is_over || !ledger_get(txn, TABLE_REPOSITORY, record_bytes(&key), &value))
@@ -53,6 +55,7 @@ void repository_put(struct ledger_txn *txn, struct slice origin, struct slice na
                     const struct repository *repository)
 {
     struct record key;
+
     make_repository_key(&key, origin, name);
     if (key.is_over) {
         ledger_set_too_long(txn);
@@ -72,8 +75,10 @@ static uint32_t next_id(struct ledger_txn *txn)
 {
     uint32_t id = 1;
     struct slice value;
+
     if (ledger_get(txn, TABLE_META, last_id_key, &value)) {
         struct record_reader reader;
+
         record_read(&reader, value);
         id = record_u32(&reader) + 1;
     }
@@ -87,6 +92,7 @@ static uint32_t next_id(struct ledger_txn *txn)
 static void put_name(struct ledger_txn *txn, uint32_t id, struct slice origin, struct slice name)
 {
     struct record key;
+
     record_init(&key);
     record_add_u32(&key, id);
     struct record value;
@@ -111,6 +117,7 @@ bool repository_name(struct ledger_txn *txn, uint32_t id, struct slice *out_orig
                      struct slice *out_name)
 {
     struct record key;
+
     record_init(&key);
     record_add_u32(&key, id);
     struct slice value;
@@ -138,6 +145,7 @@ static bool on_repository_key(struct slice key, struct slice value, void *arg)
 {
     const struct names *names = arg;
     struct repository repository;
+
     if (!decode_repository(value, &repository)) {
         ledger_set_corrupt(names->txn, "repository");
         return false;
@@ -149,6 +157,7 @@ void repository_each(struct ledger_txn *txn, struct slice origin, struct slice l
                      repository_each_fn *each, void *arg)
 {
     struct record prefix;
+
     make_repository_key(&prefix, origin, slice_from(NULL, 0));
     if (prefix.is_over)
         return;
@@ -173,6 +182,7 @@ static bool on_link_of_hosted(const struct digest *digest, unsigned kinds, void 
 static bool is_pulled_from(struct ledger_txn *txn, const struct repository *repository)
 {
     bool has_manifest = false;
+
     if (repository->is_hosted)
         link_each_in(txn, repository->id, on_link_of_hosted, &has_manifest);
     return has_manifest;
@@ -195,6 +205,7 @@ bool repository_any_hosted_below(struct ledger_txn *txn, struct slice first)
 {
     struct slice hosted = slice_from(NULL, 0);
     struct repository repository;
+
     if (repository_find(txn, hosted, first, &repository) && is_pulled_from(txn, &repository))
         return true;
     struct record prefix;

@@ -43,30 +43,32 @@ int layout_place(const struct store *store, enum store_place place)
 
 static int open_folders(struct store *store, const char *root, struct error *err)
 {
-    int result = layout_open_folder(AT_FDCWD, root, &store->root_fd, err);
-    if (result == 0)
-        result = layout_open_folder(store->root_fd, LAYOUT_SHA256, &store->blobs_fds[0], err);
-    if (result == 0)
-        result = layout_open_folder(store->root_fd, LAYOUT_SHA512, &store->blobs_fds[1], err);
-    if (result == 0)
-        result = layout_open_folder(store->root_fd, LAYOUT_SPOOL, &store->spool_fd, err);
-    if (result == 0)
-        result = layout_open_folder(store->root_fd, LAYOUT_UPLOADS, &store->uploads_fd, err);
-    return result;
+    int rc = layout_open_folder(AT_FDCWD, root, &store->root_fd, err);
+
+    if (rc == 0)
+        rc = layout_open_folder(store->root_fd, LAYOUT_SHA256, &store->blobs_fds[0], err);
+    if (rc == 0)
+        rc = layout_open_folder(store->root_fd, LAYOUT_SHA512, &store->blobs_fds[1], err);
+    if (rc == 0)
+        rc = layout_open_folder(store->root_fd, LAYOUT_SPOOL, &store->spool_fd, err);
+    if (rc == 0)
+        rc = layout_open_folder(store->root_fd, LAYOUT_UPLOADS, &store->uploads_fd, err);
+    return rc;
 }
 
 int store_open(const char *root, struct store **out, struct error *err)
 {
     struct store *store = NEW(struct store);
+
     store->root_fd = store->blobs_fds[0] = store->blobs_fds[1] = -1;
     store->spool_fd = store->uploads_fd = store->lock_fd = -1;
     size_t room = strlen(root) + sizeof("/" LAYOUT_LEDGER);
     store->ledger_folder = mem_alloc(room);
     (void)snprintf(store->ledger_folder, room, "%s/" LAYOUT_LEDGER, root);
-    int result = open_folders(store, root, err);
-    if (result != 0) {
+    int rc = open_folders(store, root, err);
+    if (rc != 0) {
         store_close(&store);
-        return result;
+        return rc;
     }
     *out = store;
     return 0;
@@ -74,7 +76,7 @@ int store_open(const char *root, struct store **out, struct error *err)
 
 void store_close(struct store **store)
 {
-    if (*store == NULL)
+    if (!*store)
         return;
     fd_close(&(*store)->lock_fd);
     fd_close(&(*store)->uploads_fd);
@@ -95,6 +97,7 @@ const char *store_ledger_folder(const struct store *store)
 int store_space(struct store *store, uint64_t *out_free, uint64_t *out_total, struct error *err)
 {
     struct statvfs status;
+
     if (fstatvfs(store->root_fd, &status) != 0)
         return error_set_errno(err, errno, "cannot stat the file system");
     *out_free = FAILPOINT("store.space") ? 0 : (uint64_t)status.f_bavail * status.f_frsize;
@@ -109,6 +112,7 @@ static int refuse_lock(int fd, struct error *err)
     char pid[16];
     ssize_t length = pread(fd, pid, sizeof(pid), 0);
     struct slice text = slice_from(pid, length > 0 ? (size_t)length : 0);
+
     if (slice_ends_with(text, "\n"))
         text.length--;
     return error_set(err, ERR_BUSY, "the storage folder is in use by process %.*s",
@@ -119,6 +123,7 @@ static int refuse_lock(int fd, struct error *err)
 static int wait_for_lock(int fd, unsigned wait_ms, struct error *err)
 {
     struct timespec pause = {0, LOCK_POLL_MS * 1000000L};
+
     for (unsigned waited = 0;; waited += LOCK_POLL_MS) {
         if (flock(fd, LOCK_EX | LOCK_NB) == 0)
             return 0;
@@ -137,6 +142,7 @@ static void make_blob_folders(struct store *store)
     for (unsigned i = 0; i < 256; i++) {
         char name[3];
         uint8_t byte = (uint8_t)i;
+
         text_print_hex(&byte, 1, name);
         if (mkdirat(store->blobs_fds[0], name, LAYOUT_FOLDER_MODE) != 0 && errno != EEXIST)
             return;
@@ -151,18 +157,19 @@ int store_lock(struct store *store, unsigned wait_ms, struct error *err)
 {
     AUTO_CLOSE int fd = openat(store->root_fd, LAYOUT_LOCK,
                                O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, LAYOUT_FILE_MODE);
+
     if (fd < 0)
         return error_set_errno(err, errno, "cannot open the lock of the storage folder");
-    int result = wait_for_lock(fd, wait_ms, err);
-    if (result != 0)
-        return result;
+    int rc = wait_for_lock(fd, wait_ms, err);
+    if (rc != 0)
+        return rc;
     char pid[16];
     int length = snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
     if (ftruncate(fd, 0) != 0)
         return error_set_errno(err, errno, "cannot write the lock of the storage folder");
-    result = fd_pwrite_all(fd, pid, (size_t)length, 0, err);
-    if (result != 0)
-        return result;
+    rc = fd_pwrite_all(fd, pid, (size_t)length, 0, err);
+    if (rc != 0)
+        return rc;
     store->lock_fd = fd_take(&fd);
     make_blob_folders(store);
     return 0;
@@ -194,8 +201,10 @@ static void blob_path(const struct store *store, const struct digest *digest,
 static int open_for_reading(struct store *store, const struct blob_path *path)
 {
     int flags = O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+
     if (!atomic_load_explicit(&store->may_not_noatime, memory_order_relaxed)) {
         int fd = openat(path->at, path->name, flags | O_NOATIME);
+
         if (fd >= 0 || errno != EPERM)
             return fd;
         atomic_store_explicit(&store->may_not_noatime, true, memory_order_relaxed);
@@ -218,12 +227,14 @@ static const char *kind_name(mode_t mode)
 static int check_status(const struct blob_path *path, const struct stat *status, uint64_t size,
                         struct error *err)
 {
-    if (!S_ISREG(status->st_mode))
+    if (!S_ISREG(status->st_mode)) {
         return error_set(err, ERR_CORRUPT, "%s/%s is %s, not a regular file", path->parent,
                          path->name, kind_name(status->st_mode));
-    if (size != UINT64_MAX && (uint64_t)status->st_size != size)
+    }
+    if (size != UINT64_MAX && (uint64_t)status->st_size != size) {
         return error_set(err, ERR_CORRUPT, "%s/%s has %llu bytes instead of %llu", path->parent,
                          path->name, (unsigned long long)status->st_size, (unsigned long long)size);
+    }
     return 0;
 }
 
@@ -236,12 +247,14 @@ static int refuse_open(const struct blob_path *path, int sys, struct error *err)
     if (sys == ENOTDIR)
         return error_set(err, ERR_CORRUPT, "%s/%s is not a folder", path->parent, path->folder);
     if (sys != ENOENT && fstatat(path->at, path->name, &status, AT_SYMLINK_NOFOLLOW) == 0) {
-        int result = check_status(path, &status, UINT64_MAX, err);
-        if (result != 0)
-            return result;
-        if (sys == EACCES)
+        int rc = check_status(path, &status, UINT64_MAX, err);
+
+        if (rc != 0)
+            return rc;
+        if (sys == EACCES) {
             return error_set(err, ERR_CORRUPT, "%s/%s may not be read by this user", path->parent,
                              path->name);
+        }
     }
     return error_set_errno(err, sys, "cannot open %s/%s", path->parent, path->name);
 }
@@ -258,10 +271,10 @@ int store_blob_open(struct store *store, const struct digest *digest, uint64_t s
         return refuse_open(&path, errno, err);
     if (fstat(fd, &status) != 0)
         return error_set_errno(err, errno, "cannot stat %s/%s", path.parent, path.name);
-    int result = check_status(&path, &status, size, err);
-    if (result != 0)
-        return result;
-    if (out_size != NULL)
+    int rc = check_status(&path, &status, size, err);
+    if (rc != 0)
+        return rc;
+    if (out_size)
         *out_size = (uint64_t)status.st_size;
     *out_fd = fd_take(&fd);
     return 0;
@@ -285,20 +298,22 @@ static int make_blob_folder(struct store *store, const struct digest *digest,
 {
     atomic_uchar *is_synced =
         &store->is_folder_synced[digest->algorithm == HASH_SHA512][digest->bytes[0]];
+
     if (atomic_load(is_synced) != 0)
         return 0;
     if (mkdirat(path->at, path->folder, LAYOUT_FOLDER_MODE) != 0 && errno != EEXIST)
         return error_set_errno(err, errno, "cannot make folder %s/%s", path->parent, path->folder);
-    int result = layout_sync(path->at, LAYOUT_BLOBS, err);
-    if (result == 0)
+    int rc = layout_sync(path->at, LAYOUT_BLOBS, err);
+    if (rc == 0)
         atomic_store(is_synced, 1);
-    return result;
+    return rc;
 }
 
 /* Is it the same file, and of the same size? */
 static bool is_file(int at, const char *name, const struct store_file *file)
 {
     struct stat status;
+
     return fstatat(at, name, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(status.st_mode) &&
            status.st_ino == file->inode && (uint64_t)status.st_size == file->size;
 }
@@ -312,9 +327,9 @@ static int move_folder_aside(const struct blob_path *path, const char *name, str
 
     if (unlinkat(path->at, name, AT_REMOVEDIR) == 0)
         return 0;
-    int result = random_bytes(&random, sizeof(random), err);
-    if (result != 0)
-        return result;
+    int rc = random_bytes(&random, sizeof(random), err);
+    if (rc != 0)
+        return rc;
     (void)snprintf(aside, sizeof(aside), "%s.damaged-%08x", name, random);
     if (renameat(path->at, name, path->at, aside) != 0)
         return error_set_errno(err, errno, "cannot move %s/%s out of the way", path->parent, name);
@@ -327,7 +342,7 @@ static int move_folder_aside(const struct blob_path *path, const char *name, str
 static int make_way(struct store *store, const struct digest *digest, const struct blob_path *path,
                     int sys, struct error *err)
 {
-    int result = 0;
+    int rc = 0;
 
     if (sys == EISDIR || sys == ENOTEMPTY || sys == EEXIST)
         return move_folder_aside(path, path->name, err);
@@ -335,22 +350,24 @@ static int make_way(struct store *store, const struct digest *digest, const stru
         return error_set_errno(err, sys, "cannot place %s/%s", path->parent, path->name);
     /* The folder of the first two digits is missing, or is not a folder. */
     atomic_store(&store->is_folder_synced[digest->algorithm == HASH_SHA512][digest->bytes[0]], 0);
-    if (sys == ENOTDIR && unlinkat(path->at, path->folder, 0) != 0)
-        result = error_set_errno(err, errno, "cannot replace %s/%s with a folder", path->parent,
-                                 path->folder);
-    return result != 0 ? result : make_blob_folder(store, digest, path, err);
+    if (sys == ENOTDIR && unlinkat(path->at, path->folder, 0) != 0) {
+        rc = error_set_errno(err, errno, "cannot replace %s/%s with a folder", path->parent,
+                             path->folder);
+    }
+    return rc != 0 ? rc : make_blob_folder(store, digest, path, err);
 }
 
 int store_place(struct store *store, const struct store_file *file, const struct digest *digest,
                 struct error *err)
 {
     struct blob_path path;
+
     blob_path(store, digest, &path);
-    int result = layout_check_name(file->name, err);
-    if (result == 0)
-        result = make_blob_folder(store, digest, &path, err);
-    if (result != 0)
-        return result;
+    int rc = layout_check_name(file->name, err);
+    if (rc == 0)
+        rc = make_blob_folder(store, digest, &path, err);
+    if (rc != 0)
+        return rc;
     int from = layout_place(store, file->place);
     for (int attempt = 0; is_file(from, file->name, file); attempt++) {
         if (renameat(from, file->name, path.at, path.name) == 0)
@@ -358,9 +375,9 @@ int store_place(struct store *store, const struct store_file *file, const struct
         int sys = errno;
         if (attempt == PLACE_ATTEMPTS)
             return error_set_errno(err, sys, "cannot place %s/%s", path.parent, path.name);
-        result = make_way(store, digest, &path, sys, err);
-        if (result != 0)
-            return result;
+        rc = make_way(store, digest, &path, sys, err);
+        if (rc != 0)
+            return rc;
     }
     if (is_file(path.at, path.name, file))
         return 0;
@@ -370,6 +387,7 @@ int store_place(struct store *store, const struct store_file *file, const struct
 int store_blob_remove(struct store *store, const struct digest *digest, struct error *err)
 {
     struct blob_path path;
+
     blob_path(store, digest, &path);
     if (unlinkat(path.at, path.name, 0) != 0)
         return error_set_errno(err, errno, "cannot remove %s/%s", path.parent, path.name);
@@ -379,8 +397,9 @@ int store_blob_remove(struct store *store, const struct digest *digest, struct e
 int store_sync_blob_folder(struct store *store, const struct digest *digest, struct error *err)
 {
     struct blob_path path;
+
     blob_path(store, digest, &path);
     AUTO_CLOSE int fd = -1;
-    int result = layout_open_folder(path.at, path.folder, &fd, err);
-    return result != 0 ? result : layout_sync(fd, path.folder, err);
+    int rc = layout_open_folder(path.at, path.folder, &fd, err);
+    return rc != 0 ? rc : layout_sync(fd, path.folder, err);
 }

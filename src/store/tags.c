@@ -15,6 +15,7 @@ static void make_tag_key(struct record *key, uint32_t repository, struct slice t
 static bool decode_tag(struct slice value, struct tag *out)
 {
     struct record_reader reader;
+
     record_read_value(&reader, value);
     record_digest(&reader, &out->digest);
     out->changed_ms = record_u64(&reader);
@@ -25,6 +26,7 @@ static bool decode_tag(struct slice value, struct tag *out)
 bool tag_find(struct ledger_txn *txn, uint32_t repository, struct slice tag, struct tag *out)
 {
     struct record key;
+
     make_tag_key(&key, repository, tag);
     struct slice value;
     if (key.is_over || !ledger_get(txn, TABLE_TAG, record_bytes(&key), &value))
@@ -39,6 +41,7 @@ void tag_put(struct ledger_txn *txn, uint32_t repository, struct slice tag,
              const struct tag *record)
 {
     struct record key;
+
     make_tag_key(&key, repository, tag);
     if (key.is_over) {
         ledger_set_too_long(txn);
@@ -55,6 +58,7 @@ void tag_put(struct ledger_txn *txn, uint32_t repository, struct slice tag,
 bool tag_delete(struct ledger_txn *txn, uint32_t repository, struct slice tag)
 {
     struct record key;
+
     make_tag_key(&key, repository, tag);
     return !key.is_over && ledger_delete(txn, TABLE_TAG, record_bytes(&key));
 }
@@ -69,6 +73,7 @@ static bool on_tag_key(struct slice key, struct slice value, void *arg)
 {
     const struct tags *tags = arg;
     struct tag tag;
+
     if (!decode_tag(value, &tag)) {
         ledger_set_corrupt(tags->txn, "tag");
         return false;
@@ -80,6 +85,7 @@ void tag_each(struct ledger_txn *txn, uint32_t repository, struct slice last, ta
               void *arg)
 {
     struct record prefix;
+
     make_tag_key(&prefix, repository, slice_from(NULL, 0));
     /* No key is longer than the cut one, so none lies between the cut one and the full one. */
     struct record after = prefix;

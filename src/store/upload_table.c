@@ -71,9 +71,9 @@ int upload_table_create(unsigned slots, int *out_fd, struct error *err)
     if (fd < 0 || ftruncate(fd, (off_t)table_size(slots)) != 0)
         return error_set_errno(err, errno, "cannot make the table of uploads");
     struct head head = {TABLE_MAGIC, sizeof(struct session), slots};
-    int result = fd_pwrite_all(fd, &head, sizeof(head), 0, err);
-    if (result != 0)
-        return result;
+    int rc = fd_pwrite_all(fd, &head, sizeof(head), 0, err);
+    if (rc != 0)
+        return rc;
     if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) != 0)
         return error_set_errno(err, errno, "cannot make the table of uploads");
     *out_fd = fd_take(&fd);
@@ -83,9 +83,10 @@ int upload_table_create(unsigned slots, int *out_fd, struct error *err)
 int upload_table_attach(int fd, struct upload_table **out, struct error *err)
 {
     uint64_t size;
-    int result = fd_size(fd, &size, err);
-    if (result != 0)
-        return result;
+    int rc = fd_size(fd, &size, err);
+
+    if (rc != 0)
+        return rc;
     if (size < sizeof(struct head) || size > table_size(UPLOAD_SLOTS_MAX))
         return error_set(err, ERR_CORRUPT, "the table of uploads has a wrong size");
     void *memory = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -112,13 +113,14 @@ int upload_table_attach(int fd, struct upload_table **out, struct error *err)
 int upload_table_new(unsigned slots, struct upload_table **out, struct error *err)
 {
     AUTO_CLOSE int fd = -1;
-    int result = upload_table_create(slots, &fd, err);
-    return result != 0 ? result : upload_table_attach(fd, out, err);
+    int rc = upload_table_create(slots, &fd, err);
+
+    return rc != 0 ? rc : upload_table_attach(fd, out, err);
 }
 
 void upload_table_detach(struct upload_table **table)
 {
-    if (*table == NULL)
+    if (!*table)
         return;
     (void)munmap((*table)->head, (*table)->size);
     mem_free(*table);
@@ -130,6 +132,7 @@ void upload_table_detach(struct upload_table **table)
 static uint64_t key_of(const struct upload_id *id)
 {
     uint64_t key;
+
     memcpy(&key, id->random, sizeof(key));
     return key == 0 ? 1 : key;
 }
@@ -140,6 +143,7 @@ static void write_slot(struct slot *slot, const struct upload_id *id,
 {
     struct session session;
     uint64_t words[SESSION_WORDS];
+
     memset(&session, 0, sizeof(session));
     session.id = *id;
     session.state = *state;
@@ -155,8 +159,10 @@ static void write_slot(struct slot *slot, const struct upload_id *id,
 static bool read_slot(const struct slot *slot, struct session *out)
 {
     uint64_t words[SESSION_WORDS];
+
     for (int attempt = 0; attempt < READ_ATTEMPTS; attempt++) {
         uint64_t before = atomic_load_explicit(&slot->sequence, memory_order_acquire);
+
         if ((before & 1) != 0)
             continue;
         for (size_t i = 0; i < SESSION_WORDS; i++)
@@ -174,8 +180,10 @@ static bool read_slot(const struct slot *slot, struct session *out)
 static struct slot *find_slot(const struct upload_table *table, uint64_t key, unsigned *out_index)
 {
     unsigned start = (unsigned)(key % table->slot_count);
+
     for (unsigned i = 0; i < table->slot_count; i++) {
         unsigned index = start + i < table->slot_count ? start + i : start + i - table->slot_count;
+
         if (atomic_load_explicit(&table->keys[index], memory_order_acquire) == key) {
             *out_index = index;
             return &table->slots[index];
@@ -187,9 +195,11 @@ static struct slot *find_slot(const struct upload_table *table, uint64_t key, un
 static struct slot *claim_slot(struct upload_table *table, uint64_t key)
 {
     unsigned start = (unsigned)(key % table->slot_count);
+
     for (unsigned i = 0; i < table->slot_count; i++) {
         unsigned index = start + i < table->slot_count ? start + i : start + i - table->slot_count;
         uint64_t is_free = 0;
+
         if (atomic_load_explicit(&table->keys[index], memory_order_relaxed) == 0 &&
             atomic_compare_exchange_strong(&table->keys[index], &is_free, key))
             return &table->slots[index];
@@ -202,9 +212,10 @@ int upload_table_set(struct upload_table *table, const struct upload_id *id,
 {
     unsigned index;
     struct slot *slot = find_slot(table, key_of(id), &index);
-    if (slot == NULL)
+
+    if (!slot)
         slot = claim_slot(table, key_of(id));
-    if (slot == NULL)
+    if (!slot)
         return error_set(err, ERR_BUSY, "too many uploads at once");
     write_slot(slot, id, state);
     return 0;
@@ -222,7 +233,8 @@ bool upload_table_get(struct upload_table *table, const struct upload_id *id,
     unsigned index;
     struct session session;
     const struct slot *slot = find_slot(table, key_of(id), &index);
-    if (slot == NULL || !read_slot(slot, &session) || !upload_id_equal(&session.id, id) ||
+
+    if (!slot || !read_slot(slot, &session) || !upload_id_equal(&session.id, id) ||
         !hash_has_seen(&session.state.hash, HASH_SHA256, session.state.offset))
         return false;
     *out = session.state;
@@ -233,7 +245,8 @@ void upload_table_remove(struct upload_table *table, const struct upload_id *id)
 {
     unsigned index;
     struct slot *slot = find_slot(table, key_of(id), &index);
-    if (slot == NULL)
+
+    if (!slot)
         return;
     /* Odd until the next owner has written: nobody reads the old progress under a new key. */
     (void)atomic_fetch_or(&slot->sequence, 1);
@@ -245,6 +258,7 @@ void upload_table_remove(struct upload_table *table, const struct upload_id *id)
 unsigned upload_table_count(const struct upload_table *table)
 {
     unsigned count = 0;
+
     for (unsigned i = 0; i < table->slot_count; i++)
         count += atomic_load_explicit(&table->keys[i], memory_order_relaxed) != 0;
     return count;
@@ -261,6 +275,7 @@ unsigned upload_table_count_of(const struct upload_table *table, uint64_t reposi
 {
     unsigned count = 0;
     struct session session;
+
     for (unsigned i = 0; i < table->slot_count; i++) {
         if (read_taken(table, i, &session) && session.state.repository_key == repository_key)
             count++;
@@ -306,6 +321,7 @@ unsigned upload_table_idlest(const struct upload_table *table, const uint64_t *r
 void upload_table_each(const struct upload_table *table, upload_table_each_fn *each, void *arg)
 {
     struct session session;
+
     for (unsigned i = 0; i < table->slot_count; i++) {
         if (read_taken(table, i, &session))
             each(&session.id, &session.state, arg);
@@ -315,6 +331,7 @@ void upload_table_each(const struct upload_table *table, upload_table_each_fn *e
 uint64_t upload_repository_key(const struct slice *name)
 {
     struct digest digest;
+
     digest_of(HASH_SHA256, *name, &digest);
     uint64_t key;
     memcpy(&key, digest.bytes, sizeof(key));

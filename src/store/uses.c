@@ -7,6 +7,7 @@
 void use_put(struct ledger_txn *txn, const struct digest *digest, uint64_t when_ms)
 {
     struct record key;
+
     record_init(&key);
     record_add_digest(&key, digest);
     struct record value;
@@ -18,6 +19,7 @@ void use_put(struct ledger_txn *txn, const struct digest *digest, uint64_t when_
 uint64_t use_find(struct ledger_txn *txn, const struct digest *digest)
 {
     struct record key;
+
     record_init(&key);
     record_add_digest(&key, digest);
     struct slice value;

@@ -14,6 +14,7 @@ static void count_request(const struct request *request, uint64_t sent, uint64_t
 {
     const char *label = request->endpoint ? request->endpoint->label : "none";
     unsigned operation = metrics_name(METRIC_NAME_operation, label);
+
     metrics_add_at(METRIC_operations, operation, (unsigned)request->status / 100, 1);
     metrics_observe(METRIC_operation_seconds, operation, us);
     metrics_add(METRIC_requests, 1);
@@ -21,11 +22,10 @@ static void count_request(const struct request *request, uint64_t sent, uint64_t
         metrics_add(METRIC_requests_failed, 1);
     if (!request->endpoint || !endpoint_is_pull(request->endpoint))
         return;
-    if (request->is_asked) {
+    if (request->is_asked)
         metrics_add(METRIC_misses, 1);
-    } else if (request->source == SOURCE_DISK) {
+    else if (request->source == SOURCE_DISK)
         metrics_add(METRIC_hits, 1);
-    }
     if (request->is_joined)
         metrics_add(METRIC_coalesced, 1);
     if (sent > 0)
@@ -50,13 +50,13 @@ static const char *source_name(enum request_source source)
 static void log_reference(struct log_line *line, const struct operation *operation)
 {
     char text[DIGEST_TEXT_SIZE];
-    if (operation->tag.length > 0) {
+
+    if (operation->tag.length > 0)
         log_slice(line, "ref", operation->tag);
-    } else if (operation->digest.algorithm != 0) {
+    else if (operation->digest.algorithm != 0)
         log_text(line, "ref", digest_print(&operation->digest, text));
-    } else if (operation->upload_id.length > 0) {
+    else if (operation->upload_id.length > 0)
         log_slice(line, "ref", operation->upload_id);
-    }
 }
 
 static const char *outcome_of(const struct request *request, enum http_end end)
@@ -108,6 +108,7 @@ void access_log_request(const struct request *request, enum http_end end)
 {
     uint64_t sent = http_conn_sent(request->conn);
     uint64_t us = clock_mono_us() - request->began_us;
+
     count_request(request, sent, us);
     print_line(request, end, sent, us);
 }

@@ -15,6 +15,7 @@
 static void answer_text(struct request *request, int status, struct slice text)
 {
     struct headers headers;
+
     headers_init(&headers);
     headers_add(&headers, "Content-Type", SLICE_LITERAL("text/plain; charset=utf-8"));
     headers_add(&headers, "Cache-Control", SLICE_LITERAL("no-store"));
@@ -33,15 +34,14 @@ void admin_answer_ready(struct request *request, struct ledger_txn *txn)
     bool has_fetcher = fetch_link_is_up(request->worker->fetcher);
 
     (void)txn;
-    if (has_keeper && has_fetcher) {
+    if (has_keeper && has_fetcher)
         answer_text(request, 200, SLICE_LITERAL("ok\n"));
-    } else if (has_keeper) {
+    else if (has_keeper)
         answer_text(request, 503, SLICE_LITERAL("fetcher is down\n"));
-    } else if (has_fetcher) {
+    else if (has_fetcher)
         answer_text(request, 503, SLICE_LITERAL("keeper is down\n"));
-    } else {
+    else
         answer_text(request, 503, SLICE_LITERAL("keeper and fetcher are down\n"));
-    }
 }
 
 void admin_answer_metrics(struct request *request, struct ledger_txn *txn)

@@ -24,11 +24,10 @@
 void request_headers(const struct request *request, struct headers *headers)
 {
     headers_init(headers);
-    if (request->operation.has_ns) {
+    if (request->operation.has_ns)
         headers_add(headers, "OCI-Namespace", request->operation.ns);
-    } else if (request->target.truth == TRUTH_UPSTREAM) {
+    else if (request->target.truth == TRUTH_UPSTREAM)
         headers_add(headers, "OCI-Namespace", request->target.origin);
-    }
 }
 
 void request_respond(struct request *request, int status, const struct headers *headers,
@@ -40,6 +39,7 @@ void request_respond(struct request *request, int status, const struct headers *
         .content_length = body.length,
         .is_head = request_is_head(request),
     };
+
     CHECK(request->status == 0);
     request->status = status;
     http_conn_respond(request->conn, &response, response.is_head ? slice_of("") : body);
@@ -54,6 +54,7 @@ void request_respond_head(struct request *request, int status, const struct head
         .content_length = length,
         .is_head = true,
     };
+
     CHECK(request->status == 0);
     request->status = status;
     http_conn_respond(request->conn, &response, slice_of(""));
@@ -67,6 +68,7 @@ void request_begin(struct request *request, int status, const struct headers *he
         .headers = headers_slice(headers),
         .content_length = length,
     };
+
     CHECK(request->status == 0);
     request->status = status;
     http_conn_begin(request->conn, &response);
@@ -82,6 +84,7 @@ static void send_piece(struct request *request)
 {
     struct pieces *pieces = request->step;
     struct slice rest = slice_skip(answer_body_bytes(pieces->body), pieces->sent);
+
     if (rest.length == 0) {
         http_conn_end(request->conn);
         return;
@@ -95,6 +98,7 @@ static void send_piece(struct request *request)
 static void free_pieces(struct request *request)
 {
     struct pieces *pieces = request->step;
+
     answer_body_unref(&pieces->body);
     mem_free(pieces);
 }
@@ -121,11 +125,11 @@ void request_respond_buf(struct request *request, int status, const struct heade
                          struct buf *body)
 {
     struct slice bytes = buf_bytes(body);
-    if (bytes.length <= ANSWER_BODY_FREE || request_is_head(request)) {
+
+    if (bytes.length <= ANSWER_BODY_FREE || request_is_head(request))
         request_respond(request, status, headers, bytes);
-    } else {
+    else
         respond_body(request, status, headers, answer_body_take(request->worker->answers, body));
-    }
 }
 
 void request_respond_shared(struct request *request, int status, const struct headers *headers,
@@ -247,6 +251,7 @@ void request_failf(struct request *request, enum api_code code, const char *fmt,
     struct api_error error;
     char text[sizeof(error.text)];
     va_list args;
+
     va_start(args, fmt);
     int length = vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);
@@ -257,6 +262,7 @@ void request_failf(struct request *request, enum api_code code, const char *fmt,
 void request_fail_error(struct request *request, const struct error *err, enum api_code not_found)
 {
     struct api_error error;
+
     api_error_from(&error, err, not_found);
     request_fail(request, &error);
 }
@@ -276,11 +282,11 @@ void request_fail_unknown(struct request *request, struct ledger_txn *txn, enum 
 {
     struct api_error error;
     const struct error *broken = ledger_error(txn);
-    if (broken) {
+
+    if (broken)
         api_error_set(&error, API_UNAVAILABLE, "the ledger cannot be read: %s", broken->text);
-    } else {
+    else
         api_error_set(&error, code, "%s", unknown_text(code));
-    }
     request_fail(request, &error);
 }
 

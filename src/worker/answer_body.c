@@ -26,6 +26,7 @@ struct answer_body {
 struct answer_bodies *answer_bodies_new(size_t limit)
 {
     struct answer_bodies *bodies = NEW(struct answer_bodies);
+
     list_init(&bodies->all);
     bodies->limit = limit;
     return bodies;
@@ -61,6 +62,7 @@ static struct answer_body *add(struct answer_bodies *bodies, size_t length)
 struct answer_body *answer_body_take(struct answer_bodies *bodies, struct buf *bytes)
 {
     struct answer_body *body = add(bodies, buf_bytes(bytes).length);
+
     if (!body)
         return NULL;
     body->bytes = *bytes;
@@ -75,12 +77,14 @@ struct answer_body *answer_body_share(struct answer_bodies *bodies, const struct
         struct answer_body *body = LIST_ITEM(link, struct answer_body, link);
         bool is_it = digest ? digest_equal(&body->digest, digest)
                             : body->is_shared && slice_equal(buf_bytes(&body->bytes), bytes);
+
         if (is_it) {
             body->refs++;
             return body;
         }
     }
     struct answer_body *body = add(bodies, bytes.length);
+
     if (!body)
         return NULL;
     body->is_shared = true;
@@ -99,6 +103,7 @@ struct slice answer_body_bytes(const struct answer_body *body)
 void answer_body_unref(struct answer_body **body_address)
 {
     struct answer_body *body = TAKE(*body_address);
+
     if (!body || --body->refs > 0)
         return;
     body->bodies->held -= buf_bytes(&body->bytes).length;

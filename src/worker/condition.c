@@ -12,6 +12,7 @@
 static bool names_digest(struct slice value, const char *text, bool is_weak)
 {
     struct slice part;
+
     while (slice_split(&value, ',', &part)) {
         part = slice_trim(part);
         if (slice_is(part, "*"))
@@ -30,9 +31,11 @@ static bool is_named(const struct request *request, const char *field, const str
                      bool is_weak)
 {
     char text[DIGEST_TEXT_SIZE];
+
     (void)digest_print(digest, text);
     for (unsigned i = 0; i < request->head->header_count; i++) {
         const struct http_header *header = &request->head->headers[i];
+
         if (slice_is_nocase(header->name, field) && names_digest(header->value, text, is_weak))
             return true;
     }
@@ -41,7 +44,7 @@ static bool is_named(const struct request *request, const char *field, const str
 
 static bool has_field(const struct request *request, const char *field)
 {
-    return http_head_find(request->head, field) != NULL;
+    return http_head_find(request->head, field);
 }
 
 bool condition_is_set(const struct request *request)
@@ -57,6 +60,7 @@ bool condition_has_it(const struct request *request, const struct digest *digest
 void condition_fail(struct request *request)
 {
     struct api_error error;
+
     api_error_set_status(&error, API_UNSUPPORTED, 412,
                          "the stored content does not meet If-Match or If-None-Match");
     request_fail(request, &error);
@@ -80,6 +84,7 @@ bool condition_may_write(struct request *request, const struct digest *current)
     bool is_match = !has_field(request, "If-Match") ||
                     (current && is_named(request, "If-Match", current, false));
     bool is_new = !current || !condition_has_it(request, current);
+
     return check_condition(request, is_match && is_new);
 }
 
@@ -88,8 +93,10 @@ bool condition_find_current(const struct request *request, struct ledger_txn *tx
 {
     const struct operation *operation = &request->operation;
     struct tag tag;
+
     if (operation->tag.length > 0) {
         bool is_there = visible_tag(&request->permit, txn, operation->tag, &tag);
+
         if (is_there)
             *out = tag.digest;
         return is_there;

@@ -9,6 +9,7 @@
 uint64_t connection_limit(uint64_t setting, uint64_t descriptors)
 {
     uint64_t possible = descriptors > RESERVE ? (descriptors - RESERVE) / PER_CLIENT : 0;
+
     if (possible < CONNECTIONS_MIN)
         possible = CONNECTIONS_MIN;
     return setting < possible ? setting : possible;

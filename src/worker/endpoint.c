@@ -14,6 +14,7 @@ static void endpoint_each(const struct endpoint_set *set, enum listener_kind lis
 {
     for (unsigned table = 0; table < ENDPOINT_TABLES_MAX; table++) {
         const struct endpoint *rows = set->tables[table].rows;
+
         for (size_t i = 0; i < set->tables[table].count; i++) {
             if ((rows[i].listeners & 1u << listener) != 0 && !visit(&rows[i], arg))
                 return;
@@ -48,7 +49,7 @@ bool endpoint_has_path(const struct endpoint_set *set, const struct endpoint_add
     struct search search = {.address = address, .methods = ~0u};
 
     endpoint_each(set, address->listener, is_not_it, &search);
-    return search.found != NULL;
+    return search.found;
 }
 
 const struct endpoint *endpoint_find(const struct endpoint_set *set,

@@ -31,6 +31,7 @@ void fetch_error_answer(struct request *request, const struct message_failed *fa
                         enum api_code not_found)
 {
     struct api_error error;
+
     if (failed->kind == ERR_NOT_FOUND) {
         api_error_set(&error, not_found, "%.*s", SLICE_PRINT(failed->text));
         request_fail(request, &error);
@@ -43,9 +44,8 @@ void fetch_error_answer(struct request *request, const struct message_failed *fa
                                  SLICE_PRINT(failed->text));
         }
     }
-    if (error.status == 429 || error.status == 503) {
+    if (error.status == 429 || error.status == 503)
         request_fail_retry(request, &error, failed->retry_after);
-    } else {
+    else
         request_fail(request, &error);
-    }
 }

@@ -33,23 +33,22 @@ union fetch_message {
 static bool request_number(enum message_type type, const union fetch_message *message,
                            uint64_t *out)
 {
-    if (type == MESSAGE_HERE) {
+    if (type == MESSAGE_HERE)
         *out = message->here.request;
-    } else if (type == MESSAGE_OPEN) {
+    else if (type == MESSAGE_OPEN)
         *out = message->open.request;
-    } else if (type == MESSAGE_GREW) {
+    else if (type == MESSAGE_GREW)
         *out = message->grew.request;
-    } else if (type == MESSAGE_TAKEN) {
+    else if (type == MESSAGE_TAKEN)
         *out = message->taken.request;
-    } else if (type == MESSAGE_VERIFIED) {
+    else if (type == MESSAGE_VERIFIED)
         *out = message->verified.request;
-    } else if (type == MESSAGE_ANSWER) {
+    else if (type == MESSAGE_ANSWER)
         *out = message->answer.request;
-    } else if (type == MESSAGE_FAILED) {
+    else if (type == MESSAGE_FAILED)
         *out = message->failed.request;
-    } else {
+    else
         return false;
-    }
     return true;
 }
 
@@ -91,6 +90,7 @@ static void lose(struct fetch_link *link)
     channel_free(&link->channel);
     LIST_EACH (each, &link->open) {
         struct fetch_ask *ask = LIST_ITEM(each, struct fetch_ask, link);
+
         if (ask->on_lost && !ask->is_settled)
             ask->on_lost(ask);
     }
@@ -109,6 +109,7 @@ static const struct channel_handler handler = {
 struct fetch_link *fetch_link_new(struct loop *loop, uint64_t maximum)
 {
     struct fetch_link *link = NEW(struct fetch_link);
+
     link->loop = loop;
     link->maximum = maximum;
     link->asks = map_new();
@@ -134,7 +135,7 @@ void fetch_link_free(struct fetch_link **link)
 
 bool fetch_link_is_up(const struct fetch_link *link)
 {
-    return link->channel != NULL;
+    return link->channel;
 }
 
 bool fetch_link_is_full(const struct fetch_link *link)
@@ -158,6 +159,7 @@ void fetch_link_set_channel(struct fetch_link *link, int *fd)
                                 &handler, link);
     LIST_EACH (each, &link->open) {
         struct fetch_ask *ask = LIST_ITEM(each, struct fetch_ask, link);
+
         if (!ask->is_settled)
             channel_send(link->channel, MESSAGE_JOIN, &ask->join, -1);
     }

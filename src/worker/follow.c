@@ -312,6 +312,7 @@ static void fail_all(struct follow *follow, const struct message_failed *failed)
 static void on_hold_over(void *arg)
 {
     struct follow *follow = arg;
+
     follow->level.is_held_long = true;
     advance_all(follow);
 }
@@ -320,6 +321,7 @@ static void on_hold_over(void *arg)
 static uint64_t patience_ms(const struct follow *follow)
 {
     const struct config *config = follow->table->worker->config;
+
     return config->fetch.stall_timeout * (config->fetch.retries + 1) + config->fetch.deadline;
 }
 
@@ -342,12 +344,14 @@ static void cut_starved(void *arg)
 static void on_lost_long(void *arg)
 {
     struct follow *follow = arg;
+
     loop_defer(follow->table->worker->options.loop, cut_starved, follow);
 }
 
 static void on_lost(struct fetch_ask *fetch)
 {
     struct follow *follow = LIST_ITEM(fetch, struct follow, fetch);
+
     if (!timer_is_running(follow->lost))
         timer_start(follow->lost, patience_ms(follow));
 }
@@ -355,10 +359,12 @@ static void on_lost(struct fetch_ask *fetch)
 static void set_level(struct follow *follow, uint64_t size, uint64_t bytes)
 {
     struct follow_level *level = &follow->level;
+
     if (size != level->size) {
         level->size = size;
         LIST_EACH (link, &follow->clients) {
             struct follow_client *client = LIST_ITEM(link, struct follow_client, link);
+
             if (client->state != CLIENT_WAITING && client->size_said != size)
                 client_cut(client, "the size of the blob changed after the answer had begun");
         }
@@ -381,10 +387,12 @@ static void replace_spool(struct follow *follow, int *fd, uint64_t same_until)
 {
     LIST_EACH (link, &follow->clients) {
         struct follow_client *client = LIST_ITEM(link, struct follow_client, link);
+
         if (client->state != CLIENT_WAITING && client->parts.furthest > same_until)
             client_cut(client, "the download started over and differs from what was sent");
     }
     spool_unref(&follow->spool);
+
     follow->spool = spool_new(fd);
     follow->level.bytes = 0;
     follow_set_state(follow, FOLLOW_OPEN);
@@ -410,6 +418,7 @@ static void lose_spool(struct follow *follow)
         .kind = ERR_NO_SPACE,
         .text = SLICE_LITERAL("no file descriptor is left to read the download with"),
     };
+
     log_lost_spool(follow);
     follow_unlist(follow);
     fail_all(follow, &failed);
@@ -426,6 +435,7 @@ static void on_open(struct follow *follow, const struct message_open *open, int 
 {
     uint64_t inode = 0;
     struct error err;
+
     if (*fd < 0) {
         lose_spool(follow);
         return;
@@ -474,9 +484,11 @@ static void on_here(struct follow *follow)
                    store_blob_open(worker->options.store, &follow->digest, UINT64_MAX, &fd, &size,
                                    &err) == 0 &&
                    store_file_inode(fd, &inode, &err) == 0 && inode == follow->spool->inode;
+
     fd_close(&fd);
     if (is_same) {
         struct message_verified verified = {.size = size};
+
         on_verified(follow, &verified);
         return;
     }
@@ -486,6 +498,7 @@ static void on_here(struct follow *follow)
     LIST_EACH (link, &follow->clients) {
         struct follow_client *client = LIST_ITEM(link, struct follow_client, link);
         struct request *request = client->request;
+
         if (client->state != CLIENT_WAITING) {
             client_cut(client, "the blob was stored from another download");
             continue;
@@ -500,12 +513,14 @@ static void on_message(struct fetch_ask *fetch, enum message_type type, const vo
                        int *fd)
 {
     struct follow *follow = LIST_ITEM(fetch, struct follow, fetch);
+
     timer_stop(follow->lost);
     loop_cancel_deferred(follow->table->worker->options.loop, follow);
     if (type == MESSAGE_OPEN) {
         on_open(follow, message, fd);
     } else if (type == MESSAGE_GREW) {
         const struct message_grew *grew = message;
+
         set_level(follow, follow->level.size, grew->bytes);
         advance_all(follow);
     } else if (type == MESSAGE_TAKEN) {
@@ -525,6 +540,7 @@ static void on_message(struct fetch_ask *fetch, enum message_type type, const vo
 static void fill_key(struct buf *key, const struct request *request)
 {
     uint8_t binary[DIGEST_BINARY_MAX];
+
     buf_append_slice(key, request->target.origin);
     buf_append_byte(key, '\0');
     buf_append_slice(key, request->target.name);
@@ -538,6 +554,7 @@ static struct follow *follow_start(struct follow_table *table, const struct requ
 {
     struct worker *worker = table->worker;
     struct follow *follow = NEW(struct follow);
+
     follow->table = table;
     follow->digest = request->operation.digest;
     follow->hold = timer_new(worker->options.loop, on_hold_over, follow);
@@ -566,6 +583,7 @@ static struct follow *follow_start(struct follow_table *table, const struct requ
 static struct follow *follow_find(const struct follow_table *table, const struct request *request)
 {
     AUTO_BUF struct buf key;
+
     buf_init(&key, KEY_MAX);
     fill_key(&key, request);
     return map_find(table->follows, buf_bytes(&key));
@@ -575,13 +593,15 @@ void follow_join(struct follow_table *table, struct request *request, uint64_t s
 {
     struct worker *worker = table->worker;
     struct follow *follow = follow_find(table, request);
+
     if (!follow && fetch_link_is_full(worker->fetcher)) {
         struct message_failed failed = fetch_link_full();
+
         fetch_error_answer(request, &failed, API_BLOB_UNKNOWN);
         return;
     }
     request->is_asked = true;
-    request->is_joined = follow != NULL;
+    request->is_joined = follow;
     if (!follow)
         follow = follow_start(table, request, size);
     struct follow_client *client = NEW(struct follow_client);
@@ -598,6 +618,7 @@ void follow_join(struct follow_table *table, struct request *request, uint64_t s
 struct follow_table *follow_table_new(struct worker *worker, follow_here_fn *answer_here)
 {
     struct follow_table *table = NEW(struct follow_table);
+
     table->worker = worker;
     table->answer_here = answer_here;
     table->follows = map_new();

@@ -23,6 +23,7 @@ void headers_init(struct headers *headers)
 void headers_add(struct headers *headers, const char *name, struct slice value)
 {
     size_t name_length = strlen(name);
+
     if (value.length > HEADERS_SIZE ||
         headers->length + name_length + value.length + 4 > HEADERS_SIZE)
         return;
@@ -37,6 +38,7 @@ void headers_addf(struct headers *headers, const char *name, const char *fmt, ..
 {
     char value[1024];
     va_list args;
+
     va_start(args, fmt);
     int length = vsnprintf(value, sizeof(value), fmt, args);
     va_end(args);
@@ -53,6 +55,7 @@ void headers_add_lines(struct headers *headers, struct slice lines)
 void headers_add_digest(struct headers *headers, const struct digest *digest)
 {
     char quoted[DIGEST_TEXT_SIZE + 2];
+
     quoted[0] = '"';
     digest_print(digest, quoted + 1);
     size_t length = strlen(quoted + 1);

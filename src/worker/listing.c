@@ -114,6 +114,7 @@ static void answer_listing(struct listing *listing)
         headers_init(&headers);
     if (listing->is_stale) {
         struct serve_age age = {.is_stale = true, .warning = slice_of(listing->warning)};
+
         serve_mark_stale(&headers, &age);
     }
     headers_add(&headers, "Content-Type", SLICE_LITERAL("application/json"));
@@ -184,7 +185,7 @@ void listing_begin(struct request *request, const struct listing_kind *kind,
     listing->kind = kind;
     page_init(&listing->page, &request->operation, request->config->limits.page);
     listing->is_long = page_may_be_long(&listing->page, kind->name_max);
-    listing->is_stale = age != NULL;
+    listing->is_stale = age;
     listing->warning = age ? slice_dup(age->warning) : NULL;
     request_set_step(request, &listing_steps, listing);
     if (!listing->is_long) {

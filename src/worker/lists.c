@@ -65,6 +65,7 @@ static bool list_cached_tags(struct request *request, struct slice warning)
 {
     struct serve_age age = {.is_stale = true, .warning = warning};
     struct ledger_txn *txn = worker_read(request->worker);
+
     resolve_refresh(&request->target, txn);
     worker_read_end(request->worker);
     if (!request->target.is_known)
@@ -77,6 +78,7 @@ static bool list_cached_tags(struct request *request, struct slice warning)
 static void on_tags(struct request *request, enum message_type type, const void *message)
 {
     const struct message_failed *failed = message;
+
     if (type == MESSAGE_ANSWER) {
         relay_tags(request, message);
         return;
@@ -89,11 +91,10 @@ static void on_tags(struct request *request, enum message_type type, const void 
         type == MESSAGE_FAILED ? failed->text : SLICE_LITERAL("the upstream was not asked");
     if (list_cached_tags(request, warning))
         return;
-    if (type == MESSAGE_FAILED) {
+    if (type == MESSAGE_FAILED)
         fetch_error_answer(request, failed, API_NAME_UNKNOWN);
-    } else {
+    else
         request_failf(request, API_NAME_UNKNOWN, "there is no such repository");
-    }
 }
 
 void list_tags(struct request *request, struct ledger_txn *txn)
@@ -137,7 +138,7 @@ static bool find_catalog(const struct request *request, struct slice *out_origin
     upstream = config_upstream_find(request->config, operation->ns);
     if (upstream)
         *out_origin = slice_of(upstream->name);
-    return upstream != NULL;
+    return upstream;
 }
 
 static bool add_repository(struct slice name, const struct repository *repository, void *arg)

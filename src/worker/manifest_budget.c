@@ -52,6 +52,7 @@ static void hold(struct manifest_claim *claim)
 static void admit(struct manifest_budget *budget)
 {
     struct manifest_claim *claim;
+
     while ((claim = first_of(&budget->waiting)) && has_room(budget, claim->bytes))
         hold(claim);
     if (list_is_empty(&budget->waiting))
@@ -66,6 +67,7 @@ static bool is_older(const struct manifest_claim *claim, uint64_t ms)
 static bool is_slow(const struct manifest_claim *claim)
 {
     uint64_t ms = monotime_since(clock_mono(), claim->since);
+
     return ms > GRACE_MS && claim->received < (ms - GRACE_MS) * RATE_B_MS;
 }
 
@@ -74,6 +76,7 @@ static void warn_slow(struct manifest_budget *budget)
 {
     LIST_EACH (link, &budget->holding) {
         struct manifest_claim *claim = LIST_ITEM(link, struct manifest_claim, link);
+
         if (!claim->is_warned && is_slow(claim)) {
             claim->is_warned = true;
             claim->on_late(claim);
@@ -85,6 +88,7 @@ static void on_timer(void *arg)
 {
     struct manifest_budget *budget = arg;
     struct manifest_claim *claim;
+
     timer_start(budget->timer, TICK_MS);
     while (is_older(claim = first_of(&budget->waiting), WAIT_MS)) {
         list_remove(&claim->link);
@@ -99,6 +103,7 @@ static void on_timer(void *arg)
 struct manifest_budget *manifest_budget_new(struct loop *loop, size_t total)
 {
     struct manifest_budget *budget = NEW(struct manifest_budget);
+
     budget->total = total;
     budget->timer = timer_new(loop, on_timer, budget);
     list_init(&budget->holding);
@@ -147,6 +152,7 @@ void manifest_budget_claim(struct manifest_budget *budget, struct manifest_claim
 void manifest_budget_release(struct manifest_claim *claim)
 {
     struct manifest_budget *budget = claim->budget;
+
     if (!budget)
         return;
     claim->budget = NULL;

@@ -43,6 +43,7 @@ bool page_add(struct page *page, struct slice name)
 {
     bool is_full = page->count == page->limit ||
                    buf_bytes(&page->body).length + name.length + 3 > PAGE_BYTES_MAX;
+
     if (is_full) {
         page->has_more = page->limit > 0;
         return false;

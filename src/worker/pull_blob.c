@@ -29,6 +29,7 @@ static void on_size(struct request *request, enum message_type type, const void 
 {
     if (type == MESSAGE_ANSWER) {
         const struct message_answer *answer = message;
+
         request->source = SOURCE_UPSTREAM;
         request->outcome = "the upstream has it";
         serve_blob_size(request, &request->operation.digest, answer->size);
@@ -47,6 +48,7 @@ static void ask_size(struct request *request)
         .repository = request->target.name,
         .digest = request->operation.digest,
     };
+
     wait_for_answer(request, &subject, request->config->fetch.deadline, on_size);
 }
 
@@ -66,6 +68,7 @@ static bool on_parent(const struct digest *parent, unsigned kinds, void *arg)
     struct said_size *said = arg;
     struct manifest_record record;
     struct reference reference;
+
     (void)kinds;
     if (!visible_own_manifest(said->permit, said->txn, parent, &record))
         return true;
@@ -88,6 +91,7 @@ static uint64_t size_in_manifest(struct ledger_txn *txn, const struct request *r
         .digest = &request->operation.digest,
         .size = UINT64_MAX,
     };
+
     visible_parent_each(&request->permit, txn, said.digest, on_parent, &said);
     return said.is_disputed ? UINT64_MAX : said.size;
 }
@@ -95,6 +99,7 @@ static uint64_t size_in_manifest(struct ledger_txn *txn, const struct request *r
 static void handle_miss(struct request *request, struct ledger_txn *txn)
 {
     uint64_t size = size_in_manifest(txn, request);
+
     if (!request_is_head(request)) {
         follow_join(request->worker->follows, request, size);
     } else if (size != UINT64_MAX) {
@@ -110,6 +115,7 @@ static bool serve_visible(struct request *request, struct ledger_txn *txn,
 {
     struct blob_record record;
     const struct digest *digest = &request->operation.digest;
+
     return visible_blob(permit, txn, digest, &record) == VISIBLE_HERE &&
            (!condition_may_read(request, digest) || serve_blob(request, digest, record.size));
 }
@@ -118,6 +124,7 @@ void pull_blob(struct request *request, struct ledger_txn *txn)
 {
     struct resolved namesake;
     struct permit permit;
+
     if (serve_visible(request, txn, &request->permit))
         return;
     if (resolved_sources(&request->target) != 0) {
@@ -133,6 +140,7 @@ void pull_blob(struct request *request, struct ledger_txn *txn)
 void pull_blob_again(struct request *request)
 {
     struct ledger_txn *txn = worker_read(request->worker);
+
     request->tries++;
     resolve_refresh(&request->target, txn);
     if (serve_visible(request, txn, &request->permit)) {
@@ -143,6 +151,7 @@ void pull_blob_again(struct request *request)
         handle_miss(request, txn);
     } else {
         struct api_error error;
+
         api_error_set_status(&error, API_UNAVAILABLE, 502,
                              "the blob was fetched, but cannot be read from the store");
         request_fail(request, &error);

@@ -32,6 +32,7 @@ static bool serve_digest(struct request *request, struct ledger_txn *txn,
                          const struct serve_age *age)
 {
     struct manifest_record record;
+
     return visible_manifest(permit, txn, digest, &record) &&
            serve_manifest_record(request, digest, &record, age);
 }
@@ -41,6 +42,7 @@ static bool serve_tag(struct request *request, struct ledger_txn *txn, const str
                       const struct serve_age *age)
 {
     struct manifest_record record;
+
     return visible_own_manifest(&request->permit, txn, &tag->digest, &record) &&
            serve_manifest_record(request, &tag->digest, &record, age);
 }
@@ -54,6 +56,7 @@ static bool serve_stale(struct request *request, struct slice warning, uint64_t 
 {
     struct ledger_txn *txn = worker_read(request->worker);
     struct tag tag;
+
     resolve_refresh(&request->target, txn);
     bool is_found = find_tag(request, txn, &tag);
     struct serve_age age = {
@@ -105,6 +108,7 @@ static void fail_unreadable(struct request *request, bool may_be_stale)
         .kind = ERR_INTERNAL,
         .text = SLICE_LITERAL("the manifest was fetched, but cannot be read from the store"),
     };
+
     handle_failure(request, may_be_stale, &failure);
 }
 
@@ -121,6 +125,7 @@ static void serve_answer(struct request *request, const struct message_answer *a
         .checked_ms = answer->checked,
         .warning = answer->warning,
     };
+
     request->source = SOURCE_UPSTREAM;
     request->outcome = "served from the upstream";
     serve_manifest(request, &body, &age);
@@ -135,6 +140,7 @@ static bool serve_named(struct request *request, const struct message_answer *an
         .warning = answer->warning,
     };
     struct ledger_txn *txn = worker_read(request->worker);
+
     resolve_refresh(&request->target, txn);
     bool is_served = serve_digest(request, txn, &request->permit, &answer->digest, &age);
     worker_read_end(request->worker);
@@ -149,11 +155,10 @@ static bool serve_named(struct request *request, const struct message_answer *an
 static void ask_again(struct request *request, bool may_be_stale, enum join_kind kind,
                       const struct digest *digest)
 {
-    if (++request->tries >= TRIES_MAX) {
+    if (++request->tries >= TRIES_MAX)
         fail_unreadable(request, may_be_stale);
-    } else {
+    else
         ask_manifest(request, kind, digest, may_be_stale);
-    }
 }
 
 static void serve_if_here(struct request *request, bool may_be_stale)
@@ -161,12 +166,12 @@ static void serve_if_here(struct request *request, bool may_be_stale)
     struct ledger_txn *txn = worker_read(request->worker);
     struct tag tag;
     bool is_served;
+
     resolve_refresh(&request->target, txn);
-    if (request->operation.by_digest) {
+    if (request->operation.by_digest)
         is_served = serve_digest(request, txn, &request->permit, &request->operation.digest, NULL);
-    } else {
+    else
         is_served = find_tag(request, txn, &tag) && serve_tag(request, txn, &tag, NULL);
-    }
     worker_read_end(request->worker);
     if (!is_served) {
         ask_again(request, may_be_stale, request->operation.by_digest ? JOIN_MANIFEST : JOIN_TAG,
@@ -178,15 +183,15 @@ static void handle_answer(struct request *request, bool may_be_stale, enum messa
                           const void *message)
 {
     const struct message_answer *answer = message;
-    if (type == MESSAGE_FAILED) {
+
+    if (type == MESSAGE_FAILED)
         handle_failure(request, may_be_stale, message);
-    } else if (type == MESSAGE_HERE) {
+    else if (type == MESSAGE_HERE)
         serve_if_here(request, may_be_stale);
-    } else if (answer->body.length > 0) {
+    else if (answer->body.length > 0)
         serve_answer(request, answer);
-    } else if (!serve_named(request, answer)) {
+    else if (!serve_named(request, answer))
         ask_again(request, may_be_stale, JOIN_MANIFEST, &answer->digest);
-    }
 }
 
 static void on_answer(struct request *request, enum message_type type, const void *message)
@@ -212,16 +217,15 @@ static void ask_manifest(struct request *request, enum join_kind kind, const str
         .is_check = kind == JOIN_TAG ? may_be_stale
                                      : needs_proof(request) || permit_is_own_only(&request->permit),
     };
-    if (kind == JOIN_TAG) {
+
+    if (kind == JOIN_TAG)
         subject.reference = request->operation.tag;
-    } else {
+    else
         subject.digest = *digest;
-    }
-    if (may_be_stale) {
+    if (may_be_stale)
         wait_for_answer(request, &subject, config->fetch.tag_check_wait, on_check);
-    } else {
+    else
         wait_for_answer(request, &subject, config->fetch.deadline, on_answer);
-    }
 }
 
 /* ---- by digest, by tag ---- */
@@ -234,6 +238,7 @@ static void pull_by_digest(struct request *request, struct ledger_txn *txn)
     struct permit permit;
     bool may_be_served =
         !needs_proof(request) || visible_own_manifest(&request->permit, txn, digest, &record);
+
     if (may_be_served && serve_digest(request, txn, &request->permit, digest, NULL))
         return;
     if (resolved_sources(&request->target) != 0) {
@@ -251,6 +256,7 @@ static void pull_by_digest(struct request *request, struct ledger_txn *txn)
 static bool is_within(uint64_t now, uint64_t since, uint64_t period)
 {
     uint64_t age = now > since ? now - since : 0;
+
     return period == UINT64_MAX || age < period;
 }
 
@@ -261,9 +267,11 @@ static void pull_cached_tag(struct request *request, struct ledger_txn *txn)
     struct tag tag;
     uint64_t now = clock_wall().ms;
     bool may_be_stale = false;
+
     if (find_tag(request, txn, &tag)) {
         bool is_fresh =
             rule->is_offline || rule->is_immutable || is_within(now, tag.checked_ms, rule->ttl_ms);
+
         if (is_fresh && serve_tag(request, txn, &tag, NULL))
             return;
         struct manifest_record record;
@@ -271,21 +279,20 @@ static void pull_cached_tag(struct request *request, struct ledger_txn *txn)
                        serve_has_manifest(request, &tag.digest, &record) &&
                        is_within(now, tag.checked_ms, rule->stale_if_error_ms);
     }
-    if (rule->is_offline) {
+    if (rule->is_offline)
         request_fail_unknown(request, txn, API_MANIFEST_UNKNOWN);
-    } else {
+    else
         ask_manifest(request, JOIN_TAG, NULL, may_be_stale);
-    }
 }
 
 void pull_manifest(struct request *request, struct ledger_txn *txn)
 {
     struct tag tag;
-    if (request->operation.by_digest) {
+
+    if (request->operation.by_digest)
         pull_by_digest(request, txn);
-    } else if (request->target.truth == TRUTH_UPSTREAM) {
+    else if (request->target.truth == TRUTH_UPSTREAM)
         pull_cached_tag(request, txn);
-    } else if (!find_tag(request, txn, &tag) || !serve_tag(request, txn, &tag, NULL)) {
+    else if (!find_tag(request, txn, &tag) || !serve_tag(request, txn, &tag, NULL))
         request_fail_unknown(request, txn, API_MANIFEST_UNKNOWN);
-    }
 }

@@ -74,6 +74,7 @@ static void push_free(struct push *push)
 static void on_push_gone(struct request *request)
 {
     struct push *push = request->step;
+
     push->request = NULL;
     if (!push->is_working)
         push_free(push);
@@ -110,16 +111,16 @@ static void answer_missing(struct request *request, struct slice digests)
 static void answer_refused(struct request *request, const struct keeper_answer *answer)
 {
     struct error err;
+
     keeper_answer_error(answer, &err);
-    if (answer->digests.length > 0) {
+    if (answer->digests.length > 0)
         answer_missing(request, answer->digests);
-    } else if (err.kind == ERR_CONFLICT) {
+    else if (err.kind == ERR_CONFLICT)
         condition_fail(request);
-    } else if (err.kind == ERR_INVALID) {
+    else if (err.kind == ERR_INVALID)
         request_failf(request, API_MANIFEST_INVALID, "%s", err.text);
-    } else {
+    else
         request_fail_error(request, &err, API_MANIFEST_BLOB_UNKNOWN);
-    }
 }
 
 static void answer_done(struct push *push)
@@ -127,6 +128,7 @@ static void answer_done(struct push *push)
     struct request *request = push->request;
     struct headers headers;
     char text[DIGEST_TEXT_SIZE];
+
     digest_print(&push->digest, text);
     request_headers(request, &headers);
     headers_addf(&headers, "Location", "/v2/%.*s/manifests/%s",
@@ -148,6 +150,7 @@ static void answer_done(struct push *push)
 static void run_remove(struct worker_job *job)
 {
     struct push *push = LIST_ITEM(job, struct push, job);
+
     store_file_remove(push->worker->options.store, PLACE_UPLOADS, push->file, &push->err);
 }
 
@@ -155,8 +158,10 @@ static void run_remove(struct worker_job *job)
 static void on_file_removed(struct worker_job *job)
 {
     struct push *push = LIST_ITEM(job, struct push, job);
+
     if (push->err.kind != ERR_NONE && push->err.kind != ERR_NOT_FOUND) {
         struct log_line line;
+
         log_begin(&line, LOG_WARN);
         log_text(&line, "repo", push->repository);
         log_text(&line, "file", push->file);
@@ -179,17 +184,16 @@ static void remove_file(struct push *push)
 static void on_keeper_answer(struct keeper_call *call, const struct keeper_answer *answer)
 {
     struct push *push = LIST_ITEM(call, struct push, call);
+
     push->is_working = false;
-    if (push->request && answer->is_done) {
+    if (push->request && answer->is_done)
         answer_done(push);
-    } else if (push->request) {
+    else if (push->request)
         answer_refused(push->request, answer);
-    }
-    if (!answer->is_done) {
+    if (!answer->is_done)
         remove_file(push);
-    } else if (!push->request) {
+    else if (!push->request)
         push_free(push);
-    }
 }
 
 /* ---- in the pool ---- */
@@ -199,6 +203,7 @@ static int check_entries(const struct push *push, struct error *err)
     const struct manifest *manifest = push->manifest;
     uint64_t max = push->config->limits.manifest_entries;
     bool is_index = manifest->kind == MEDIA_INDEX;
+
     if (manifest->descriptor_count <= max + (is_index ? 0 : 1)) /* the configuration */
         return 0;
     return error_set(err, ERR_INVALID, "%s: more than %llu (`limits.manifest_entries`)",
@@ -208,9 +213,11 @@ static int check_entries(const struct push *push, struct error *err)
 static int check_manifest(struct push *push, struct error *err)
 {
     struct slice bytes = buf_bytes(&push->body);
+
     digest_of(push->algorithm, bytes, &push->digest);
     if (push->has_expected && !digest_equal(&push->digest, &push->expected)) {
         char text[DIGEST_TEXT_SIZE];
+
         return error_set(err, ERR_DIGEST_MISMATCH, "the manifest's digest is %s",
                          digest_print(&push->digest, text));
     }
@@ -225,6 +232,7 @@ static int write_file(struct push *push, struct error *err)
     AUTO_CLOSE int fd = -1;
     struct error ignored;
     int rc = store_temporary_name(push->file, err);
+
     if (rc == 0)
         rc = store_file_create(store, PLACE_UPLOADS, push->file, &fd, err);
     if (rc != 0)
@@ -242,6 +250,7 @@ static int write_file(struct push *push, struct error *err)
 static void run_push(struct worker_job *job)
 {
     struct push *push = LIST_ITEM(job, struct push, job);
+
     if (check_manifest(push, &push->err) == 0)
         write_file(push, &push->err);
 }
@@ -251,6 +260,7 @@ static void run_push(struct worker_job *job)
 static void ask_keeper(struct push *push)
 {
     const struct manifest *manifest = push->manifest;
+
     buf_init(&push->references, REFERENCES_MAX);
     reference_list_encode(manifest, &push->references);
     push->call.type = MESSAGE_MANIFEST_PUT;
@@ -278,26 +288,27 @@ static void ask_keeper(struct push *push)
 static void on_push_run(struct worker_job *job)
 {
     struct push *push = LIST_ITEM(job, struct push, job);
+
     if (push->err.kind == ERR_NONE) {
         ask_keeper(push);
         return;
     }
     push->is_working = false;
-    if (!push->request) {
+    if (!push->request)
         push_free(push);
-    } else if (push->err.kind == ERR_DIGEST_MISMATCH) {
+    else if (push->err.kind == ERR_DIGEST_MISMATCH)
         request_failf(push->request, API_DIGEST_INVALID, "%s", push->err.text);
-    } else if (push->err.kind == ERR_INVALID || push->err.kind == ERR_UNSUPPORTED ||
-               push->err.kind == ERR_TOO_LARGE) {
+    else if (push->err.kind == ERR_INVALID || push->err.kind == ERR_UNSUPPORTED ||
+             push->err.kind == ERR_TOO_LARGE)
         request_failf(push->request, API_MANIFEST_INVALID, "%s", push->err.text);
-    } else {
+    else
         request_fail_error(push->request, &push->err, API_UNKNOWN);
-    }
 }
 
 static void refuse_size(struct request *request)
 {
     struct api_error error;
+
     api_error_set_status(&error, API_MANIFEST_INVALID, 413,
                          "a manifest may not be larger than %llu bytes (`limits.manifest_size`)",
                          (unsigned long long)request->config->limits.manifest_size);
@@ -316,6 +327,7 @@ static void read_more(struct push *push)
     uint64_t max = push->config->limits.manifest_size;
     size_t have = buf_bytes(&push->body).length;
     size_t step = READ_STEP;
+
     if (head->body == HTTP_BODY_LENGTH) {
         step = head->content_length > have ? (size_t)(head->content_length - have) : 1;
     } else if (have > max) {
@@ -336,6 +348,7 @@ static void read_more(struct push *push)
 static void on_push_body(struct request *request, size_t length, bool is_end)
 {
     struct push *push = request->step;
+
     if (request->status != 0)
         return;
     buf_added(&push->body, length);
@@ -376,6 +389,7 @@ static struct push *push_new(struct request *request)
     const struct slice *type = http_head_find(request->head, "Content-Type");
     struct slice name = request->target.name;
     struct push *push = NEW(struct push);
+
     push->worker = request->worker;
     push->request = request;
     push->config = config_ref(request->config);
@@ -401,6 +415,7 @@ static void on_push_late(struct manifest_claim *claim)
 {
     struct push *push = LIST_ITEM(claim, struct push, claim);
     struct api_error error;
+
     if (push->is_working || !push->request || push->request->status != 0)
         return;
     api_error_set(&error, API_UNAVAILABLE,
@@ -413,19 +428,20 @@ static void on_push_late(struct manifest_claim *claim)
 static void receive(struct push *push)
 {
     const struct http_head *head = push->request->head;
+
     push->claim.on_held = on_memory;
     push->claim.on_late = on_push_late;
-    if (head->body == HTTP_BODY_CHUNKED) {
+    if (head->body == HTTP_BODY_CHUNKED)
         read_more(push);
-    } else {
+    else
         claim_memory(push, head->body == HTTP_BODY_LENGTH ? (size_t)head->content_length : 0);
-    }
 }
 
 /* Or none: then the manifest itself must name its type. */
 static bool has_one_type(const struct http_head *head)
 {
     const struct slice *type = http_head_find(head, "Content-Type");
+
     return !type || (type->length < CONTENT_TYPE_MAX && http_head_count(head, "Content-Type") == 1);
 }
 
@@ -433,6 +449,7 @@ void push_manifest(struct request *request, struct ledger_txn *txn)
 {
     const struct config *config = request->config;
     struct error err;
+
     if (may_push(config, txn, &request->target, &err) != 0) {
         request_fail_error(request, &err, API_NAME_UNKNOWN);
         return;

@@ -29,6 +29,7 @@ struct question_table {
 struct question_table *question_table_new(struct worker *worker)
 {
     struct question_table *table = NEW(struct question_table);
+
     table->worker = worker;
     table->questions = map_new();
     return table;
@@ -75,6 +76,7 @@ void question_keep(struct question_waiter *waiter)
 void question_leave(struct question_waiter *waiter)
 {
     struct question *question = waiter->question;
+
     if (!question)
         return;
     detach_waiter(waiter);
@@ -97,6 +99,7 @@ static void on_question_message(struct fetch_ask *fetch, enum message_type type,
     while (!list_is_empty(&question->waiters)) {
         struct question_waiter *waiter =
             LIST_ITEM(question->waiters.next, struct question_waiter, link);
+
         detach_waiter(waiter);
         waiter->on_answer(waiter, type, message);
     }
@@ -114,6 +117,7 @@ static void question_fill(struct question *question, const struct question_subje
     struct buf *key = &question->key;
     struct message_join *join = &question->fetch.join;
     uint8_t binary[DIGEST_BINARY_MAX];
+
     buf_append_byte(key, (char)subject->kind);
     buf_append_byte(key, (char)subject->is_check);
     size_t origin = buf_bytes(key).length;
@@ -152,6 +156,7 @@ bool question_wait(struct question_table *table, const struct question_subject *
                    struct question_waiter *waiter, bool *out_is_joined)
 {
     struct question *question = NEW(struct question);
+
     buf_init(&question->key, KEY_MAX);
     question_fill(question, subject);
     struct question *running = map_find(table->questions, buf_bytes(&question->key));
@@ -159,12 +164,11 @@ bool question_wait(struct question_table *table, const struct question_subject *
         question_free(question);
         return false;
     }
-    *out_is_joined = running != NULL;
-    if (running) {
+    *out_is_joined = running;
+    if (running)
         question_free(question);
-    } else {
+    else
         running = question_start(table, question);
-    }
     list_init(&waiter->link);
     list_append(&running->waiters, &waiter->link);
     waiter->question = running;

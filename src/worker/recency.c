@@ -41,6 +41,7 @@ struct recency {
 static void send_uses(struct recency *recency, struct buf *digests)
 {
     struct message_used used = {.digests = buf_bytes(digests), .when = clock_wall().ms};
+
     if (used.digests.length > 0)
         keeper_client_mention(recency->worker->keeper, MESSAGE_USED, &used);
     buf_clear(digests);
@@ -49,6 +50,7 @@ static void send_uses(struct recency *recency, struct buf *digests)
 static void append(struct recency *recency, struct buf *out, const struct digest *digest)
 {
     uint8_t binary[DIGEST_BINARY_MAX];
+
     if (buf_bytes(out).length + DIGEST_BINARY_MAX > BATCH_BYTES)
         send_uses(recency, out);
     buf_append(out, binary, digest_encode(digest, binary));
@@ -57,6 +59,7 @@ static void append(struct recency *recency, struct buf *out, const struct digest
 static void on_urgent_timer(void *arg)
 {
     struct recency *recency = arg;
+
     send_uses(recency, &recency->urgent);
 }
 
@@ -64,9 +67,11 @@ static void on_batch_timer(void *arg)
 {
     struct recency *recency = arg;
     AUTO_BUF struct buf batch;
+
     buf_init(&batch, BATCH_BYTES + DIGEST_BINARY_MAX);
     LIST_EACH (link, &recency->order) {
         struct recency_entry *entry = LIST_ITEM(link, struct recency_entry, link);
+
         if (!entry->is_dirty)
             continue;
         entry->is_dirty = false;
@@ -78,6 +83,7 @@ static void on_batch_timer(void *arg)
 struct recency *recency_new(struct worker *worker)
 {
     struct recency *recency = NEW(struct recency);
+
     recency->worker = worker;
     recency->entries = map_new();
     recency->batch_timer = timer_new(worker->options.loop, on_batch_timer, recency);
@@ -91,6 +97,7 @@ static void entry_free(struct recency *recency, struct recency_entry *entry)
 {
     uint8_t binary[DIGEST_BINARY_MAX];
     size_t length = digest_encode(&entry->digest, binary);
+
     map_remove(recency->entries, slice_from(binary, length));
     list_remove(&entry->link);
     mem_free(entry);
@@ -125,6 +132,7 @@ void recency_note(struct recency *recency, const struct digest *digest)
     struct slice key = slice_from(binary, digest_encode(digest, binary));
     uint64_t now = clock_mono().ms;
     struct recency_entry *entry = map_find(recency->entries, key);
+
     if (entry && now < entry->used_ms + FRESH_MS) {
         entry->used_ms = now;
         entry->is_dirty = true;

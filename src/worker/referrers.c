@@ -26,6 +26,7 @@ static bool list_cached_referrers(struct request *request, struct slice warning)
 {
     struct serve_age age = {.is_stale = true, .warning = warning};
     struct ledger_txn *txn = worker_read(request->worker);
+
     resolve_refresh(&request->target, txn);
     /* last= may be the upstream's own, which is no digest. */
     bool is_here = visible_links(&request->permit, txn, &request->operation.digest) != 0 &&
@@ -68,6 +69,7 @@ static void print_tag(const struct digest *digest, char out[TAG_MAX_LENGTH + 1])
 {
     char text[DIGEST_TEXT_SIZE];
     const char *colon = strchr(digest_print(digest, text), ':');
+
     (void)snprintf(out, TAG_MAX_LENGTH + 1, "%.*s-%.64s", (int)(colon - text), text, colon + 1);
 }
 
@@ -76,15 +78,15 @@ static bool respond_stored(struct request *request, const struct digest *digest)
 {
     struct manifest_record record;
     struct ledger_txn *txn = worker_read(request->worker);
+
     resolve_refresh(&request->target, txn);
     bool is_index = visible_own_manifest(&request->permit, txn, digest, &record) &&
                     media_kind_of(record.media_type) == MEDIA_INDEX;
     bool is_sent = is_index && record.bytes.length > 0;
-    if (is_sent) {
+    if (is_sent)
         respond_index(request, record.bytes, slice_of(""));
-    } else if (is_index) {
+    else if (is_index)
         is_sent = serve_manifest_record(request, digest, &record, NULL);
-    }
     worker_read_end(request->worker);
     return is_sent;
 }
@@ -93,21 +95,22 @@ static void on_tag(struct request *request, enum message_type type, const void *
 {
     const struct message_answer *answer = message;
     const struct message_failed *failed = message;
+
     request->source = SOURCE_UPSTREAM;
     request->outcome = "listed by the upstream, under a tag";
-    if (type == MESSAGE_FAILED && failed->kind != ERR_NOT_FOUND) {
+    if (type == MESSAGE_FAILED && failed->kind != ERR_NOT_FOUND)
         fail_or_list_cached(request, failed);
-    } else if (type == MESSAGE_ANSWER && answer->body.length > 0 &&
-               media_kind_of(answer->media_type) == MEDIA_INDEX) {
+    else if (type == MESSAGE_ANSWER && answer->body.length > 0 &&
+             media_kind_of(answer->media_type) == MEDIA_INDEX)
         respond_index(request, answer->body, slice_of(""));
-    } else if (type != MESSAGE_ANSWER || !respond_stored(request, &answer->digest)) {
+    else if (type != MESSAGE_ANSWER || !respond_stored(request, &answer->digest))
         respond_none(request);
-    }
 }
 
 static void ask_for_tag(struct request *request)
 {
     char tag[TAG_MAX_LENGTH + 1];
+
     print_tag(&request->operation.digest, tag);
     struct question_subject subject = {
         .kind = JOIN_TAG,
@@ -123,8 +126,10 @@ static void ask_for_tag(struct request *request)
 static void on_referrers(struct request *request, enum message_type type, const void *message)
 {
     const struct message_failed *failed = message;
+
     if (type == MESSAGE_ANSWER) {
         const struct message_answer *answer = message;
+
         request->source = SOURCE_UPSTREAM;
         request->outcome = "listed by the upstream";
         respond_index(request, answer->body, answer->link);

@@ -112,6 +112,7 @@ static bool on_referrer(const struct digest *digest, unsigned kinds, void *arg)
 static bool read_last(const struct request *request, struct digest *out)
 {
     struct error ignored;
+
     return digest_parse(request->operation.last, out, &ignored) == 0;
 }
 
@@ -161,6 +162,7 @@ static void add_annotations(const struct referrers_page *page, const struct refe
     AUTO_FREE char *bytes = mem_try_alloc(entry->size + 1);
     struct annotations annotations = {.json = json};
     struct error ignored;
+
     if (!bytes ||
         store_blob_open(page->store, &entry->digest, entry->size, &fd, NULL, &ignored) != 0 ||
         fd_pread_all(fd, bytes, entry->size, 0, &ignored) != 0 ||
@@ -274,6 +276,7 @@ static void answer_page(struct referrers_page *page)
     request_headers(request, &headers);
     if (page->is_stale) {
         struct serve_age age = {.is_stale = true, .warning = slice_of(page->warning)};
+
         serve_mark_stale(&headers, &age);
     }
     headers_add(&headers, "Content-Type", SLICE_LITERAL(MEDIA_TYPE_OCI_INDEX));
@@ -320,19 +323,21 @@ static const struct request_steps page_steps = {.on_gone = on_gone};
 bool referrers_page_is_valid(const struct request *request)
 {
     struct digest ignored;
+
     return !request->operation.has_last || read_last(request, &ignored);
 }
 
 void referrers_page_answer(struct request *request, const struct serve_age *age)
 {
     struct referrers_page *page = NEW(struct referrers_page);
+
     page->request = request_ref(request);
     page->store = request->worker->options.store;
     uint64_t max = request->config->limits.page;
     page->limit = page_limit(&request->operation, max);
     if (page->limit == PAGE_UNLIMITED)
         page->limit = max;
-    page->is_stale = age != NULL;
+    page->is_stale = age;
     page->warning = age ? slice_dup(age->warning) : NULL;
     buf_init(&page->out, INDEX_MAX + DESCRIPTOR_MAX);
     request_set_step(request, &page_steps, page);

@@ -25,6 +25,7 @@ struct removal {
 static void on_gone(struct request *request)
 {
     struct removal *removal = request->step;
+
     removal->request = NULL;
     if (!removal->is_asked)
         mem_free(removal);
@@ -36,6 +37,7 @@ static void answer_refused(const struct removal *removal, const struct keeper_an
 {
     struct error err;
     struct api_error error;
+
     keeper_answer_error(answer, &err);
     bool is_blob = removal->kind == REMOVE_BLOB;
     bool is_named =
@@ -44,11 +46,10 @@ static void answer_refused(const struct removal *removal, const struct keeper_an
         condition_fail(removal->request);
         return;
     }
-    if (is_blob && is_named) {
+    if (is_blob && is_named)
         api_error_set(&error, API_UNSUPPORTED, "%s", err.text);
-    } else {
+    else
         api_error_from(&error, &err, is_blob ? API_BLOB_UNKNOWN : API_MANIFEST_UNKNOWN);
-    }
     request_fail(removal->request, &error);
 }
 
@@ -56,6 +57,7 @@ static void on_removal_answer(struct keeper_call *call, const struct keeper_answ
 {
     struct removal *removal = LIST_ITEM(call, struct removal, call);
     struct headers headers;
+
     removal->is_asked = false;
     if (!removal->request) {
         mem_free(removal);
@@ -74,6 +76,7 @@ static void removal_begin(struct request *request, struct ledger_txn *txn, enum 
 {
     struct digest current;
     bool is_there = condition_find_current(request, txn, &current);
+
     /* What is not there is answered 404, whatever the condition. */
     if (is_there && !condition_may_write(request, &current))
         return;

@@ -15,6 +15,7 @@ struct request *request_new(struct worker *worker, struct http_conn *conn,
                             const struct http_head *head, enum listener_kind listener)
 {
     struct request *request = NEW(struct request);
+
     request->references = 1;
     request->worker = worker;
     request->config = config_ref(worker->config);

@@ -40,6 +40,7 @@ static bool wants_range(const struct request *request, const struct digest *dige
     const struct slice *range = http_head_find(request->head, "Range");
     const struct slice *condition = http_head_find(request->head, "If-Range");
     char text[DIGEST_TEXT_SIZE + 2];
+
     if (!range || request_is_head(request))
         return false;
     *out = *range;
@@ -59,15 +60,15 @@ void serve_plan_blob(const struct request *request, const struct digest *digest,
     struct slice header;
     unsigned max = (unsigned)request->config->limits.ranges;
     unsigned count;
+
     out->status = 200;
     blob_parts_whole(&out->parts, size);
     if (condition_has_it(request, digest)) {
         out->status = 304;
         return;
     }
-    if (!wants_range(request, digest, &header)) {
+    if (!wants_range(request, digest, &header))
         return;
-    }
     enum byte_range_verdict verdict = byte_range_resolve(header, size, max, ranges, &count);
     if (verdict == RANGE_UNSATISFIABLE) {
         out->status = 416;
@@ -112,12 +113,14 @@ void serve_blob_head(struct request *request, const struct digest *digest, uint6
                      const struct serve_plan *plan)
 {
     struct headers headers;
+
     if (plan->status == 416) {
         refuse_range(request, size);
         return;
     }
     if (plan->parts.is_multipart) {
         char type[64];
+
         (void)snprintf(type, sizeof(type), "multipart/byteranges; boundary=%s",
                        plan->parts.boundary);
         blob_headers_of_type(request, digest, slice_of(type), &headers);
@@ -139,17 +142,16 @@ void serve_blob_head(struct request *request, const struct digest *digest, uint6
 
 void serve_piece(struct request *request, int fd, const struct blob_piece *piece)
 {
-    if (piece->text_length > 0) {
+    if (piece->text_length > 0)
         http_conn_send_bytes(request->conn, slice_from(piece->text, piece->text_length));
-    }
-    if (piece->length > 0) {
+    if (piece->length > 0)
         http_conn_send_file(request->conn, fd, piece->first, piece->length);
-    }
 }
 
 void serve_blob_size(struct request *request, const struct digest *digest, uint64_t size)
 {
     struct headers headers;
+
     blob_headers(request, digest, &headers);
     request_respond_head(request, 200, &headers, size);
 }
@@ -168,6 +170,7 @@ static void log_damage(struct request *request, const struct digest *digest,
     char text[DIGEST_TEXT_SIZE];
     bool is_cached = request->target.upstream;
     bool is_damage = err->kind == ERR_NOT_FOUND || err->kind == ERR_CORRUPT;
+
     if (request->is_damage_told)
         return;
     request->is_damage_told = true;
@@ -176,13 +179,14 @@ static void log_damage(struct request *request, const struct digest *digest,
     log_slice(&line, "origin", request->target.origin);
     log_slice(&line, "repo", request->target.name);
     log_text(&line, "digest", digest_print(digest, text));
-    if (!is_damage)
+    if (!is_damage) {
         log_end(&line, "a stored file cannot be read now: %s", err->text);
-    else if (is_cached)
+    } else if (is_cached) {
         log_end(&line, "a stored file is damaged and is fetched again: %s", err->text);
-    else
+    } else {
         log_end(&line, "a stored file is damaged, push the image again to repair it: %s",
                 err->text);
+    }
 }
 
 /* Only a missing or damaged file is a miss. Without descriptors, or on a failing disk, nobody can
@@ -191,6 +195,7 @@ static enum opened open_blob(struct request *request, const struct digest *diges
 {
     struct error err;
     uint64_t real_size;
+
     if (store_blob_open(request->worker->options.store, digest, size, &request->fd, &real_size,
                         &err) == 0)
         return OPENED_FILE;
@@ -204,11 +209,11 @@ static enum opened open_blob(struct request *request, const struct digest *diges
 static void send_next(struct request *request, struct blob_parts *parts)
 {
     struct blob_piece piece;
-    if (blob_parts_next(parts, parts->size, parts->size, &piece)) {
+
+    if (blob_parts_next(parts, parts->size, parts->size, &piece))
         serve_piece(request, request->fd, &piece);
-    } else {
+    else
         http_conn_end(request->conn);
-    }
 }
 
 static void on_part_sent(struct request *request)
@@ -229,6 +234,7 @@ static void send_parts(struct request *request, struct blob_parts *parts)
 {
     if (parts->is_multipart) {
         struct blob_parts *kept = NEW(struct blob_parts);
+
         *kept = *parts;
         request_set_step(request, &part_steps, kept);
         parts = kept;
@@ -239,6 +245,7 @@ static void send_parts(struct request *request, struct blob_parts *parts)
 bool serve_blob(struct request *request, const struct digest *digest, uint64_t size)
 {
     struct serve_plan plan;
+
     serve_plan_blob(request, digest, size, &plan);
     /* HEAD opens the file too: a client that hears from it that a blob is here does not push it. */
     bool needs_file = request_is_head(request) || serve_plan_has_body(&plan);
@@ -253,9 +260,8 @@ bool serve_blob(struct request *request, const struct digest *digest, uint64_t s
         return true;
     }
     serve_blob_head(request, digest, size, &plan);
-    if (serve_plan_has_body(&plan)) {
+    if (serve_plan_has_body(&plan))
         send_parts(request, &plan.parts);
-    }
     return true;
 }
 
@@ -265,13 +271,14 @@ void serve_mark_stale(struct headers *headers, const struct serve_age *age)
 {
     char text[WARNING_TEXT_MAX];
     size_t length = 0;
+
     for (size_t i = 0; i < age->warning.length && length < sizeof(text); i++) {
         char byte = age->warning.data[i];
         bool is_plain = byte >= 0x20 && byte <= 0x7e && byte != '"' && byte != '\\';
+
         text[length++] = ' ';
-        if (is_plain) {
+        if (is_plain)
             text[length - 1] = byte;
-        }
     }
     headers_addf(headers, "Warning", "299 - \"%.*s\"", (int)length, text);
     uint64_t now = clock_wall().ms;
@@ -312,17 +319,17 @@ void serve_manifest(struct request *request, const struct serve_body *body,
         request->outcome = "served";
     if (request->source == SOURCE_DISK)
         recency_note(request->worker->recency, &body->digest);
-    if (has_it) {
+    if (has_it)
         request_respond_head(request, 304, &headers, 0);
-    } else {
+    else
         respond_manifest(request, body, &headers);
-    }
 }
 
 bool serve_has_manifest(const struct request *request, const struct digest *digest,
                         const struct manifest_record *record)
 {
     struct error ignored;
+
     return record->bytes.length > 0 ||
            store_blob_check(request->worker->options.store, digest, record->size, &ignored) == 0;
 }
@@ -333,6 +340,7 @@ bool serve_manifest_record(struct request *request, const struct digest *digest,
     /* For HEAD too: a client that hears from it that a manifest is here does not push it. */
     enum opened opened =
         record->bytes.length == 0 ? open_blob(request, digest, record->size) : OPENED_FILE;
+
     if (opened != OPENED_FILE)
         return opened == OPENED_FAILED;
     struct serve_body body = {
@@ -341,11 +349,10 @@ bool serve_manifest_record(struct request *request, const struct digest *digest,
         .bytes = record->bytes,
         .size = record->size,
     };
-    if (age && age->is_stale) {
+    if (age && age->is_stale)
         request->outcome = "served stale";
-    } else {
+    else
         request->outcome = "served from the store";
-    }
     serve_manifest(request, &body, age);
     return true;
 }

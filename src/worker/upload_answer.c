@@ -10,6 +10,7 @@
 static void session_headers(const struct upload *upload, uint64_t offset, struct headers *headers)
 {
     char id[UPLOAD_ID_TEXT_SIZE];
+
     upload_id_print(&upload->file.id, id);
     request_headers(upload->request, headers);
     headers_addf(headers, "Location", "/v2/%.*s/blobs/uploads/%s",
@@ -21,9 +22,11 @@ static void session_headers(const struct upload *upload, uint64_t offset, struct
 void upload_answer_progress(struct upload *upload, int status)
 {
     struct headers headers;
+
     session_headers(upload, upload->file.progress.offset, &headers);
     if (status == 416) {
         struct api_error error;
+
         api_error_set(&error, API_RANGE_INVALID,
                       "the chunk does not begin where the upload ends; see Range");
         request_fail_with(upload->request, &error, &headers);
@@ -39,6 +42,7 @@ void upload_answer_busy(struct upload *upload)
     struct headers headers;
     struct api_error error;
     uint64_t offset = 0;
+
     if (upload_table_get(upload->file.table, &upload->file.id, &saved))
         offset = saved.offset;
     session_headers(upload, offset, &headers);
@@ -51,6 +55,7 @@ void upload_answer_stored(struct upload *upload)
 {
     char text[DIGEST_TEXT_SIZE];
     struct headers headers;
+
     digest_print(&upload->digest, text);
     request_headers(upload->request, &headers);
     headers_addf(&headers, "Location", "/v2/%.*s/blobs/%s",
@@ -63,6 +68,7 @@ void upload_answer_stored(struct upload *upload)
 void upload_answer_cancelled(struct upload *upload)
 {
     struct headers headers;
+
     request_headers(upload->request, &headers);
     upload->request->outcome = "upload cancelled";
     request_respond(upload->request, 204, &headers, slice_of(""));

@@ -16,11 +16,10 @@ static void take_memory(struct upload_block *block, size_t capacity)
     if (block->data)
         return;
     block->capacity = capacity;
-    if (capacity == UPLOAD_BLOCK_SIZE && worker->block_count > 0) {
+    if (capacity == UPLOAD_BLOCK_SIZE && worker->block_count > 0)
         block->data = worker->blocks[--worker->block_count];
-    } else {
+    else
         block->data = mem_alloc(capacity);
-    }
 }
 
 static void release_memory(struct upload_block *block)
@@ -28,11 +27,10 @@ static void release_memory(struct upload_block *block)
     struct worker *worker = block->body->worker;
 
     if (block->data && block->capacity == UPLOAD_BLOCK_SIZE &&
-        worker->block_count < WORKER_BLOCKS_MAX) {
+        worker->block_count < WORKER_BLOCKS_MAX)
         worker->blocks[worker->block_count++] = block->data;
-    } else {
+    else
         mem_free(block->data);
-    }
     block->data = NULL;
 }
 

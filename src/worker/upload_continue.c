@@ -135,11 +135,10 @@ static void on_looked(struct worker_job *job)
 {
     struct upload *upload = LIST_ITEM(job, struct upload, job);
 
-    if (upload->err.kind != ERR_NONE) {
+    if (upload->err.kind != ERR_NONE)
         refuse_open(upload);
-    } else if (upload->request) {
+    else if (upload->request)
         upload_answer_progress(upload, 204);
-    }
     upload_finish(upload);
 }
 
@@ -188,9 +187,8 @@ void upload_continue(struct request *request, struct ledger_txn *txn)
         return;
     upload = upload_new(request, &id, aim_of(&request->operation));
     upload->digest = request->operation.digest_query;
-    if (upload->aim == AIM_LOOK) {
+    if (upload->aim == AIM_LOOK)
         upload_run(upload, UPLOAD_LOOKING, run_look, on_looked);
-    } else {
+    else
         upload_run(upload, UPLOAD_OPENING, run_open, on_opened);
-    }
 }

@@ -116,15 +116,14 @@ void upload_refuse(struct upload *upload, const struct error *err)
 
     if (!upload->request)
         return;
-    if (err->kind == ERR_DIGEST_MISMATCH) {
+    if (err->kind == ERR_DIGEST_MISMATCH)
         api_error_set(&error, API_DIGEST_INVALID, "%s", err->text);
-    } else if (err->kind == ERR_TOO_LARGE) {
+    else if (err->kind == ERR_TOO_LARGE)
         api_error_set_status(&error, API_SIZE_INVALID, 413, "%s", err->text);
-    } else if (err->kind == ERR_INVALID) {
+    else if (err->kind == ERR_INVALID)
         api_error_set(&error, API_BLOB_UPLOAD_INVALID, "%s", err->text);
-    } else {
+    else
         api_error_from(&error, err, API_BLOB_UPLOAD_UNKNOWN);
-    }
     request_fail(upload->request, &error);
 }
 
@@ -143,13 +142,12 @@ static void on_removed(struct worker_job *job)
 
     if (upload->err.kind != ERR_NONE)
         log_upload(upload, LOG_WARN, upload->err.text);
-    if (upload->refusal.kind != ERR_NONE) {
+    if (upload->refusal.kind != ERR_NONE)
         upload_refuse(upload, &upload->refusal);
-    } else if (upload->err.kind != ERR_NONE) {
+    else if (upload->err.kind != ERR_NONE)
         upload_refuse(upload, &upload->err);
-    } else if (upload->request) {
+    else if (upload->request)
         upload_answer_cancelled(upload);
-    }
     upload_finish(upload);
 }
 
@@ -174,11 +172,10 @@ static void on_released(struct worker_job *job)
 {
     struct upload *upload = LIST_ITEM(job, struct upload, job);
 
-    if (upload->err.kind != ERR_NONE) {
+    if (upload->err.kind != ERR_NONE)
         upload_refuse(upload, &upload->err);
-    } else if (upload->request) {
+    else if (upload->request)
         upload_answer_progress(upload, 202);
-    }
     upload_finish(upload);
 }
 
@@ -217,11 +214,10 @@ static void on_stored(struct keeper_call *call, const struct keeper_answer *answ
         return;
     }
     keeper_answer_error(answer, &upload->refusal);
-    if (upload->aim == AIM_WHOLE) {
+    if (upload->aim == AIM_WHOLE)
         upload_remove(upload, &upload->refusal);
-    } else {
+    else
         upload_run(upload, UPLOAD_RESTORING, run_restore, on_restored);
-    }
 }
 
 static void ask_to_store(struct upload *upload)
@@ -269,20 +265,18 @@ static void on_closed(struct worker_job *job)
 
 static void end_early(struct upload *upload, const struct error *err)
 {
-    if (upload->aim == AIM_WHOLE) {
+    if (upload->aim == AIM_WHOLE)
         upload_remove(upload, err);
-    } else {
+    else
         upload_run(upload, UPLOAD_RELEASING, run_release, on_released);
-    }
 }
 
 static void end_body(struct upload *upload)
 {
-    if (upload->aim == AIM_APPEND) {
+    if (upload->aim == AIM_APPEND)
         upload_run(upload, UPLOAD_RELEASING, run_release, on_released);
-    } else {
+    else
         upload_run(upload, UPLOAD_CLOSING, run_close, on_closed);
-    }
 }
 
 static void on_block(struct upload_body *body, const struct error *err)
@@ -291,11 +285,10 @@ static void on_block(struct upload_body *body, const struct error *err)
 
     if (upload->state != UPLOAD_RECEIVING)
         return;
-    if (err->kind != ERR_NONE) {
+    if (err->kind != ERR_NONE)
         end_early(upload, err);
-    } else {
+    else
         upload_body_read(body, upload->request);
-    }
 }
 
 static void on_body(struct request *request, size_t length, bool is_end)
@@ -325,11 +318,10 @@ static void on_gone(struct request *request)
     struct upload *upload = request->step;
 
     upload->request = NULL;
-    if (upload->state == UPLOAD_RECEIVING) {
+    if (upload->state == UPLOAD_RECEIVING)
         end_early(upload, NULL);
-    } else if (upload->state == UPLOAD_DONE) {
+    else if (upload->state == UPLOAD_DONE)
         upload_free(upload);
-    }
 }
 
 static const struct request_steps upload_steps = {.on_body = on_body, .on_gone = on_gone};

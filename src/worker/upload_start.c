@@ -84,9 +84,10 @@ static void mark(struct upload *upload)
 
 static void refuse_slot(struct upload *upload)
 {
-    if (upload->request)
+    if (upload->request) {
         request_failf(upload->request, API_TOOMANYREQUESTS,
                       "too many uploads are open; finish or end some of them");
+    }
     upload_finish(upload);
 }
 
@@ -94,14 +95,12 @@ static void take_slot(struct upload *upload)
 {
     struct error err;
 
-    if (upload_file_add_slot(&upload->file, &err) != 0) {
+    if (upload_file_add_slot(&upload->file, &err) != 0)
         refuse_slot(upload);
-    } else if (push_mark_is_due(upload->request->config, &upload->request->target,
-                                clock_wall().ms)) {
+    else if (push_mark_is_due(upload->request->config, &upload->request->target, clock_wall().ms))
         mark(upload);
-    } else {
+    else
         create(upload);
-    }
 }
 
 static void evict(struct upload *upload, const uint64_t *repository_key)
@@ -129,11 +128,10 @@ static void on_evicted(struct worker_job *job)
 {
     struct upload *upload = LIST_ITEM(job, struct upload, job);
 
-    if (upload->err.kind != ERR_NONE || !upload->request) {
+    if (upload->err.kind != ERR_NONE || !upload->request)
         refuse_slot(upload);
-    } else {
+    else
         take_slot(upload);
-    }
 }
 
 static void make_room(struct upload *upload)
@@ -142,13 +140,12 @@ static void make_room(struct upload *upload)
     const struct upload_file *file = &upload->file;
 
     if (upload_table_count_of(file->table, file->progress.repository_key) >=
-        config->limits.uploads_per_repository) {
+        config->limits.uploads_per_repository)
         upload_run(upload, UPLOAD_EVICTING, run_evict_own, on_evicted);
-    } else if (upload_table_count(file->table) >= config->limits.uploads) {
+    else if (upload_table_count(file->table) >= config->limits.uploads)
         upload_run(upload, UPLOAD_EVICTING, run_evict_any, on_evicted);
-    } else {
+    else
         take_slot(upload);
-    }
 }
 
 /* ---- MOUNTING: a blob that is here already ---- */
@@ -185,6 +182,7 @@ static bool has_file(const struct request *request, const struct digest *digest,
 {
     AUTO_CLOSE int fd = -1;
     struct error ignored;
+
     return store_blob_open(request->worker->options.store, digest, size, &fd, NULL, &ignored) == 0;
 }
 
@@ -232,6 +230,7 @@ static bool check_start(struct request *request, struct ledger_txn *txn)
     const struct config *config = request->config;
     struct api_error error;
     struct error err;
+
     if (may_push(config, txn, &request->target, &err) != 0) {
         request_fail_error(request, &err, API_NAME_UNKNOWN);
         return false;
@@ -276,9 +275,8 @@ void upload_start(struct request *request, struct ledger_txn *txn)
     }
     upload = upload_new(request, &id, aim_of(request));
     upload->digest = request->operation.digest_query;
-    if (may_mount(request, txn)) {
+    if (may_mount(request, txn))
         mount(upload);
-    } else {
+    else
         make_room(upload);
-    }
 }

@@ -18,6 +18,7 @@ void upstream_list_ask(struct request *request, enum join_kind kind, wait_answer
 {
     const struct operation *operation = &request->operation;
     AUTO_BUF struct buf query;
+
     buf_init(&query, LIST_QUERY_MAX + 1);
     uint64_t max = request->config->limits.page;
     if (operation->has_n)
@@ -55,11 +56,10 @@ void upstream_list_add_link(const struct request *request, struct slice next,
     AUTO_BUF struct buf link;
     buf_init(&link, PAGE_LINK_MAX);
     buf_printf(&link, "</v2/%.*s/", SLICE_PRINT(operation->name));
-    if (operation->kind == OPERATION_REFERRERS) {
+    if (operation->kind == OPERATION_REFERRERS)
         buf_printf(&link, "referrers/%s", digest_print(&operation->digest, text));
-    } else {
+    else
         buf_append_text(&link, "tags/list");
-    }
     page_print_namespace(operation, more);
     buf_printf(&link, "?%s%.*s>; rel=\"next\"", more, SLICE_PRINT(next));
     headers_add(headers, "Link", buf_bytes(&link));

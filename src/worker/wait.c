@@ -45,6 +45,7 @@ static void wait_finish(struct wait *wait, enum message_type type, const void *m
 {
     struct request *request = wait->request;
     wait_answer_fn *answer = wait->on_answer;
+
     request_set_step(request, NULL, NULL);
     wait_free(wait);
     answer(request, type, message);
@@ -62,6 +63,7 @@ static void on_wait_late(void *arg)
         .kind = ERR_TIMEOUT,
         .text = SLICE_LITERAL("the upstream did not answer in time"),
     };
+
     if (!http_conn_has_ended(wait->request->conn))
         question_keep(&wait->waiter);
     wait_finish(wait, MESSAGE_FAILED, &failed);
@@ -76,6 +78,7 @@ static void on_wait_timer(void *arg)
 {
     struct wait *wait = arg;
     uint64_t now = clock_mono().ms;
+
     if (now < wait->until_ms && !http_conn_has_ended(wait->request->conn)) {
         check_later(wait, wait->until_ms - now);
         return;
@@ -86,6 +89,7 @@ static void on_wait_timer(void *arg)
 static void on_fetcher_full(void *arg)
 {
     struct message_failed failed = fetch_link_full();
+
     wait_finish(arg, MESSAGE_FAILED, &failed);
 }
 
@@ -94,6 +98,7 @@ void wait_for_answer(struct request *request, const struct question_subject *sub
 {
     struct worker *worker = request->worker;
     struct wait *wait = NEW(struct wait);
+
     wait->request = request;
     wait->on_answer = answer;
     wait->waiter.on_answer = on_answer;

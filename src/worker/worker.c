@@ -51,6 +51,7 @@ static struct front *front_of(struct worker *worker, enum listener_kind kind)
 static unsigned connections(const struct worker *worker)
 {
     unsigned count = 0;
+
     for (int kind = LISTENER_FULL; kind < LISTENER_ADMIN; kind++)
         count += http_server_connections(worker->fronts[kind - 1].server);
     return count;
@@ -60,10 +61,10 @@ static void on_gauge_timer(void *arg)
 {
     struct worker *worker = arg;
     unsigned count = connections(worker);
+
     metrics_set(METRIC_connections, count);
-    if (count > 0) {
+    if (count > 0)
         timer_start(worker->gauge_timer, GAUGE_MS);
-    }
 }
 
 /* Full for this worker's descriptors, or for all workers together; what other workers closed in the
@@ -72,6 +73,7 @@ static bool is_full(const struct front *front)
 {
     uint64_t limit = front->worker->config->limits.connections;
     unsigned own_limit = front->worker->settings.connections_max;
+
     if (front->kind == LISTENER_ADMIN)
         return http_server_connections(front->server) >= own_limit;
     return connections(front->worker) >= own_limit ||
@@ -81,12 +83,12 @@ static bool is_full(const struct front *front)
 static void on_accept(int *fd, const struct stream_kind *stream, const char *peer, void *arg)
 {
     struct front *front = arg;
+
     metrics_set(METRIC_connections, connections(front->worker));
     http_server_adopt(front->server, stream, fd, peer, is_full(front));
     metrics_set(METRIC_connections, connections(front->worker));
-    if (!timer_is_running(front->worker->gauge_timer)) {
+    if (!timer_is_running(front->worker->gauge_timer))
         timer_start(front->worker->gauge_timer, GAUGE_MS);
-    }
 }
 
 /* The fair share is one of what is open in all workers now. */
@@ -95,6 +97,7 @@ static bool should_pause(void *arg)
     const struct front *front = arg;
     const struct worker *worker = front->worker;
     unsigned mine = connections(worker);
+
     metrics_set(METRIC_connections, mine);
     if (worker->options.workers <= 1)
         return false;
@@ -124,6 +127,7 @@ static void warn_of_connection_limit(const struct worker *worker)
     uint64_t setting = worker->config->limits.connections;
     uint64_t descriptors = fd_limit();
     uint64_t limit = connection_limit(setting, descriptors);
+
     if (options->slot == 0 && limit * options->workers < setting) {
         log_say(LOG_WARN,
                 "limits.connections is %llu, but a process may have only %llu descriptors: each "
@@ -136,6 +140,7 @@ static void warn_of_connection_limit(const struct worker *worker)
 static void fill_settings(struct worker *worker)
 {
     const struct config *config = worker->config;
+
     worker->settings = (struct http_settings){
         .limits = {.line_max = config->limits.request_line,
                    .head_max = config->limits.request_head,
@@ -175,6 +180,7 @@ static struct keeper_client *new_keeper_client(struct worker *worker)
 struct worker *worker_new(const struct worker_options *options)
 {
     struct worker *worker = NEW(struct worker);
+
     worker->options = *options;
     worker->options.config = NULL; /* worker->config is the newest */
     worker->config = config_ref(options->config);
@@ -195,6 +201,7 @@ struct worker *worker_new(const struct worker_options *options)
     worker->gauge_timer = timer_new(options->loop, on_gauge_timer, worker);
     for (int kind = LISTENER_FULL; kind <= LISTENER_ADMIN; kind++) {
         struct front *front = front_of(worker, (enum listener_kind)kind);
+
         front->worker = worker;
         front->kind = (enum listener_kind)kind;
         front->server =
@@ -206,6 +213,7 @@ struct worker *worker_new(const struct worker_options *options)
 void worker_set_config(struct worker *worker, struct config *config)
 {
     struct config *old = worker->config;
+
     worker->config = config_ref(config);
     fill_settings(worker);
     if (config->limits.connections != old->limits.connections)
@@ -258,11 +266,10 @@ void worker_free(struct worker **worker)
 
 void worker_set_peer(struct worker *worker, enum process_role role, int *fd)
 {
-    if (role == ROLE_FETCHER) {
+    if (role == ROLE_FETCHER)
         fetch_link_set_channel(worker->fetcher, fd);
-    } else if (role == ROLE_KEEPER) {
+    else if (role == ROLE_KEEPER)
         keeper_client_set_channel(worker->keeper, fd);
-    }
 }
 
 /* ---- drain ---- */
@@ -276,6 +283,7 @@ static bool is_idle(const struct worker *worker)
 static void on_drain_timer(void *arg)
 {
     struct worker *worker = arg;
+
     if (!is_idle(worker) && clock_mono().ms < worker->drain_until_ms) {
         timer_start(worker->drain_timer, DRAIN_CHECK_MS);
         return;
@@ -287,6 +295,7 @@ static void on_drain_timer(void *arg)
 void worker_drain(struct worker *worker, uint64_t within_ms)
 {
     uint64_t until = clock_mono().ms + within_ms;
+
     if (worker->is_draining) {
         if (until < worker->drain_until_ms)
             worker->drain_until_ms = until;

@@ -26,12 +26,14 @@ void worker_read_end(struct worker *worker)
 static void run_worker_job(struct pool_work *work)
 {
     struct worker_job *job = LIST_ITEM(work, struct worker_job, work);
+
     job->run(job);
 }
 
 static void end_worker_job(struct pool_work *work)
 {
     struct worker_job *job = LIST_ITEM(work, struct worker_job, work);
+
     config_unref(&job->config);
     job->worker->jobs--;
     job->done(job);

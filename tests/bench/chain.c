@@ -32,10 +32,10 @@ static double cpu_ms(void)
            (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e3;
 }
 
-static void must(int result, const char *what)
+static void must(int rc, const char *what)
 {
-    if (result != 0) {
-        fprintf(stderr, "%s: %s\n", what, result > 0 ? mdb_strerror(result) : strerror(errno));
+    if (rc != 0) {
+        fprintf(stderr, "%s: %s\n", what, rc > 0 ? mdb_strerror(rc) : strerror(errno));
         exit(1);
     }
 }

@@ -104,11 +104,10 @@ int detached_submit(struct detached *detached, struct detached_call *call, struc
         fake.is_refused = false;
         return error_set(err, ERR_BUSY, "starting a thread: none is left");
     }
-    if (fake.is_held) {
+    if (fake.is_held)
         list_append(&detached->held, &call->link);
-    } else {
+    else
         make_ready(detached, call);
-    }
     return 0;
 }
 

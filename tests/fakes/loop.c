@@ -79,6 +79,7 @@ void fake_loop_set_filter(fake_ready_fn *fn)
 struct loop *loop_new(void)
 {
     struct loop *loop = NEW(struct loop);
+
     list_init(&loop->watches);
     list_init(&loop->timers);
     list_init(&loop->deferred);
@@ -91,11 +92,13 @@ static void run_deferred(struct loop *loop)
 {
     while (!list_is_empty(&loop->deferred)) {
         struct list *link = loop->deferred.next;
+
         list_remove(link);
         list_append(&loop->running, link);
     }
     while (!list_is_empty(&loop->running)) {
         struct deferred *call = LIST_ITEM(loop->running.next, struct deferred, link);
+
         list_remove(&call->link);
         loop_fn *fn = call->fn;
         void *arg = call->arg;
@@ -107,6 +110,7 @@ static void run_deferred(struct loop *loop)
 void loop_free(struct loop **loop_address)
 {
     struct loop *loop = *loop_address;
+
     if (!loop)
         return;
     while (!list_is_empty(&loop->deferred))
@@ -123,6 +127,7 @@ static nfds_t count_active(struct loop *loop)
     nfds_t count = 0;
     LIST_EACH (link, &loop->watches) {
         struct watch *watch = LIST_ITEM(link, struct watch, link);
+
         watch->ready = WATCH_NONE;
         if (watch->events != WATCH_NONE)
             count++;
@@ -133,6 +138,7 @@ static nfds_t count_active(struct loop *loop)
 static bool note_ready(struct watch *watch, short revents)
 {
     unsigned ready = WATCH_NONE;
+
     if (revents & (POLLIN | POLLHUP | POLLERR | POLLRDHUP))
         ready |= WATCH_READ;
     if (revents & (POLLOUT | POLLHUP | POLLERR))
@@ -150,6 +156,7 @@ static bool poll_watches(struct loop *loop, int wait_ms)
     nfds_t i = 0;
     LIST_EACH (link, &loop->watches) {
         const struct watch *watch = LIST_ITEM(link, struct watch, link);
+
         if (watch->events == WATCH_NONE)
             continue;
         polled[i].fd = watch->fd;
@@ -160,11 +167,13 @@ static bool poll_watches(struct loop *loop, int wait_ms)
         i++;
     }
     int ready = poll(polled, count, wait_ms);
+
     CHECK(ready >= 0 || errno == EINTR);
     bool is_any = false;
     i = 0;
     LIST_EACH (link, &loop->watches) {
         struct watch *watch = LIST_ITEM(link, struct watch, link);
+
         if (watch->events == WATCH_NONE)
             continue;
         CHECK((polled[i].revents & POLLNVAL) == 0); /* closed before watch_free */
@@ -181,6 +190,7 @@ static bool run_one_watch(struct loop *loop)
     LIST_EACH (link, &loop->watches) {
         struct watch *watch = LIST_ITEM(link, struct watch, link);
         unsigned ready = watch->ready & watch->events;
+
         watch->ready = WATCH_NONE;
         if (ready == WATCH_NONE)
             continue;
@@ -202,6 +212,7 @@ static bool run_due_timers(struct loop *loop)
 {
     uint64_t now = clock_mono().ms;
     struct list due;
+
     list_init(&due);
     for (struct timer *timer = first_timer(loop); timer && timer->due_ms <= now;
          timer = first_timer(loop)) {
@@ -211,6 +222,7 @@ static bool run_due_timers(struct loop *loop)
     bool any = !list_is_empty(&due);
     while (!list_is_empty(&due)) {
         struct timer *timer = LIST_ITEM(due.next, struct timer, link);
+
         list_remove(&timer->link);
         timer->is_running = false;
         timer->fn(timer->arg);
@@ -222,6 +234,7 @@ static bool advance_to_next_timer(struct loop *loop)
 {
     const struct timer *timer = first_timer(loop);
     uint64_t now = clock_mono().ms;
+
     if (!timer || timer->due_ms > loop->last_ms)
         return false;
     if (timer->due_ms > now)
@@ -239,6 +252,7 @@ static bool run_turn(struct loop *loop, uint64_t wait_ms)
 {
     bool is_any = poll_watches(loop, 0);
     bool is_deferred = !list_is_empty(&loop->deferred);
+
     if (!is_any && !is_deferred) {
         /* Virtual time stands still while pool threads work, or it would outrun them. */
         if (other_threads_work(loop) || !advance_to_next_timer(loop))
@@ -286,6 +300,7 @@ void fake_loop_settle(struct loop *loop)
 void fake_loop_signal(struct loop *loop, int signal_number)
 {
     const struct signal_watch *watch = &loop->signals[signal_number];
+
     CHECK(watch->fn);
     watch->fn(signal_number, watch->arg);
 }
@@ -293,6 +308,7 @@ void fake_loop_signal(struct loop *loop, int signal_number)
 void loop_defer(struct loop *loop, loop_fn *fn, void *arg)
 {
     struct deferred *call = NEW(struct deferred);
+
     call->fn = fn;
     call->arg = arg;
     list_append(&loop->deferred, &call->link);
@@ -302,6 +318,7 @@ static void cancel_in(struct list *queue, const void *arg)
 {
     LIST_EACH (link, queue) {
         struct deferred *call = LIST_ITEM(link, struct deferred, link);
+
         if (call->arg != arg)
             continue;
         list_remove(&call->link);
@@ -312,6 +329,7 @@ static void cancel_in(struct list *queue, const void *arg)
 void loop_cancel_deferred(struct loop *loop, void *arg)
 {
     cancel_in(&loop->deferred, arg);
+
     cancel_in(&loop->running, arg);
 }
 
@@ -324,6 +342,7 @@ void loop_on_turn(struct loop *loop, loop_turn_fn *fn, void *arg)
 struct watch *watch_new(struct loop *loop, int fd, watch_fn *fn, void *arg)
 {
     struct watch *watch = NEW(struct watch);
+
     watch->loop = loop;
     watch->fd = fd;
     watch->fn = fn;
@@ -349,6 +368,7 @@ void watch_free(struct watch **watch)
 struct timer *timer_new(struct loop *loop, timer_fn *fn, void *arg)
 {
     struct timer *timer = NEW(struct timer);
+
     timer->loop = loop;
     timer->fn = fn;
     timer->arg = arg;
@@ -359,6 +379,7 @@ struct timer *timer_new(struct loop *loop, timer_fn *fn, void *arg)
 void timer_start(struct timer *timer, uint64_t ms)
 {
     struct list *timers = &timer->loop->timers;
+
     list_remove(&timer->link);
     timer->due_ms = clock_mono().ms + ms;
     timer->is_running = true;
@@ -398,6 +419,7 @@ void loop_on_signal(struct loop *loop, int signal_number, loop_signal_fn *fn, vo
 static void on_pool(unsigned ready, void *arg)
 {
     struct loop *loop = arg;
+
     (void)ready;
     pool_run_done(loop->pool);
 }

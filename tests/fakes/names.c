@@ -121,6 +121,7 @@ static int look_up(const char *name, const struct addrinfo *hints, struct addrin
     *out = NULL;
     while (slice_split(&rest, ' ', &text)) {
         struct fake_info *one = NEW(struct fake_info);
+
         if (!parse_address(text, hints ? hints->ai_family : AF_UNSPEC, one)) {
             mem_free(one);
             continue;
@@ -148,6 +149,7 @@ void freeaddrinfo(struct addrinfo *list)
 {
     while (list) {
         struct addrinfo *next = list->ai_next;
+
         mem_free(list);
         list = next;
     }

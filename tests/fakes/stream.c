@@ -61,6 +61,7 @@ static struct fake_stream *stream_of(int fd)
 {
     LIST_EACH (link, &streams) {
         struct fake_stream *fake = LIST_ITEM(link, struct fake_stream, link);
+
         if (fake->fd == fd)
             return fake;
     }
@@ -139,9 +140,10 @@ static int fake_handshake(struct stream *stream, struct error *err)
     if (fake->in.owed)
         return -EAGAIN;
     stream->recv_wants = WATCH_READ;
-    if (fake->steps < fake->plan.steps)
+    if (fake->steps < fake->plan.steps) {
         return put_off(&fake->in, &stream->recv_wants,
                        fake->steps++ % 2 ? WATCH_READ : WATCH_WRITE);
+    }
     if (fake->plan.handshake == FAKE_HANDSHAKE_HANGS) {
         fill_record(fake);
         fake->record_at = fake->record_length;
@@ -216,6 +218,7 @@ static ssize_t fake_writev(struct stream *stream, struct iovec *pieces, size_t c
     for (size_t i = 0; i < count && length < RECORD; i++) {
         size_t room = RECORD - length;
         size_t taken = pieces[i].iov_len < room ? pieces[i].iov_len : room;
+
         memcpy(record + length, pieces[i].iov_base, taken);
         length += taken;
     }

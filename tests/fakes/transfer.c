@@ -105,8 +105,11 @@ const struct fake_request *fake_upstream_at(size_t index)
 size_t fake_upstream_count_of(const char *part)
 {
     size_t count = 0;
-    for (size_t i = 0; i < upstream.count; i++)
-        count += strstr(upstream.requests[i].url, part) != NULL;
+
+    for (size_t i = 0; i < upstream.count; i++) {
+        if (strstr(upstream.requests[i].url, part))
+            count++;
+    }
     return count;
 }
 
@@ -138,11 +141,10 @@ static void next_step(struct transfer *transfer)
     uint64_t pause_ms = transfer->answer.pause_ms;
     uint64_t left_ms = monotime_since(transfer->ends_at, clock_mono());
 
-    if (pause_ms > 0) {
+    if (pause_ms > 0)
         timer_start(transfer->timer, pause_ms < left_ms ? pause_ms : left_ms);
-    } else {
+    else
         loop_defer(transfer->set->loop, on_step, transfer);
-    }
 }
 
 static bool send_head(struct transfer *transfer)
@@ -169,11 +171,10 @@ static void send_piece(struct transfer *transfer)
     uint64_t length = limit - transfer->sent < max ? limit - transfer->sent : max;
 
     if (length == 0) {
-        if (answer->is_cut) {
+        if (answer->is_cut)
             end_transfer(transfer, answer->failure ? answer->failure : ERR_UPSTREAM, "cut");
-        } else {
+        else
             end_transfer(transfer, ERR_NONE, "");
-        }
         return;
     }
     struct slice piece = slice_from(answer->body.data + transfer->sent, (size_t)length);
@@ -204,13 +205,12 @@ static void on_step(void *arg)
     } else if (!transfer->has_head && transfer->answer.status == 0) {
         end_transfer(transfer, transfer->answer.failure, "connection refused");
     } else if (!transfer->has_head) {
-        if (!send_head(transfer)) {
+        if (!send_head(transfer))
             end_transfer(transfer, ERR_CANCELLED, "the receiver cancelled it");
-        } else if (transfer->is_head_only) {
+        else if (transfer->is_head_only)
             end_transfer(transfer, ERR_NONE, "");
-        } else {
+        else
             next_step(transfer);
-        }
     } else {
         send_piece(transfer);
     }
@@ -252,19 +252,17 @@ static void begin_answer(struct transfer *transfer)
     noted->is_body_whole = transfer->body.is_ended;
     upstream.fn(noted, &transfer->answer, upstream.arg);
     noted->is_refused = !is_address_allowed(transfer, transfer->answer.address);
-    if (noted->is_refused) {
+    if (noted->is_refused)
         error_set(&transfer->err, ERR_DENIED, "the address is not allowed");
-    } else if (transfer->answer.delay_ms > transfer->head_timeout_ms) {
+    else if (transfer->answer.delay_ms > transfer->head_timeout_ms)
         error_set(&transfer->err, ERR_TIMEOUT, "no answer in time");
-    }
     uint64_t delay_ms =
         transfer->err.kind == ERR_TIMEOUT ? transfer->head_timeout_ms : transfer->answer.delay_ms;
     timer_stop(transfer->timer);
-    if (delay_ms > 0) {
+    if (delay_ms > 0)
         timer_start(transfer->timer, delay_ms);
-    } else {
+    else
         loop_defer(transfer->set->loop, on_step, transfer);
-    }
 }
 
 static void check_body(struct transfer *transfer)
@@ -351,10 +349,12 @@ static struct fake_request *note(const struct transfer_request *request)
     (void)snprintf(noted->url, sizeof(noted->url), "%s", request->url);
     for (const char *const *header = request->headers; header && *header; header++) {
         size_t used = strlen(noted->headers);
+
         (void)snprintf(noted->headers + used, sizeof(noted->headers) - used, "%s\r\n", *header);
     }
     if (transfer_header(slice_of(noted->headers), "Range", &value)) {
         struct error err;
+
         value = slice_skip(value, strlen("bytes="));
         CHECK(slice_split(&value, '-', &number));
         CHECK(text_parse_u64(number, &noted->range_start, &err) == 0);
@@ -422,6 +422,7 @@ void transfer_limit(struct transfer *transfer, uint64_t ms)
 void transfer_cancel(struct transfer **transfer)
 {
     struct transfer *gone = TAKE(*transfer);
+
     if (gone)
         transfer_free(gone);
 }

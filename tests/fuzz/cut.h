@@ -16,6 +16,7 @@ static inline void cut_check_inside(struct slice part, struct slice whole)
 static inline size_t cut_choose(struct slice bytes)
 {
     uint32_t hash = 2166136261U;
+
     for (size_t i = 0; i < bytes.length; i++)
         hash = (hash ^ (unsigned char)bytes.data[i]) * 16777619U;
     return hash % (bytes.length + 1);

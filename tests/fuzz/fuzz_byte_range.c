@@ -13,15 +13,13 @@ static void check_resolve(struct slice header, uint64_t size)
     struct byte_range ranges[BYTE_RANGES_MAX];
     unsigned count = 0;
 
-    if (byte_range_resolve(header, size, BYTE_RANGES_MAX, ranges, &count) != RANGE_SATISFIABLE) {
+    if (byte_range_resolve(header, size, BYTE_RANGES_MAX, ranges, &count) != RANGE_SATISFIABLE)
         return;
-    }
     CHECK(count >= 1 && count <= BYTE_RANGES_MAX);
     for (unsigned i = 0; i < count; i++) {
         CHECK(ranges[i].first <= ranges[i].last && ranges[i].last < size);
-        for (unsigned j = 0; j < i; j++) {
+        for (unsigned j = 0; j < i; j++)
             CHECK(ranges[i].last < ranges[j].first || ranges[j].last < ranges[i].first);
-        }
     }
 }
 
@@ -31,17 +29,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct byte_range range;
     struct error err;
 
-    if (size < sizeof(number)) {
+    if (size < sizeof(number))
         return 0;
-    }
     memcpy(&number, data, sizeof(number));
     struct slice header = slice_from(data + sizeof(number), size - sizeof(number));
     check_resolve(header, number);
-    if (content_range_parse_upload(header, &range, &err) == 0) {
+    if (content_range_parse_upload(header, &range, &err) == 0)
         CHECK(range.first <= range.last && range.last < UINT64_MAX);
-    }
-    if (content_range_parse(header, &range, &number, &err) == 0) {
+    if (content_range_parse(header, &range, &number, &err) == 0)
         CHECK(range.first <= range.last && range.last < number);
-    }
     return 0;
 }

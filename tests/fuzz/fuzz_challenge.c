@@ -14,6 +14,7 @@ static void check_text(const char *text, size_t size)
     CHECK(length < size);
     for (size_t i = 0; i < length; i++) {
         unsigned char c = (unsigned char)text[i];
+
         CHECK((c >= 0x20 && c != 0x7f) || c == '\t');
     }
 }
@@ -23,9 +24,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct challenge challenge;
     struct error err;
 
-    int result = challenge_parse(slice_from(data, size), &challenge, &err);
-    if (result != 0) {
-        CHECK(result == -ERR_INVALID || result == -ERR_UNSUPPORTED);
+    int rc = challenge_parse(slice_from(data, size), &challenge, &err);
+    if (rc != 0) {
+        CHECK(rc == -ERR_INVALID || rc == -ERR_UNSUPPORTED);
         return 0;
     }
     check_text(challenge.realm, sizeof(challenge.realm));

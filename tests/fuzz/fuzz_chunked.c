@@ -17,10 +17,12 @@ static void decode(struct http_chunked *chunked, struct slice bytes, size_t data
                    struct decoded *out)
 {
     enum http_chunked_verdict verdict = CHUNKED_DATA;
+
     while (verdict == CHUNKED_DATA) {
         struct slice data = {NULL, 0};
         struct http_refusal refusal = {0};
         size_t used = 0;
+
         verdict = http_chunked_feed(chunked, bytes, data_max, &used, &data, &refusal);
         CHECK(used <= bytes.length && data.length <= data_max);
         cut_check_inside(data, slice_from(bytes.data, used));
@@ -35,19 +37,20 @@ static void decode(struct http_chunked *chunked, struct slice bytes, size_t data
 static void decode_cut(struct slice bytes, size_t cut, size_t data_max, struct decoded *out)
 {
     struct http_chunked chunked;
+
     *out = (struct decoded){0};
     buf_init(&out->data, bytes.length);
     http_chunked_init(&chunked);
     decode(&chunked, slice_from(bytes.data, cut), data_max, out);
-    if (!out->is_over && !out->is_refused) {
+    if (!out->is_over && !out->is_refused)
         decode(&chunked, slice_skip(bytes, cut), data_max, out);
-    }
 }
 
 static void check_body(struct slice bytes, size_t cut)
 {
     struct decoded whole;
     struct decoded parts;
+
     decode_cut(bytes, bytes.length, bytes.length + 1, &whole);
     decode_cut(bytes, cut, cut % 7 + 1, &parts);
     CHECK(whole.is_over == parts.is_over && whole.is_refused == parts.is_refused);
@@ -60,6 +63,7 @@ static void check_body(struct slice bytes, size_t cut)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct slice bytes = slice_from(data, size);
+
     check_body(bytes, cut_choose(bytes));
     return 0;
 }

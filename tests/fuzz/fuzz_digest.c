@@ -14,11 +14,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char printed[DIGEST_TEXT_SIZE];
     uint8_t binary[DIGEST_BINARY_MAX];
 
-    if (digest_parse(text, &digest, &err) == 0) {
+    if (digest_parse(text, &digest, &err) == 0)
         CHECK(slice_equal(slice_of(digest_print(&digest, printed)), text));
-    }
     if (digest_decode(&rest, &digest)) {
         size_t length = digest_encode(&digest, binary);
+
         CHECK(length == text.length - rest.length);
         CHECK(slice_equal(slice_from(binary, length), slice_from(data, length)));
     }

@@ -28,6 +28,7 @@ static struct outcome parse(struct slice bytes, const struct http_limits *limits
                             struct http_head *head)
 {
     struct outcome outcome = {0};
+
     outcome.verdict = http_parse_head(bytes, limits, head, &outcome.length, &outcome.refusal);
     return outcome;
 }
@@ -38,13 +39,12 @@ static void check_lines(struct slice head)
     CHECK(head.length >= 4 && slice_ends_with(head, "\r\n\r\n"));
     for (size_t i = 0; i < head.length; i++) {
         char byte = head.data[i];
+
         CHECK(byte != '\0' && byte != 0x7f);
-        if (byte == '\n') {
+        if (byte == '\n')
             CHECK(i > 0 && head.data[i - 1] == '\r');
-        }
-        if (byte == '\r') {
+        if (byte == '\r')
             CHECK(i + 1 < head.length && head.data[i + 1] == '\n');
-        }
     }
 }
 
@@ -52,14 +52,14 @@ static void check_framing(const struct http_head *head)
 {
     unsigned lengths = http_head_count(head, "content-length");
     unsigned codings = http_head_count(head, "transfer-encoding");
+
     CHECK(lengths + codings <= 1 && http_head_count(head, "host") <= 1);
     CHECK((head->body == HTTP_BODY_LENGTH) == (lengths == 1));
     CHECK((head->body == HTTP_BODY_CHUNKED) == (codings == 1));
     CHECK(head->content_length <= INT64_MAX);
     CHECK(head->minor == 0 || (head->minor == 1 && head->host.length > 0));
-    if (slice_is(head->method, "GET") || slice_is(head->method, "HEAD")) {
+    if (slice_is(head->method, "GET") || slice_is(head->method, "HEAD"))
         CHECK(head->body != HTTP_BODY_CHUNKED && head->content_length == 0);
-    }
 }
 
 static void check_head(const struct http_head *head, struct slice bytes)
@@ -85,9 +85,9 @@ static void check_prefix(struct slice bytes, size_t length, const struct http_li
 {
     struct http_head head;
     struct outcome part = parse(slice_from(bytes.data, length), limits, &head);
-    if (part.verdict == HTTP_MORE) {
+
+    if (part.verdict == HTTP_MORE)
         return;
-    }
     CHECK(part.verdict == whole->verdict);
     CHECK(part.length == whole->length);
     CHECK(part.refusal.status == whole->refusal.status);
@@ -98,19 +98,19 @@ static void check_request(struct slice bytes, const struct http_limits *limits)
 {
     struct http_head head;
     struct outcome whole = parse(bytes, limits, &head);
-    if (whole.verdict == HTTP_HEAD) {
+
+    if (whole.verdict == HTTP_HEAD)
         check_head(&head, slice_from(bytes.data, whole.length));
-    }
     size_t cut = cut_choose(bytes);
     check_prefix(bytes, cut, limits, &whole);
-    for (size_t i = 0; bytes.length <= 256 && i < bytes.length; i++) {
+    for (size_t i = 0; bytes.length <= 256 && i < bytes.length; i++)
         check_prefix(bytes, i, limits, &whole);
-    }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct slice bytes = slice_from(data, size);
+
     check_request(bytes, &ordinary);
     check_request(bytes, &narrow);
     return 0;

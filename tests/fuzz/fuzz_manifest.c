@@ -19,9 +19,8 @@ static void check_type(const struct manifest *manifest)
     struct slice type = slice_of(manifest->media_type);
 
     CHECK(manifest->kind == media_kind_of(type) && manifest->kind != MEDIA_UNKNOWN);
-    for (size_t i = 0; i < type.length; i++) {
+    for (size_t i = 0; i < type.length; i++)
         CHECK(type.data[i] > 0x20 && type.data[i] < 0x7f);
-    }
 }
 
 static void check_descriptors(const struct manifest *manifest)
@@ -29,6 +28,7 @@ static void check_descriptors(const struct manifest *manifest)
     CHECK(manifest->descriptor_count <= MANIFEST_MAX_DESCRIPTORS + 1);
     for (size_t i = 0; i < manifest->descriptor_count; i++) {
         const struct descriptor *descriptor = &manifest->descriptors[i];
+
         CHECK((descriptor->role == DESCRIPTOR_CHILD) == (manifest->kind == MEDIA_INDEX));
         CHECK((descriptor->role == DESCRIPTOR_CONFIG) == (manifest->kind == MEDIA_IMAGE && i == 0));
         CHECK(descriptor->digest.algorithm != 0);
@@ -42,15 +42,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct error err;
     size_t types = sizeof(content_types) / sizeof(content_types[0]);
 
-    if (size == 0) {
+    if (size == 0)
         return 0;
-    }
     struct slice type = slice_of(content_types[data[0] % types]);
     if (manifest_parse(slice_from(data + 1, size - 1), type, &manifest, &err) == 0) {
         check_type(manifest);
         check_descriptors(manifest);
         manifest_free(&manifest);
     }
-    CHECK(manifest == NULL);
+    CHECK(!manifest);
     return 0;
 }

@@ -22,9 +22,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     AUTO_BUF struct buf once = {0};
     AUTO_BUF struct buf twice = {0};
 
-    if (size == 0) {
+    if (size == 0)
         return 0;
-    }
     buf_init(&once, size + 4096);
     buf_init(&twice, size + 4096);
     enum message_type type = (enum message_type)(data[0] % MESSAGE_TYPES);

@@ -34,16 +34,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct slice text = slice_from(data, size);
 
-    if (size > 300) {
+    if (size > 300)
         return 0;
-    }
     AUTO_FREE char *copy = mem_strndup(size > 0 ? text.data : "", size);
     bool is_text = strlen(copy) == size;
     CHECK(name_is_valid(text) == (is_text && size <= NAME_MAX_LENGTH && matches(&name_form, copy)));
     CHECK(tag_is_valid(text) == (is_text && matches(&tag_form, copy)));
-    if (registry_is_valid(text)) {
+    if (registry_is_valid(text))
         CHECK(is_text && size <= REGISTRY_MAX_LENGTH && matches(&registry_form, copy));
-    }
     (void)registry_canonical(text);
     return 0;
 }

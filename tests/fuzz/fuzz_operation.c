@@ -12,12 +12,10 @@ static void check_path(const struct operation *operation)
     bool is_nameless = operation->kind == OPERATION_BASE || operation->kind == OPERATION_CATALOG;
 
     CHECK(is_nameless ? operation->name.length == 0 : name_is_valid(operation->name));
-    if (operation->kind == OPERATION_MANIFEST && !operation->by_digest) {
+    if (operation->kind == OPERATION_MANIFEST && !operation->by_digest)
         CHECK(tag_is_valid(operation->tag));
-    }
-    if (operation->kind == OPERATION_BLOB || operation->kind == OPERATION_REFERRERS) {
+    if (operation->kind == OPERATION_BLOB || operation->kind == OPERATION_REFERRERS)
         CHECK(operation->digest.algorithm != 0);
-    }
 }
 
 static void check_query(const struct operation *operation)
@@ -38,9 +36,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct api_error error;
     AUTO_BUF struct buf body = {0};
 
-    if (size == 0 || !slice_split(&target, ' ', &method)) {
+    if (size == 0 || !slice_split(&target, ' ', &method))
         return 0;
-    }
     buf_init(&body, 8192);
     if (operation_parse_address(&operation, http_method_parse(method), target, &error) == 0 &&
         operation_parse_rest(&operation, &limits, &error) == 0) {

@@ -39,14 +39,12 @@ static void check_values(const struct operation *operation)
     CHECK(!operation->has_from || name_is_valid(operation->from));
     CHECK(!operation->has_n || operation->n <= UINT32_MAX);
     CHECK(operation->tag_count <= OPERATION_TAGS_MAX);
-    for (unsigned i = 0; i < operation->tag_count; i++) {
+    for (unsigned i = 0; i < operation->tag_count; i++)
         CHECK(tag_is_valid(operation->tags[i]));
-    }
     CHECK(!operation->has_digest || operation->digest_query.algorithm != 0);
     CHECK(!operation->has_mount || operation->mount.algorithm != 0);
-    for (size_t i = 0; i < operation->last.length; i++) {
+    for (size_t i = 0; i < operation->last.length; i++)
         CHECK(operation->last.data[i] >= ' ' && operation->last.data[i] <= '~');
-    }
 }
 
 /* What goes to an upstream has no parameter of ours, and nothing is lost or added the second time.
@@ -82,14 +80,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     AUTO_BUF struct buf target;
 
     buf_init(&target, size + 256);
-    if (size == 0) {
+    if (size == 0)
         return 0;
-    }
     size_t which = data[0] % (sizeof(requests) / sizeof(requests[0]));
     buf_append_text(&target, requests[which].path);
     buf_append(&target, data + 1, size - 1);
     if (parse(&operation, requests[which].method, buf_bytes(&target), &error) == 0) {
         AUTO_BUF struct buf second;
+
         buf_init(&second, size + 512);
         check_values(&operation);
         check_others(&operation, requests[1].path, &second);

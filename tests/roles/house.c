@@ -56,9 +56,9 @@ struct visitor {
     char field[512];
 };
 
-static void must(int result, const struct error *err)
+static void must(int rc, const struct error *err)
 {
-    if (result != 0) {
+    if (rc != 0) {
         fprintf(stderr, "house: %s\n", err->text);
         abort();
     }
@@ -85,6 +85,7 @@ static void turn(struct house *house)
 {
     LIST_EACH (link, &house->visitors)
         receive(LIST_ITEM(link, struct visitor, link));
+
     loop_turn(house->loop, 0);
 }
 
@@ -273,9 +274,10 @@ void house_free(struct house **house)
 {
     struct house *h = *house;
 
-    for (unsigned slot = 0; slot < HOUSE_WORKERS; slot++)
+    for (unsigned slot = 0; slot < HOUSE_WORKERS; slot++) {
         if (h->workers[slot])
             worker_free(&h->workers[slot]);
+    }
     if (h->fetcher)
         fetcher_free(&h->fetcher);
     if (h->keeper)

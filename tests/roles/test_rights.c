@@ -232,5 +232,6 @@ int main(void)
         TEST(download_under_way_is_joined_on_the_upstreams_word_alone),
         TEST(mount_wants_rights_to_both_repositories),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

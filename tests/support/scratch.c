@@ -14,8 +14,9 @@ static char path[256];
 const char *scratch_make(void)
 {
     const char *parent = getenv("TMPDIR"); /* NOLINT(concurrency-mt-unsafe) */
-    (void)snprintf(path, sizeof(path), "%s/entrepot-XXXXXX", parent != NULL ? parent : "/tmp");
-    CHECK(mkdtemp(path) != NULL);
+
+    (void)snprintf(path, sizeof(path), "%s/entrepot-XXXXXX", parent ? parent : "/tmp");
+    CHECK(mkdtemp(path));
     return path;
 }
 

@@ -21,9 +21,8 @@ static void zalloc_is_zeroed(void **state)
     AUTO_FREE unsigned char *bytes = mem_zalloc(16, 4);
 
     (void)state;
-    for (int i = 0; i < 64; i++) {
+    for (int i = 0; i < 64; i++)
         assert_int_equal(bytes[i], 0);
-    }
 }
 
 static void overflow_zalloc(void)

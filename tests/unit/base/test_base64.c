@@ -25,6 +25,7 @@ static void both_ways_match_the_rfc(void **state)
         AUTO_BUF struct buf buf;
         uint8_t bytes[16];
         size_t length = 99;
+
         buf_init(&buf, 100);
         base64_print(&buf, slice_of(pairs[i][0]));
         assert_string_equal(buf_text(&buf), pairs[i][1]);
@@ -73,6 +74,7 @@ static void other_texts_are_refused(void **state)
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         uint8_t bytes[16];
         size_t length = 99;
+
         if (base64_read(slice_of(bad[i]), bytes, &length))
             fail_msg("%s was read", bad[i]);
         assert_int_equal(length, 99);

@@ -11,9 +11,8 @@ static void buf_grows_to_its_maximum_and_no_further(void **state)
 
     (void)state;
     buf_init(&buf, 100);
-    for (int i = 0; i < 10; i++) {
+    for (int i = 0; i < 10; i++)
         buf_append(&buf, "0123456789", 10);
-    }
     assert_false(buf.is_over);
     assert_int_equal(buf.length, 100);
     assert_int_equal(strlen(buf_text(&buf)), 100);

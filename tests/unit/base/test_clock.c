@@ -82,6 +82,7 @@ static void dates_are_read_as_they_are_printed(void **state)
                                       "Sun, \xff\xff Nov \xff\xff\xff\xff 08:49:37 GMT",
                                       "~~~~~~~~~~~~~~~~~~~~~~~~~~~~~"};
     struct walltime time = {7};
+
     (void)state;
 
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {

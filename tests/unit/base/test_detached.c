@@ -96,6 +96,7 @@ static void run_until_done(struct detached *detached, int wanted)
 {
     while (seen.done < wanted) {
         struct pollfd ready = {.fd = detached_descriptor(detached), .events = POLLIN};
+
         assert_int_equal(poll(&ready, 1, 10000), 1);
         detached_run_done(detached);
     }
@@ -188,5 +189,6 @@ int main(void)
         TEST(free_does_not_wait_and_drops_everything),
         TEST(free_drops_what_has_not_run),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -59,9 +59,8 @@ static void error_texts_are_cut_not_overrun(void **state)
 static void error_kinds_have_names(void **state)
 {
     (void)state;
-    for (int kind = 0; kind < ERR_KINDS; kind++) {
+    for (int kind = 0; kind < ERR_KINDS; kind++)
         assert_non_null(error_kind_name((enum error_kind)kind));
-    }
     assert_string_equal(error_kind_name(ERR_DIGEST_MISMATCH), "digest_mismatch");
     assert_string_equal(error_kind_name(ERR_KINDS), "unknown");
 }

@@ -63,6 +63,7 @@ static void length_of_what_was_hashed_is_known(void **state)
     const enum hash_algorithm algorithms[] = {HASH_SHA256, HASH_SHA512};
     for (unsigned i = 0; i < 2; i++) {
         struct hash hash;
+
         hash_init(&hash, algorithms[i]);
         for (uint64_t length = 0; length <= 300; length++) {
             assert_true(hash_has_seen(&hash, algorithms[i], length));

@@ -80,9 +80,8 @@ static void nonsense_is_refused(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        if (parse_text(bad[i]) != -ERR_INVALID) {
+        if (parse_text(bad[i]) != -ERR_INVALID)
             fail_msg("%zu: %s", i, bad[i]);
-        }
     }
 }
 
@@ -98,9 +97,8 @@ static void errors_say_where_and_are_printable(void **state)
     assert_non_null(strstr(err.text, "line 2"));
     assert_int_equal(jsonio_parse(slice_of("[\"\\u0000\"]"), &document, &err), -ERR_INVALID);
     assert_string_equal(err.text, "line 1 column 9: a string contains a NUL");
-    for (const char *c = err.text; *c; c++) {
+    for (const char *c = err.text; *c; c++)
         assert_true(*c >= 0x20 && *c < 0x7f);
-    }
 }
 
 static void depth_is_limited(void **state)
@@ -111,12 +109,10 @@ static void depth_is_limited(void **state)
     buf_init(&buf, 1000);
     for (int depth = 1; depth <= JSONIO_DEPTH_MAX + 1; depth++) {
         buf_clear(&buf);
-        for (int i = 0; i < depth; i++) {
+        for (int i = 0; i < depth; i++)
             buf_append_byte(&buf, '[');
-        }
-        for (int i = 0; i < depth; i++) {
+        for (int i = 0; i < depth; i++)
             buf_append_byte(&buf, ']');
-        }
         assert_int_equal(parse_text(buf_text(&buf)),
                          depth <= JSONIO_DEPTH_MAX ? 0 : -ERR_TOO_LARGE);
     }
@@ -128,9 +124,8 @@ static int parse_values(struct buf *buf, unsigned count, const char *first, cons
 {
     buf_clear(buf);
     buf_append_text(buf, first);
-    for (unsigned i = 2; i < count; i++) {
+    for (unsigned i = 2; i < count; i++)
         buf_append_text(buf, more);
-    }
     buf_append_byte(buf, first[0] == '[' ? ']' : '}');
     return parse_text(buf_text(buf));
 }
@@ -160,9 +155,8 @@ static void keys_are_not_counted_as_values(void **state)
     (void)state;
     buf_init(&buf, 2000000);
     buf_append_byte(&buf, '{');
-    for (int i = 1; i < JSONIO_VALUES_MAX; i++) {
+    for (int i = 1; i < JSONIO_VALUES_MAX; i++)
         buf_printf(&buf, "%s\"k%d\" : 1", i > 1 ? "," : "", i);
-    }
     buf_append_byte(&buf, '}');
     assert_int_equal(parse_text(buf_text(&buf)), 0);
 }

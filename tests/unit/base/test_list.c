@@ -17,13 +17,11 @@ static void list_keeps_the_order_of_appending(void **state)
     (void)state;
     list_init(&head);
     assert_true(list_is_empty(&head));
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 3; i++)
         list_append(&head, &items[i].link);
-    }
     assert_int_equal(list_length(&head), 3);
-    LIST_EACH (link, &head) {
+    LIST_EACH (link, &head)
         assert_int_equal(LIST_ITEM(link, struct item, link)->number, expected++);
-    }
     assert_int_equal(expected, 3);
 }
 
@@ -35,9 +33,8 @@ static void list_remove_inside_the_loop_and_twice_is_harmless(void **state)
 
     (void)state;
     list_init(&head);
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 4; i++)
         list_append(&head, &items[i].link);
-    }
     LIST_EACH (link, &head) {
         list_remove(link);
         list_remove(link);

@@ -177,9 +177,8 @@ static void say_until_full(void)
 {
     uint64_t before = log_dropped();
 
-    for (int i = 0; i < 100000 && log_dropped() == before; i++) {
+    for (int i = 0; i < 100000 && log_dropped() == before; i++)
         log_say(LOG_INFO, "line %d", i);
-    }
     assert_true(log_dropped() > before);
 }
 

@@ -56,9 +56,8 @@ static void check_and_remove_even(struct slice key, void *value, void *arg)
     int *number = value;
 
     assert_int_equal(*number, visit->next++);
-    if (*number % 2 == 0) {
+    if (*number % 2 == 0)
         assert_ptr_equal(map_remove(visit->map, key), number);
-    }
 }
 
 static void map_each_is_in_order_and_may_remove_its_own(void **state)

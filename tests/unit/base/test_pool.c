@@ -37,9 +37,8 @@ static void run_in_order(struct pool_work *work)
 {
     struct job *job = job_of(work);
 
-    if (*job->last_of_key == job->number - 1) {
+    if (*job->last_of_key == job->number - 1)
         *job->last_of_key = job->number;
-    }
     atomic_fetch_add(&runs, 1);
 }
 
@@ -53,9 +52,8 @@ static void submit_next(struct pool_work *work)
     struct job *job = job_of(work);
 
     job->done_count++;
-    if (job->then) {
+    if (job->then)
         pool_submit(job->pool, &job->then->work);
-    }
 }
 
 static void wait_for_all(struct pool *pool)
@@ -81,9 +79,8 @@ static void all_work_runs_and_is_done_once(void **state)
     }
     wait_for_all(pool);
     assert_int_equal(runs, JOBS);
-    for (int i = 0; i < JOBS; i++) {
+    for (int i = 0; i < JOBS; i++)
         assert_int_equal(jobs[i].done_count, 1);
-    }
     pool_run_done(pool);
     pool_free(&pool);
     assert_null(pool);
@@ -112,9 +109,8 @@ static void work_of_one_key_runs_in_order_one_at_a_time(void **state)
         pool_submit(pool, &jobs[i].work);
     }
     wait_for_all(pool);
-    for (int k = 0; k < 5; k++) {
+    for (int k = 0; k < 5; k++)
         assert_int_equal(last[k], JOBS / 5 - 1);
-    }
     pool_free(&pool);
 }
 
@@ -123,9 +119,8 @@ static void meet_the_other(struct pool_work *work)
 {
     (void)work;
     atomic_fetch_add(&running, 1);
-    while (atomic_load(&running) < 2) {
+    while (atomic_load(&running) < 2)
         sched_yield();
-    }
 }
 
 static void work_of_different_keys_runs_in_parallel(void **state)

@@ -64,11 +64,11 @@ static void numbers_are_parsed_strictly(void **state)
         const struct expectation *expected = &expectations[i];
         uint64_t value = 12345;
         struct error err;
-        int result = expected->parse(slice_of(expected->text), &value, &err);
+        int rc = expected->parse(slice_of(expected->text), &value, &err);
 
-        if (result != expected->result ||
-            value != (result ? 12345 : expected->value)) { /* untouched on failure */
-            fail_msg("\"%s\": %d, %llu", expected->text, result, (unsigned long long)value);
+        if (rc != expected->result ||
+            value != (rc ? 12345 : expected->value)) { /* untouched on failure */
+            fail_msg("\"%s\": %d, %llu", expected->text, rc, (unsigned long long)value);
         }
     }
 }

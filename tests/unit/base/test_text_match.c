@@ -55,9 +55,8 @@ static void patterns_match_as_people_expect(void **state)
         const struct expectation *expected = &expectations[i];
 
         if (text_matches(slice_of(expected->pattern), slice_of(expected->text)) !=
-            expected->is_match) {
+            expected->is_match)
             fail_msg("\"%s\" and \"%s\"", expected->pattern, expected->text);
-        }
     }
 }
 

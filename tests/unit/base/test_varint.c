@@ -13,6 +13,7 @@
 static void varint_cut_reads_back_every_length(void **state)
 {
     AUTO_BUF struct buf out;
+
     (void)state;
 
     buf_init(&out, 1000);
@@ -41,6 +42,7 @@ static void varint_cut_refuses_what_is_cut_off_or_too_large(void **state)
     struct slice large = SLICE_LITERAL("\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02");
     struct slice endless = SLICE_LITERAL("\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01");
     uint64_t number = 7;
+
     (void)state;
 
     assert_false(varint_cut(&cut, &number));
@@ -55,5 +57,6 @@ int main(void)
         cmocka_unit_test(varint_cut_reads_back_every_length),
         cmocka_unit_test(varint_cut_refuses_what_is_cut_off_or_too_large),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

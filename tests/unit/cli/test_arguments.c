@@ -15,9 +15,11 @@ static void parse(const char *const *words, struct cli_arguments *out)
     static char copies[ARGUMENTS_MAX][64];
     char *argv[ARGUMENTS_MAX + 1] = {NULL};
     int argc = 0;
-    for (; words[argc] != NULL && argc < ARGUMENTS_MAX; argc++) {
+
+    for (; words[argc] && argc < ARGUMENTS_MAX; argc++) {
         size_t i = 0;
-        for (; words[argc][i] != '\0' && i + 1 < sizeof copies[0]; i++)
+
+        for (; words[argc][i] != '\0' && i + 1 < sizeof(copies[0]); i++)
             copies[argc][i] = words[argc][i];
         copies[argc][i] = '\0';
         argv[argc] = copies[argc];
@@ -67,8 +69,9 @@ static void mistakes_end_with_status_2(void **state)
         {"entrepot", "help", "nothing"},
         {"entrepot", "--role", "master"},
     };
-    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
         struct cli_arguments arguments;
+
         parse(lines[i], &arguments);
         assert_int_equal(arguments.command, CLI_DONE);
         assert_int_equal(arguments.status, CLI_STATUS_USAGE);
@@ -85,8 +88,9 @@ static void help_and_version_end_with_status_0(void **state)
         {"entrepot", "serve", "--help"},
         {"entrepot", "help", "check"},
     };
-    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
         struct cli_arguments arguments;
+
         parse(lines[i], &arguments);
         assert_int_equal(arguments.command, CLI_DONE);
         assert_int_equal(arguments.status, 0);
@@ -102,5 +106,6 @@ int main(void)
         cmocka_unit_test(mistakes_end_with_status_2),
         cmocka_unit_test(help_and_version_end_with_status_0),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -30,8 +30,9 @@ static int load(const char *yaml, const char *const *settings, struct result *re
     struct error err;
     int fd = -1;
     char path[64];
+
     assert_int_equal(fd_memory_file("config", slice_of(yaml), &fd, &err), 0);
-    (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
     *result = (struct result){0};
     buf_init(&result->problems, 65536);
     buf_init(&result->warnings, 65536);
@@ -136,6 +137,7 @@ static void what_is_printed_is_read_back_the_same(void **state)
     const char *const *const flags[] = {NULL, odd};
     for (size_t i = 0; i < 2; i++) {
         struct result result;
+
         assert_int_equal(load(i == 0 ? "" : full, flags[i], &result), 0);
         AUTO_BUF struct buf once;
         AUTO_BUF struct buf twice;
@@ -164,7 +166,7 @@ static void passwords_are_printed_only_when_asked_for(void **state)
     assert_int_equal(write(fd, "s3cr3t\n", 7), 7);
     assert_int_equal(fchmod(fd, 0644), 0);
     char yaml[256];
-    (void)snprintf(yaml, sizeof yaml,
+    (void)snprintf(yaml, sizeof(yaml),
                    "upstreams: { docker.io: { username: me, password_file: %s } }\n", secret);
     struct result result;
     assert_int_equal(load(yaml, NULL, &result), 0);
@@ -242,12 +244,13 @@ static const struct wrong wrongs[] = {
 static void problems_say_where_and_what_was_expected(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < sizeof wrongs / sizeof wrongs[0]; i++) {
+    for (size_t i = 0; i < sizeof(wrongs) / sizeof(wrongs[0]); i++) {
         struct result result;
         int rc = load(wrongs[i].yaml, NULL, &result);
         const char *problems = buf_text(&result.problems);
-        for (size_t k = 0; k < 4 && wrongs[i].said[k] != NULL; k++) {
-            if (strstr(problems, wrongs[i].said[k]) == NULL)
+
+        for (size_t k = 0; k < 4 && wrongs[i].said[k]; k++) {
+            if (!strstr(problems, wrongs[i].said[k]))
                 fail_msg("%s\nsaid: %s\nnot: %s", wrongs[i].yaml, problems, wrongs[i].said[k]);
         }
         assert_int_equal(rc, -ERR_INVALID);
@@ -286,10 +289,12 @@ static void a_missing_file_is_a_problem(void **state)
 static void uncomment(struct slice text, struct buf *out)
 {
     struct slice line;
+
     while (slice_split(&text, '\n', &line)) {
         ptrdiff_t mark = slice_find(line, '#');
         bool is_setting = mark >= 0 && (size_t)mark + 1 < line.length &&
                           line.data[mark + 1] >= 'a' && line.data[mark + 1] <= 'z';
+
         if (slice_is(line, "#upstreams:"))
             return;
         if (is_setting) {
@@ -319,6 +324,7 @@ static void the_example_is_right_and_gives_the_defaults(void **state)
     const char *texts[] = {buf_text(&example), buf_text(&bare)};
     for (size_t i = 0; i < 2; i++) {
         AUTO_BUF struct buf printed;
+
         buf_init(&printed, 65536);
         int rc = load(texts[i], NULL, &result);
         if (rc != 0)
@@ -397,5 +403,6 @@ int main(void)
         cmocka_unit_test(a_missing_file_is_a_problem),
         cmocka_unit_test(the_example_is_right_and_gives_the_defaults),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

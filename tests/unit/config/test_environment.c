@@ -26,8 +26,9 @@ static int load(const char *yaml, const char *const *environment, const char *co
     struct error err;
     int fd = -1;
     char path[64];
+
     assert_int_equal(fd_memory_file("config", slice_of(yaml), &fd, &err), 0);
-    (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
     *result = (struct result){0};
     buf_init(&result->problems, 65536);
     buf_init(&result->warnings, 65536);
@@ -128,9 +129,10 @@ static void what_would_open_a_registry_is_refused(void **state)
         "REGISTRY_PROXY_REMOTEURL=registry-1.docker.io",
         "ENTREPOT_WORKERS=none",
     };
-    for (size_t i = 0; i < sizeof variables / sizeof variables[0]; i++) {
+    for (size_t i = 0; i < sizeof(variables) / sizeof(variables[0]); i++) {
         const char *const environment[] = {variables[i], NULL};
         struct result result;
+
         assert_int_equal(load("", environment, NULL, &result), -ERR_INVALID);
         char name[128] = {0};
         struct slice rest = slice_of(variables[i]);
@@ -176,11 +178,12 @@ static void wrong_flags_are_refused(void **state)
         {"storage.path=a\xed\xa0\x80", "not UTF-8"}, /* a surrogate */
         {"storage.path=a\xe0\x80\xaf", "not UTF-8"}, /* an overlong slash */
     };
-    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
+    for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
         const char *const settings[] = {flags[i][0], NULL};
         struct result result;
+
         assert_int_equal(load("", NULL, settings, &result), -ERR_INVALID);
-        if (strstr(buf_text(&result.problems), flags[i][1]) == NULL)
+        if (!strstr(buf_text(&result.problems), flags[i][1]))
             fail_msg("%s: %s", flags[i][0], buf_text(&result.problems));
         result_free(&result);
     }
@@ -197,5 +200,6 @@ int main(void)
         cmocka_unit_test(flags_reach_into_upstreams),
         cmocka_unit_test(wrong_flags_are_refused),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -21,6 +21,7 @@ static void expect_file(const char *path, struct buf *expected, const char *topi
     struct error err;
     uint64_t size = 0;
     AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+
     assert_true(fd >= 0);
     assert_int_equal(fd_size(fd, &size, &err), 0);
     AUTO_FREE char *text = mem_zalloc((size_t)size + 1, 1);
@@ -53,5 +54,6 @@ int main(void)
         cmocka_unit_test(the_manual_is_up_to_date),
         cmocka_unit_test(the_example_is_up_to_date),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -91,6 +91,7 @@ static void see_answer(const struct message_answer *answer)
 static void see_failed(const struct message_failed *failed)
 {
     struct seen *seen = stage_seen(failed->request);
+
     seen->faileds++;
     seen->failure = (enum error_kind)failed->kind;
     seen->retry_after = failed->retry_after;
@@ -100,6 +101,7 @@ static void see_failed(const struct message_failed *failed)
 static void see_open(const struct message_open *open, int *fd)
 {
     struct seen *seen = stage_seen(open->request);
+
     seen->opens++;
     seen->size = open->size;
     seen->bytes = open->bytes;
@@ -110,6 +112,7 @@ static void see_open(const struct message_open *open, int *fd)
 static void see_taken(const struct message_taken *taken, int *fd)
 {
     struct seen *seen = stage_seen(taken->request);
+
     seen->takens++;
     seen->size = taken->size;
     seen->bytes = taken->bytes;
@@ -156,6 +159,7 @@ static void on_worker_message(struct channel *channel, enum message_type type, s
 static void on_worker_closed(struct channel *channel, void *arg)
 {
     struct stage_worker *worker = arg;
+
     channel_free(channel == worker->channel ? &worker->channel : &worker->predecessor);
 }
 
@@ -190,6 +194,7 @@ uint64_t stage_join(unsigned worker, enum join_kind kind, const char *repository
         .reference = slice_of(reference),
         .size = size,
     };
+
     if (digest)
         join.digest = *digest;
     channel_send(stage.workers[worker].channel, MESSAGE_JOIN, &join, -1);
@@ -208,6 +213,7 @@ uint64_t stage_join_own(unsigned worker, enum join_kind kind, const char *reposi
         .size = UINT64_MAX,
         .is_check = 1,
     };
+
     channel_send(stage.workers[worker].channel, MESSAGE_JOIN, &join, -1);
     return join.request;
 }
@@ -215,6 +221,7 @@ uint64_t stage_join_own(unsigned worker, enum join_kind kind, const char *reposi
 void stage_leave(unsigned worker, uint64_t request)
 {
     struct message_leave leave = {.request = request};
+
     channel_send(stage.workers[worker].channel, MESSAGE_LEAVE, &leave, -1);
 }
 
@@ -224,6 +231,7 @@ static void link_in(struct ledger_txn *txn, struct slice origin, struct slice na
                     const struct digest *digest, unsigned kinds)
 {
     struct repository repository;
+
     if (name.length == 0)
         return;
     repository_get(txn, origin, name, &repository);
@@ -237,11 +245,10 @@ static void put_tag(struct ledger_txn *txn, const struct message_tag_checked *ch
 
     repository_get(txn, checked->origin, checked->repository, &repository);
     stage.tag_checked = checked->digest;
-    if (checked->digest.algorithm) {
+    if (checked->digest.algorithm)
         tag_put(txn, repository.id, checked->tag, &tag);
-    } else {
+    else
         tag_delete(txn, repository.id, checked->tag);
-    }
 }
 
 static void store_blob(struct ledger_txn *txn, const struct message_blob_stored *stored)
@@ -276,6 +283,7 @@ static void store_manifest(struct ledger_txn *txn, const struct message_manifest
         .digest = stored->digest,
         .checked = stored->checked,
     };
+
     (void)snprintf(name, sizeof(name), "%.*s", SLICE_PRINT(stored->file));
     struct store_file file = {PLACE_SPOOL, name, stored->inode, stored->size};
     assert_int_equal(store_place(stage.store, &file, &stored->digest, &err), 0);
@@ -289,6 +297,7 @@ static void store_manifest(struct ledger_txn *txn, const struct message_manifest
 static void answer_keeper(struct channel *channel, uint64_t request, uint64_t number)
 {
     struct message_done done = {.request = request, .number = number};
+
     channel_send(channel, MESSAGE_DONE, &done, -1);
 }
 
@@ -387,6 +396,7 @@ void stage_pass(uint64_t ms)
 
     for (unsigned turn = 0; turn < 100000 && clock_mono().ms < end; turn++) {
         uint64_t before = clock_mono().ms;
+
         fake_loop_hold_clock(stage.loop, end - before);
         loop_turn(stage.loop, 1);
         if (clock_mono().ms == before && turn > 200)
@@ -401,6 +411,7 @@ void stage_pass(uint64_t ms)
 bool stage_is_over(uint64_t request)
 {
     const struct seen *seen = stage_seen(request);
+
     return seen->verifieds + seen->heres + seen->faileds + seen->answers > 0;
 }
 
@@ -443,6 +454,7 @@ struct slice stage_bytes(unsigned number, size_t length)
 struct digest stage_digest(struct slice bytes)
 {
     struct digest digest;
+
     digest_of(HASH_SHA256, bytes, &digest);
     return digest;
 }

@@ -47,6 +47,7 @@ static void address_classes_follow_where_it_leads(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         enum address_class class = ADDRESS_PUBLIC;
+
         assert_true(address_of_literal(slice_of(cases[i].text), &class));
         if (class != cases[i].class)
             fail_msg("%s", cases[i].text);
@@ -56,6 +57,7 @@ static void address_classes_follow_where_it_leads(void **state)
 static void address_of_a_name_is_none(void **state)
 {
     enum address_class class = ADDRESS_PUBLIC;
+
     (void)state;
     assert_false(address_of_literal(SLICE_LITERAL("registry.example"), &class));
     assert_false(address_of_literal(SLICE_LITERAL(""), &class));
@@ -189,5 +191,6 @@ int main(void)
         cmocka_unit_test(retry_asks_every_address_before_it_waits),
         cmocka_unit_test(retry_starts_again_after_progress_but_not_for_ever),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -69,6 +69,7 @@ static int teardown(void **state)
 static struct seen *ask_tag(void)
 {
     uint64_t request = stage_join(0, JOIN_TAG, "library/app", "latest", NULL, UINT64_MAX);
+
     stage_until(stage_is_over, request);
     return stage_seen(request);
 }
@@ -291,6 +292,7 @@ static void answers_that_drip_are_given_up(void **state)
         bool is_named = kinds[i] == JOIN_TAG;
         uint64_t request = stage_join(0, kinds[i], "library/app", is_named ? "latest" : "",
                                       is_named ? NULL : &digest, UINT64_MAX);
+
         stage_pass(4 * 20000 + 3000);
         assert_int_equal(stage_seen(request)->failure, ERR_TIMEOUT);
     }
@@ -313,6 +315,7 @@ static void downloads_leave_a_connection_to_questions(void **state)
     script.delay_ms = 9000;
     for (unsigned i = 0; i < 8; i++) {
         struct digest digest = stage_digest(stage_bytes(i, 10));
+
         stage_join(0, JOIN_BLOB, "library/app", "", &digest, 10);
     }
     stage_pass(10);
@@ -338,6 +341,7 @@ static void part_of_an_answer_is_none(void **state)
         bool is_named = kinds[i] == JOIN_TAG;
         uint64_t request = stage_join(0, kinds[i], "library/app", is_named ? "latest" : "",
                                       is_named ? NULL : &digest, UINT64_MAX);
+
         stage_until(stage_is_over, request);
         assert_int_equal(stage_seen(request)->failure, ERR_UPSTREAM);
     }
@@ -485,6 +489,7 @@ static void limit_for_a_repository_called_blobs_is_obeyed(void **state)
     script.extra = "Retry-After: 30\r\n";
     for (unsigned i = 0; i < 2; i++) {
         uint64_t request = stage_join(0, JOIN_TAG, "team/blobs/app", "latest", NULL, UINT64_MAX);
+
         stage_until(stage_is_over, request);
         assert_int_equal(stage_seen(request)->failure, ERR_BUSY);
         assert_int_equal(fake_upstream_count(), 1);
@@ -573,6 +578,7 @@ static void tags_list_has_no_next_page_that_cannot_be_a_query(void **state)
 static void assert_next(const char *link, const char *expected)
 {
     char text[500];
+
     (void)snprintf(text, sizeof(text), "%s\r\n", link);
     assert_string_equal(page("n=2&last=a", "{\"tags\":[\"b\"]}", text)->link, expected);
 }
@@ -623,6 +629,7 @@ static void assert_page(const char *query, const char *expected, const char *lin
     const struct seen *seen =
         page(query, "{\"tags\":[\"c\",\"../x\",\"a\",\"b\",\"d\",\"e\"]}", "");
     AUTO_BUF struct buf body;
+
     buf_init(&body, 1000);
     buf_printf(&body, "{\"name\":\"library/app\",\"tags\":[%s]}", expected);
     assert_int_equal(seen->body_length, body.length);
@@ -645,6 +652,7 @@ static void tags_list_of_all_is_cut_into_pages(void **state)
 static const struct seen *referrers(const char *body)
 {
     struct digest digest = stage_digest(SLICE_LITERAL("subject"));
+
     script.manifest = slice_of(body);
     script.content_type = "Content-Type: " MEDIA_TYPE_OCI_INDEX "\r\n";
     uint64_t request = stage_join(0, JOIN_REFERRERS, "library/app", "", &digest, UINT64_MAX);
@@ -891,5 +899,6 @@ int main(void)
         TEST_PAIR(busy_address_alone_is_left_alone),
         TEST(fetcher_asks_an_upstream_with_trouble_in_one_repository),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

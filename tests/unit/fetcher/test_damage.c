@@ -71,6 +71,7 @@ static int teardown(void **state)
 static uint64_t join_blob(unsigned worker, const char *repository)
 {
     struct digest digest = stage_digest(script.body);
+
     return stage_join(worker, JOIN_BLOB, repository, "", &digest, script.body.length);
 }
 
@@ -238,5 +239,6 @@ int main(void)
         TEST(a_damaged_manifest_is_brought_again_by_tag, setup),
         TEST(a_damaged_manifest_is_not_served_stale, setup),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -124,6 +124,7 @@ static struct seen *pull_of(const char *repository)
 {
     struct digest digest = stage_digest(script.blob);
     uint64_t request = stage_join(0, JOIN_BLOB, repository, "", &digest, script.blob.length);
+
     stage_until(stage_is_over, request);
     return stage_seen(request);
 }
@@ -137,7 +138,7 @@ static const char basic[] = "Authorization: Basic bWU6c2VjcmV0";
 
 static bool was_told(size_t index, const char *text)
 {
-    return strstr(fake_upstream_at(index)->headers, text) != NULL;
+    return strstr(fake_upstream_at(index)->headers, text);
 }
 
 static void exchange_gets_a_token_and_asks_again(void **state)
@@ -156,6 +157,7 @@ static void exchange_gets_a_token_and_asks_again(void **state)
 static uint64_t count_of(enum metric_outcome outcome)
 {
     unsigned upstream = metrics_name(METRIC_NAME_upstream, "docker.io");
+
     return metrics_sum_at(METRIC_upstream_answers, upstream, outcome);
 }
 
@@ -174,6 +176,7 @@ static void exchange_counts_what_became_of_it(void **state)
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         uint64_t before = count_of(cases[i].outcome);
+
         script.blob = stage_bytes((unsigned)i + 10, 1000);
         script.status = cases[i].status;
         (void)pull();
@@ -260,6 +263,7 @@ static uint64_t pull_for(uint64_t ms)
 {
     struct digest digest = stage_digest(script.blob);
     uint64_t request = stage_join(0, JOIN_BLOB, "library/app", "", &digest, script.blob.length);
+
     stage_pass(ms);
     return request;
 }
@@ -350,6 +354,7 @@ static void exchange_finds_its_challenge_among_several_fields(void **state)
     script.challenge = challenge;
     for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
         char repository[20];
+
         (void)snprintf(challenge, sizeof(challenge), "WWW-Authenticate: %s\r\n%s%s", others[i],
                        bearer, "WWW-Authenticate: Bearer realm=\"https://other.test/token\"\r\n");
         (void)snprintf(repository, sizeof(repository), "library/%zu", i);
@@ -479,5 +484,6 @@ int main(void)
         TEST(private_bytes_need_a_proof_for_another_repository, setup_password),
         TEST(public_bytes_are_public, setup),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

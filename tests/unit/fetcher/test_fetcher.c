@@ -67,6 +67,7 @@ static int teardown(void **state)
 static uint64_t join(unsigned worker, const char *repository)
 {
     struct digest digest = stage_digest(script.blob);
+
     return stage_join(worker, JOIN_BLOB, repository, "", &digest, script.blob.length);
 }
 
@@ -238,6 +239,7 @@ static void exchanges_are_at_most_so_many_an_upstream(void **state)
     script.delay_ms = 1000;
     for (unsigned i = 0; i < 100; i++) {
         struct digest digest = stage_digest(slice_from(&i, sizeof(i)));
+
         last = stage_join(0, JOIN_BLOB_SIZE, "library/app", "", &digest, UINT64_MAX);
     }
     stage_pass(500);
@@ -262,5 +264,6 @@ int main(void)
         TEST(join_that_waits_for_a_hanging_keeper_fails, setup_password),
         TEST(exchanges_are_at_most_so_many_an_upstream, setup),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

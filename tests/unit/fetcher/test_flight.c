@@ -261,11 +261,10 @@ static void flight_believes_404(void **state)
 static void answer_one_repository(const struct fake_request *request, struct fake_answer *answer,
                                   void *arg)
 {
-    if (strstr(request->url, "/library/absent/")) {
+    if (strstr(request->url, "/library/absent/"))
         answer->status = 404;
-    } else {
+    else
         answer_blob(request, answer, arg);
-    }
 }
 
 static void flight_fails_only_followers_of_the_source_that_refuses(void **state)
@@ -524,5 +523,6 @@ int main(void)
         TEST(flight_without_known_size_ends_when_nobody_follows),
         TEST(spool_of_what_the_upstream_refuses_is_not_kept),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -54,6 +54,7 @@ static int teardown(void **state)
 static uint64_t join(unsigned worker, uint64_t size)
 {
     struct digest digest = stage_digest(script.blob);
+
     return stage_join(worker, JOIN_BLOB, "library/app", "", &digest, size);
 }
 
@@ -161,5 +162,6 @@ int main(void)
         TEST(answer_of_another_size_is_a_failed_try),
         TEST(another_size_is_believed_when_it_is_said_again),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

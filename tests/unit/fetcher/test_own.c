@@ -19,8 +19,9 @@ static struct {
 
 static void answer(const struct fake_request *request, struct fake_answer *answer, void *arg)
 {
-    bool is_sister = strstr(request->url, "a/sister") != NULL;
-    bool is_other = strstr(request->url, "other.test") != NULL;
+    bool is_sister = strstr(request->url, "a/sister");
+    bool is_other = strstr(request->url, "other.test");
+
     (void)arg;
     answer->status = 404;
     if ((is_sister && !script.sister_has_it) || (is_other && !script.other_has_it))
@@ -53,6 +54,7 @@ static int teardown(void **state)
 static uint64_t join(const char *origin, const char *repository)
 {
     struct digest digest = stage_digest(script.blob);
+
     stage_use_origin(origin);
     return stage_join_own(0, JOIN_BLOB, repository, &digest);
 }
@@ -158,5 +160,6 @@ int main(void)
         TEST(file_of_another_repository_is_not_here_without_proof),
         TEST(what_came_without_credentials_stays_public),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -65,11 +65,10 @@ static void answer_evil(const struct fake_request *request, struct fake_answer *
 static void answer_both(const struct fake_request *request, struct fake_answer *answer, void *arg)
 {
     (void)arg;
-    if (strstr(request->url, "good.test")) {
+    if (strstr(request->url, "good.test"))
         answer_good(request, answer);
-    } else {
+    else
         answer_evil(request, answer);
-    }
 }
 
 static int setup(void **state)
@@ -94,6 +93,7 @@ static int teardown(void **state)
 static uint64_t join(unsigned worker, const char *origin)
 {
     struct digest digest = stage_digest(script.blob);
+
     stage_use_origin(origin);
     return stage_join(worker, JOIN_BLOB, "a/x", "", &digest, UINT64_MAX);
 }
@@ -101,6 +101,7 @@ static uint64_t join(unsigned worker, const char *origin)
 static void assert_got_nothing_private(uint64_t request)
 {
     const struct seen *seen = stage_seen(request);
+
     assert_int_equal(seen->verifieds + seen->takens + seen->heres, 0);
     assert_int_equal(seen->faileds, 1);
     assert_true(seen->bytes <= script.cut_at);
@@ -209,5 +210,6 @@ int main(void)
         TEST(upstream_that_gives_the_bytes_itself_is_believed),
         TEST(spool_of_another_upstream_is_not_carried_on),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -73,6 +73,7 @@ static int teardown(void **state)
 static uint64_t join(unsigned worker, const char *origin)
 {
     struct digest digest = stage_digest(script.blob);
+
     stage_use_origin(origin);
     return stage_join(worker, JOIN_BLOB, "a/x", "", &digest, SIZE);
 }
@@ -81,6 +82,7 @@ static uint64_t join(unsigned worker, const char *origin)
 static void assert_served(uint64_t evil, uint64_t good, uint64_t within_ms)
 {
     struct monotime start = clock_mono();
+
     stage_until(stage_is_over, good);
     stage_until(stage_is_over, evil);
     assert_true(monotime_since(clock_mono(), start) <= within_ms);
@@ -188,5 +190,6 @@ int main(void)
         TEST(upstream_that_says_no_size_and_takes_its_time_is_left),
         TEST(upstream_alone_has_its_time),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

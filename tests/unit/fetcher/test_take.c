@@ -47,6 +47,7 @@ static struct take *make_take(uint64_t memory)
     struct take_options options = {
         .digest = &digest, .number = 1, .memory = memory, .handler = &handler};
     struct take *take = NULL;
+
     assert_int_equal(take_create(stage_fetcher(), &options, &take, &err), 0);
     return take;
 }
@@ -54,6 +55,7 @@ static struct take *make_take(uint64_t memory)
 static bool is_on_disk(const char *name)
 {
     AUTO_CLOSE int fd = -1;
+
     return store_file_open(stage_fetcher()->options.store, PLACE_SPOOL, name, &fd, &err) == 0;
 }
 
@@ -154,5 +156,6 @@ int main(void)
         TEST(a_memory_take_takes_what_is_reserved_for_it),
         TEST(a_blob_larger_than_its_memory_is_refused),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -57,6 +57,7 @@ static uint64_t number_of(enum message_type type, struct slice body)
     }
     if (type == MESSAGE_CHANGED) {
         struct message_changed changed;
+
         assert_int_equal(message_decode(type, body, &changed, &err), 0);
         return changed.number;
     }
@@ -87,17 +88,14 @@ static void on_message(struct channel *channel, enum message_type type, struct s
     assert_ptr_equal(channel, end->channel);
     end->types[end->count] = type;
     end->numbers[end->count] = number_of(type, body);
-    if (type == MESSAGE_ANSWER && end->expected.length > 0) {
+    if (type == MESSAGE_ANSWER && end->expected.length > 0)
         end->numbers[end->count] = read_answer(body, end->expected);
-    }
     end->count++;
     end->largest = body.length > end->largest ? body.length : end->largest;
-    if (end->is_taking) {
+    if (end->is_taking)
         end->fd = fd_take(fd);
-    }
-    if (end->is_freeing) {
+    if (end->is_freeing)
         channel_free(&end->channel);
-    }
 }
 
 static void on_closed(struct channel *channel, void *arg)
@@ -106,9 +104,8 @@ static void on_closed(struct channel *channel, void *arg)
 
     assert_ptr_equal(channel, end->channel);
     end->closed++;
-    if (end->is_freeing) {
+    if (end->is_freeing)
         channel_free(&end->channel);
-    }
 }
 
 static void on_failed(struct channel *channel, void *arg)
@@ -135,6 +132,7 @@ static int setup(void **state)
 {
     int fds[2];
     struct error err;
+
     (void)state;
 
     clock_freeze((struct monotime){1000}, (struct walltime){1000});
@@ -167,11 +165,10 @@ static void ping(struct end *from, uint64_t number)
     struct message_here here = {.request = number};
     struct message_leave leave = {.request = number};
 
-    if (from == &left) {
+    if (from == &left)
         channel_send(from->channel, MESSAGE_HERE, &here, -1);
-    } else {
+    else
         channel_send(from->channel, MESSAGE_LEAVE, &leave, -1);
-    }
 }
 
 static void grew(uint64_t request, uint64_t bytes)
@@ -184,17 +181,15 @@ static void grew(uint64_t request, uint64_t bytes)
 /* Until `end` has seen so many messages. */
 static void run_until_seen(const struct end *end, size_t count)
 {
-    for (int i = 0; i < TURNS && end->count < count; i++) {
+    for (int i = 0; i < TURNS && end->count < count; i++)
         loop_turn(loop, 10);
-    }
     assert_int_equal(end->count, count);
 }
 
 static void run_until_closed(const struct end *end)
 {
-    for (int i = 0; i < TURNS && end->closed == 0; i++) {
+    for (int i = 0; i < TURNS && end->closed == 0; i++)
         loop_turn(loop, 10);
-    }
     assert_int_equal(end->closed, 1);
 }
 
@@ -233,16 +228,15 @@ static void messages_go_both_ways_in_order(void **state)
 static void nothing_is_lost_when_the_socket_is_full(void **state)
 {
     size_t count = fill_socket();
+
     (void)state;
 
-    for (uint64_t i = 0; i < 500; i++) {
+    for (uint64_t i = 0; i < 500; i++)
         ping(&left, i);
-    }
     assert_int_equal(channel_queued(left.channel), 501);
     run_until_seen(&right, count + 500);
-    for (uint64_t i = 0; i < 500; i++) {
+    for (uint64_t i = 0; i < 500; i++)
         assert_true(right.numbers[count + i] == i);
-    }
     assert_int_equal(channel_queued(left.channel), 0);
 }
 
@@ -250,9 +244,8 @@ static void one_turn_reads_a_bounded_number(void **state)
 {
     (void)state;
 
-    for (uint64_t i = 0; i < 100; i++) {
+    for (uint64_t i = 0; i < 100; i++)
         ping(&left, i);
-    }
     loop_turn(loop, 10);
     assert_int_equal(right.count, 64);
     run_until_seen(&right, 100);
@@ -263,6 +256,7 @@ static void a_descriptor_arrives_and_is_closed_unless_taken(void **state)
     int pipe_ends[2];
     struct message_open message = {0};
     char byte = 'x';
+
     (void)state;
 
     assert_int_equal(pipe2(pipe_ends, O_CLOEXEC | O_NONBLOCK), 0);
@@ -286,6 +280,7 @@ static void a_queued_descriptor_is_the_channels_own(void **state)
     struct message_open message = {0};
     char byte = 'x';
     size_t count = fill_socket();
+
     (void)state;
 
     assert_int_equal(pipe2(pipe_ends, O_CLOEXEC | O_NONBLOCK), 0);
@@ -302,6 +297,7 @@ static void a_large_message_arrives_whole(void **state)
     size_t length = (size_t)4 * 1024 * 1024;
     char *body = mem_zalloc(1, length);
     struct message_answer message = {.request = 1, .body = slice_from(body, length)};
+
     (void)state;
 
     channel_send(left.channel, MESSAGE_ANSWER, &message, -1);
@@ -325,6 +321,7 @@ static void a_payload_is_shared_by_messages_of_other_numbers(void **state)
         .request = 9, .state = ANSWER_STALE, .body = slice_from(bytes, length)};
     AUTO_CLOSE int payload_fd = -1;
     struct error err;
+
     (void)state;
 
     memset(bytes, 'x', length);
@@ -346,14 +343,14 @@ static void a_payload_is_shared_by_messages_of_other_numbers(void **state)
 static void queued_levels_of_a_request_collapse(void **state)
 {
     size_t count = fill_socket();
+
     (void)state;
 
     grew(7, 100);
     grew(8, 1);
     ping(&left, 55);
-    for (uint64_t bytes = 101; bytes <= 1000; bytes++) {
+    for (uint64_t bytes = 101; bytes <= 1000; bytes++)
         grew(7, bytes);
-    }
     assert_int_equal(channel_queued(left.channel), 4);
     run_until_seen(&right, count + 3);
     assert_true(right.numbers[count] == 1000); /* in the place of the first */
@@ -365,6 +362,7 @@ static void a_level_never_moves_before_a_new_spool(void **state)
 {
     struct message_taken taken = {.request = 7};
     size_t count = fill_socket();
+
     (void)state;
 
     grew(7, 100);
@@ -382,9 +380,8 @@ static void what_was_sent_before_death_is_still_read(void **state)
     (void)state;
 
     ping(&right, 1); /* stays unread: the kernel reports a reset then */
-    for (uint64_t i = 0; i < 100; i++) {
+    for (uint64_t i = 0; i < 100; i++)
         ping(&left, i);
-    }
     channel_free(&left.channel);
     run_until_closed(&right);
     assert_int_equal(right.count, 100);
@@ -448,6 +445,7 @@ static void a_queued_change_is_overwritten_by_the_next(void **state)
     static char text[30000];
     struct message_refused refused = {.text = slice_from(text, sizeof(text))};
     size_t count = 0;
+
     (void)state;
 
     channel_free(&left.channel);
@@ -461,6 +459,7 @@ static void a_queued_change_is_overwritten_by_the_next(void **state)
         channel_send(left.channel, MESSAGE_REFUSED, &refused, -1);
     for (uint64_t i = 1; i <= 10; i++) {
         struct message_changed changed = {.number = i};
+
         channel_send(left.channel, MESSAGE_CHANGED, &changed, -1);
     }
     assert_int_equal(channel_queued(left.channel), 2);
@@ -473,6 +472,7 @@ static void nonsense_closes_the_channel(void **state)
 {
     int fds[2];
     struct error err;
+
     (void)state;
 
     channel_free(&left.channel);
@@ -492,6 +492,7 @@ static void a_message_that_the_sender_may_not_send_closes_the_channel(void **sta
     int fds[2];
     struct error err;
     struct message_here here = {.request = 1};
+
     (void)state;
 
     channel_free(&left.channel);
@@ -513,6 +514,7 @@ static void a_message_that_the_sender_may_not_send_closes_the_channel(void **sta
 static void exhaust_descriptors(struct rlimit *before)
 {
     AUTO_CLOSE int next = dup(0);
+
     assert_int_equal(getrlimit(RLIMIT_NOFILE, before), 0);
     struct rlimit none = {.rlim_cur = (rlim_t)next, .rlim_max = before->rlim_max};
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
@@ -525,6 +527,7 @@ static void a_message_that_cannot_be_taken_ends_the_process(void **state)
     char *body = mem_zalloc(1, length);
     struct message_answer message = {.request = 1, .body = slice_from(body, length)};
     struct rlimit before;
+
     (void)state;
 
     channel_send(left.channel, MESSAGE_ANSWER, &message, -1);
@@ -544,6 +547,7 @@ static void a_message_that_cannot_be_queued_ends_the_process(void **state)
 {
     struct message_open message = {0};
     struct rlimit before;
+
     (void)state;
 
     (void)fill_socket();
@@ -560,6 +564,7 @@ static void channel_flush_waits_for_the_reader_no_longer_than_it_may(void **stat
     int fds[2];
     char buffer[65536];
     struct error err;
+
     (void)state;
 
     channel_free(&left.channel);
@@ -602,5 +607,6 @@ int main(void)
         TEST(a_message_that_cannot_be_queued_ends_the_process),
         TEST(channel_flush_waits_for_the_reader_no_longer_than_it_may),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -26,6 +26,7 @@ static int ends[2];
 static int setup(void **state)
 {
     struct error err;
+
     (void)state;
 
     return channel_pair(ends, &err);
@@ -47,6 +48,7 @@ static void send_raw(const void *bytes, size_t length, int fd)
         char bytes[CMSG_SPACE(sizeof(int))];
     } control;
     char copy[64];
+
     assert_true(length <= sizeof(copy));
     memcpy(copy, bytes, length);
     struct iovec part = {.iov_base = copy, .iov_len = length};
@@ -75,6 +77,7 @@ static void frame_receive_gets_what_was_sent(void **state)
     struct frame sent = {
         .type = MESSAGE_PING, .body = SLICE_LITERAL("\x07"), .fd = -1, .payload_fd = -1};
     struct frame got;
+
     (void)state;
 
     assert_int_equal(receive(&got), FRAME_LATER);
@@ -94,6 +97,7 @@ static void frame_receive_maps_a_large_body_and_passes_the_descriptor(void **sta
     struct frame sent = {
         .type = MESSAGE_START, .body = slice_from(body, length), .fd = null, .payload_fd = -1};
     struct frame got;
+
     (void)state;
 
     body[length - 1] = 'x';
@@ -124,6 +128,7 @@ static void frame_receive_refuses_nonsense(void **state)
         {"\x11\x01\x00x", 4},    /* a payload and a body */
     };
     struct frame got;
+
     (void)state;
 
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -138,6 +143,7 @@ static void frame_receive_refuses_payloads_that_could_change(void **state)
     AUTO_CLOSE int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
     AUTO_CLOSE int large = memfd_create("x", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     struct frame got;
+
     (void)state;
 
     assert_int_equal(ftruncate(open_file, 100), 0);
@@ -156,6 +162,7 @@ static void frame_receive_puts_the_packets_bytes_before_the_file(void **state)
     AUTO_CLOSE int file = -1;
     struct error err;
     struct frame got;
+
     (void)state;
 
     assert_int_equal(fd_memory_file("x", SLICE_LITERAL("\x01tail"), &file, &err), 0);
@@ -176,6 +183,7 @@ static void frame_receive_refuses_a_long_front(void **state)
         .type = MESSAGE_START, .body = slice_from(body, sizeof(body)), .fd = -1, .is_split = true};
     struct error err;
     struct frame got;
+
     (void)state;
 
     assert_int_equal(fd_memory_file("x", SLICE_LITERAL("tail"), &file, &err), 0);
@@ -194,6 +202,7 @@ static void frame_receive_closes_descriptors_nobody_announced(void **state)
     int pipe_ends[2];
     char byte;
     struct frame got;
+
     (void)state;
 
     assert_int_equal(pipe2(pipe_ends, O_CLOEXEC | O_NONBLOCK), 0);
@@ -207,6 +216,7 @@ static void frame_receive_closes_descriptors_nobody_announced(void **state)
 static void frame_receive_gives_minus_one_for_a_lost_descriptor(void **state)
 {
     struct frame got;
+
     (void)state;
 
     send_raw("\x12\x06\x00", 3, -1);
@@ -219,6 +229,7 @@ static void frame_receive_gives_minus_one_for_a_lost_descriptor(void **state)
 static void exhaust_descriptors(struct rlimit *before)
 {
     AUTO_CLOSE int next = dup(0);
+
     assert_int_equal(getrlimit(RLIMIT_NOFILE, before), 0);
     struct rlimit none = {.rlim_cur = (rlim_t)next, .rlim_max = before->rlim_max};
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
@@ -232,6 +243,7 @@ static void frame_receive_tells_a_lost_payload_from_nonsense_and_the_end(void **
         .type = MESSAGE_START, .body = slice_from(body, length), .fd = -1, .payload_fd = -1};
     struct frame got;
     struct rlimit before;
+
     (void)state;
 
     assert_int_equal(frame_send(ends[0], &sent), FRAME_DONE);
@@ -255,11 +267,11 @@ static void frame_send_tells_a_full_socket_from_a_dead_one(void **state)
         .type = MESSAGE_START, .body = slice_from(body, sizeof(body)), .fd = -1, .payload_fd = -1};
     enum frame_result result = FRAME_DONE;
     struct frame got;
+
     (void)state;
 
-    for (int i = 0; i < 100000 && result == FRAME_DONE; i++) {
+    for (int i = 0; i < 100000 && result == FRAME_DONE; i++)
         result = frame_send(ends[0], &frame);
-    }
     assert_int_equal(result, FRAME_LATER);
     fd_close(&ends[1]);
     assert_int_equal(frame_send(ends[0], &frame), FRAME_BROKEN);
@@ -287,5 +299,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(frame_send_tells_a_full_socket_from_a_dead_one, setup,
                                         teardown),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -57,6 +57,7 @@ static void on_message(struct channel *channel, enum message_type type, struct s
         union keeper_message message;
         struct message_barrier barrier;
     } any;
+
     (void)channel;
     (void)arg;
     fd_close(fd);
@@ -101,6 +102,7 @@ static void pass(uint64_t ms)
 static void connect_keeper(void)
 {
     int fds[2];
+
     assert_int_equal(channel_pair(fds, &err), 0);
     channel_free(&world.keeper);
     world.keeper = channel_new(world.loop, &fds[1],
@@ -118,6 +120,7 @@ static void kill_keeper(void)
 static void answer(uint64_t request)
 {
     struct message_done done = {.request = request, .number = 40 + request};
+
     channel_send(world.keeper, MESSAGE_DONE, &done, -1);
     settle();
 }
@@ -182,6 +185,7 @@ static int tear_down(void **state)
 static void on_answer(struct keeper_call *call, const struct keeper_answer *said)
 {
     struct asker *asker = LIST_ITEM(call, struct asker, call);
+
     asker->answers++;
     asker->is_done = said->is_done;
     asker->commit = said->commit;
@@ -191,6 +195,7 @@ static void on_answer(struct keeper_call *call, const struct keeper_answer *said
 static struct asker *ask(unsigned number)
 {
     struct asker *asker = &world.askers[number];
+
     memset(asker, 0, sizeof(*asker));
     asker->call.type = MESSAGE_LINK;
     asker->call.on_answer = on_answer;
@@ -210,6 +215,7 @@ static void tell(bool is_patient, keeper_told_fn *fn)
 {
     char name[] = "library/app"; /* gone after this */
     struct message_tag_checked checked = {.repository = slice_of(name)};
+
     keeper_client_tell(world.client, MESSAGE_TAG_CHECKED, &checked, is_patient, fn, &world);
     memset(name, 'x', sizeof(name));
 }
@@ -446,6 +452,7 @@ static void who_wants_changes_watches_each_keeper(void **state)
     });
     for (unsigned i = 1; i <= 2; i++) {
         struct message_changed changed = {.number = 40 + i};
+
         connect_keeper();
         assert_int_equal(world.heard, i);
         assert_int_equal(world.types[i - 1], MESSAGE_WATCH);
@@ -458,6 +465,7 @@ static void who_wants_changes_watches_each_keeper(void **state)
 static void mentions_are_lost_without_a_keeper(void **state)
 {
     struct message_barrier barrier = {.request = 1};
+
     (void)state;
     keeper_client_mention(world.client, MESSAGE_BARRIER, &barrier);
     connect_keeper();
@@ -471,6 +479,7 @@ static void an_actor_that_is_too_long_is_cut(void **state)
 {
     struct keeper_call call = {.type = MESSAGE_LINK};
     char text[2 * KEEPER_ACTOR_SIZE];
+
     (void)state;
     memset(text, 'a', sizeof(text));
     const struct actor actor = {
@@ -504,5 +513,6 @@ int main(void)
         TEST(mentions_are_lost_without_a_keeper),
         TEST(an_actor_that_is_too_long_is_cut),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -95,9 +95,10 @@ static void every_prefix_is_decoded_or_refused(enum message_type type, struct sl
 
     for (size_t length = 0; length < body.length; length++) {
         struct slice prefix = slice_from(body.data, length);
-        int result = message_decode(type, prefix, message, &err);
-        assert_true(result == 0 || result == -ERR_INVALID);
-        assert_int_equal(message_is_valid(type, prefix), result == 0);
+        int rc = message_decode(type, prefix, message, &err);
+
+        assert_true(rc == 0 || rc == -ERR_INVALID);
+        assert_int_equal(message_is_valid(type, prefix), rc == 0);
     }
 }
 
@@ -123,6 +124,7 @@ static void every_prefix_is_decoded_or_refused(enum message_type type, struct sl
 static void message_decode_reads_back_every_message(void **state)
 {
     AUTO_BUF struct buf out;
+
     (void)state;
 
     buf_init(&out, 10000);
@@ -138,6 +140,7 @@ static void message_decode_gives_zero_for_fields_of_a_newer_time(void **state)
     struct message_failed got;
     struct error err;
     AUTO_BUF struct buf out;
+
     (void)state;
 
     buf_init(&out, 100);
@@ -156,6 +159,7 @@ static void message_decode_refuses_malformed_bodies(void **state)
     struct message_failed before;
     struct message_link link_message;
     struct error err;
+
     (void)state;
 
     memset(&got, 0x5a, sizeof(got));
@@ -193,6 +197,7 @@ static void message_head_of_finds_the_heads(void **state)
 {
     struct message_link link = {.head = {.request = 7}};
     struct message_done done = {.request = 7};
+
     (void)state;
 
     assert_ptr_equal(message_head_of(MESSAGE_LINK, &link), &link.head);
@@ -204,9 +209,8 @@ static void process_role_name_knows_all_roles(void **state)
 {
     (void)state;
 
-    for (unsigned role = 0; role < ROLES; role++) {
+    for (unsigned role = 0; role < ROLES; role++)
         assert_non_null(process_role_name((enum process_role)role));
-    }
     assert_string_equal(process_role_name(ROLE_KEEPER), "keeper");
 }
 
@@ -220,5 +224,6 @@ int main(void)
         cmocka_unit_test(message_head_of_finds_the_heads),
         cmocka_unit_test(process_role_name_knows_all_roles),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

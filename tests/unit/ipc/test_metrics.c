@@ -33,6 +33,7 @@ static void metrics_attach_takes_the_private_counts_along(void **state)
 {
     AUTO_CLOSE int fd = -1;
     struct error err;
+
     (void)state;
 
     assert_int_equal(metrics_create(&fd, &err), 0);
@@ -46,6 +47,7 @@ static void metrics_of_two_generations_do_not_disturb_each_other(void **state)
 {
     AUTO_CLOSE int fd = -1;
     struct error err;
+
     (void)state;
 
     assert_int_equal(metrics_create(&fd, &err), 0);
@@ -65,6 +67,7 @@ static void metrics_sum_adds_the_slots_of_a_role(void **state)
 {
     AUTO_CLOSE int fd = -1;
     struct error err;
+
     (void)state;
 
     assert_int_equal(metrics_create(&fd, &err), 0);
@@ -89,6 +92,7 @@ static void metrics_of_another_process_are_seen(void **state)
     AUTO_CLOSE int fd = -1;
     struct error err;
     int status = 0;
+
     (void)state;
 
     assert_int_equal(metrics_create(&fd, &err), 0);
@@ -96,9 +100,8 @@ static void metrics_of_another_process_are_seen(void **state)
     pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0) {
-        if (metrics_attach(fd, ROLE_FETCHER, 0, 0, &err) == 0) {
+        if (metrics_attach(fd, ROLE_FETCHER, 0, 0, &err) == 0)
             metrics_add(METRIC_flights_started, 5);
-        }
         _exit(0);
     }
     assert_int_equal(waitpid(child, &status, 0), child);
@@ -109,6 +112,7 @@ static void metrics_slot_died_zeroes_gauges_alone(void **state)
 {
     AUTO_CLOSE int fd = -1;
     struct error err;
+
     (void)state;
 
     assert_int_equal(metrics_create(&fd, &err), 0);
@@ -127,6 +131,7 @@ static void metrics_on_turn_counts_slow_turns(void **state)
 {
     AUTO_CLOSE int fd = -1;
     struct error err;
+
     (void)state;
 
     assert_int_equal(metrics_create(&fd, &err), 0);
@@ -146,6 +151,7 @@ static void metrics_attach_refuses_memory_that_is_not_ours(void **state)
 {
     AUTO_CLOSE int small = -1;
     struct error err;
+
     (void)state;
 
     assert_int_equal(fd_memory_file("small", slice_of("x"), &small, &err), 0);
@@ -159,6 +165,7 @@ static void metrics_names_have_one_index_everywhere(void **state)
     AUTO_CLOSE int fd = -1;
     struct error err;
     char text[16];
+
     (void)state;
 
     assert_int_equal(metrics_create(&fd, &err), 0);
@@ -166,6 +173,7 @@ static void metrics_names_have_one_index_everywhere(void **state)
     /* Four processes name the same things at once, in different orders. */
     for (unsigned child = 0; child < 4; child++) {
         pid_t pid = fork();
+
         assert_true(pid >= 0);
         if (pid > 0)
             continue;
@@ -194,6 +202,7 @@ static void metrics_names_beyond_the_room_are_other(void **state)
     AUTO_CLOSE int fd = -1;
     struct error err;
     char text[80];
+
     (void)state;
 
     assert_int_equal(metrics_create(&fd, &err), 0);
@@ -215,6 +224,7 @@ static void metrics_attach_takes_labelled_counts_along(void **state)
 {
     AUTO_CLOSE int fd = -1;
     struct error err;
+
     (void)state;
 
     assert_int_equal(metrics_create(&fd, &err), 0);
@@ -248,6 +258,7 @@ static bool is_name(struct slice text)
     for (size_t i = 0; i < text.length; i++) {
         char c = text.data[i];
         bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+
         if (!is_letter && !(i > 0 && c >= '0' && c <= '9'))
             return false;
     }
@@ -257,6 +268,7 @@ static bool is_name(struct slice text)
 static struct slice take_until(struct slice *rest, char byte)
 {
     ptrdiff_t at = slice_find(*rest, byte);
+
     assert_true(at >= 0);
     struct slice part = slice_from(rest->data, (size_t)at);
     *rest = slice_skip(*rest, (size_t)at + 1);
@@ -267,6 +279,7 @@ static void read_comment(struct exposition *page, struct slice line)
 {
     bool is_help = slice_starts_with(line, "# HELP ");
     struct slice rest = slice_skip(line, 7);
+
     assert_true(is_help || slice_starts_with(line, "# TYPE "));
     if (!is_help) {
         assert_true(slice_is(take_until(&rest, ' '), page->family));
@@ -294,6 +307,7 @@ static struct slice take_label_value(struct slice *rest)
     struct slice value = {rest->data, 0};
     while (rest->length > 0 && rest->data[0] != '"') {
         size_t step = 1;
+
         if (rest->data[0] == '\\') {
             assert_true(rest->length > 1 && strchr("\\\"n", rest->data[1]));
             step = 2;
@@ -311,6 +325,7 @@ static struct slice read_labels(struct slice *rest, char *series, size_t size)
 {
     struct slice le = {NULL, 0};
     size_t used = 0;
+
     series[0] = '\0';
     if (!slice_starts_with(*rest, "{")) {
         assert_true(slice_starts_with(*rest, " "));
@@ -321,11 +336,12 @@ static struct slice read_labels(struct slice *rest, char *series, size_t size)
         struct slice key = take_until(rest, '=');
         assert_true(is_name(key));
         struct slice value = take_label_value(rest);
-        if (slice_is(key, "le"))
+        if (slice_is(key, "le")) {
             le = value;
-        else
+        } else {
             used += (size_t)snprintf(series + used, size - used, "%.*s=\"%.*s\",", SLICE_PRINT(key),
                                      SLICE_PRINT(value));
+        }
         assert_true(used < size);
     } while (slice_starts_with(*rest, ","));
     assert_true(slice_starts_with(*rest, "}"));
@@ -338,6 +354,7 @@ static double read_number(struct slice text)
 {
     double number = 0;
     double unit = 0;
+
     assert_true(text.length > 0);
     for (size_t i = 0; i < text.length; i++) {
         if (text.data[i] == '.') {
@@ -357,14 +374,15 @@ static void read_histogram(struct exposition *page, struct slice suffix, struct 
                            const char *series, struct slice value)
 {
     bool is_next = strcmp(series, page->before) == 0 && page->in_bucket != UINT64_MAX;
+
     if (slice_is(suffix, "_bucket")) {
         double bound = slice_is(le, "+Inf") ? 1e300 : read_number(le);
         uint64_t count = (uint64_t)read_number(value);
+
         if (page->bound > 1e299 || page->samples == 0)
             page->bound = -1; /* the last one has ended */
-        if (page->bound >= 0) {
+        if (page->bound >= 0)
             assert_true(is_next && bound > page->bound && count >= page->in_bucket);
-        }
         page->bound = bound;
         page->in_bucket = count;
         page->has_sum = false;
@@ -384,6 +402,7 @@ static void read_sample(struct exposition *page, struct slice line)
 {
     char series[512];
     size_t length = 0;
+
     while (length < line.length && line.data[length] != '{' && line.data[length] != ' ')
         length++;
     struct slice name = slice_from(line.data, length);
@@ -408,6 +427,7 @@ static void read_sample(struct exposition *page, struct slice line)
 static void read_exposition(struct slice text, struct exposition *page)
 {
     struct slice line;
+
     *page = (struct exposition){.bound = 1e300};
     assert_true(slice_ends_with(text, "\n"));
     text.length--;
@@ -424,8 +444,10 @@ static void expect_distinct(struct slice text)
 {
     struct slice line;
     struct map *seen = map_new();
+
     while (slice_split(&text, '\n', &line)) {
         ptrdiff_t end = slice_find_last(line, ' ');
+
         if (end >= 0 && !slice_starts_with(line, "#"))
             assert_null(map_set(seen, slice_from(line.data, (size_t)end), seen));
     }
@@ -444,6 +466,7 @@ static void metrics_print_writes_the_text_format(void **state)
     AUTO_BUF struct buf out;
     struct exposition page;
     struct error err;
+
     (void)state;
 
     buf_init(&out, 1000000);
@@ -490,6 +513,7 @@ static void dropped_log_lines_are_counted_once(void **state)
 {
     int ends[2];
     int real_stderr = dup(STDERR_FILENO);
+
     (void)state;
 
     assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
@@ -526,5 +550,6 @@ int main(void)
         cmocka_unit_test(metrics_attach_takes_labelled_counts_along),
         cmocka_unit_test(metrics_print_writes_the_text_format),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -31,12 +31,14 @@ static void what_comes_together_is_one_commit(void **state)
     uint64_t requests[20];
     for (unsigned i = 0; i < 20; i++) {
         char content[16];
+
         (void)snprintf(content, sizeof(content), "blob %u", i);
         struct message_blob_stored stored = world_blob("team/app", content);
         requests[i] = world_post(i % 2 == 0 ? WORKER_0 : WORKER_1, MESSAGE_BLOB_STORED, &stored);
     }
     for (unsigned i = 0; i < 20; i++) {
         struct answer answer = world_await(requests[i]);
+
         assert_int_equal(answer.type, MESSAGE_DONE);
         assert_int_equal(answer.number, 1);
     }
@@ -83,6 +85,7 @@ static void spoil_tag(const char *name)
     struct ledger_txn *txn = NULL;
     struct record key;
     struct repository repository;
+
     assert_int_equal(ledger_write(world_ledger, &txn, &err), 0);
     repository_get(txn, slice_from("", 0), SLICE_LITERAL("team/app"), &repository);
     record_init(&key);
@@ -160,6 +163,7 @@ static void all_that_was_answered_is_there_after_a_crash(void **state)
     for (unsigned i = 0; i < 10; i++) {
         char tag[16];
         char content[16];
+
         (void)snprintf(tag, sizeof(tag), "v%u", i);
         (void)snprintf(content, sizeof(content), "layer %u", i);
         const char *const contents[] = {"config", content, NULL};
@@ -174,6 +178,7 @@ static void all_that_was_answered_is_there_after_a_crash(void **state)
     for (unsigned i = 0; i < 10; i++) {
         char tag[16];
         int fd = -1;
+
         (void)snprintf(tag, sizeof(tag), "v%u", i);
         struct digest found = world_tag("", "team/app", tag);
         assert_true(digest_equal(&found, &digests[i]));
@@ -206,6 +211,7 @@ static void bad_messages_are_refused(void **state)
 static bool count_entry(const struct journal_entry *entry, void *arg)
 {
     unsigned *count = arg;
+
     (void)entry;
     (*count)++;
     return true;
@@ -215,6 +221,7 @@ static unsigned journal_length(void)
 {
     unsigned count = 0;
     struct journal_position position = journal_trimmed(world_read());
+
     world_read_end();
     assert_int_equal(journal_read(world_read(), &position, 10000, count_entry, &count),
                      JOURNAL_END);
@@ -296,5 +303,6 @@ int main(void)
         TEST(an_upstream_that_would_hide_images_is_refused),
         TEST(a_drained_keeper_finishes_what_it_took),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

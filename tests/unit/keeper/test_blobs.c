@@ -22,6 +22,7 @@ static void assert_content(const struct digest *digest, const char *content)
     int fd = -1;
     char bytes[64];
     size_t length = strlen(content);
+
     assert_int_equal(store_blob_open(world_store, digest, length, &fd, NULL, &err), 0);
     assert_int_equal(fd_pread_all(fd, bytes, length, 0, &err), 0);
     assert_memory_equal(bytes, content, length);
@@ -183,6 +184,7 @@ static void uses_are_written_within_a_second_and_not_answered(void **state)
 static struct answer begin_push(const char *name)
 {
     struct message_push_begun begun = {.repository = slice_of(name)};
+
     return world_ask(WORKER_0, MESSAGE_PUSH_BEGUN, &begun);
 }
 
@@ -293,5 +295,6 @@ int main(void)
         TEST(one_component_shadows_nobody),
         TEST(a_hosted_name_stays_pushable_whatever_the_upstream_has),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -68,6 +68,7 @@ static void an_order_waits_for_one_slice_at_most(void **state)
         static const char *const contents[SLICES] = {"1", "2", "3", "4", "5"};
         struct message_blob_stored stored = world_blob("team/app", contents[i]);
         unsigned before = failpoint_hits("chores.slice");
+
         (void)world_post(WORKER_0, MESSAGE_BLOB_STORED, &stored);
         while (world_link("", "team/app", &stored.digest) == 0)
             loop_turn(world_loop, 0);
@@ -112,5 +113,6 @@ int main(void)
         TEST(a_chore_that_fails_hurts_no_order_and_is_tried_again),
         TEST(a_draining_keeper_starts_no_chore),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -26,6 +26,7 @@ static struct error err;
 static struct upload_id id(uint8_t number)
 {
     struct upload_id out = {.version = 1};
+
     memset(out.random, number, sizeof(out.random));
     out.random[6] = 0x40; /* of a UUID */
     out.random[8] = 0x80;
@@ -40,6 +41,7 @@ static void make_file(const char *name, uint64_t age_ms)
     uint64_t when = clock_wall().ms - age_ms;
     struct timespec times[2] = {{.tv_sec = (time_t)(when / 1000)},
                                 {.tv_sec = (time_t)(when / 1000)}};
+
     world_file(PLACE_UPLOADS, name, SLICE_LITERAL("hello"), &inode);
     assert_int_equal(store_file_open(world_store, PLACE_UPLOADS, name, &fd, &err), 0);
     assert_int_equal(futimens(fd, times), 0);
@@ -49,6 +51,7 @@ static void make_file(const char *name, uint64_t age_ms)
 static const char *name_of(struct upload_id session)
 {
     static char name[STORE_NAME_SIZE];
+
     store_upload_name(&session, KEY, name);
     return name;
 }
@@ -62,6 +65,7 @@ static bool is_there(const char *name)
 {
     int fd = -1;
     bool is_open = store_file_open(world_store, PLACE_UPLOADS, name, &fd, &err) == 0;
+
     fd_close(&fd);
     return is_open;
 }
@@ -70,6 +74,7 @@ static bool has_slot(uint8_t number)
 {
     struct upload_id session = id(number);
     struct upload_progress state;
+
     return upload_table_get(world_uploads, &session, &state);
 }
 
@@ -78,6 +83,7 @@ static void set_slot(uint8_t number, uint64_t age_ms, uint64_t offset)
     struct upload_id session = id(number);
     struct upload_progress state = {
         .offset = offset, .repository_key = KEY, .used_ms = clock_wall().ms - age_ms};
+
     hash_init(&state.hash, HASH_SHA256);
     hash_update(&state.hash, "hello", offset);
     assert_int_equal(upload_table_set(world_uploads, &session, &state, &err), 0);
@@ -221,5 +227,6 @@ int main(void)
         TEST(a_file_the_keeper_may_be_asked_about_stays),
         TEST(slot_whose_file_may_be_about_to_be_made_stays),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -111,6 +111,7 @@ static void assert_type(const char *repository, const struct digest *digest, con
 {
     struct manifest_record record;
     uint32_t id = world_repository("", repository).id;
+
     assert_true(manifest_find_in(world_read(), id, digest, &record));
     assert_true(slice_is(record.media_type, expected));
     world_read_end();
@@ -337,5 +338,6 @@ int main(void)
         TEST(an_older_answer_does_not_move_the_tag_back),
         TEST(a_large_manifest_is_a_file_only),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

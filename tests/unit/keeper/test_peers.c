@@ -158,5 +158,6 @@ int main(void)
         TEST(successors_of_successors_keep_their_order),
         TEST(an_answer_to_a_closed_line_is_dropped),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

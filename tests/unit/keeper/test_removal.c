@@ -19,7 +19,8 @@ static struct answer take(enum remove_kind kind, const char *tag, const struct d
 {
     struct message_remove message = {
         .kind = kind, .repository = SLICE_LITERAL("team/app"), .tag = slice_of(tag)};
-    if (digest != NULL)
+
+    if (digest)
         message.digest = *digest;
     return world_ask(WORKER_0, MESSAGE_REMOVE, &message);
 }
@@ -132,5 +133,6 @@ int main(void)
         TEST(what_was_removed_can_be_pushed_again),
         TEST(nothing_is_removed_from_a_repository_that_is_not_there),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -21,7 +21,8 @@ static struct error err;
 static void assert_tag(const char *tag, const struct digest *digest)
 {
     struct digest found = world_tag("", "team/app", tag);
-    if (digest == NULL)
+
+    if (!digest)
         assert_int_equal(found.algorithm, 0);
     else
         assert_true(digest_equal(&found, digest));
@@ -99,6 +100,7 @@ static struct message_remove removal(enum remove_kind kind, const char *tag,
                                      .repository = SLICE_LITERAL("team/app"),
                                      .tag = slice_of(tag),
                                      .digest = *digest};
+
     return message;
 }
 
@@ -147,6 +149,7 @@ static void a_link_does_not_come_back_after_its_removal(void **state)
 static void place(const struct message_blob_stored *stored)
 {
     struct store_file file = {PLACE_UPLOADS, stored->file.data, stored->inode, stored->size};
+
     assert_int_equal(store_place(world_store, &file, &stored->digest, &err), 0);
 }
 
@@ -216,5 +219,6 @@ int main(void)
         TEST(a_blob_placed_then_replaced_before_its_commit_is_linked),
         TEST(a_repeat_older_than_the_journal_is_refused),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

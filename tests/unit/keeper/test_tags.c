@@ -17,6 +17,7 @@ static struct digest fetch(const char *repository, const char *tag, const char *
                            bool is_public)
 {
     struct message_manifest_stored stored = world_fetched(repository, tag, 100, label, image);
+
     stored.is_public = is_public;
     assert_int_equal(world_ask(FETCHER, MESSAGE_MANIFEST_STORED, &stored).type, MESSAGE_DONE);
     return stored.digest;
@@ -28,7 +29,8 @@ static void check(const char *repository, const struct digest *digest, uint64_t 
                                           .repository = slice_of(repository),
                                           .tag = SLICE_LITERAL("latest"),
                                           .checked = checked};
-    if (digest != NULL)
+
+    if (digest)
         message.digest = *digest;
     assert_int_equal(world_ask(FETCHER, MESSAGE_TAG_CHECKED, &message).type, MESSAGE_DONE);
 }
@@ -36,6 +38,7 @@ static void check(const char *repository, const struct digest *digest, uint64_t 
 static struct tag find(const char *repository)
 {
     struct tag tag;
+
     memset(&tag, 0, sizeof(tag));
     uint32_t id = world_repository("docker.io", repository).id;
     (void)tag_find(world_read(), id, SLICE_LITERAL("latest"), &tag);
@@ -135,5 +138,6 @@ int main(void)
         TEST(hosted_tags_are_not_an_upstreams),
         TEST(a_fetched_link_shows_a_known_manifest_with_all_it_names),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

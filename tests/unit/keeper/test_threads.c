@@ -24,6 +24,7 @@ static void blobs_of_many_pushers_are_all_there(void **state)
     struct digest digests[PUSHES];
     for (unsigned i = 0; i < PUSHES; i++) {
         char content[32];
+
         (void)snprintf(content, sizeof(content), "content %u", i % 90); /* some twice */
         struct message_blob_stored stored = world_blob("team/app", content);
         digests[i] = stored.digest;
@@ -35,6 +36,7 @@ static void blobs_of_many_pushers_are_all_there(void **state)
         assert_int_equal(world_await(requests[i]).type, MESSAGE_DONE);
     for (unsigned i = 0; i < PUSHES; i++) {
         int fd = -1;
+
         assert_int_equal(store_blob_open(world_store, &digests[i],
                                          world_blob_record(&digests[i]).size, &fd, NULL, &err),
                          0);
@@ -63,5 +65,6 @@ int main(void)
         TEST(blobs_of_many_pushers_are_all_there),
         TEST(a_keeper_freed_in_mid_batch_finishes_it),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

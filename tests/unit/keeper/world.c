@@ -58,6 +58,7 @@ static void on_message(struct channel *channel, enum message_type type, struct s
     uint64_t request = 0;
     if (type == MESSAGE_CHANGED) {
         struct message_changed changed;
+
         assert_int_equal(message_decode(type, body, &changed, &err), 0);
         assert_true(changed.number >= last_changed);
         last_changed = changed.number;
@@ -65,11 +66,13 @@ static void on_message(struct channel *channel, enum message_type type, struct s
     }
     if (type == MESSAGE_DONE) {
         struct message_done done;
+
         assert_int_equal(message_decode(type, body, &done, &err), 0);
         request = done.request;
         answer.number = done.number;
     } else {
         struct message_refused refused;
+
         assert_int_equal(type, MESSAGE_REFUSED);
         assert_int_equal(message_decode(type, body, &refused, &err), 0);
         request = refused.request;
@@ -96,6 +99,7 @@ static const struct channel_handler handler = {.on_message = on_message, .on_clo
 static struct channel *connect_peer(enum who who)
 {
     int fds[2];
+
     assert_int_equal(channel_pair(fds, &err), 0);
     enum process_role role = who == FETCHER ? ROLE_FETCHER : ROLE_WORKER;
     keeper_set_peer(world_keeper, role, who == WORKER_1, (uint64_t)who + 1, &fds[1]);
@@ -155,6 +159,7 @@ int world_setup(void **state)
     static char name[] = "docker.io";
     static char *protect[] = {pattern};
     static struct config_upstream upstream = {.name = name, .is_default = true};
+
     (void)state;
     const char *root = scratch_make();
     clock_freeze((struct monotime){1000}, (struct walltime){1700000000000});
@@ -204,6 +209,7 @@ void world_kill(enum who who)
 struct channel *world_replace(enum who who)
 {
     struct channel *old = channels[who];
+
     channels[who] = connect_peer(who);
     return old;
 }
@@ -218,6 +224,7 @@ void world_end(struct channel **channel)
 uint64_t world_post_on(struct channel *channel, enum message_type type, void *message)
 {
     struct message_head *head = message_head_of(type, message);
+
     if (head)
         head->request = ++last_request;
     if (type == MESSAGE_BARRIER)
@@ -270,6 +277,7 @@ struct answer world_ask(enum who who, enum message_type type, void *message)
 struct digest world_digest(const char *content)
 {
     struct digest digest;
+
     digest_of(HASH_SHA256, slice_of(content), &digest);
     return digest;
 }
@@ -277,6 +285,7 @@ struct digest world_digest(const char *content)
 void world_file(enum store_place place, const char *name, struct slice bytes, uint64_t *out_inode)
 {
     int fd = -1;
+
     assert_int_equal(store_file_create(world_store, place, name, &fd, &err), 0);
     assert_int_equal(fd_write_all(fd, bytes.data, bytes.length, &err), 0);
     assert_int_equal(store_file_sync(world_store, place, fd, true, &err), 0);
@@ -289,6 +298,7 @@ static struct slice fresh_name(void)
 {
     static char names[256][32];
     char *name = names[last_file % 256];
+
     (void)snprintf(name, sizeof(names[0]), "file-%u", last_file++);
     return slice_of(name);
 }
@@ -303,6 +313,7 @@ struct message_blob_stored world_blob(const char *repository, const char *conten
         .size = strlen(content),
         .repository = slice_of(repository),
     };
+
     world_file(PLACE_UPLOADS, stored.file.data, slice_of(content), &stored.inode);
     return stored;
 }
@@ -310,6 +321,7 @@ struct message_blob_stored world_blob(const char *repository, const char *conten
 struct digest world_push_blob(const char *repository, const char *content)
 {
     struct message_blob_stored stored = world_blob(repository, content);
+
     assert_int_equal(world_ask(WORKER_0, MESSAGE_BLOB_STORED, &stored).type, MESSAGE_DONE);
     return stored.digest;
 }
@@ -329,13 +341,14 @@ static struct made make_manifest(const char *label, const char *const *contents)
     struct manifest manifest = {.kind = MEDIA_IMAGE, .descriptors = descriptors};
     struct buf *body = &bodies[next % 64];
     struct buf *list = &lists[next++ % 64];
+
     buf_cleanup(body);
     buf_cleanup(list);
     buf_init(body, 65536);
     buf_init(list, 65536);
     memset(descriptors, 0, sizeof(descriptors));
     buf_printf(body, "{\"label\":\"%s\"", label);
-    for (size_t i = 0; contents[i] != NULL; i++) {
+    for (size_t i = 0; contents[i]; i++) {
         descriptors[i].role = i == 0 ? DESCRIPTOR_CONFIG : DESCRIPTOR_LAYER;
         descriptors[i].digest = world_digest(contents[i]);
         descriptors[i].size = strlen(contents[i]);
@@ -362,6 +375,7 @@ struct message_manifest_put world_manifest(const char *repository, const char *t
         .body = made.body,
         .references = made.references,
     };
+
     digest_of(HASH_SHA256, made.body, &put.digest);
     world_file(PLACE_UPLOADS, put.file.data, made.body, &put.inode);
     return put;
@@ -384,6 +398,7 @@ struct message_manifest_stored world_fetched(const char *repository, const char 
         .body = made.body,
         .references = made.references,
     };
+
     digest_of(HASH_SHA256, made.body, &stored.digest);
     world_file(PLACE_SPOOL, stored.file.data, made.body, &stored.inode);
     return stored;
@@ -392,7 +407,7 @@ struct message_manifest_stored world_fetched(const char *repository, const char 
 struct digest world_push(const char *repository, const char *tags, const char *label,
                          const char *const *contents)
 {
-    for (size_t i = 0; contents[i] != NULL; i++)
+    for (size_t i = 0; contents[i]; i++)
         (void)world_push_blob(repository, contents[i]);
     struct message_manifest_put put = world_manifest(repository, tags, label, contents);
     struct answer answer = world_ask(WORKER_0, MESSAGE_MANIFEST_PUT, &put);
@@ -416,6 +431,7 @@ void world_read_end(void)
 uint64_t world_number(void)
 {
     uint64_t number = 0;
+
     assert_int_equal(ledger_commit_number(world_read(), &number, &err), 0);
     world_read_end();
     return number;
@@ -424,6 +440,7 @@ uint64_t world_number(void)
 struct repository world_repository(const char *origin, const char *name)
 {
     struct repository repository;
+
     memset(&repository, 0, sizeof(repository));
     struct slice from = origin[0] == '\0' ? hosted : slice_of(origin);
     (void)repository_find(world_read(), from, slice_of(name), &repository);
@@ -434,6 +451,7 @@ struct repository world_repository(const char *origin, const char *name)
 struct digest world_tag(const char *origin, const char *repository, const char *tag)
 {
     struct tag record;
+
     memset(&record, 0, sizeof(record));
     uint32_t id = world_repository(origin, repository).id;
     (void)tag_find(world_read(), id, slice_of(tag), &record);
@@ -445,6 +463,7 @@ unsigned world_link(const char *origin, const char *repository, const struct dig
 {
     uint32_t id = world_repository(origin, repository).id;
     unsigned kinds = link_find(world_read(), id, digest);
+
     world_read_end();
     return kinds;
 }
@@ -452,6 +471,7 @@ unsigned world_link(const char *origin, const char *repository, const struct dig
 struct blob_record world_blob_record(const struct digest *digest)
 {
     struct blob_record blob;
+
     memset(&blob, 0, sizeof(blob));
     (void)blob_find(world_read(), digest, &blob);
     world_read_end();

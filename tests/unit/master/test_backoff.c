@@ -13,7 +13,7 @@ static void the_first_restart_is_at_once_then_delays_double(void **state)
     (void)state;
     static const uint64_t expected[] = {0, 100, 200, 400, 800, 1600, 3200, 5000, 5000};
     struct backoff backoff = {0};
-    for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++)
+    for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++)
         assert_int_equal(backoff_after_death(&backoff, 5, false), expected[i]);
 }
 
@@ -50,5 +50,6 @@ int main(void)
         cmocka_unit_test(a_life_of_ten_seconds_is_not_slowed_down),
         cmocka_unit_test(a_quiet_minute_forgives),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

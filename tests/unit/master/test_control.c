@@ -33,6 +33,7 @@ static struct error err;
 static struct config *make_config(const char *yaml)
 {
     struct config *config = NULL;
+
     assert_int_equal(config_parse(slice_of(yaml), &config, &err), 0);
     return config;
 }
@@ -52,6 +53,7 @@ static void on_message(struct channel *channel, enum message_type type, struct s
                        void *arg)
 {
     struct message_config message;
+
     (void)channel;
     (void)fd;
     if (type != MESSAGE_CONFIG)
@@ -74,6 +76,7 @@ static void add_child(enum process_role role)
     struct seat *seat = &scene.master.seats[role];
     struct child *child = &scene.children[role];
     int pair[2];
+
     *seat = (struct seat){.master = &scene.master, .role = role, .current = child};
     *child = (struct child){.seat = seat, .id = (uint64_t)role + 1, .state = CHILD_READY};
     list_append(&scene.master.children, &child->link);
@@ -119,6 +122,7 @@ static void ask(enum process_role role, uint64_t kind)
 {
     AUTO_BUF struct buf body;
     struct message_control message = {.kind = kind};
+
     buf_init(&body, 64);
     message_encode(MESSAGE_CONTROL, &message, &body);
     control_on_message(&scene.children[role], buf_bytes(&body));
@@ -128,6 +132,7 @@ static void judge(uint64_t number, bool is_taken)
 {
     AUTO_BUF struct buf body;
     struct message_config_judged message = {.number = number, .is_taken = is_taken};
+
     buf_init(&body, 64);
     message_encode(MESSAGE_CONFIG_JUDGED, &message, &body);
     reload_on_judged(&scene.children[ROLE_KEEPER], buf_bytes(&body));

@@ -29,7 +29,7 @@ static void nonsense_is_no_quota(void **state)
     (void)state;
     static const char *const texts[] = {
         "", "\n", "5", "5 ", "a b", "0 100000", "100000 0", "18446744073709551615 1", "1 1 1"};
-    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
         assert_int_equal(cpu_quota_v2(slice_of(texts[i])), 0);
 }
 
@@ -58,5 +58,6 @@ int main(void)
         cmocka_unit_test(the_group_of_a_controller_is_found),
         cmocka_unit_test(there_is_always_one),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

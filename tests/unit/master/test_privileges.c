@@ -49,5 +49,6 @@ int main(void)
         cmocka_unit_test(ourselves_is_nobody_else),
         cmocka_unit_test(another_user_needs_root),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -166,6 +166,7 @@ static void watches_tell_what_is_ready_as_long_as_it_is(void **state)
 static void on_free_other(unsigned ready, void *arg)
 {
     struct watch **other = arg;
+
     (void)ready;
     note('f');
     watch_free(other);

@@ -33,12 +33,14 @@ static const struct http_response ok = {
 static void respond(struct http_conn *conn, int status, const char *body)
 {
     struct http_response response = {.status = status, .content_length = strlen(body)};
+
     http_conn_respond(conn, &response, slice_of(body));
 }
 
 static void begin(struct http_conn *conn, uint64_t length)
 {
     struct http_response response = {.status = 200, .content_length = length};
+
     http_conn_begin(conn, &response);
 }
 
@@ -46,6 +48,7 @@ static void send_part(struct fixture *fixture, struct http_conn *conn)
 {
     size_t left = fixture->file_size - fixture->parts_sent;
     size_t length = left < PART ? left : PART;
+
     if (left == 0) {
         http_conn_end(conn);
         return;
@@ -57,6 +60,7 @@ static void send_part(struct fixture *fixture, struct http_conn *conn)
 static void send_piece(struct fixture *fixture, struct http_conn *conn)
 {
     static const char piece[STREAM_PIECE];
+
     fixture->pieces_left--;
     http_conn_send_bytes(conn, slice_from(piece, sizeof(piece)));
 }
@@ -64,11 +68,13 @@ static void send_piece(struct fixture *fixture, struct http_conn *conn)
 static void on_request(struct http_conn *conn, const struct http_head *head, void *arg)
 {
     struct fixture *fixture = arg;
+
     fixture->requests++;
     assert_null(http_conn_user(conn));
     http_conn_set_user(conn, fixture);
     if (slice_is(head->target, "/hello")) {
         struct http_response response = ok;
+
         response.is_head = slice_is(head->method, "HEAD");
         http_conn_respond(conn, &response, SLICE_LITERAL("hello"));
     } else if (slice_is(head->target, "/later")) {
@@ -107,6 +113,7 @@ static void on_request(struct http_conn *conn, const struct http_head *head, voi
 static void on_body(struct http_conn *conn, size_t length, bool is_end)
 {
     struct fixture *fixture = http_conn_user(conn);
+
     fixture->body_calls++;
     buf_append(&fixture->body, fixture->room, length);
     fixture->is_body_whole = is_end;
@@ -121,6 +128,7 @@ static void on_body(struct http_conn *conn, size_t length, bool is_end)
 static void on_drained(struct http_conn *conn)
 {
     struct fixture *fixture = http_conn_user(conn);
+
     fixture->drained++;
     if (fixture->pieces_left > 0)
         send_piece(fixture, conn);
@@ -135,6 +143,7 @@ static void on_drained(struct http_conn *conn)
 static void on_done(struct http_conn *conn, enum http_end end)
 {
     struct fixture *fixture = http_conn_user(conn);
+
     assert_non_null(fixture);
     fixture->done++;
     fixture->last_end = end;
@@ -145,6 +154,7 @@ static void on_done(struct http_conn *conn, enum http_end end)
 static void on_refused(const struct http_refusal *refusal, const char *peer, void *arg)
 {
     struct fixture *fixture = arg;
+
     assert_string_equal(peer, "client");
     fixture->refused = refusal->status;
 }
@@ -165,6 +175,7 @@ static bool is_full(const struct fixture *fixture)
 int fixture_connect(struct fixture *fixture)
 {
     int pair[2];
+
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
     http_server_adopt(fixture->server, &stream_plain, &pair[0], "client", is_full(fixture));
     assert_int_equal(pair[0], -1);
@@ -176,6 +187,7 @@ static int connect_tcp(struct fixture *fixture)
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
     socklen_t length = sizeof(address);
     AUTO_CLOSE int listening = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
     assert_int_equal(bind(listening, (struct sockaddr *)&address, length), 0);
     assert_int_equal(listen(listening, 1), 0);
     assert_int_equal(getsockname(listening, (struct sockaddr *)&address, &length), 0);
@@ -200,6 +212,7 @@ void fixture_use_tcp(struct fixture *fixture)
 int fixture_setup(void **state)
 {
     struct fixture *fixture = NEW(struct fixture);
+
     (void)signal(SIGPIPE, SIG_IGN);
     clock_freeze((struct monotime){1000}, (struct walltime){1767225600000});
     fixture->settings = (struct http_settings){
@@ -234,6 +247,7 @@ int fixture_setup(void **state)
 int fixture_teardown(void **state)
 {
     struct fixture *fixture = *state;
+
     http_server_free(&fixture->server);
     assert_int_equal(fixture->requests, fixture->done);
     pool_free(&fixture->pool);
@@ -253,6 +267,7 @@ static bool receive(struct fixture *fixture)
     static char bytes[64 * 1024];
     size_t before = fixture->received.length;
     ssize_t got = 0;
+
     while (fixture->client >= 0 && (got = recv(fixture->client, bytes, sizeof(bytes), 0)) > 0)
         buf_append(&fixture->received, bytes, (size_t)got);
     if (got == 0 && fixture->client >= 0)
@@ -270,6 +285,7 @@ void fixture_run(struct fixture *fixture)
 void fixture_send(struct fixture *fixture, const char *text)
 {
     size_t length = strlen(text);
+
     assert_int_equal(send(fixture->client, text, length, MSG_NOSIGNAL), (ssize_t)length);
 }
 
@@ -287,6 +303,7 @@ const char *fixture_talk(struct fixture *fixture, const char *text)
 void fixture_pass(struct fixture *fixture, unsigned ms)
 {
     struct monotime end = monotime_add(clock_mono(), ms);
+
     fake_loop_hold_clock(fixture->loop, ms);
     fixture_run(fixture);
     fake_loop_hold_clock(fixture->loop, 0);
@@ -312,6 +329,7 @@ void fixture_make_file(struct fixture *fixture, size_t size)
 unsigned count_of(const char *text, const char *what)
 {
     unsigned count = 0;
+
     while ((text = strstr(text, what))) {
         count++;
         text += strlen(what);

@@ -68,5 +68,6 @@ int main(void)
         cmocka_unit_test(a_held_clock_does_not_pass_its_hold),
         cmocka_unit_test(signals_come_when_the_test_says_so),
     };
+
     return cmocka_run_group_tests(tests, freeze, NULL);
 }

@@ -153,5 +153,6 @@ int main(void)
         TEST(answer_may_come_early),
         TEST(body_that_is_too_short_fails),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -93,12 +93,14 @@ static struct result feed(struct http_chunked *chunked, struct slice bytes, size
                           struct buf *out)
 {
     struct result result = {.ending = OPEN};
+
     for (;;) {
         struct http_refusal refusal = {0};
         struct slice data = {NULL, 0};
         size_t used = 0;
         enum http_chunked_verdict verdict = http_chunked_feed(
             chunked, slice_skip(bytes, result.used), data_max, &used, &data, &refusal);
+
         result.used += used;
         switch (verdict) {
         case CHUNKED_MORE:
@@ -123,6 +125,7 @@ static void check_split(const struct row *row, size_t at, size_t data_max)
 {
     struct http_chunked chunked;
     AUTO_BUF struct buf out;
+
     buf_init(&out, 4096);
     http_chunked_init(&chunked);
     struct result first = feed(&chunked, slice_from(row->bytes.data, at), data_max, &out);
@@ -131,9 +134,10 @@ static void check_split(const struct row *row, size_t at, size_t data_max)
         all = feed(&chunked, slice_skip(row->bytes, at), data_max, &out);
         all.used += first.used;
     }
-    if (all.ending != row->ending || !slice_is(buf_bytes(&out), row->data))
+    if (all.ending != row->ending || !slice_is(buf_bytes(&out), row->data)) {
         fail_msg("%s, cut at %zu: ending %d, data \"%s\"", row->name, at, all.ending,
                  buf_text(&out));
+    }
     if (row->ending == OVER && slice_ends_with(row->bytes, "GET"))
         assert_int_equal(all.used, row->bytes.length - 3);
 }
@@ -153,6 +157,7 @@ static enum ending decode_one_byte_chunks(unsigned count)
 {
     struct http_chunked chunked;
     AUTO_BUF struct buf out;
+
     buf_init(&out, 2 * 1024 * 1024UL);
     http_chunked_init(&chunked);
     for (unsigned i = 0; i < count; i++) {
@@ -174,6 +179,7 @@ static enum ending decode_trailers(unsigned count, size_t length)
     struct http_chunked chunked;
     AUTO_BUF struct buf out;
     AUTO_BUF struct buf body;
+
     buf_init(&out, 1);
     buf_init(&body, 64 * 1024UL);
     buf_append_text(&body, "0\r\n");
@@ -202,6 +208,7 @@ static enum ending decode_extension(size_t length)
     struct http_chunked chunked;
     AUTO_BUF struct buf out;
     AUTO_BUF struct buf body;
+
     buf_init(&out, 1);
     buf_init(&body, 4096);
     buf_append_text(&body, "0;");
@@ -227,5 +234,6 @@ int main(void)
         cmocka_unit_test(trailers_have_limits_of_size_and_count),
         cmocka_unit_test(extensions_have_a_limit),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,6 +24,7 @@ static int setup(void **state)
 static void a_cold_file_waits_for_the_pool_and_not_on_the_loop(void **state)
 {
     struct fixture *f = *state;
+
     fixture_make_file(f, 100 * 1000);
     const char *answer = fixture_talk(f, GET);
     assert_null(strstr(answer, "begin"));
@@ -40,6 +41,7 @@ static void a_cold_file_waits_for_the_pool_and_not_on_the_loop(void **state)
 static void a_slow_disk_is_not_the_clients_fault(void **state)
 {
     struct fixture *f = *state;
+
     fixture_make_file(f, 1000);
     (void)fixture_talk(f, GET);
     fixture_wait(f, 10 * 60 * 1000);
@@ -52,6 +54,7 @@ static void a_slow_disk_is_not_the_clients_fault(void **state)
 static void a_warm_file_is_probed_once_a_mebibyte(void **state)
 {
     struct fixture *f = *state;
+
     fake_disk.warm = UINT64_MAX;
     fixture_make_file(f, 4 * 1024 * 1024);
     (void)fixture_talk(f, GET);
@@ -65,6 +68,7 @@ static void a_warm_file_is_probed_once_a_mebibyte(void **state)
 static void what_cannot_be_probed_is_asked_once(void **state)
 {
     struct fixture *f = *state;
+
     fake_disk.is_silent = true;
     fixture_make_file(f, 1000);
     (void)fixture_talk(f, GET);
@@ -76,6 +80,7 @@ static void what_cannot_be_probed_is_asked_once(void **state)
 static void the_end_of_the_server_cancels_reading_ahead(void **state)
 {
     struct fixture *f = *state;
+
     fixture_make_file(f, 1000);
     (void)fixture_talk(f, GET);
     http_server_free(&f->server);
@@ -94,5 +99,6 @@ int main(void)
         TEST(what_cannot_be_probed_is_asked_once),
         TEST(the_end_of_the_server_cancels_reading_ahead),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

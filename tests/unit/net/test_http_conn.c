@@ -23,6 +23,7 @@
 static void a_whole_answer_has_date_length_and_the_handlers_headers(void **state)
 {
     struct fixture *f = *state;
+
     assert_string_equal(fixture_talk(f, GET("/hello")),
                         "HTTP/1.1 200 OK\r\nDate: Thu, 01 Jan 2026 00:00:00 GMT\r\nX-Test: yes\r\n"
                         "Content-Length: 5\r\n\r\nhello");
@@ -33,6 +34,7 @@ static void a_whole_answer_has_date_length_and_the_handlers_headers(void **state
 static void a_connection_is_kept_for_the_next_request(void **state)
 {
     struct fixture *f = *state;
+
     (void)fixture_talk(f, GET("/hello"));
     assert_non_null(strstr(fixture_talk(f, GET("/hello")), "hello"));
     assert_false(f->is_ended);
@@ -43,6 +45,7 @@ static void a_connection_is_kept_for_the_next_request(void **state)
 static void a_hundred_pipelined_requests_are_answered_in_order(void **state)
 {
     struct fixture *f = *state;
+
     for (int i = 0; i < 100; i++)
         fixture_send(f, i % 2 ? GET("/hello") : GET("/early"));
     const char *answers = fixture_talk(f, "");
@@ -55,6 +58,7 @@ static void a_request_sent_byte_by_byte_is_answered(void **state)
 {
     struct fixture *f = *state;
     const char *request = GET("/hello");
+
     for (size_t i = 0; request[i + 1]; i++) {
         assert_int_equal(send(f->client, request + i, 1, 0), 1);
         assert_string_equal(fixture_talk(f, ""), "");
@@ -66,6 +70,7 @@ static void head_requests_get_the_length_and_no_body(void **state)
 {
     struct fixture *f = *state;
     const char *answer = fixture_talk(f, "HEAD /hello HTTP/1.1\r\nHost: us\r\n\r\n");
+
     assert_non_null(strstr(answer, "Content-Length: 5\r\n"));
     assert_null(strstr(answer, "hello"));
     assert_non_null(strstr(fixture_talk(f, GET("/hello")), "hello"));
@@ -75,6 +80,7 @@ static void an_unknown_length_is_chunked(void **state)
 {
     struct fixture *f = *state;
     const char *answer = fixture_talk(f, GET("/pieces"));
+
     assert_non_null(strstr(answer, "Transfer-Encoding: chunked\r\n\r\n"
                                    "2\r\nab\r\n2\r\ncd\r\n0\r\n\r\n"));
     assert_int_equal(f->drained, 2);
@@ -86,6 +92,7 @@ static void an_unknown_length_ends_with_the_connection_in_1_0(void **state)
 {
     struct fixture *f = *state;
     const char *answer = fixture_talk(f, "GET /pieces HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+
     assert_non_null(strstr(answer, "Connection: close\r\n\r\nabcd"));
     assert_true(f->is_ended);
 }
@@ -94,6 +101,7 @@ static void an_unknown_length_ends_with_the_connection_in_1_0(void **state)
 static void an_answer_of_unknown_length_waits_for_its_client(void **state)
 {
     struct fixture *f = *state;
+
     fixture_send(f, GET("/stream"));
     fixture_run(f);
     size_t left = f->pieces_left;
@@ -112,6 +120,7 @@ static void an_answer_of_unknown_length_waits_for_its_client(void **state)
 static void an_answer_of_unknown_length_to_1_0_ends_with_the_connection(void **state)
 {
     struct fixture *f = *state;
+
     fixture_send(f, "GET /stream HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
     (void)fixture_talk(f, "");
     struct slice all = buf_bytes(&f->received);
@@ -125,6 +134,7 @@ static void http_1_0_is_kept_only_when_asked(void **state)
 {
     struct fixture *f = *state;
     const char *kept = fixture_talk(f, "GET /hello HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+
     assert_non_null(strstr(kept, "Connection: keep-alive\r\n"));
     assert_false(f->is_ended);
     const char *closed = fixture_talk(f, "GET /hello HTTP/1.0\r\n\r\n");
@@ -137,6 +147,7 @@ static void what_follows_a_last_request_is_never_answered(void **state)
     struct fixture *f = *state;
     const char *answer = fixture_talk(
         f, "GET /hello HTTP/1.1\r\nHost: us\r\nConnection: close\r\n\r\n" GET("/hello"));
+
     assert_int_equal(count_of(answer, "HTTP/1.1 "), 1);
     assert_int_equal(f->requests, 1);
     assert_true(f->is_ended);
@@ -145,6 +156,7 @@ static void what_follows_a_last_request_is_never_answered(void **state)
 static void a_handler_may_answer_later(void **state)
 {
     struct fixture *f = *state;
+
     assert_string_equal(fixture_talk(f, GET("/later") GET("/hello")), "");
     assert_int_equal(f->requests, 1);
     assert_int_equal(f->done, 0);
@@ -159,6 +171,7 @@ static void a_handler_may_answer_later(void **state)
 static void a_half_closed_client_still_gets_its_answer(void **state)
 {
     struct fixture *f = *state;
+
     fixture_send(f, GET("/later"));
     (void)shutdown(f->client, SHUT_WR);
     (void)fixture_talk(f, "");
@@ -172,6 +185,7 @@ static void no_content_and_not_modified_have_no_length(void **state)
 {
     struct fixture *f = *state;
     const int statuses[] = {204, 304};
+
     for (size_t i = 0; i < 2; i++) {
         (void)fixture_talk(f, GET("/later"));
         struct http_response response = {.status = statuses[i]};
@@ -185,6 +199,7 @@ static void no_content_and_not_modified_have_no_length(void **state)
 static void a_body_is_read_by_pull(void **state)
 {
     struct fixture *f = *state;
+
     f->room_size = 4;
     const char *answer = fixture_talk(
         f, "PUT /body HTTP/1.1\r\nHost: us\r\nContent-Length: 10\r\n\r\n0123456789" GET("/hello"));
@@ -197,6 +212,7 @@ static void a_body_is_read_by_pull(void **state)
 static void a_body_may_come_byte_by_byte(void **state)
 {
     struct fixture *f = *state;
+
     (void)fixture_talk(f, "PUT /body HTTP/1.1\r\nHost: us\r\nContent-Length: 3\r\n\r\n");
     (void)fixture_talk(f, "a");
     (void)fixture_talk(f, "b");
@@ -206,6 +222,7 @@ static void a_body_may_come_byte_by_byte(void **state)
 static void a_chunked_body_is_decoded_and_the_next_request_found(void **state)
 {
     struct fixture *f = *state;
+
     for (size_t room = 1; room < 12; room++) {
         f->room_size = room;
         buf_clear(&f->body);
@@ -220,6 +237,7 @@ static void a_chunked_body_may_come_byte_by_byte(void **state)
 {
     struct fixture *f = *state;
     const char *body = "3\r\nabc\r\n5\r\ndefgh\r\n0\r\n\r";
+
     (void)fixture_talk(f, "PUT /body HTTP/1.1\r\nHost: us\r\nTransfer-Encoding: chunked\r\n\r\n");
     for (size_t i = 0; body[i]; i++) {
         assert_int_equal(send(f->client, body + i, 1, 0), 1);
@@ -234,6 +252,7 @@ static void a_malformed_chunk_is_answered_400_and_the_handler_told(void **state)
     const char *answer =
         fixture_talk(f, "PUT /body HTTP/1.1\r\nHost: us\r\nTransfer-Encoding: chunked\r\n\r\n"
                         "3\r\nabcX\r\n" GET("/hello"));
+
     assert_non_null(strstr(answer, "HTTP/1.1 400"));
     assert_int_equal(count_of(answer, "HTTP/1.1 "), 1);
     assert_int_equal(f->last_end, HTTP_END_REFUSED);
@@ -247,6 +266,7 @@ static void continue_is_sent_when_the_body_is_asked_for(void **state)
     struct fixture *f = *state;
     const char *head = "PUT /body HTTP/1.1\r\nHost: us\r\nContent-Length: 2\r\n"
                        "Expect: 100-continue\r\n\r\n";
+
     assert_string_equal(fixture_talk(f, head), "HTTP/1.1 100 Continue\r\n\r\n");
     const char *answer = fixture_talk(f, "ab");
     assert_int_equal(count_of(answer, "HTTP/1.1 "), 1);
@@ -259,6 +279,7 @@ static void a_client_that_does_not_wait_gets_no_continue(void **state)
     struct fixture *f = *state;
     const char *answer = fixture_talk(f, "PUT /body HTTP/1.1\r\nHost: us\r\nContent-Length: 2\r\n"
                                          "Expect: 100-continue\r\n\r\nab");
+
     assert_int_equal(count_of(answer, "HTTP/1.1 "), 1);
     assert_non_null(strstr(answer, "HTTP/1.1 201 Created"));
 }
@@ -268,6 +289,7 @@ static void an_answer_instead_of_continue_closes(void **state)
     struct fixture *f = *state;
     const char *answer = fixture_talk(f, "PUT /early HTTP/1.1\r\nHost: us\r\nContent-Length: 2\r\n"
                                          "Expect: 100-continue\r\n\r\n");
+
     assert_int_equal(count_of(answer, "HTTP/1.1 "), 1);
     assert_non_null(strstr(answer, "HTTP/1.1 403 Forbidden"));
     assert_non_null(strstr(answer, "Connection: close"));
@@ -277,6 +299,7 @@ static void an_answer_instead_of_continue_closes(void **state)
 static void an_early_answer_lingers_for_what_still_comes(void **state)
 {
     struct fixture *f = *state;
+
     fixture_use_tcp(f);
     const char *answer =
         fixture_talk(f, "PUT /early HTTP/1.1\r\nHost: us\r\nContent-Length: 100000\r\n\r\nsome");
@@ -296,6 +319,7 @@ static void lingering_reads_no_more_than_64_kib(void **state)
 {
     struct fixture *f = *state;
     char *much = mem_zalloc(1, 80 * 1024 + 1);
+
     memset(much, 'x', 80 * 1024);
     (void)fixture_talk(f, "PUT /early HTTP/1.1\r\nHost: us\r\nContent-Length: 100000\r\n\r\n");
     assert_int_equal(http_server_connections(f->server), 1);
@@ -307,6 +331,7 @@ static void lingering_reads_no_more_than_64_kib(void **state)
 static void a_client_that_leaves_in_its_body_is_forgotten_at_once(void **state)
 {
     struct fixture *f = *state;
+
     (void)fixture_talk(f, "PUT /body HTTP/1.1\r\nHost: us\r\nContent-Length: 10\r\n\r\nabc");
     (void)shutdown(f->client, SHUT_WR);
     fixture_run(f);
@@ -319,6 +344,7 @@ static void a_client_that_leaves_in_its_body_is_forgotten_at_once(void **state)
 static void a_reset_is_noticed_while_the_handler_works(void **state)
 {
     struct fixture *f = *state;
+
     fixture_use_tcp(f);
     (void)fixture_talk(f, GET("/later"));
     struct linger at_once = {.l_onoff = 1};
@@ -332,10 +358,12 @@ static void a_reset_is_noticed_while_the_handler_works(void **state)
 static void a_file_is_sent_whole(void **state)
 {
     struct fixture *f = *state;
+
     fixture_make_file(f, 3 * 1000 * 1000 + 1);
     (void)fixture_talk(f, GET("/file"));
     for (int i = 0; i < 100 && f->done == 0; i++) {
         AUTO_BUF struct buf so_far;
+
         buf_init(&so_far, f->received.maximum);
         buf_append_slice(&so_far, buf_bytes(&f->received));
         (void)fixture_talk(f, "");
@@ -356,6 +384,7 @@ static void a_file_is_sent_in_windows_one_a_turn(void **state)
 {
     struct fixture *f = *state;
     const int room = 4 * 1024 * 1024;
+
     fixture_use_tcp(f);
     fixture_make_file(f, 4000 * 1000);
     assert_int_equal(setsockopt(f->client, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room)), 0);
@@ -363,6 +392,7 @@ static void a_file_is_sent_in_windows_one_a_turn(void **state)
     int before = 0;
     for (size_t turns = 0; turns < 3;) { /* in which something was sent */
         int waiting = 0;
+
         loop_turn(f->loop, 0);
         assert_int_equal(ioctl(f->client, FIONREAD, &waiting), 0);
         assert_true(waiting - before < 1024 * 1024 + 200);
@@ -377,6 +407,7 @@ static void a_file_is_sent_in_windows_one_a_turn(void **state)
 static void parts_of_a_file_wait_for_their_turns_too(void **state)
 {
     struct fixture *f = *state;
+
     fixture_use_tcp(f);
     fixture_make_file(f, 500 * 1000);
     fixture_send(f, GET("/parts"));
@@ -392,6 +423,7 @@ static void parts_of_a_file_wait_for_their_turns_too(void **state)
 static void a_file_shorter_than_promised_resets(void **state)
 {
     struct fixture *f = *state;
+
     fixture_use_tcp(f);
     fixture_make_file(f, 1000);
     f->file_size = 2000;
@@ -403,6 +435,7 @@ static void a_file_shorter_than_promised_resets(void **state)
 static void an_abort_resets(void **state)
 {
     struct fixture *f = *state;
+
     fixture_use_tcp(f);
     (void)fixture_talk(f, GET("/abort"));
     assert_int_equal(f->last_end, HTTP_END_ABORTED);
@@ -412,6 +445,7 @@ static void an_abort_resets(void **state)
 static void an_answer_that_ends_short_resets(void **state)
 {
     struct fixture *f = *state;
+
     fixture_use_tcp(f);
     (void)fixture_talk(f, GET("/short"));
     assert_int_equal(f->last_end, HTTP_END_ABORTED);
@@ -422,6 +456,7 @@ static void a_large_answer_to_a_slow_client_is_kept_for_it(void **state)
 {
     struct fixture *f = *state;
     char *large = mem_zalloc(1, 4 * 1024 * 1024);
+
     memset(large, 'x', 4 * 1024 * 1024);
     (void)fixture_talk(f, GET("/later"));
     struct http_response response = {.status = 200};
@@ -441,6 +476,7 @@ static void a_large_answer_to_a_slow_client_is_kept_for_it(void **state)
 static void a_tls_hello_is_answered_in_plain_words(void **state)
 {
     struct fixture *f = *state;
+
     fixture_use_tcp(f);
     const char *answer = fixture_talk(f, "\x16\x03\x01\x02");
     assert_memory_equal(answer, "HTTP/1.1 400", 12);
@@ -455,6 +491,7 @@ static void nothing_behind_a_refused_head_is_a_request(void **state)
 {
     struct fixture *f = *state;
     const char *answer = fixture_talk(f, GET("/hello") "GET\r\n\r\n" GET("/hello"));
+
     assert_int_equal(count_of(answer, "HTTP/1.1 200"), 1);
     assert_int_equal(count_of(answer, "HTTP/1.1 400"), 1);
     assert_int_equal(f->requests, 1);
@@ -466,6 +503,7 @@ static void a_refused_head_request_has_no_body(void **state)
     struct fixture *f = *state;
     const char *answer = fixture_talk(f, "HEAD /hello HTTP/1.1\r\n\r\n");
     const char *end = strstr(answer, "\r\n\r\n");
+
     assert_memory_equal(answer, "HTTP/1.1 400", 12);
     assert_non_null(end);
     assert_string_equal(end, "\r\n\r\n");
@@ -474,6 +512,7 @@ static void a_refused_head_request_has_no_body(void **state)
 static void assert_no_body(const char *answer, int status)
 {
     char line[16];
+
     (void)snprintf(line, sizeof(line), "HTTP/1.1 %d", status);
     assert_memory_equal(answer, line, strlen(line));
     assert_string_equal(strstr(answer, "\r\n\r\n"), "\r\n\r\n");
@@ -482,12 +521,14 @@ static void assert_no_body(const char *answer, int status)
 static void a_refused_head_request_behind_a_line_end_has_no_body(void **state)
 {
     struct fixture *f = *state;
+
     assert_no_body(fixture_talk(f, "\r\nHEAD /hello HTTP/1.1\r\n\r\n"), 400);
 }
 
 static void a_slow_head_request_has_no_body(void **state)
 {
     struct fixture *f = *state;
+
     (void)fixture_talk(f, "HEAD /hello HTTP/1.1\r\nHo");
     fixture_wait(f, 10001);
     assert_no_body(buf_text(&f->received), 408);
@@ -496,6 +537,7 @@ static void a_slow_head_request_has_no_body(void **state)
 static void a_slow_head_is_answered_408(void **state)
 {
     struct fixture *f = *state;
+
     for (int i = 0; i < 4; i++) {
         assert_string_equal(fixture_talk(f, i ? "X: y\r\n" : "GET /hello HTTP/1.1\r\n"), "");
         fixture_wait(f, 2499);
@@ -510,6 +552,7 @@ static void a_slow_head_is_answered_408(void **state)
 static void a_silent_body_is_answered_408(void **state)
 {
     struct fixture *f = *state;
+
     (void)fixture_talk(f, "PUT /body HTTP/1.1\r\nHost: us\r\nContent-Length: 10\r\n\r\n");
     fixture_wait(f, 20000);
     (void)fixture_talk(f, "abc");
@@ -525,6 +568,7 @@ static void a_silent_body_is_answered_408(void **state)
 static void a_body_that_dribbles_is_answered_408(void **state)
 {
     struct fixture *f = *state;
+
     (void)fixture_talk(f, "PUT /body HTTP/1.1\r\nHost: us\r\nContent-Length: 9999\r\n\r\n");
     fixture_wait(f, 20000);
     (void)fixture_talk(f, "a");
@@ -545,6 +589,7 @@ static void time_in_which_nobody_reads_is_not_the_clients(void **state)
 {
     struct fixture *f = *state;
     char head[] = "PUT /later HTTP/1.1\r\nHost: us\r\nContent-Length: 3\r\n\r\n";
+
     (void)fixture_talk(f, head);
     fixture_wait(f, 100000);
     http_conn_read_body(f->later, f->room, f->room_size);
@@ -557,6 +602,7 @@ static void a_bad_head_is_answered_at_its_bad_byte(void **state)
 {
     struct fixture *f = *state;
     static const char *const pieces[] = {"GET ", "/", " HTTP/1.1", "\r", "X"};
+
     for (unsigned i = 0; i < 4; i++)
         assert_string_equal(fixture_talk(f, pieces[i]), "");
     assert_memory_equal(fixture_talk(f, pieces[4]), "HTTP/1.1 400", 12);
@@ -565,6 +611,7 @@ static void a_bad_head_is_answered_at_its_bad_byte(void **state)
 static void a_line_end_and_nothing_behind_it_is_no_head(void **state)
 {
     struct fixture *f = *state;
+
     (void)fixture_talk(f, GET("/hello"));
     assert_string_equal(fixture_talk(f, "\r\n"), "");
     fixture_wait(f, 10001);
@@ -576,6 +623,7 @@ static void a_line_end_and_nothing_behind_it_is_no_head(void **state)
 static void an_idle_connection_is_closed_after_its_time(void **state)
 {
     struct fixture *f = *state;
+
     fixture_wait(f, 50000);
     (void)fixture_talk(f, GET("/hello"));
     fixture_wait(f, 74999);
@@ -589,6 +637,7 @@ static void an_idle_connection_is_closed_after_its_time(void **state)
 static void a_client_that_takes_nothing_is_reset(void **state)
 {
     struct fixture *f = *state;
+
     fixture_make_file(f, 8 * 1000 * 1000);
     fixture_send(f, GET("/file"));
     fixture_run(f);
@@ -606,6 +655,7 @@ static size_t take(struct fixture *f, size_t most)
 {
     char *room = mem_alloc(most);
     ssize_t got = recv(f->client, room, most, MSG_DONTWAIT);
+
     mem_free(room);
     return got > 0 ? (size_t)got : 0;
 }
@@ -613,6 +663,7 @@ static size_t take(struct fixture *f, size_t most)
 static void a_client_that_takes_a_little_is_not_cut(void **state)
 {
     struct fixture *f = *state;
+
     fixture_use_tcp(f);
     fixture_make_file(f, 8 * 1000 * 1000);
     fixture_send(f, GET("/file"));
@@ -652,6 +703,7 @@ static void a_last_answer_survives_what_comes_with_the_request(void **state)
 {
     struct fixture *f = *state;
     size_t size = begin_last_answer(f, "\r\n");
+
     fixture_pass(f, 30000);
     assert_whole(f, size);
 }
@@ -660,6 +712,7 @@ static void a_last_answer_survives_what_comes_later(void **state)
 {
     struct fixture *f = *state;
     size_t size = begin_last_answer(f, "");
+
     fixture_pass(f, 1000);
     fixture_send(f, "\r\n");
     fixture_pass(f, 30000);
@@ -669,6 +722,7 @@ static void a_last_answer_survives_what_comes_later(void **state)
 static void a_client_that_does_not_take_its_last_answer_is_reset(void **state)
 {
     struct fixture *f = *state;
+
     (void)begin_last_answer(f, "");
     fixture_pass(f, 59000);
     assert_int_equal(http_server_connections(f->server), 1);
@@ -679,6 +733,7 @@ static void a_client_that_does_not_take_its_last_answer_is_reset(void **state)
 static void a_handler_may_take_its_time(void **state)
 {
     struct fixture *f = *state;
+
     (void)fixture_talk(f, GET("/later"));
     fixture_wait(f, 24 * 3600 * 1000);
     assert_int_equal(f->done, 0);
@@ -696,6 +751,7 @@ static void too_many_connections_are_told_so(void **state)
     char answer[512] = "";
     size_t length = 0;
     ssize_t got;
+
     do {
         fixture_run(f);
         got = recv(fourth, answer + length, sizeof(answer) - 1 - length, 0);
@@ -712,6 +768,7 @@ static void too_many_connections_are_told_so(void **state)
 static void draining_closes_after_the_next_answer(void **state)
 {
     struct fixture *f = *state;
+
     (void)fixture_talk(f, GET("/later"));
     http_server_drain(f->server);
     struct http_response response = {.status = 200};
@@ -725,6 +782,7 @@ static void draining_closes_after_the_next_answer(void **state)
 static void draining_answers_one_more_request_of_an_idle_connection(void **state)
 {
     struct fixture *f = *state;
+
     (void)fixture_talk(f, GET("/hello"));
     http_server_drain(f->server);
     fixture_wait(f, 900);
@@ -736,6 +794,7 @@ static void draining_answers_one_more_request_of_an_idle_connection(void **state
 static void draining_closes_idle_connections_after_a_second(void **state)
 {
     struct fixture *f = *state;
+
     http_server_drain(f->server);
     fixture_wait(f, 999);
     assert_false(f->is_ended);
@@ -747,6 +806,7 @@ static void draining_closes_idle_connections_after_a_second(void **state)
 static void draining_gives_a_new_connection_a_second(void **state)
 {
     struct fixture *f = *state;
+
     http_server_drain(f->server);
     fd_close(&f->client);
     fixture_run(f);
@@ -760,6 +820,7 @@ static void draining_gives_a_new_connection_a_second(void **state)
 static void the_end_of_the_server_ends_running_requests(void **state)
 {
     struct fixture *f = *state;
+
     (void)fixture_talk(f, GET("/later"));
     http_server_free(&f->server);
     assert_int_equal(f->done, 1);
@@ -829,5 +890,6 @@ int main(void)
         TEST(a_last_answer_survives_what_comes_later),
         TEST(a_client_that_does_not_take_its_last_answer_is_reset),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -230,6 +230,7 @@ static struct outcome parse(struct slice bytes, struct http_head *head)
 {
     struct outcome outcome = {.status = MORE};
     struct http_refusal refusal = {0};
+
     switch (http_parse_head(bytes, &limits, head, &outcome.length, &refusal)) {
     case HTTP_MORE:
         break;
@@ -248,6 +249,7 @@ static struct outcome parse(struct slice bytes, struct http_head *head)
 static struct outcome parse_prefix(struct slice bytes, size_t length, struct http_head *head)
 {
     char *copy = mem_alloc(length + 1);
+
     memcpy(copy, bytes.data, length);
     copy = mem_realloc(copy, length ? length : 1);
     struct outcome outcome = parse(slice_from(copy, length), head);
@@ -259,17 +261,21 @@ static void check_row(const struct row *row)
 {
     struct http_head head;
     struct outcome whole = parse(row->bytes, &head);
-    if (whole.status != row->expected)
+
+    if (whole.status != row->expected) {
         fail_msg("%s: %d instead of %d (%s)", row->name, whole.status, row->expected,
                  whole.reason ? whole.reason : "");
+    }
     for (size_t length = 0; length <= row->bytes.length; length++) {
         struct outcome part = parse_prefix(row->bytes, length, &head);
+
         if (part.status == MORE)
             continue;
         if (part.status != whole.status || part.reason != whole.reason ||
-            part.length != whole.length)
+            part.length != whole.length) {
             fail_msg("%s: %d after %zu bytes, %d at the end", row->name, part.status, length,
                      whole.status);
+        }
     }
 }
 
@@ -331,6 +337,7 @@ static void absolute_targets_are_cut_to_their_path(void **state)
 static bool is_kept(const char *text)
 {
     struct http_head head;
+
     assert_int_equal(parse(slice_of(text), &head).status, ACCEPTED);
     return head.keep_alive;
 }
@@ -362,6 +369,7 @@ static struct outcome parse_long(const char *before, size_t count, const char *a
     struct http_head head;
     size_t start = strlen(before);
     char *text = mem_alloc(start + count + strlen(after) + 1);
+
     memcpy(text, before, start);
     memset(text + start, 'a', count);
     memcpy(text + start + count, after, strlen(after) + 1);
@@ -391,11 +399,13 @@ static char *make_head_of(size_t length, unsigned extra_fields)
 {
     char *text = mem_alloc(length + 1024 + extra_fields * 8U);
     size_t at = (size_t)(stpcpy(text, "GET / HTTP/1.1\r\nHost: us\r\n") - text);
+
     for (unsigned i = 0; i < extra_fields; i++)
         at += (size_t)(stpcpy(text + at, "a: b\r\n") - (text + at));
     while (at + 2 < length) {
         size_t left = length - 2 - at;
         size_t field = left > 2000 ? 1000 : left;
+
         memcpy(text + at, "x:", 2);
         memset(text + at + 2, 'y', field - 4);
         memcpy(text + at + field - 2, "\r\n", 2);
@@ -437,5 +447,6 @@ int main(void)
         cmocka_unit_test(lines_names_and_values_have_limits),
         cmocka_unit_test(heads_have_limits_of_size_and_count),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -50,6 +50,7 @@ static int connect_to(int listening)
 {
     struct sockaddr_storage address;
     socklen_t length = sizeof(address);
+
     assert_int_equal(getsockname(listening, (struct sockaddr *)&address, &length), 0);
     int client = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_true(client >= 0);
@@ -61,6 +62,7 @@ static bool has_ipv6(void)
 {
     struct sockaddr_in6 address = {.sin6_family = AF_INET6, .sin6_addr = in6addr_loopback};
     AUTO_CLOSE int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
     return fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0;
 }
 
@@ -179,6 +181,7 @@ struct accepting {
 static void on_accept(int *fd, const struct stream_kind *stream, const char *peer, void *arg)
 {
     struct accepting *accepting = arg;
+
     assert_ptr_equal(stream, &stream_plain);
     accepting->accepted++;
     fd_close(&accepting->last);
@@ -190,6 +193,7 @@ static void on_accept_ignored(int *fd, const struct stream_kind *stream, const c
                               void *arg)
 {
     struct accepting *accepting = arg;
+
     (void)stream;
     (void)fd;
     (void)peer;
@@ -199,6 +203,7 @@ static void on_accept_ignored(int *fd, const struct stream_kind *stream, const c
 static bool should_pause(void *arg)
 {
     struct accepting *accepting = arg;
+
     accepting->asked++;
     if (accepting->pauses == 0)
         return false;
@@ -309,6 +314,7 @@ static void what_the_callback_does_not_take_is_closed(void **state)
 static void exhaust_descriptors(struct rlimit *before)
 {
     AUTO_CLOSE int next = dup(0);
+
     assert_int_equal(getrlimit(RLIMIT_NOFILE, before), 0);
     struct rlimit none = {.rlim_cur = (rlim_t)next, .rlim_max = before->rlim_max};
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
@@ -352,5 +358,6 @@ int main(void)
         cmocka_unit_test(what_the_callback_does_not_take_is_closed),
         cmocka_unit_test(without_descriptors_the_queue_still_moves),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

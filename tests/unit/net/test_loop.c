@@ -59,5 +59,6 @@ int main(void)
         cmocka_unit_test(signals_come_on_the_loop),
         cmocka_unit_test(the_time_of_callbacks_is_measured_and_waiting_is_not),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -22,6 +22,7 @@ static void on_here(void *arg)
 static int make_file(void)
 {
     int fd = memfd_create("file", MFD_CLOEXEC);
+
     assert_true(fd >= 0);
     assert_int_equal(ftruncate(fd, 300 * 1000), 0);
     return fd;
@@ -96,5 +97,6 @@ int main(void)
         cmocka_unit_test(without_a_descriptor_it_does_not_start),
         cmocka_unit_test(what_was_just_written_is_never_cold),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

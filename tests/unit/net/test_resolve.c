@@ -84,6 +84,7 @@ static void on_name(const struct resolved_name *name, const struct error *err, v
                                                               : &address->v6.sin6_addr;
         size_t used = strlen(one->addresses);
         char text[INET6_ADDRSTRLEN];
+
         assert_non_null(inet_ntop(address->any.sa_family, bytes, text, sizeof(text)));
         (void)snprintf(one->addresses + used, sizeof(one->addresses) - used, "%s%s",
                        used > 0 ? " " : "", text);
@@ -129,6 +130,7 @@ static void a_name_has_at_most_sixteen_addresses(void **state)
     (void)state;
     for (unsigned i = 0; i < 20; i++) {
         size_t used = strlen(many);
+
         (void)snprintf(many + used, sizeof(many) - used, "%s192.0.2.%u", i > 0 ? " " : "", i);
     }
     fake_name_set("a.test", many, 0);
@@ -417,5 +419,6 @@ int main(void)
         TEST(without_a_thread_it_is_busy),
         TEST(literal_addresses_need_no_name_server),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

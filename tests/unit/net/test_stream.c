@@ -29,6 +29,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     int rc = fixture_teardown(state);
+
     assert_int_equal(fake_streams_open(), 0);
     fake_stream_plan = usual;
     return rc;
@@ -46,6 +47,7 @@ static void connect_again(struct fixture *f, enum fake_handshake handshake)
 static void a_failed_handshake_closes_and_is_no_request(void **state)
 {
     struct fixture *f = *state;
+
     connect_again(f, FAKE_HANDSHAKE_FAILS);
     assert_int_equal(http_server_connections(f->server), 1);
     assert_string_equal(fixture_talk(f, GET("/hello")), "");
@@ -58,6 +60,7 @@ static void a_failed_handshake_closes_and_is_no_request(void **state)
 static void a_handshake_that_does_not_end_has_a_deadline(void **state)
 {
     struct fixture *f = *state;
+
     connect_again(f, FAKE_HANDSHAKE_HANGS);
     (void)fixture_talk(f, "x");
     fixture_wait(f, 4999);
@@ -70,6 +73,7 @@ static void a_handshake_that_does_not_end_has_a_deadline(void **state)
 static void after_the_handshake_the_idle_time_begins(void **state)
 {
     struct fixture *f = *state;
+
     fixture_wait(f, 74999);
     assert_false(f->is_ended);
     fixture_wait(f, 2);
@@ -79,6 +83,7 @@ static void after_the_handshake_the_idle_time_begins(void **state)
 static void a_server_may_end_during_a_handshake(void **state)
 {
     struct fixture *f = *state;
+
     connect_again(f, FAKE_HANDSHAKE_HANGS);
     fixture_run(f);
     http_server_drain(f->server);
@@ -92,6 +97,7 @@ static void one_client_too_many_is_told_after_the_handshake(void **state)
     struct fixture *f = *state;
     int second = fixture_connect(f);
     int third = fixture_connect(f);
+
     fixture_run(f);
     int first = f->client;
     f->client = fixture_connect(f);
@@ -108,6 +114,7 @@ static void requests_inside_the_stream_are_answered(void **state)
 {
     struct fixture *f = *state;
     AUTO_BUF struct buf requests;
+
     buf_init(&requests, 16000);
     for (int i = 0; i < 100; i++)
         buf_append_text(&requests, GET("/hello"));
@@ -118,6 +125,7 @@ static void requests_inside_the_stream_are_answered(void **state)
 static void an_end_behind_bytes_inside_the_stream_is_seen(void **state)
 {
     struct fixture *f = *state;
+
     fixture_run(f);
     fixture_send(f, GET("/hello"));
     (void)shutdown(f->client, SHUT_WR);
@@ -129,6 +137,7 @@ static void an_end_behind_bytes_inside_the_stream_is_seen(void **state)
 static void half_a_continue_is_finished_before_a_refusal(void **state)
 {
     struct fixture *f = *state;
+
     fixture_send(f, "PUT /body HTTP/1.1\r\nHost: us\r\nTransfer-Encoding: chunked\r\n"
                     "Expect: 100-continue\r\n\r\n");
     for (int waiting = 0; waiting == 0;) {
@@ -144,6 +153,7 @@ static void half_a_continue_is_finished_before_a_refusal(void **state)
 static void a_body_inside_the_stream_is_not_slow(void **state)
 {
     struct fixture *f = *state;
+
     (void)fixture_talk(f, "PUT /body HTTP/1.1\r\nHost: us\r\nContent-Length: 3000\r\n\r\n");
     fixture_wait(f, 20000);
     (void)fixture_talk(f, "x");
@@ -171,5 +181,6 @@ int main(void)
         TEST(half_a_continue_is_finished_before_a_refusal),
         TEST(a_body_inside_the_stream_is_not_slow),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -412,5 +412,6 @@ int main(void)
         TEST(without_a_resolver_there_are_only_addresses),
         cmocka_unit_test(url_split_knows_what_is_an_address),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

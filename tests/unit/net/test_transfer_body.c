@@ -113,11 +113,10 @@ static void every_method_has_its_name(void **state)
         assert_non_null(strstr(server.head, "\r\nX-Test: 1\r\n"));
         assert_null(strstr(server.head, "Expect"));
         assert_null(strstr(server.head, "Content-Type"));
-        if (methods[i].length) {
+        if (methods[i].length)
             assert_non_null(strstr(server.head, methods[i].length));
-        } else {
+        else
             assert_null(strstr(server.head, "Content-Length"));
-        }
     }
 }
 
@@ -550,5 +549,6 @@ int main(void)
         TEST(unix_socket_is_connected_to),
         TEST(unix_socket_has_a_short_path_and_no_proxy),
     };
+
     return cmocka_run_group_tests(tests, make_large, free_large);
 }

@@ -67,6 +67,7 @@ static void every_option_that_is_refused_ends_the_transfer(void **state)
     (void)state;
     while (is_refused("transfer.option", refused, &err)) {
         const char *name = strstr(err.text, "CURLOPT_");
+
         assert_non_null(name);
         (void)snprintf(seen + strlen(seen), sizeof(seen) - strlen(seen), "%s\n", name);
         refused++;
@@ -143,6 +144,7 @@ static void header_lines_with_breaks_are_refused(void **state)
         const char *const headers[] = {"A: 1", bad[i], NULL};
         struct transfer_request request = {.url = "http://127.0.0.1/", .headers = headers};
         struct transfer *transfer = NULL;
+
         if (transfer_start(server.set, &request, NULL, NULL, &transfer, &err) != -ERR_INVALID)
             fail_msg("header %zu is taken", i);
     }
@@ -164,5 +166,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(header_lines_with_breaks_are_refused, fixture_setup,
                                         fixture_teardown),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -58,12 +58,14 @@ static bool decode_chunks(struct slice rest)
     for (;;) {
         struct slice line;
         const char *end = rest.length > 0 ? memmem(rest.data, rest.length, "\r\n", 2) : NULL;
+
         if (!end)
             return false;
         line = slice_from(rest.data, (size_t)(end - rest.data));
         size_t size = 0;
         for (size_t i = 0; i < line.length; i++) {
             const char *digit = strchr("0123456789abcdef", line.data[i]);
+
             assert_non_null(digit);
             size = size * 16 + (size_t)(digit - "0123456789abcdef");
         }
@@ -149,11 +151,10 @@ static void send_blob(void)
         timer_start(server.drip, server.drip_ms);
     }
     ssize_t sent = write(server.client, zeros, left < sizeof(zeros) ? left : sizeof(zeros));
-    if (sent < 0) {
+    if (sent < 0)
         watch_set(server.serving, errno == EAGAIN ? WATCH_WRITE : WATCH_NONE);
-    } else {
+    else
         server.blob_sent += (size_t)sent;
-    }
 }
 
 static void serve(unsigned ready, void *arg)
@@ -165,6 +166,7 @@ static void serve(unsigned ready, void *arg)
         on_request_bytes();
     } else if (left > 0) {
         ssize_t sent = write(server.client, server.answer + server.answer_sent, left);
+
         server.answer_sent += sent > 0 ? (size_t)sent : 0;
     } else if (server.blob_sent < server.blob_length) {
         send_blob();

@@ -16,6 +16,7 @@
 static void api_error_set_takes_the_usual_status_of_the_code(void **state)
 {
     struct api_error error;
+
     (void)state;
 
     assert_int_equal(api_error_set(&error, API_BLOB_UNKNOWN, "no blob %d", 7), -1);
@@ -33,6 +34,7 @@ static void api_error_from_maps_every_kind(void **state)
     for (unsigned kind = ERR_NOT_FOUND; kind < ERR_KINDS; kind++) {
         struct error err = {.kind = (enum error_kind)kind, .text = "why"};
         struct api_error error = {.status = 0};
+
         assert_int_equal(api_error_from(&error, &err, API_MANIFEST_UNKNOWN), -1);
         assert_in_range(error.status, 400, 599);
         assert_string_equal(error.text, "why");
@@ -43,6 +45,7 @@ static void api_error_from_uses_the_code_for_what_was_asked(void **state)
 {
     struct api_error error;
     struct error err = {.kind = ERR_NOT_FOUND};
+
     (void)state;
 
     (void)api_error_from(&error, &err, API_NAME_UNKNOWN);
@@ -62,6 +65,7 @@ static void api_error_print_escapes_what_came_from_outside(void **state)
     struct error err;
     AUTO_BUF struct buf out;
     AUTO_JSONIO struct jsonio *document = NULL;
+
     (void)state;
 
     buf_init(&out, 4096);
@@ -78,6 +82,7 @@ static void api_errors_print_any_number_with_details(void **state)
     struct api_error error;
     struct jsonio_writer json;
     AUTO_BUF struct buf out;
+
     (void)state;
 
     buf_init(&out, 4096);
@@ -106,6 +111,7 @@ static void api_error_text_is_cut_not_overrun(void **state)
 {
     struct api_error error;
     char text[2000];
+
     (void)state;
 
     memset(text, 'x', sizeof(text));
@@ -124,5 +130,6 @@ int main(void)
         cmocka_unit_test(api_errors_print_any_number_with_details),
         cmocka_unit_test(api_error_text_is_cut_not_overrun),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

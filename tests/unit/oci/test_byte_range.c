@@ -59,6 +59,7 @@ static void byte_range_resolve_skips_empty_elements(void **state)
 {
     struct byte_range ranges[BYTE_RANGES_MAX];
     unsigned count = 0;
+
     (void)state;
 
     assert_int_equal(byte_range_resolve(slice_of("bytes=,0-1, ,,5-6,"), 10, 2, ranges, &count),
@@ -86,17 +87,18 @@ static void byte_range_resolve_ignores_malformed_headers(void **state)
         "bytes=1 -2", "bytes=a-b",   "bytes=1-2x", "bytes=-",  "bytes=0x0-1", "bytes=1",
         "bytes=,, ,", "bytes=0-1,x", "bytes=--1",
     };
+
     (void)state;
 
-    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         expect_verdict(bad[i], 10, RANGE_NONE);
-    }
 }
 
 static void byte_range_resolve_keeps_the_order_of_several(void **state)
 {
     struct byte_range ranges[BYTE_RANGES_MAX];
     unsigned count = 0;
+
     (void)state;
 
     assert_int_equal(byte_range_resolve(slice_of("bytes=5-6, 0-1 ,-1,90-99"), 10, BYTE_RANGES_MAX,
@@ -125,15 +127,15 @@ static void content_range_parse_upload_takes_all_the_forms_of_clients(void **sta
         "5 - 9", "5-9/9x", "5-9/9", "bytes=5-9", "5-18446744073709551615"};
     struct byte_range range = {0, 0};
     struct error err;
+
     (void)state;
 
     for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
         assert_int_equal(content_range_parse_upload(slice_of(good[i]), &range, &err), 0);
         assert_true(range.first == 5 && range.last == 9);
     }
-    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         assert_int_equal(content_range_parse_upload(slice_of(bad[i]), &range, &err), -ERR_INVALID);
-    }
     assert_int_equal(content_range_parse_upload(slice_of("9-0"), &range, &err), -ERR_CONFLICT);
 }
 
@@ -145,15 +147,15 @@ static void content_range_parse_reads_an_upstreams_answer(void **state)
     struct byte_range range = {0, 0};
     uint64_t size = 0;
     struct error err;
+
     (void)state;
 
     assert_int_equal(content_range_parse(slice_of("bytes 0-9/10"), &range, &size, &err), 0);
     assert_true(range.first == 0 && range.last == 9 && size == 10);
     assert_int_equal(content_range_parse(slice_of("bytes 3-4/*"), &range, &size, &err), 0);
     assert_true(range.first == 3 && range.last == 4 && size == UINT64_MAX);
-    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         assert_int_equal(content_range_parse(slice_of(bad[i]), &range, &size, &err), -ERR_INVALID);
-    }
 }
 
 int main(void)
@@ -169,5 +171,6 @@ int main(void)
         cmocka_unit_test(content_range_parse_upload_takes_all_the_forms_of_clients),
         cmocka_unit_test(content_range_parse_reads_an_upstreams_answer),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -34,6 +34,7 @@ static void challenge_parse_reads_the_hubs_own(void **state)
 {
     struct challenge c = parsed("Bearer realm=\"https://auth.docker.io/token\",service=\"registry."
                                 "docker.io\",scope=\"repository:library/nginx:pull,push\"");
+
     (void)state;
 
     assert_int_equal(c.scheme, CHALLENGE_BEARER);
@@ -45,6 +46,7 @@ static void challenge_parse_prefers_bearer_wherever_it_stands(void **state)
 {
     struct challenge c =
         parsed("Basic realm=\"x\", Negotiate, NTLM YWJj==, bearer Realm = \"r\" , error=a");
+
     (void)state;
 
     assert_int_equal(c.scheme, CHALLENGE_BEARER);
@@ -61,6 +63,7 @@ static void challenge_parse_prefers_bearer_wherever_it_stands(void **state)
 static void challenge_parse_unescapes_quoted_strings(void **state)
 {
     struct challenge c = parsed("Bearer realm=\"a\\\"b, c=\\\\d\",service=\"\"");
+
     (void)state;
 
     assert_string_equal(c.realm, "a\"b, c=\\d");
@@ -84,11 +87,11 @@ static void challenge_parse_refuses_malformed_headers(void **state)
         "Bearer a b",
         "Bearer(realm=x)",
     };
+
     (void)state;
 
-    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         expect_error(bad[i], ERR_INVALID);
-    }
 }
 
 static void challenge_parse_says_when_there_is_none_for_us(void **state)
@@ -104,6 +107,7 @@ static void challenge_parse_says_when_there_is_none_for_us(void **state)
 static void challenge_parse_bounds_everything(void **state)
 {
     char *header = mem_alloc(70000);
+
     (void)state;
 
     memset(header, 'a', 70000);
@@ -117,9 +121,8 @@ static void challenge_parse_bounds_everything(void **state)
     header[13 + 1024] = '"';
     header[14 + 1024] = '\0';
     assert_int_equal(strlen(parsed(header).realm), 1023);
-    for (size_t i = 0; i < 60; i++) {
+    for (size_t i = 0; i < 60; i++)
         memcpy(header + i * 3, "a, ", 3);
-    }
     header[180] = '\0';
     expect_error(header, ERR_INVALID);
     mem_free(header);
@@ -135,5 +138,6 @@ int main(void)
         cmocka_unit_test(challenge_parse_says_when_there_is_none_for_us),
         cmocka_unit_test(challenge_parse_bounds_everything),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -20,6 +20,7 @@ static void digest_parse_reads_back_what_it_prints(void **state)
     struct error err;
     struct digest digest;
     char text[DIGEST_TEXT_SIZE];
+
     (void)state;
 
     assert_int_equal(digest_parse(slice_of(EMPTY), &digest, &err), 0);
@@ -45,11 +46,13 @@ static void digest_parse_rejects_every_malformed_form(void **state)
         "sha512:" HEX64,
         " " EMPTY,
     };
+
     (void)state;
 
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         struct error err;
         struct digest digest;
+
         assert_true(digest_parse(slice_of(bad[i]), &digest, &err) < 0);
     }
 }
@@ -58,6 +61,7 @@ static void digest_parse_tells_unknown_algorithms_apart(void **state)
 {
     struct error err;
     struct digest digest;
+
     (void)state;
 
     assert_int_equal(digest_parse(slice_of("sha384:" HEX64), &digest, &err), -ERR_UNSUPPORTED);
@@ -70,6 +74,7 @@ static void digest_parse_leaves_its_output_alone_on_failure(void **state)
     struct error err;
     struct digest digest;
     struct digest before;
+
     (void)state;
 
     memset(&digest, 0x5a, sizeof(digest));
@@ -82,6 +87,7 @@ static void digest_of_nothing_is_the_known_one(void **state)
 {
     struct digest digest;
     char text[DIGEST_TEXT_SIZE];
+
     (void)state;
 
     digest_of(HASH_SHA256, slice_of(""), &digest);
@@ -94,6 +100,7 @@ static void digest_decode_reads_a_row_of_digests(void **state)
     struct digest a;
     struct digest b;
     struct digest read;
+
     (void)state;
 
     digest_of(HASH_SHA256, slice_of("a"), &a);
@@ -116,6 +123,7 @@ static void digest_decode_refuses_short_and_unknown_bytes(void **state)
 {
     uint8_t bytes[DIGEST_BINARY_MAX];
     struct digest digest;
+
     (void)state;
 
     digest_of(HASH_SHA256, slice_of("a"), &digest);
@@ -139,5 +147,6 @@ int main(void)
         cmocka_unit_test(digest_decode_reads_a_row_of_digests),
         cmocka_unit_test(digest_decode_refuses_short_and_unknown_bytes),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -48,9 +48,8 @@ static int teardown(void **state)
 
 static void expect_invalid(const char *text)
 {
-    if (parse(text) != -ERR_INVALID) {
+    if (parse(text) != -ERR_INVALID)
         fail_msg("not refused as invalid: %s", text);
-    }
     assert_null(manifest);
 }
 
@@ -104,6 +103,7 @@ static void manifest_parse_lists_the_children_of_an_index(void **state)
 static void manifest_parse_takes_the_type_from_either_place(void **state)
 {
     static const char bare[] = "{\"schemaVersion\":2,\"manifests\":[]}";
+
     (void)state;
 
     assert_int_equal(parse_as(bare, MEDIA_TYPE_DOCKER_LIST "; charset=utf-8"), 0);
@@ -167,11 +167,11 @@ static void manifest_parse_refuses_what_is_no_manifest(void **state)
         "{\"mediaType\":\"" MEDIA_TYPE_OCI_INDEX "\",\"manifests\":[]}",
         "{\"schemaVersion\":2,\"mediaType\":7,\"manifests\":[]}",
     };
+
     (void)state;
 
-    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         expect_invalid(bad[i]);
-    }
     assert_int_equal(
         parse("{\"schemaVersion\":1,\"mediaType\":\"" MEDIA_TYPE_OCI_INDEX "\",\"manifests\":[]}"),
         -ERR_UNSUPPORTED);
@@ -204,14 +204,14 @@ static void manifest_parse_refuses_bad_descriptors_by_path(void **state)
         DESCRIPTOR(LAYER, ",\"data\":\"AAAA\""),
     };
     char text[2000];
+
     (void)state;
 
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         assert_true(snprintf(text, sizeof(text), IMAGE("\"layers\":[" CHILD ",%s]"), bad[i]) > 0);
         expect_invalid(text);
-        if (strstr(bad[i], "9223372036854775808") == NULL) {
+        if (!strstr(bad[i], "9223372036854775808"))
             assert_true(slice_starts_with(slice_of(err.text), "layers[1]"));
-        }
     }
     expect_invalid(IMAGE("\"layers\":[],\"subject\":7"));
     assert_true(slice_starts_with(slice_of(err.text), "subject: "));
@@ -230,7 +230,7 @@ static void manifest_parse_checks_embedded_data(void **state)
         const char *content;
         const char *data;
         int size;
-        int result;
+        int rc;
     } cases[] = {
         {"{}", "e30=", 2, 0},
         {"", "", 0, 0},
@@ -245,15 +245,17 @@ static void manifest_parse_checks_embedded_data(void **state)
     };
     char text[2000];
     char digest_text[DIGEST_TEXT_SIZE];
+
     (void)state;
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct digest digest;
+
         digest_of(HASH_SHA256, slice_of(cases[i].content), &digest);
         (void)digest_print(&digest, digest_text);
         assert_true(snprintf(text, sizeof(text), form, digest_text, cases[i].size, cases[i].data) >
                     0);
-        assert_int_equal(parse(text), cases[i].result);
+        assert_int_equal(parse(text), cases[i].rc);
     }
 }
 
@@ -287,18 +289,17 @@ static void manifest_parse_counts_to_10000_descriptors(void **state)
 static void manifest_parse_refuses_bombs(void **state)
 {
     AUTO_BUF struct buf text;
+
     (void)state;
 
     buf_init(&text, MANIFEST_MAX_SIZE + 1);
-    for (size_t i = 0; i < 1000000; i++) {
+    for (size_t i = 0; i < 1000000; i++)
         buf_append_byte(&text, '[');
-    }
     assert_int_equal(manifest_parse(buf_bytes(&text), slice_of(""), &manifest, &err), -ERR_INVALID);
     buf_clear(&text);
     buf_append_text(&text, "{\"x\":[1");
-    for (size_t i = 3; i < MANIFEST_MAX_VALUES; i++) {
+    for (size_t i = 3; i < MANIFEST_MAX_VALUES; i++)
         buf_append_text(&text, ",1");
-    }
     size_t length = text.length;
     buf_append_text(&text, "]}");
     assert_int_equal(manifest_parse(buf_bytes(&text), slice_of("a/b"), &manifest, &err),
@@ -308,9 +309,8 @@ static void manifest_parse_refuses_bombs(void **state)
     assert_int_equal(manifest_parse(buf_bytes(&text), slice_of("a/b"), &manifest, &err),
                      -ERR_INVALID);
     assert_string_equal(err.text, "the JSON has more than 150000 values");
-    while (!text.is_over) {
+    while (!text.is_over)
         buf_append_text(&text, " ");
-    }
     assert_int_equal(manifest_parse(buf_bytes(&text), slice_of(""), &manifest, &err),
                      -ERR_TOO_LARGE);
 }
@@ -330,5 +330,6 @@ int main(void)
         cmocka_unit_test(manifest_parse_counts_to_10000_descriptors),
         cmocka_unit_test(manifest_parse_refuses_bombs),
     };
+
     return cmocka_run_group_tests(tests, NULL, teardown);
 }

@@ -55,5 +55,6 @@ int main(void)
         cmocka_unit_test(media_type_bare_cuts_parameters_and_space),
         cmocka_unit_test(foreign_layers_are_told_from_others),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

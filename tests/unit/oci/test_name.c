@@ -20,11 +20,11 @@ static void name_is_valid_takes_what_the_specification_allows(void **state)
         "a.b-c_d",     "a-----b/c", "0/1/2",         "blobs", "blobs/uploads",
         "x/manifests", "tags/list", "a/b/c/d/e",     "con",   "nul",
     };
+
     (void)state;
 
-    for (size_t i = 0; i < COUNT(good); i++) {
+    for (size_t i = 0; i < COUNT(good); i++)
         assert_true(name_is_valid(slice_of(good[i])));
-    }
 }
 
 static void name_is_valid_refuses_everything_else(void **state)
@@ -34,25 +34,25 @@ static void name_is_valid_refuses_everything_else(void **state)
         "a..b", "a___b",  "a._b", "a.-b", "Foo",      "foo/Bar", "a b",  "a%20b", "_catalog",
         "..",   "a/../b", "a:b",  "a\\b", "\xc3\xa4", "a\nb",    "a/_b", "a_/b",  "a@b",
     };
+
     (void)state;
 
-    for (size_t i = 0; i < COUNT(bad); i++) {
+    for (size_t i = 0; i < COUNT(bad); i++)
         assert_false(name_is_valid(slice_of(bad[i])));
-    }
     assert_false(name_is_valid(slice_from("a\0b", 3)));
 }
 
 static void name_is_valid_counts_to_255(void **state)
 {
     char text[NAME_MAX_LENGTH + 1];
+
     (void)state;
 
     memset(text, 'a', sizeof(text));
     assert_true(name_is_valid(slice_from(text, NAME_MAX_LENGTH)));
     assert_false(name_is_valid(slice_from(text, NAME_MAX_LENGTH + 1)));
-    for (size_t i = 1; i < sizeof(text); i += 2) {
+    for (size_t i = 1; i < sizeof(text); i += 2)
         text[i] = '/';
-    }
     assert_true(name_is_valid(slice_from(text, NAME_MAX_LENGTH))); /* 128 components */
 }
 
@@ -61,14 +61,13 @@ static void tag_is_valid_follows_its_grammar(void **state)
     static const char *const good[] = {"latest", "_x", "A.b-C", "1", "sha256-0123", "v1.0_rc"};
     static const char *const bad[] = {"", ".x", "-x", "a/b", "a:b", "a b", "a\n", "\xc3\xa4", "a@"};
     char text[TAG_MAX_LENGTH + 1];
+
     (void)state;
 
-    for (size_t i = 0; i < COUNT(good); i++) {
+    for (size_t i = 0; i < COUNT(good); i++)
         assert_true(tag_is_valid(slice_of(good[i])));
-    }
-    for (size_t i = 0; i < COUNT(bad); i++) {
+    for (size_t i = 0; i < COUNT(bad); i++)
         assert_false(tag_is_valid(slice_of(bad[i])));
-    }
     memset(text, 't', sizeof(text));
     assert_true(tag_is_valid(slice_from(text, TAG_MAX_LENGTH)));
     assert_false(tag_is_valid(slice_from(text, TAG_MAX_LENGTH + 1)));
@@ -90,18 +89,16 @@ static void registry_is_valid_takes_hosts_ports_and_bracketed_addresses(void **s
         "http://a", "a_b",       "[127.0.0.1]:1",
     };
     char text[REGISTRY_MAX_LENGTH + 1];
+
     (void)state;
 
-    for (size_t i = 0; i < COUNT(good); i++) {
+    for (size_t i = 0; i < COUNT(good); i++)
         assert_true(registry_is_valid(slice_of(good[i])));
-    }
-    for (size_t i = 0; i < COUNT(bad); i++) {
+    for (size_t i = 0; i < COUNT(bad); i++)
         assert_false(registry_is_valid(slice_of(bad[i])));
-    }
     memset(text, 'a', sizeof(text));
-    for (size_t i = 60; i < sizeof(text); i += 60) {
+    for (size_t i = 60; i < sizeof(text); i += 60)
         text[i] = '.';
-    }
     assert_true(registry_is_valid(slice_from(text, REGISTRY_MAX_LENGTH)));
     assert_false(registry_is_valid(slice_from(text, REGISTRY_MAX_LENGTH + 1)));
 }
@@ -126,5 +123,6 @@ int main(void)
         cmocka_unit_test(registry_is_valid_takes_hosts_ports_and_bracketed_addresses),
         cmocka_unit_test(registry_canonical_knows_the_hub_by_all_its_names),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

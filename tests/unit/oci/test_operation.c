@@ -38,10 +38,10 @@ static int teardown(void **state)
 
 static void expect_error(const char *method, const char *target, int status, enum api_code code)
 {
-    int result = parse(method, target);
+    int rc = parse(method, target);
 
-    if (result == 0 || error.status != status || error.code != code) {
-        fail_msg("%s %s: %d, status %d, code %s", method, target, result, error.status,
+    if (rc == 0 || error.status != status || error.code != code) {
+        fail_msg("%s %s: %d, status %d, code %s", method, target, rc, error.status,
                  api_code_name(error.code));
     }
 }
@@ -49,9 +49,8 @@ static void expect_error(const char *method, const char *target, int status, enu
 static void expect(const char *method, const char *target, enum operation_kind kind,
                    const char *name)
 {
-    if (parse(method, target) != 0) {
+    if (parse(method, target) != 0)
         fail_msg("%s %s: status %d: %s", method, target, error.status, error.text);
-    }
     assert_int_equal(operation.kind, kind);
     assert_true(slice_is(operation.name, name));
 }
@@ -110,11 +109,11 @@ static void operation_parse_answers_404_to_other_addresses(void **state)
         "*",
         "http://h/v2/",
     };
+
     (void)state;
 
-    for (size_t i = 0; i < sizeof(targets) / sizeof(targets[0]); i++) {
+    for (size_t i = 0; i < sizeof(targets) / sizeof(targets[0]); i++)
         expect_error("GET", targets[i], 404, API_UNSUPPORTED);
-    }
 }
 
 static void operation_parse_never_normalises(void **state)
@@ -130,21 +129,21 @@ static void operation_parse_never_normalises(void **state)
         "/v2/a//tags/list",       "/v2/-a/tags/list",       "/v2/a%20b/tags/list",
         "/v2/_catalog/tags/list",
     };
+
     (void)state;
 
-    for (size_t i = 0; i < sizeof(targets) / sizeof(targets[0]); i++) {
+    for (size_t i = 0; i < sizeof(targets) / sizeof(targets[0]); i++)
         expect_error("GET", targets[i], 400, API_NAME_INVALID);
-    }
 }
 
 static void operation_parse_bounds_the_path(void **state)
 {
     char target[9000] = "/v2/";
+
     (void)state;
 
-    for (size_t i = 0; i < 4000; i++) {
+    for (size_t i = 0; i < 4000; i++)
         memcpy(target + 4 + 2 * i, "a/", 3);
-    }
     expect_error("GET", target, 400, API_NAME_INVALID);
     memset(target + 4, 'a', 255);
     memcpy(target + 4 + 255, "/tags/list", 11);
@@ -158,10 +157,12 @@ static void operation_parse_bounds_the_path(void **state)
 static void operation_parse_answers_bad_tags_by_method(void **state)
 {
     static const char *const tags[] = {".x", "-x", "a%20b", "", "a@b"};
+
     (void)state;
 
     for (size_t i = 0; i < sizeof(tags) / sizeof(tags[0]); i++) {
         char target[100];
+
         assert_true(snprintf(target, sizeof(target), "/v2/a/manifests/%s", tags[i]) > 0);
         expect_error("GET", target, 404, API_MANIFEST_UNKNOWN);
         expect_error("HEAD", target, 404, API_MANIFEST_UNKNOWN);
@@ -175,10 +176,12 @@ static void operation_parse_takes_a_colon_for_a_digest(void **state)
     static const char *const bad[] = {
         "sha256:", "sha256:" HEX "0", "sha1:" HEX, "SHA256:" HEX, "a:b", "sha256+b64u:" HEX,
     };
+
     (void)state;
 
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         char target[200];
+
         assert_true(snprintf(target, sizeof(target), "/v2/a/manifests/%s", bad[i]) > 0);
         expect_error("GET", target, 400, API_DIGEST_INVALID);
         assert_true(snprintf(target, sizeof(target), "/v2/a/blobs/%s", bad[i]) > 0);
@@ -220,6 +223,7 @@ static void operation_parse_address_leaves_the_parts_alone(void **state)
 static void operation_parse_reads_pagination(void **state)
 {
     static const char *const bad[] = {"abc", "-1", "", "1e3", "0x10", "+5", "%205", "5%20"};
+
     (void)state;
 
     expect("GET", "/v2/_catalog?n=10&last=a%2Fb", OPERATION_CATALOG, "");
@@ -234,6 +238,7 @@ static void operation_parse_reads_pagination(void **state)
     assert_true(operation.n == UINT32_MAX);
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         char target[100];
+
         assert_true(snprintf(target, sizeof(target), "/v2/_catalog?n=%s", bad[i]) > 0);
         expect_error("GET", target, 400, API_PAGINATION_NUMBER_INVALID);
     }
@@ -279,6 +284,7 @@ static void operation_parse_collects_tags_of_a_push_by_digest(void **state)
     static const char eleven[] = "/v2/a/manifests/" DIGEST "?x=y&tag=t&tag=t&tag=t&tag=t&tag=t"
                                  "&tag=t&tag=t&tag=t&tag=t&tag=t&tag=t";
     char ten[sizeof(eleven)];
+
     (void)state;
 
     memcpy(ten, eleven, sizeof(eleven));
@@ -295,6 +301,7 @@ static void operation_parse_collects_tags_of_a_push_by_digest(void **state)
 static void operation_parse_is_strict_about_the_query(void **state)
 {
     char target[400] = "/v2/?";
+
     (void)state;
 
     expect("GET", "/v2/?digest=junk&mount=x&n=y&&=&a", OPERATION_BASE, "");
@@ -303,9 +310,8 @@ static void operation_parse_is_strict_about_the_query(void **state)
     expect_error("GET", "/v2/?ns=a%00", 400, API_UNSUPPORTED);
     expect("GET", "/v2/a/tags/list?last=a+b;n=x", OPERATION_TAGS, "a");
     assert_true(slice_is(operation.last, "a+b;n=x"));
-    for (size_t i = 0; i < 100; i++) {
+    for (size_t i = 0; i < 100; i++)
         memcpy(target + 5 + 2 * i, "a&", 3);
-    }
     expect("GET", target, OPERATION_BASE, "");
     memcpy(target + 5 + 200, "a", 2);
     expect_error("GET", target, 400, API_UNSUPPORTED);
@@ -332,5 +338,6 @@ int main(void)
         cmocka_unit_test(operation_parse_collects_tags_of_a_push_by_digest),
         cmocka_unit_test(operation_parse_is_strict_about_the_query),
     };
+
     return cmocka_run_group_tests(tests, NULL, teardown);
 }

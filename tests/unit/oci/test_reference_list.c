@@ -27,6 +27,7 @@ static void reference_list_next_reads_back_what_was_encoded(void **state)
     struct manifest manifest = {.descriptors = descriptors, .descriptor_count = 3};
     struct reference reference;
     AUTO_BUF struct buf out;
+
     (void)state;
 
     fill(descriptors);
@@ -49,6 +50,7 @@ static void reference_list_next_stops_at_what_is_malformed(void **state)
     struct manifest manifest = {.descriptors = descriptors, .descriptor_count = 1};
     struct reference reference;
     AUTO_BUF struct buf out;
+
     (void)state;
 
     fill(descriptors);
@@ -56,6 +58,7 @@ static void reference_list_next_stops_at_what_is_malformed(void **state)
     reference_list_encode(&manifest, &out);
     for (size_t length = 0; length < out.length; length++) {
         struct slice list = slice_from(out.data, length);
+
         assert_false(reference_list_next(&list, &reference));
         assert_int_equal(list.length, length);
     }
@@ -70,5 +73,6 @@ int main(void)
         cmocka_unit_test(reference_list_next_reads_back_what_was_encoded),
         cmocka_unit_test(reference_list_next_stops_at_what_is_malformed),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

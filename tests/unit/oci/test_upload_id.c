@@ -17,6 +17,7 @@ static void upload_id_parse_reads_back_a_new_id(void **state)
     struct upload_id b;
     struct upload_id read;
     char text[UPLOAD_ID_TEXT_SIZE];
+
     (void)state;
 
     assert_int_equal(upload_id_new(&a, &err), 0);
@@ -36,6 +37,7 @@ static void upload_id_print_begins_with_a_uuid_of_version_4(void **state)
     char printed[UPLOAD_ID_TEXT_SIZE];
     struct upload_id id;
     struct error err;
+
     (void)state;
 
     assert_true(upload_id_parse(slice_of(text), &id));
@@ -72,11 +74,11 @@ static void upload_id_parse_refuses_what_is_none_of_ours(void **state)
         "01234567-89ab-4cde-cf01-23456789abcd-01000000",
     };
     struct upload_id id;
+
     (void)state;
 
-    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         assert_false(upload_id_parse(slice_of(bad[i]), &id));
-    }
 }
 
 int main(void)
@@ -86,5 +88,6 @@ int main(void)
         cmocka_unit_test(upload_id_print_begins_with_a_uuid_of_version_4),
         cmocka_unit_test(upload_id_parse_refuses_what_is_none_of_ours),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

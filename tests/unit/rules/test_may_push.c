@@ -32,6 +32,7 @@ static struct ledger_reader *reader;
 static void put(struct ledger_txn *txn, const char *origin, const char *name, bool is_hosted)
 {
     struct repository repository;
+
     repository_get(txn, slice_of(origin), slice_of(name), &repository);
     repository.is_hosted = is_hosted;
     repository_put(txn, slice_of(origin), slice_of(name), &repository);
@@ -100,6 +101,7 @@ static void push_may_take_names_that_shadow_nobody(void **state)
         struct resolved target;
         struct error err = {.kind = ERR_NONE};
         struct ledger_txn *txn = ledger_read(reader);
+
         resolve_hosted(txn, slice_of(names[i].name), &target);
         int rc = may_push(config, txn, &target, &err);
         ledger_read_end(reader);
@@ -117,6 +119,7 @@ static void refusal_says_what_to_change(void **state)
         struct resolved target;
         struct error err;
         struct ledger_txn *txn = ledger_read(reader);
+
         resolve_hosted(txn, slice_of(refused[i]), &target);
         assert_int_equal(may_push(config, txn, &target, &err), -ERR_DENIED);
         ledger_read_end(reader);
@@ -163,6 +166,7 @@ static void mark_is_renewed_while_it_is_fresh(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++) {
         struct resolved target = {.is_known = marks[i].is_known};
+
         target.repository.is_hosted = marks[i].is_hosted;
         target.repository.last_post_ms = marks[i].last_post_ms;
         if (push_mark_is_fresh(config, &target.repository, NOW) != marks[i].is_fresh)
@@ -180,5 +184,6 @@ int main(void)
         cmocka_unit_test(long_name_leaves_room_for_what_to_change),
         cmocka_unit_test(mark_is_renewed_while_it_is_fresh),
     };
+
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -37,6 +37,7 @@ static void put(struct ledger_txn *txn, const char *origin, const char *name, bo
                 uint64_t last_post_ms)
 {
     struct repository repository;
+
     repository_get(txn, slice_of(origin), slice_of(name), &repository);
     repository.is_hosted = is_hosted;
     repository.last_post_ms = last_post_ms;
@@ -165,6 +166,7 @@ static void check_row(const struct row *row)
     struct operation operation;
     struct api_error error = {.status = 0};
     struct resolved resolved = {.is_bare = false};
+
     assert_int_equal(parse(&operation, row->method, row->target, &error), 0);
     struct resolve_question question = {.config = config,
                                         .operation = &operation,
@@ -178,10 +180,11 @@ static void check_row(const struct row *row)
         assert_int_equal(error.status, row->status);
     } else {
         assert_int_equal(rc, 0);
-        if (!slice_is(resolved.origin, row->origin) || !slice_is(resolved.name, row->name))
+        if (!slice_is(resolved.origin, row->origin) || !slice_is(resolved.name, row->name)) {
             fail_msg("%s %s is %.*s of \"%.*s\"", row->method, row->target,
                      SLICE_PRINT(resolved.name), SLICE_PRINT(resolved.origin));
-        assert_int_equal(resolved.upstream == NULL, row->origin[0] == '\0');
+        }
+        assert_int_equal(!resolved.upstream, row->origin[0] == '\0');
     }
     operation_cleanup(&operation);
 }
@@ -199,6 +202,7 @@ static int resolve_without_upstreams(const char *target, struct resolved *out,
     struct config *lone;
     struct error err;
     struct operation operation;
+
     *out = (struct resolved){.is_bare = false};
     assert_int_equal(config_parse(slice_of("upstreams: {}\n"), &lone, &err), 0);
     assert_int_equal(parse(&operation, "GET", target, error), 0);
@@ -238,5 +242,6 @@ int main(void)
         cmocka_unit_test(bare_name_without_an_upstream_is_unknown),
         cmocka_unit_test(referrers_below_a_name_without_content_can_be_listed),
     };
+
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

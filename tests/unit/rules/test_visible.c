@@ -98,6 +98,7 @@ static struct digest digest_of_thing(size_t i)
 {
     struct digest digest;
     const char name[] = {(char)('a' + (int)i), '\0'};
+
     digest_of(HASH_SHA256, slice_of(name), &digest);
     return digest;
 }
@@ -113,6 +114,7 @@ static void put_thing(struct ledger_txn *txn, size_t i)
     };
     struct manifest_record manifest = {
         .size = 1, .media_type = SLICE_LITERAL("a/b"), .is_typed = thing->is_typed};
+
     blob_put(txn, &digest, &blob);
     if (thing->manifest_in != 0)
         manifest_put(txn, &digest, &manifest);
@@ -120,6 +122,7 @@ static void put_thing(struct ledger_txn *txn, size_t i)
         struct repository repository;
         unsigned kinds = ((thing->blob_in >> place) & 1u) * LINK_BLOB +
                          ((thing->manifest_in >> place) & 1u) * LINK_MANIFEST;
+
         repository_get(txn, slice_of(places[place][0]), slice_of(places[place][1]), &repository);
         if (kinds != 0)
             link_put(txn, repository.id, &digest, kinds, manifest.media_type);
@@ -155,6 +158,7 @@ static int tear_down(void **state)
 static struct ledger_txn *resolve_own(struct resolved *out)
 {
     struct ledger_txn *txn = ledger_read(reader);
+
     resolve_cached(config_upstream_find(config, slice_of("docker.io")), txn, slice_of("team/app"),
                    out);
     return txn;
@@ -166,6 +170,7 @@ static void check(size_t i, const struct permit *permit, struct ledger_txn *txn,
     struct digest digest = digest_of_thing(i);
     struct blob_record blob_record;
     struct manifest_record manifest_record;
+
     if (visible_blob(permit, txn, &digest, &blob_record) != blob)
         fail_msg("thing %zu: blob", i);
     if (visible_manifest(permit, txn, &digest, &manifest_record) != manifest)
@@ -219,6 +224,7 @@ static void hosted_repository_shows_its_links_alone(void **state)
         struct digest digest = digest_of_thing(i);
         struct blob_record record;
         struct manifest_record manifest;
+
         assert_int_equal(visible_blob(&permit, txn, &digest, &record),
                          is_pushed ? VISIBLE_HERE : VISIBLE_ABSENT);
         assert_false(visible_manifest(&permit, txn, &digest, &manifest));
@@ -242,6 +248,7 @@ static void unknown_repository_shows_public_content_alone(void **state)
         struct digest digest = digest_of_thing(i);
         struct blob_record record;
         bool is_here = things[i].is_public && !things[i].is_elsewhere;
+
         assert_int_equal(visible_links(&permit, txn, &digest), 0);
         assert_int_equal(visible_blob(&permit, txn, &digest, &record) == VISIBLE_HERE, is_here);
     }
@@ -257,6 +264,7 @@ static int allow_places(const struct principal *principal, const struct resolved
                         enum action action, struct api_error *error, void *arg)
 {
     const unsigned *allowed = arg;
+
     assert_true(slice_is(principal->name, "anonymous"));
     questions++;
     for (size_t place = 0; place < sizeof(places) / sizeof(places[0]); place++) {
@@ -275,6 +283,7 @@ static void check_as(unsigned allowed)
     struct permit permit;
     struct api_error error;
     struct ledger_txn *txn = resolve_own(&own);
+
     assert_int_equal(authorize(&authorizer, &principal, &own, ACTION_PULL, &permit, &error), 0);
     assert_true(permit_is_own_only(&permit));
     for (size_t i = 0; i < THINGS; i++) {
@@ -282,6 +291,7 @@ static void check_as(unsigned allowed)
         bool is_blob_shared = thing->is_public && (thing->blob_in & allowed) != 0;
         bool is_manifest_shared =
             thing->is_public && thing->is_typed && (thing->manifest_in & allowed) != 0;
+
         check(i, &permit, txn,
               is_blob_shared && !thing->is_elsewhere ? VISIBLE_HERE : thing->own_blob,
               is_manifest_shared || thing->own_manifest);
@@ -335,6 +345,7 @@ static void search_for_a_repository_that_may_be_pulled_has_an_end(void **state)
     for (unsigned i = 0; i < 1500; i++) {
         struct repository repository;
         char name[] = "popular/aaa";
+
         name[8] = (char)('a' + i % 26);
         name[9] = (char)('a' + i / 26 % 26);
         name[10] = (char)('a' + i / 676);
@@ -361,5 +372,6 @@ int main(void)
         cmocka_unit_test(denied_repository_gives_no_permit),
         cmocka_unit_test(search_for_a_repository_that_may_be_pulled_has_an_end),
     };
+
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

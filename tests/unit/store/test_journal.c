@@ -48,6 +48,7 @@ static void commit(void)
 static void add(const char *tag, uint64_t when_ms)
 {
     struct journal_entry entry = {.kind = JOURNAL_TAG, .when_ms = when_ms, .tag = slice_of(tag)};
+
     journal_add(txn, &entry);
 }
 
@@ -65,6 +66,7 @@ static bool collect_entry(const struct journal_entry *entry, void *arg)
 {
     const char *last = arg;
     size_t length = strlen(all);
+
     (void)snprintf(all + length, sizeof(all) - length, "%u.%u:%.*s ",
                    (unsigned)entry->position.number, (unsigned)entry->position.place,
                    SLICE_PRINT(entry->tag));
@@ -131,6 +133,7 @@ static struct journal_entry newest(void)
 {
     struct journal_position position = journal_after(0);
     struct journal_entry entry;
+
     memset(&entry, 0, sizeof(entry));
     assert_int_equal(journal_read(txn, &position, 100, keep_entry, &entry), JOURNAL_END);
     assert_null(ledger_error(txn));
@@ -231,6 +234,7 @@ static void a_record_of_a_later_version_is_an_error(void **state)
 static unsigned trim(uint64_t before_ms, uint64_t held_before_ms, unsigned limit)
 {
     struct journal_ages ages = {before_ms, held_before_ms};
+
     return journal_trim(txn, &ages, limit);
 }
 
@@ -326,5 +330,6 @@ int main(void)
         TEST(trimming_waits_for_registered_readers_within_a_bound),
         TEST(readers_are_registered_by_name),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -44,6 +44,7 @@ static void put_use(struct ledger *ledger, const char *what, uint64_t when)
 {
     struct ledger_txn *txn;
     struct digest digest;
+
     digest_of(HASH_SHA256, slice_of(what), &digest);
     assert_int_equal(ledger_write(ledger, &txn, &err), 0);
     use_put(txn, &digest, when);
@@ -55,6 +56,7 @@ static void put_use(struct ledger *ledger, const char *what, uint64_t when)
 static uint64_t get_use(struct ledger *ledger, const char *what)
 {
     struct digest digest;
+
     digest_of(HASH_SHA256, slice_of(what), &digest);
     struct ledger_reader *reader = ledger_reader_new(ledger);
     struct ledger_txn *txn = ledger_read(reader);
@@ -68,6 +70,7 @@ static uint64_t get_use(struct ledger *ledger, const char *what)
 static void who_does_not_write_waits_for_the_writer(void **state)
 {
     struct ledger *ledger = NULL;
+
     assert_int_equal(ledger_open(folder(state), false, &ledger, &err), -ERR_NOT_FOUND);
     assert_null(ledger);
     assert_int_equal(ledger_open(folder(state), true, &ledger, &err), 0);
@@ -82,6 +85,7 @@ static void a_newer_ledger_is_refused_and_left_alone(void **state)
 {
     struct ledger *ledger = NULL;
     struct ledger_txn *txn;
+
     assert_int_equal(ledger_open(folder(state), true, &ledger, &err), 0);
     assert_int_equal(ledger_write(ledger, &txn, &err), 0);
     ledger_put(txn, TABLE_META, SLICE_LITERAL("version"), slice_from("\0\0\0\x02", 4));
@@ -103,6 +107,7 @@ static void numbers_count_commits(void **state)
 {
     struct ledger *ledger = NULL;
     struct ledger_txn *txn;
+
     assert_int_equal(ledger_open(folder(state), true, &ledger, &err), 0);
     assert_int_equal(ledger_write(ledger, &txn, &err), 0);
     assert_int_equal(number_of(txn), 0);
@@ -122,6 +127,7 @@ static void an_error_sticks_until_the_commit_says_it(void **state)
 {
     struct ledger *ledger = NULL;
     struct ledger_txn *txn;
+
     assert_int_equal(ledger_open(folder(state), true, &ledger, &err), 0);
     assert_int_equal(ledger_write(ledger, &txn, &err), 0);
     ledger_put(txn, TABLE_META, slice_from(NULL, 0),
@@ -140,6 +146,7 @@ static void a_bad_record_is_an_error_and_not_found(void **state)
     struct ledger *ledger = NULL;
     struct ledger_txn *txn;
     struct tag tag;
+
     assert_int_equal(ledger_open(folder(state), true, &ledger, &err), 0);
     assert_int_equal(ledger_write(ledger, &txn, &err), 0);
     ledger_put(txn, TABLE_TAG, slice_from("\0\0\0\x01v1", 6), SLICE_LITERAL("\x01\x01zz"));
@@ -152,6 +159,7 @@ static void a_bad_record_is_an_error_and_not_found(void **state)
 static void a_full_map_grows_before_the_next_write(void **state)
 {
     struct ledger *ledger = NULL;
+
     assert_int_equal(ledger_open_sized(folder(state), true, 256 * 1024, &ledger, &err), 0);
     static char block[32 * 1024];
     struct ledger_reader *reader = ledger_reader_new(ledger);
@@ -161,16 +169,17 @@ static void a_full_map_grows_before_the_next_write(void **state)
     for (uint32_t i = 0; i < 64;) {
         struct ledger_txn *txn;
         struct record key;
+
         record_init(&key);
         record_add_u32(&key, i);
         assert_int_equal(ledger_write(ledger, &txn, &err), 0);
         ledger_put(txn, TABLE_META, record_bytes(&key), slice_from(block, sizeof(block)));
-        int result = ledger_commit(&txn, &err);
-        if (result == 0)
+        int rc = ledger_commit(&txn, &err);
+        if (rc == 0)
             i++;
         else
             failures++;
-        assert_true(result == 0 || result == -ERR_NO_SPACE);
+        assert_true(rc == 0 || rc == -ERR_NO_SPACE);
         assert_true(failures < 16);
     }
     assert_true(failures > 0);
@@ -179,6 +188,7 @@ static void a_full_map_grows_before_the_next_write(void **state)
     for (uint32_t i = 0; i < 64; i++) {
         struct record key;
         struct slice value;
+
         record_init(&key);
         record_add_u32(&key, i);
         assert_true(ledger_get(txn, TABLE_META, record_bytes(&key), &value));
@@ -200,6 +210,7 @@ static _Noreturn void run_reader(const char *path, int tell, int listen)
     struct ledger *ledger = NULL;
     struct error problem;
     char byte = 'r';
+
     if (ledger_open_sized(path, false, 256 * 1024, &ledger, &problem) != 0)
         _exit(1);
     struct ledger_reader *reader = ledger_reader_new(ledger);
@@ -210,7 +221,7 @@ static _Noreturn void run_reader(const char *path, int tell, int listen)
     struct ledger_txn *txn = ledger_read(reader);
     struct slice value;
     bool is_there = ledger_get(txn, TABLE_META, SLICE_LITERAL("big"), &value);
-    if (ledger_error(txn) != NULL || !is_there || value.data[value.length - 1] != 'x')
+    if (ledger_error(txn) || !is_there || value.data[value.length - 1] != 'x')
         _exit(3);
     ledger_read_end(reader);
     ledger_reader_free(&reader);
@@ -225,6 +236,7 @@ static void a_reader_in_another_process_follows_the_growth(void **state)
     int up[2];
     int down[2];
     char byte;
+
     assert_int_equal(pipe(up), 0);
     assert_int_equal(pipe(down), 0);
     assert_int_equal(ledger_open_sized(path, true, 256 * 1024, &ledger, &err), 0);
@@ -238,14 +250,15 @@ static void a_reader_in_another_process_follows_the_growth(void **state)
     assert_int_equal(ledger_open_sized(path, true, 256 * 1024, &ledger, &err), 0);
     static char block[2 * 1024 * 1024];
     memset(block, 'x', sizeof(block));
-    int result = -1;
-    for (int i = 0; i < 16 && result != 0; i++) {
+    int rc = -1;
+    for (int i = 0; i < 16 && rc != 0; i++) {
         struct ledger_txn *txn;
+
         assert_int_equal(ledger_write(ledger, &txn, &err), 0);
         ledger_put(txn, TABLE_META, SLICE_LITERAL("big"), slice_from(block, sizeof(block)));
-        result = ledger_commit(&txn, &err);
+        rc = ledger_commit(&txn, &err);
     }
-    assert_int_equal(result, 0);
+    assert_int_equal(rc, 0);
     assert_int_equal(write(down[1], "g", 1), 1);
     int status;
     assert_int_equal(waitpid(child, &status, 0), child);
@@ -262,6 +275,7 @@ static _Noreturn void die_reading(const char *path)
 {
     struct ledger *ledger = NULL;
     struct error problem;
+
     if (ledger_open(path, false, &ledger, &problem) != 0)
         _exit(1);
     (void)ledger_read(ledger_reader_new(ledger));
@@ -272,6 +286,7 @@ static void readers_of_dead_processes_are_forgotten(void **state)
 {
     const char *path = folder(state);
     struct ledger *ledger = NULL;
+
     assert_int_equal(ledger_open(path, true, &ledger, &err), 0);
     ledger_close(&ledger);
     pid_t child = fork();
@@ -292,6 +307,7 @@ static void a_reader_keeps_its_snapshot_until_its_end(void **state)
 {
     struct ledger *ledger = NULL;
     struct digest a;
+
     digest_of(HASH_SHA256, SLICE_LITERAL("a"), &a);
     assert_int_equal(ledger_open(folder(state), true, &ledger, &err), 0);
     struct ledger_reader *reader = ledger_reader_new(ledger);
@@ -321,5 +337,6 @@ int main(void)
         TEST(readers_of_dead_processes_are_forgotten),
         TEST(a_reader_keeps_its_snapshot_until_its_end),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

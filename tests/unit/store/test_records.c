@@ -16,6 +16,7 @@ static void numbers_sort_as_their_bytes(void **state)
     for (size_t i = 1; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
         struct record smaller;
         struct record larger;
+
         record_init(&smaller);
         record_add_u32(&smaller, numbers[i - 1]);
         record_init(&larger);
@@ -86,6 +87,7 @@ static void a_record_cut_at_any_byte_is_bad_or_shorter(void **state)
     for (size_t length = 0; length < record.length; length++) {
         struct record_reader reader;
         struct digest back;
+
         record_read_value(&reader, slice_from(record.bytes, length));
         (void)record_u64(&reader);
         record_digest(&reader, &back);
@@ -124,5 +126,6 @@ int main(void)
         cmocka_unit_test(an_unknown_version_is_bad),
         cmocka_unit_test(a_record_over_its_size_says_so),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

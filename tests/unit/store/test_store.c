@@ -42,6 +42,7 @@ static int teardown(void **state)
 static const char *below(const char *name)
 {
     static char path[400];
+
     (void)snprintf(path, sizeof(path), "%s%s", root, name);
     return path;
 }
@@ -49,6 +50,7 @@ static const char *below(const char *name)
 static void write_text(const char *path, const char *text)
 {
     FILE *file = fopen(path, "we");
+
     assert_non_null(file);
     assert_true(fputs(text, file) >= 0);
     assert_int_equal(fclose(file), 0);
@@ -57,6 +59,7 @@ static void write_text(const char *path, const char *text)
 static struct digest digest(const char *text)
 {
     struct digest out;
+
     digest_of(HASH_SHA256, slice_of(text), &out);
     return out;
 }
@@ -66,6 +69,7 @@ static uint64_t make_file(enum store_place place, const char *name, const char *
 {
     int fd = -1;
     uint64_t inode = 0;
+
     assert_int_equal(store_file_create(store, place, name, &fd, &err), 0);
     assert_int_equal(fd_write_all(fd, text, strlen(text), &err), 0);
     assert_int_equal(store_file_sync(store, place, fd, true, &err), 0);
@@ -125,6 +129,7 @@ static int place(enum store_place where, const char *name, uint64_t inode, uint6
                  const struct digest *d)
 {
     struct store_file file = {where, name, inode, size};
+
     return store_place(store, &file, d, &err);
 }
 
@@ -236,6 +241,7 @@ static const char *path_of_blob(const struct digest *d)
 {
     static char path[200];
     char text[DIGEST_TEXT_SIZE];
+
     (void)digest_print(d, text);
     (void)snprintf(path, sizeof(path), "blobs/sha256/%.2s/%s", text + 7, text + 7);
     return path;
@@ -246,6 +252,7 @@ static void assert_placed(const struct digest *d)
     int fd = -1;
     static unsigned number;
     char name[32];
+
     (void)snprintf(name, sizeof(name), "u%u", number++);
     uint64_t inode = make_file(PLACE_UPLOADS, name, "hello");
     assert_int_equal(place(PLACE_UPLOADS, name, inode, 5, d), 0);
@@ -331,6 +338,7 @@ static void files_are_made_once_and_listed(void **state)
 static void on_file(const char *name, uint64_t size, uint64_t modified_ms, void *arg)
 {
     uint64_t *sum = arg;
+
     assert_string_equal(name, "s1");
     assert_true(modified_ms > 0);
     *sum += size;
@@ -421,5 +429,6 @@ int main(void)
         TEST(upload_names_are_read_back),
         TEST(space_is_told),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

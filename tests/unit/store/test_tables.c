@@ -38,6 +38,7 @@ static int teardown(void **state)
 static struct digest digest(const char *text)
 {
     struct digest out;
+
     digest_of(HASH_SHA256, slice_of(text), &out);
     return out;
 }
@@ -200,6 +201,7 @@ static void walks_go_on_after_a_last_that_is_too_long(void **state)
     for (size_t i = 0; i < sizeof(lasts) / sizeof(lasts[0]); i++) {
         unsigned tags = 0;
         unsigned repositories = 0;
+
         tag_each(txn, 7, slice_from(text, lasts[i]), count_tag, &tags);
         assert_int_equal(tags, 2);
         repository_each(txn, hosted, slice_from(text, lasts[i] + 3), count_repository,
@@ -259,6 +261,7 @@ static void blobs_keep_their_state(void **state)
 static bool count_links(uint32_t repository, unsigned kinds, void *arg)
 {
     unsigned *sum = arg;
+
     *sum += repository * 10 + kinds;
     return true;
 }
@@ -350,5 +353,6 @@ int main(void)
         TEST(referred_is_asked_by_repository_or_anywhere),
         TEST(referrers_are_of_one_subject),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

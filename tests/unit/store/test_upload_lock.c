@@ -68,6 +68,7 @@ static void claim_of_a_removed_file_is_refused(void **state)
 static struct upload_id id(uint8_t number)
 {
     struct upload_id out = {.version = 1};
+
     out.random[0] = number;
     return out;
 }
@@ -76,6 +77,7 @@ static void add_slot(uint8_t number, uint64_t repository_key, uint64_t used_ms)
 {
     struct upload_id one = id(number);
     struct upload_progress progress = {.repository_key = repository_key, .used_ms = used_ms};
+
     hash_init(&progress.hash, HASH_SHA256);
     assert_int_equal(upload_table_set(table, &one, &progress, &err), 0);
 }
@@ -85,6 +87,7 @@ static int open_session(uint8_t number, uint64_t repository_key)
     struct upload_id one = id(number);
     char name[STORE_NAME_SIZE];
     int fd = -1;
+
     store_upload_name(&one, repository_key, name);
     return store_file_open(store, PLACE_UPLOADS, name, &fd, &err) == 0 ? fd : -1;
 }
@@ -94,6 +97,7 @@ static void add_session(uint8_t number, uint64_t repository_key, uint64_t used_m
     struct upload_id one = id(number);
     char name[STORE_NAME_SIZE];
     int fd = -1;
+
     store_upload_name(&one, repository_key, name);
     assert_int_equal(store_file_create(store, PLACE_UPLOADS, name, &fd, &err), 0);
     fd_close(&fd);
@@ -104,12 +108,14 @@ static bool has_slot(uint8_t number)
 {
     struct upload_id one = id(number);
     struct upload_progress progress;
+
     return upload_table_get(table, &one, &progress);
 }
 
 static bool has_file(uint8_t number, uint64_t repository_key)
 {
     AUTO_CLOSE int fd = open_session(number, repository_key);
+
     return fd >= 0;
 }
 
@@ -189,5 +195,6 @@ int main(void)
         TEST(slot_without_a_file_is_passed_over),
         TEST(session_whose_file_stays_keeps_its_slot),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -21,6 +21,7 @@ static struct error err;
 static struct upload_id id(uint8_t number)
 {
     struct upload_id out = {.version = 1};
+
     out.random[0] = number;
     out.random[15] = number;
     return out;
@@ -35,6 +36,7 @@ static void hash_zeros(struct hash *hash, uint64_t length)
 static struct upload_progress session(uint64_t offset, uint64_t repository, uint64_t used)
 {
     struct upload_progress out;
+
     memset(&out, 0, sizeof(out));
     hash_init(&out.hash, HASH_SHA256);
     hash_zeros(&out.hash, offset);
@@ -81,6 +83,7 @@ static void a_full_table_is_busy_until_one_leaves(void **state)
     assert_int_equal(upload_table_new(3, &table, &err), 0);
     for (uint8_t i = 1; i <= 3; i++) {
         struct upload_id one = id(i);
+
         assert_int_equal(upload_table_add(table, &one, &in, &err), 0);
     }
     struct upload_id four = id(4);
@@ -120,6 +123,7 @@ static void sessions_are_counted_by_repository(void **state)
     for (uint8_t i = 1; i <= 4; i++) {
         struct upload_id one = id(i);
         struct upload_progress in = session(0, i % 2, 100u - i);
+
         assert_int_equal(upload_table_add(table, &one, &in, &err), 0);
     }
     assert_int_equal(upload_table_count_of(table, 1), 2);
@@ -135,9 +139,11 @@ static void assert_idlest(const struct upload_table *table, const uint64_t *repo
 {
     struct upload_idle idle[8];
     unsigned count = upload_table_idlest(table, repository_key, before_ms, idle, max);
+
     assert_int_equal(count, strlen(numbers));
     for (unsigned i = 0; i < count; i++) {
         struct upload_id expected = id((uint8_t)(numbers[i] - '0'));
+
         assert_true(upload_id_equal(&idle[i].id, &expected));
         assert_int_equal(idle[i].repository_key, (numbers[i] - '0') % 2);
     }
@@ -154,6 +160,7 @@ static void idlest_come_in_the_order_of_their_last_use(void **state)
     for (uint8_t i = 1; i <= 5; i++) {
         struct upload_id one = id(i);
         struct upload_progress in = session(0, i % 2, used_ms[i - 1]);
+
         assert_int_equal(upload_table_add(table, &one, &in, &err), 0);
     }
     assert_idlest(table, NULL, UINT64_MAX, 8, "24153");
@@ -191,6 +198,7 @@ static void a_copy_is_never_half_old_and_half_new(void **state)
     uint64_t last = 0;
     while (last < 200000) {
         struct upload_progress out;
+
         if (!upload_table_get(table, &a, &out))
             continue;
         assert_true(out.offset == out.repository_key && out.offset == out.used_ms);
@@ -215,6 +223,7 @@ static void damaged_hash_is_not_handed_out(void **state)
         struct upload_progress in = session(70, 0, 0);
         uint8_t block[64] = {0};
         uint8_t digest[HASH_SIZE_MAX];
+
         in.hash.state[at] ^= 0x55;
         assert_int_equal(upload_table_set(table, &a, &in, &err), 0);
         if (upload_table_get(table, &a, &out)) { /* the sanitizers watch */
@@ -256,5 +265,6 @@ int main(void)
         cmocka_unit_test(damaged_hash_is_not_handed_out),
         cmocka_unit_test(a_foreign_table_is_refused),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

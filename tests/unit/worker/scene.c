@@ -59,6 +59,7 @@ static struct error err;
 struct scene *scene_new(const char *settings)
 {
     static const struct worker_options nothing;
+
     return scene_new_with(settings, &nothing);
 }
 
@@ -67,6 +68,7 @@ struct scene *scene_new_with(const char *settings, const struct worker_options *
     struct scene *scene = NEW(struct scene);
     const char *root = scratch_make();
     struct buf text;
+
     buf_init(&text, 65536);
     buf_printf(&text, "storage: { path: %s }\nlog: { access: false }\n%s", root, settings);
     (void)signal(SIGPIPE, SIG_IGN);
@@ -115,6 +117,7 @@ static void peer_clean(struct peer *peer)
     heard_free(TAKE(peer->current));
     while (!list_is_empty(&peer->heard)) {
         struct heard *heard = LIST_ITEM(peer->heard.next, struct heard, link);
+
         list_remove(&heard->link);
         heard_free(heard);
     }
@@ -150,9 +153,11 @@ void scene_settle(struct scene *scene)
 void scene_pass(struct scene *scene, uint64_t ms)
 {
     uint64_t until = clock_mono().ms + ms;
+
     scene_settle(scene);
     while (clock_mono().ms < until) {
         uint64_t before = clock_mono().ms;
+
         fake_loop_hold_clock(scene->loop, until - before);
         fake_loop_settle(scene->loop);
         if (clock_mono().ms == before)
@@ -164,6 +169,7 @@ void scene_pass(struct scene *scene, uint64_t ms)
 struct ledger_txn *scene_write(struct scene *scene)
 {
     struct ledger_txn *txn;
+
     assert_int_equal(ledger_write(scene->ledger, &txn, &err), 0);
     ledger_next_number(txn);
     return txn;
@@ -180,6 +186,7 @@ void scene_put_blob(struct scene *scene, struct ledger_txn *txn, struct slice by
     char name[STORE_NAME_SIZE];
     uint64_t inode;
     int fd;
+
     digest_of(HASH_SHA256, bytes, out_digest);
     store_spool_name(out_digest, 1, name);
     assert_int_equal(store_file_create(scene->store, PLACE_SPOOL, name, &fd, &err), 0);
@@ -198,6 +205,7 @@ void scene_put_manifest(struct ledger_txn *txn, const char *origin, const char *
 {
     struct repository repository;
     struct digest digest;
+
     digest_of(HASH_SHA256, bytes, &digest);
     repository_get(txn, slice_of(origin), slice_of(name), &repository);
     repository.is_hosted = origin[0] == '\0';
@@ -245,6 +253,7 @@ int scene_open_upload(struct scene *scene, const char *repository, const char *i
     struct slice name = slice_of(repository);
     char file[STORE_NAME_SIZE];
     int fd = -1;
+
     assert_true(upload_id_parse(slice_of(id), &parsed));
     store_upload_name(&parsed, upload_repository_key(&name), file);
     assert_int_equal(store_file_open(scene->store, PLACE_UPLOADS, file, &fd, &err), 0);
@@ -254,6 +263,7 @@ int scene_open_upload(struct scene *scene, const char *repository, const char *i
 bool scene_find_upload(struct scene *scene, const char *id, struct upload_progress *out)
 {
     struct upload_id parsed;
+
     assert_true(upload_id_parse(slice_of(id), &parsed));
     return upload_table_get(scene->uploads, &parsed, out);
 }
@@ -274,6 +284,7 @@ void scene_each_upload(struct scene *scene, size_t *count)
 static void remove_upload(const char *name, uint64_t size, uint64_t modified_ms, void *arg)
 {
     struct scene *scene = arg;
+
     (void)size;
     (void)modified_ms;
     assert_int_equal(store_file_remove(scene->store, PLACE_UPLOADS, name, &err), 0);
@@ -313,6 +324,7 @@ static const struct channel_handler handler = {.on_message = on_message, .on_clo
 void scene_connect(struct scene *scene, enum process_role role)
 {
     int fds[2];
+
     assert_int_equal(channel_pair(fds, &err), 0);
     struct peer *peer = &scene->peers[role];
     channel_free(&peer->channel);
@@ -331,9 +343,11 @@ void scene_disconnect(struct scene *scene, enum process_role role)
 static struct heard *next_heard(struct scene *scene, enum process_role role)
 {
     struct peer *peer = &scene->peers[role];
+
     scene_settle(scene);
     while (!list_is_empty(&peer->heard)) {
         struct heard *heard = LIST_ITEM(peer->heard.next, struct heard, link);
+
         list_remove(&heard->link);
         if (heard->type != MESSAGE_USED)
             return heard;
@@ -346,16 +360,18 @@ const union any_message *scene_heard(struct scene *scene, enum process_role role
                                      enum message_type type)
 {
     struct peer *peer = &scene->peers[role];
+
     heard_free(peer->current);
     peer->current = next_heard(scene, role);
-    if (!peer->current)
+    if (!peer->current) {
         fail_msg("the worker said nothing instead of %s", message_name(type));
-    else if (peer->current->type != type)
+    } else if (peer->current->type != type) {
         fail_msg("the worker said %s instead of %s", message_name(peer->current->type),
                  message_name(type));
-    else
+    } else {
         assert_int_equal(
             message_decode(type, buf_bytes(&peer->current->body), &peer->message, &err), 0);
+    }
     return &peer->message;
 }
 
@@ -363,6 +379,7 @@ const union any_message *scene_heard_any(struct scene *scene, enum process_role 
                                          enum message_type *out_type)
 {
     struct peer *peer = &scene->peers[role];
+
     heard_free(peer->current);
     peer->current = next_heard(scene, role);
     if (!peer->current)
@@ -376,6 +393,7 @@ const union any_message *scene_heard_any(struct scene *scene, enum process_role 
 void scene_heard_nothing(struct scene *scene, enum process_role role)
 {
     struct heard *heard = next_heard(scene, role);
+
     if (heard)
         fail_msg("the worker said %s", message_name(heard->type));
 }
@@ -396,6 +414,7 @@ void scene_say(struct scene *scene, enum process_role role, enum message_type ty
 void scene_done(struct scene *scene, uint64_t request)
 {
     struct message_done done = {.request = request, .number = 1};
+
     scene_say(scene, ROLE_KEEPER, MESSAGE_DONE, &done, -1);
 }
 
@@ -404,6 +423,7 @@ void scene_done(struct scene *scene, uint64_t request)
 void guest_come(struct scene *scene, struct guest *guest, enum listener_kind kind)
 {
     int fds[2];
+
     *guest = (struct guest){.fd = -1};
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
     guest->fd = fds[0];
@@ -416,6 +436,7 @@ void guest_connect(struct scene *scene, struct guest *guest, enum listener_kind 
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     socklen_t length = sizeof(sa_family_t); /* the kernel gives it a name */
+
     *guest = (struct guest){.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
     buf_init(&guest->input, INPUT_MAX);
     int listening = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -439,6 +460,7 @@ void guest_send(struct scene *scene, struct guest *guest, const char *fmt, ...)
 {
     struct buf text;
     va_list args;
+
     buf_init(&text, INPUT_MAX);
     va_start(args, fmt);
     buf_vprintf(&text, fmt, args);
@@ -446,6 +468,7 @@ void guest_send(struct scene *scene, struct guest *guest, const char *fmt, ...)
     while (buf_bytes(&text).length > 0) {
         struct slice rest = buf_bytes(&text);
         ssize_t sent = send(guest->fd, rest.data, rest.length, MSG_NOSIGNAL);
+
         if (sent > 0)
             buf_consume(&text, (size_t)sent);
         else
@@ -458,6 +481,7 @@ void guest_send(struct scene *scene, struct guest *guest, const char *fmt, ...)
 static bool receive(struct guest *guest)
 {
     char *room = buf_reserve(&guest->input, 65536);
+
     assert_non_null(room);
     ssize_t got = recv(guest->fd, room, 65536, 0);
     if (got > 0)
@@ -479,6 +503,7 @@ size_t guest_body_length(struct scene *scene, struct guest *guest)
 {
     const char *text = guest_got(scene, guest);
     const char *end = strstr(text, "\r\n\r\n");
+
     assert_non_null(end);
     return buf_bytes(&guest->input).length - (size_t)(end + 4 - text);
 }
@@ -486,6 +511,7 @@ size_t guest_body_length(struct scene *scene, struct guest *guest)
 int guest_status(struct scene *scene, struct guest *guest)
 {
     const char *text = guest_got(scene, guest);
+
     if (strncmp(text, "HTTP/1.1 ", 9) != 0)
         return 0;
     return (text[9] - '0') * 100 + (text[10] - '0') * 10 + (text[11] - '0');

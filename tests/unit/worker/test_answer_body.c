@@ -32,6 +32,7 @@ static int tear_down(void **state)
 static struct answer_body *take(size_t length)
 {
     AUTO_BUF struct buf bytes;
+
     buf_init(&bytes, 2 * LIMIT);
     for (size_t i = 0; i < length; i++)
         buf_append_byte(&bytes, 'x');
@@ -116,5 +117,6 @@ int main(void)
         TEST(a_shared_body_is_held_once),
         TEST(equal_bytes_of_unknown_digest_are_held_once),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

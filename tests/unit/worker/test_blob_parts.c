@@ -16,6 +16,7 @@ static uint64_t drain(struct blob_parts *parts, uint64_t limit, uint64_t max)
 {
     struct blob_piece piece;
     uint64_t length = 0;
+
     while (blob_parts_next(parts, limit, max, &piece)) {
         assert_true(piece.length <= max);
         assert_true(piece.length == 0 || piece.first + piece.length <= limit);
@@ -121,5 +122,6 @@ int main(void)
         cmocka_unit_test(parts_have_heads_and_a_closing_boundary),
         cmocka_unit_test(head_of_a_part_may_leave_before_its_bytes),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

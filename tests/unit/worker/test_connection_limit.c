@@ -49,5 +49,6 @@ int main(void)
         cmocka_unit_test(limit_leaves_a_reserve_and_a_file_for_each),
         cmocka_unit_test(one_connection_more_than_descriptors_allow_is_503),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -57,10 +57,12 @@ static void endpoints_have_the_methods_of_the_api(void **state)
         {OPERATION_UPLOAD_START, "POST", ""},
         {OPERATION_UPLOAD, "GET, HEAD, PATCH, PUT, DELETE", ""},
     };
+
     (void)state;
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct endpoint_address address = of_kind(rows[i].kind);
+
         expect_methods(&address, false, METHOD_OTHER, rows[i].all);
         expect_methods(&address, true, METHOD_OTHER, rows[i].read_only);
     }
@@ -70,6 +72,7 @@ static void endpoints_do_not_offer_a_method_that_was_just_refused(void **state)
 {
     struct endpoint_address manifest = of_kind(OPERATION_MANIFEST);
     struct endpoint_address blob = of_kind(OPERATION_BLOB);
+
     (void)state;
 
     expect_methods(&manifest, false, METHOD_DELETE, "GET, HEAD, PUT");
@@ -103,6 +106,7 @@ static void endpoints_are_each_found_by_one_row(void **state)
 {
     struct endpoint_set set = endpoints_all(&options);
     const struct endpoint *rows = set.tables[0].rows;
+
     (void)state;
 
     for (size_t i = 0; i < set.tables[0].count; i++) {
@@ -111,6 +115,7 @@ static void endpoints_are_each_found_by_one_row(void **state)
                 rows[i].path && rows[j].path
                     ? strcmp(rows[i].path, rows[j].path) == 0
                     : !rows[i].path && !rows[j].path && rows[i].kind == rows[j].kind;
+
             if (is_same_address && (rows[i].listeners & rows[j].listeners) != 0 &&
                 (rows[i].methods & rows[j].methods) != 0)
                 fail_msg("%s and %s are one request", rows[i].label, rows[j].label);
@@ -126,6 +131,7 @@ static void endpoints_of_a_path_belong_to_their_listeners(void **state)
     struct endpoint_address address = {.listener = LISTENER_ADMIN,
                                        .path = SLICE_LITERAL("/metrics")};
     AUTO_BUF struct buf text;
+
     (void)state;
 
     assert_true(endpoint_has_path(&set, &address));
@@ -144,6 +150,7 @@ static void endpoints_tell_all_methods_of_a_listener(void **state)
     struct endpoint_set set = endpoints_all(&options);
     AUTO_BUF struct buf full;
     AUTO_BUF struct buf mirror;
+
     (void)state;
 
     buf_init(&full, ALLOW_MAX);
@@ -164,5 +171,6 @@ int main(void)
         cmocka_unit_test(endpoints_of_a_path_belong_to_their_listeners),
         cmocka_unit_test(endpoints_tell_all_methods_of_a_listener),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

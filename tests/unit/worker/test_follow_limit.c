@@ -106,5 +106,6 @@ int main(void)
         cmocka_unit_test(strict_and_unknown_sizes_begin_only_when_verified),
         cmocka_unit_test(unknown_sizes_are_held_up_to_16_mib),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

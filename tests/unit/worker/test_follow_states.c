@@ -105,6 +105,7 @@ static int make_spool(unsigned number, size_t length)
     char name[STORE_NAME_SIZE];
     int fd = -1;
     int again = -1;
+
     store_spool_name(&digest, number, name);
     assert_int_equal(store_file_create(scene_store(scene), PLACE_SPOOL, name, &fd, &err), 0);
     assert_int_equal(fd_write_all(fd, bytes, length, &err), 0);
@@ -116,6 +117,7 @@ static int make_spool(unsigned number, size_t length)
 static void open_spool(size_t length)
 {
     struct message_open open = {.request = request, .size = size(), .bytes = length};
+
     scene_say(scene, ROLE_FETCHER, MESSAGE_OPEN, &open, make_spool(2, size()));
 }
 
@@ -123,22 +125,23 @@ static void take(uint64_t same_until, bool is_lost)
 {
     struct message_taken taken = {
         .request = request, .size = size(), .bytes = same_until, .same_until = same_until};
+
     scene_say(scene, ROLE_FETCHER, MESSAGE_TAKEN, &taken, is_lost ? -1 : make_spool(3, size()));
 }
 
 static void reach_stage(void)
 {
     char text[DIGEST_TEXT_SIZE];
+
     digest_of(HASH_SHA256, slice_from(bytes, size()), &digest);
     guest_send(scene, &guest,
                "%s /v2/library/app/blobs/%s?ns=docker.io HTTP/1.1\r\nHost: x\r\n\r\n",
                row->stage == ANSWERED ? "HEAD" : "GET", digest_print(&digest, text));
     request = scene_heard(scene, ROLE_FETCHER, MESSAGE_JOIN)->join.request;
-    if (row->stage == HELD) {
+    if (row->stage == HELD)
         open_spool(SMALL / 2);
-    } else if (row->stage != ASKED) {
+    else if (row->stage != ASKED)
         open_spool(HALF);
-    }
     if (row->stage == READY)
         (void)guest_got(scene, &guest);
 }
@@ -152,6 +155,7 @@ static void make_happen(void)
     struct message_here here = {.request = request};
     struct message_taken other = {.request = request, .size = size() + 1, .same_until = HALF};
     struct ledger_txn *txn;
+
     switch (row->event) {
     case GREW:
         scene_say(scene, ROLE_FETCHER, MESSAGE_GREW, &grew, -1);
@@ -255,6 +259,7 @@ int main(void)
 {
     static struct CMUnitTest tests[ROWS];
     static char names[ROWS][60];
+
     for (size_t i = 0; i < ROWS; i++) {
         (void)snprintf(names[i], sizeof(names[i]), "%s: %s", stages[rows[i].stage],
                        events[rows[i].event]);

@@ -45,6 +45,7 @@ static int tear_down(void **state)
 static void assert_status(int status)
 {
     int real = guest_status(scene, &guest);
+
     if (real != status)
         fail_msg("%d instead of %d: %.500s", real, status, guest_got(scene, &guest));
 }
@@ -52,6 +53,7 @@ static void assert_status(int status)
 static void assert_has(const char *line)
 {
     const char *text = guest_got(scene, &guest);
+
     if (!strstr(text, line))
         fail_msg("no \"%s\" in \"%.600s\"", line, text);
 }
@@ -167,5 +169,6 @@ int main(void)
         TEST(a_push_whose_file_a_hanging_keeper_took_begins_again),
         TEST(what_a_hanging_keeper_left_is_not_asked_again),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -237,6 +237,7 @@ static void lists_of_an_upstream_are_copied_once(void **state)
     struct guest guests[8];
     struct message_answer answer = {.state = ANSWER_FRESH};
     AUTO_BUF struct buf body;
+
     (void)state;
 
     buf_init(&body, 1024 * 1024);
@@ -261,6 +262,7 @@ static void lists_of_an_upstream_are_copied_once(void **state)
 static void long_lists_are_made_one_after_the_other(void **state)
 {
     struct guest guests[8];
+
     (void)state;
 
     put_tags("", MANY / 10);
@@ -293,6 +295,7 @@ static void lists_that_cannot_be_read_are_503(void **state)
          "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
          1},
     };
+
     (void)state;
 
     put_tags("", 3);
@@ -310,6 +313,7 @@ static void lists_that_cannot_be_read_are_503(void **state)
 static void lists_are_forgotten_with_their_client(void **state)
 {
     struct guest other;
+
     (void)state;
 
     put_tags("", 1000);

@@ -60,6 +60,7 @@ static int tear_down(void **state)
 static void pass(uint64_t ms)
 {
     uint64_t end = clock_mono().ms + ms;
+
     fake_loop_hold_clock(loop, ms);
     for (uint64_t before = 0; before != clock_mono().ms;) {
         before = clock_mono().ms;
@@ -193,5 +194,6 @@ int main(void)
         TEST(who_comes_fast_enough_is_left_alone),
         TEST(who_leaves_while_waiting_takes_nothing),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

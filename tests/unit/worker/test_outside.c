@@ -123,6 +123,7 @@ static int setup(void **state)
         .endpoints = rows,
         .endpoint_count = sizeof(rows) / sizeof(rows[0]),
     };
+
     (void)state;
 
     gone = 0;
@@ -140,6 +141,7 @@ static int teardown(void **state)
 static void endpoints_outside_read_and_stream(void **state)
 {
     char body[3501];
+
     (void)state;
 
     memset(body, 'x', sizeof(body) - 1);

@@ -15,6 +15,7 @@ static unsigned fill(struct page *page, unsigned names)
 {
     char name[16];
     unsigned taken = 0;
+
     jsonio_put_array(&page->json, NULL);
     for (; taken < names; taken++) {
         (void)snprintf(name, sizeof(name), "t%04u", taken);
@@ -27,6 +28,7 @@ static unsigned fill(struct page *page, unsigned names)
 static void check_link(const struct page *page, const char *expected)
 {
     struct buf link;
+
     buf_init(&link, 1024);
     page_link(page, "/v2/a/tags/list", "", &link);
     assert_string_equal(buf_text(&link), expected);
@@ -99,5 +101,6 @@ int main(void)
         cmocka_unit_test(n_of_nothing_is_an_empty_list_without_a_link),
         cmocka_unit_test(huge_n_is_cut_to_a_thousand),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

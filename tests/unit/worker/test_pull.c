@@ -71,6 +71,7 @@ static void get(struct guest *who, const char *target)
 static void assert_has(struct guest *who, const char *line)
 {
     const char *text = guest_got(scene, who);
+
     if (!strstr(text, line))
         fail_msg("no \"%s\" in \"%.600s\"", line, text);
 }
@@ -156,6 +157,7 @@ static void uses_of_many_turns_are_one_message(void **state)
     for (unsigned i = 0; i < 20; i++) {
         char tag[8];
         char manifest[64];
+
         (void)snprintf(tag, sizeof(tag), "v%u", i);
         (void)snprintf(manifest, sizeof(manifest), "{\"schemaVersion\":2,\"a\":%u}", i);
         scene_put_manifest(txn, "", "team/app", tag, slice_of(manifest), 0);
@@ -181,6 +183,7 @@ static int spool_of(size_t size)
     struct error err;
     int fd = -1;
     char *bytes = mem_zalloc(size, 1);
+
     memset(bytes, 'x', size);
     assert_int_equal(fd_memory_file("spool", slice_from(bytes, size), &fd, &err), 0);
     mem_free(bytes);
@@ -190,24 +193,28 @@ static int spool_of(size_t size)
 static void open_flight(uint64_t request, int fd, uint64_t size, uint64_t bytes)
 {
     struct message_open open = {.request = request, .size = size, .bytes = bytes};
+
     scene_say(scene, ROLE_FETCHER, MESSAGE_OPEN, &open, fd);
 }
 
 static void grow(uint64_t request, uint64_t bytes)
 {
     struct message_grew grew = {.request = request, .bytes = bytes};
+
     scene_say(scene, ROLE_FETCHER, MESSAGE_GREW, &grew, -1);
 }
 
 static void verify(uint64_t request, uint64_t size)
 {
     struct message_verified verified = {.request = request, .size = size};
+
     scene_say(scene, ROLE_FETCHER, MESSAGE_VERIFIED, &verified, -1);
 }
 
 static uint64_t join_number(void)
 {
     const union any_message *said = scene_heard(scene, ROLE_FETCHER, MESSAGE_JOIN);
+
     assert_int_equal(said->join.kind, JOIN_BLOB);
     assert_true(slice_is(said->join.origin, "docker.io"));
     assert_true(slice_is(said->join.repository, "library/redis"));
@@ -477,6 +484,7 @@ static void client_that_leaves_leaves_the_flight(void **state)
 static void put_tag(uint64_t age_ms)
 {
     struct ledger_txn *txn = scene_write(scene);
+
     scene_put_manifest(txn, "docker.io", "library/redis", "7", slice_of(MANIFEST),
                        clock_wall().ms - age_ms);
     scene_commit(txn);
@@ -792,5 +800,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(one_question_too_many_is_503, set_up_with_few_questions,
                                         tear_down),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -99,5 +99,6 @@ int main(void)
         TEST(size_that_manifests_dispute_is_asked_of_the_upstream),
         TEST(size_that_manifests_dispute_is_no_hint),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -52,6 +52,7 @@ static int tear_down(void **state)
 static void assert_status(int status)
 {
     int real = guest_status(scene, &guest);
+
     if (real != status)
         fail_msg("%d instead of %d: %.500s", real, status, guest_got(scene, &guest));
 }
@@ -59,6 +60,7 @@ static void assert_status(int status)
 static void assert_has(const char *line)
 {
     const char *text = guest_got(scene, &guest);
+
     if (!strstr(text, line))
         fail_msg("no \"%s\" in \"%.600s\"", line, text);
 }
@@ -66,6 +68,7 @@ static void assert_has(const char *line)
 static void keep_location(void)
 {
     const char *text = strstr(guest_got(scene, &guest), "Location: ");
+
     assert_non_null(text);
     text += strlen("Location: ");
     size_t length = strcspn(text, "\r");
@@ -149,6 +152,7 @@ static void blob_in_one_post_is_stored(void **state)
 static size_t files_of_uploads(void)
 {
     size_t count = 0;
+
     scene_each_upload(scene, &count);
     return count;
 }
@@ -548,5 +552,6 @@ int main(void)
         TEST(mirror_takes_nothing_and_says_what_it_allows),
         TEST(tags_are_listed_in_pages),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -121,6 +121,7 @@ static void put_place(struct ledger_txn *txn, struct place *place, bool is_publi
 {
     struct repository repository;
     struct tag tag = {.changed_ms = 1, .checked_ms = 1700000000000};
+
     (void)snprintf(place->text[0], sizeof(place->text[0]), "BYTES of %s %s", place->origin,
                    place->name);
     (void)snprintf(place->text[1], sizeof(place->text[1]), "{\"MANIFEST of\":\"%s %s\"}",
@@ -145,6 +146,7 @@ static void put_place(struct ledger_txn *txn, struct place *place, bool is_publi
 static void open_scene(bool has_default, bool is_public)
 {
     struct worker_options options = {.authorizer = {.authorize = authorize_one}};
+
     allowed = NULL;
     scene =
         scene_new_with(has_default ? "names: [registry.lab.example]\n"
@@ -178,18 +180,21 @@ static bool is_of_allowed(const struct digest *digest)
 static void check_join(const struct message_join *join)
 {
     bool is_content = join->kind == JOIN_BLOB || join->kind == JOIN_MANIFEST;
-    if (!is_place(allowed, join->origin, join->repository))
+
+    if (!is_place(allowed, join->origin, join->repository)) {
         fail_msg("%s\nasked the fetcher for %.*s of %.*s", request_text,
                  SLICE_PRINT(join->repository), SLICE_PRINT(join->origin));
+    }
     if (is_content && !join->is_check)
         fail_msg("%s\nwould take what others brought", request_text);
 }
 
 static void check_repository(struct slice repository, const char *what)
 {
-    if (!is_place(allowed, slice_of(""), repository))
+    if (!is_place(allowed, slice_of(""), repository)) {
         fail_msg("%s\nasked the keeper for %s of %.*s", request_text, what,
                  SLICE_PRINT(repository));
+    }
 }
 
 /* The fetcher finds nothing; the keeper does all that it is asked. False: nobody was asked. */
@@ -197,8 +202,10 @@ static bool play_peers(void)
 {
     enum message_type type;
     const union any_message *said = scene_heard_any(scene, ROLE_FETCHER, &type);
+
     if (said && type == MESSAGE_JOIN) {
         struct message_failed failed = {.request = said->join.request, .kind = ERR_NOT_FOUND};
+
         check_join(&said->join);
         /* What is here of a list is shown while the upstream cannot be asked. */
         if (said->join.kind == JOIN_TAGS_LIST || said->join.kind == JOIN_REFERRERS)
@@ -265,6 +272,7 @@ static int ask(const char *text, char out[TEXT_MAX])
 static void check_has_no_digest(const char *answer, const struct digest *digest)
 {
     char text[DIGEST_TEXT_SIZE];
+
     if (strstr(answer, digest_print(digest, text)))
         fail_msg("%s\nwas told the digest %s:\n%s", request_text, text, answer);
 }
@@ -291,6 +299,7 @@ static void end_session(const char *answer)
     char ignored[TEXT_MAX];
     const char *location = strstr(answer, "Location: ");
     const char *end = location ? strstr(location, "\r\n") : NULL;
+
     if (!end || !strstr(location, "/uploads/"))
         return;
     location += strlen("Location: ");
@@ -342,6 +351,7 @@ static struct target *add(const char *fmt, ...) __attribute__((format(printf, 1,
 static struct target *add(const char *fmt, ...)
 {
     va_list args;
+
     assert_true(target_count < TARGETS_MAX);
     struct target *target = &targets[target_count++];
     *target = (struct target){.fields = "", .body = ""};
@@ -356,8 +366,10 @@ static void add_read(bool is_others, const char *folder, const char *reference)
 {
     static const char *const fields[] = {"", "If-None-Match: *\r\n", "If-Match: \"other\"\r\n",
                                          "Range: bytes=0-3\r\n", "Range: bytes=9999-\r\n"};
+
     for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
         struct target *target = add("%s%s", folder, reference);
+
         target->fields = fields[i];
         target->is_others = is_others;
     }
@@ -367,6 +379,7 @@ static void add_contents(const struct endpoint *endpoint, bool is_read, const st
 {
     char blob[DIGEST_TEXT_SIZE];
     char manifest[DIGEST_TEXT_SIZE];
+
     digest_print(&place->blob_digest, blob);
     digest_print(&place->manifest_digest, manifest);
     if (endpoint->kind == OPERATION_REFERRERS) {
@@ -394,6 +407,7 @@ static void add_sessions(enum http_method method)
     static char digest_text[DIGEST_TEXT_SIZE];
     const char *const ids[] = {session_of_others, own_session};
     struct digest digest;
+
     digest_of(HASH_SHA256, slice_of("abc"), &digest);
     digest_print(&digest, digest_text);
     for (size_t i = 0; i < 2; i++) {
@@ -414,6 +428,7 @@ static void add_rest(const struct endpoint *endpoint, enum http_method method, b
         "{\"schemaVersion\":2,\"mediaType\":\"application/vnd.oci.image.manifest.v1+json\","
         "\"config\":{\"mediaType\":\"a/b\",\"size\":1,\"digest\":\"sha256:"
         "0000000000000000000000000000000000000000000000000000000000000000\"},\"layers\":[]}";
+
     switch (endpoint->kind) {
     case OPERATION_TAGS:
         (void)add("/tags/list");
@@ -445,10 +460,11 @@ static void add_rest(const struct endpoint *endpoint, enum http_method method, b
 static void print_request(char out[TEXT_MAX], const char *method, const char *prefix,
                           const char *stem, const char *ns, const struct target *target)
 {
-    bool has_query = strchr(target->tail, '?') != NULL;
+    bool has_query = strchr(target->tail, '?');
     bool has_length = target->body[0] != '\0' || strcmp(method, "POST") == 0 ||
                       strcmp(method, "PATCH") == 0 || strcmp(method, "PUT") == 0;
     char length[64] = "";
+
     if (has_length)
         (void)snprintf(length, sizeof(length), "Content-Length: %zu\r\n", strlen(target->body));
     (void)snprintf(out, TEXT_MAX, "%s /v2/%s%s%s%s%s HTTP/1.1\r\nHost: x\r\n%s%s\r\n%s", method,
@@ -463,6 +479,7 @@ static const char *method_name(enum http_method method)
         [METHOD_PUT] = "PUT",         [METHOD_PATCH] = "PATCH", [METHOD_DELETE] = "DELETE",
         [METHOD_OPTIONS] = "OPTIONS", [METHOD_OTHER] = "OTHER",
     };
+
     return names[method];
 }
 
@@ -472,6 +489,7 @@ static void begin_session(const char *repository, char out[128])
     const struct place *kept = TAKE(allowed);
     char text[256];
     char answer[TEXT_MAX];
+
     (void)snprintf(text, sizeof(text),
                    "POST /v2/%s/blobs/uploads/ HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n",
                    repository);
@@ -487,6 +505,7 @@ static void cancel_session(const char *repository, const char *id)
     const struct place *kept = TAKE(allowed);
     char text[512];
     char answer[TEXT_MAX];
+
     (void)snprintf(text, sizeof(text), "DELETE /v2/%s/blobs/uploads/%s HTTP/1.1\r\nHost: x\r\n\r\n",
                    repository, id);
     (void)ask(text, answer); /* it may have ended */
@@ -506,6 +525,7 @@ static bool ask_for(const struct row *row, const char *prefix, size_t stem, cons
     static char text[TEXT_MAX];
     static char answer[TEXT_MAX];
     static char twin[TEXT_MAX];
+
     print_request(text, method_name(row->method), prefix, stems[stem][0], ns, target);
     int status = ask(text, answer);
     bool is_granted = granted > 0;
@@ -532,6 +552,7 @@ static bool ask_for(const struct row *row, const char *prefix, size_t stem, cons
 static void ask_spelled(const struct row *row, const char *prefix, size_t stem, const char *ns)
 {
     bool is_bare = prefix[0] == '\0' && ns[0] == '\0';
+
     for (size_t i = 0; i < target_count; i++) {
         if (!ask_for(row, prefix, stem, ns, &targets[i]) && !is_bare && i > 0)
             return;
@@ -542,6 +563,7 @@ static void ask_for_stem(const struct row *row, size_t stem)
 {
     bool is_read = row->method == METHOD_GET || row->method == METHOD_HEAD;
     bool is_allowed = stems[stem][0] == stems[stem][1];
+
     target_count = 0;
     add_rest(row->endpoint, row->method, is_read);
     for (size_t i = 0; i < PLACES; i++) {
@@ -561,17 +583,21 @@ static void ask_all(void)
 {
     struct worker_options none = {.endpoints = NULL};
     struct endpoint_set set = endpoints_all(&none);
+
     for (size_t number = 0; number < set.tables[0].count; number++) {
         const struct endpoint *endpoint = &set.tables[0].rows[number];
+
         if ((endpoint->needs & NEEDS_REPOSITORY) == 0 ||
             (endpoint->listeners & 1u << listener) == 0)
             continue;
         for (enum http_method method = METHOD_GET; method < METHOD_OTHER; method++) {
             struct row row = {.number = number, .endpoint = endpoint, .method = method};
+
             if ((endpoint->methods & 1u << method) == 0)
                 continue;
             for (size_t stem = 0; stem < STEMS; stem++) {
                 bool is_session = endpoint->kind == OPERATION_UPLOAD && listener == LISTENER_FULL;
+
                 if (is_session)
                     begin_session("team/allowed", own_session);
                 ask_for_stem(&row, stem);
@@ -597,10 +623,12 @@ static void ask_catalog(bool has_hub)
     char text[256];
     char answer[TEXT_MAX];
     char list[160];
+
     for (size_t i = 0; i < NAMESPACES; i++) {
         const char *ns = namespaces[i];
         const char *origin = origin_of(ns, has_hub);
         bool is_listed = origin && strcmp(origin, allowed->origin) == 0;
+
         (void)snprintf(text, sizeof(text), "GET /v2/_catalog%s%s HTTP/1.1\r\nHost: x\r\n\r\n",
                        ns[0] ? "?ns=" : "", ns);
         (void)snprintf(list, sizeof(list), "{\"repositories\":[%s%s%s]}", is_listed ? "\"" : "",
@@ -623,6 +651,7 @@ static void begin_flight(void)
     struct digest digest;
     struct message_open open = {.bytes = 6, .size = 70000};
     char path[] = "/tmp/entrepot-spool-XXXXXX";
+
     digest_of(HASH_SHA256, slice_of("flying"), &digest);
     digest_print(&digest, flying);
     guest_come(scene, &other, LISTENER_FULL);
@@ -679,8 +708,10 @@ static void check_counts(const struct place *place)
 {
     struct worker_options none = {.endpoints = NULL};
     struct endpoint_set set = endpoints_all(&none);
+
     for (size_t i = 0; i < set.tables[0].count; i++) {
         const struct endpoint *endpoint = &set.tables[0].rows[i];
+
         if ((endpoint->needs & NEEDS_REPOSITORY) == 0)
             continue;
         if (refusals[i] == 0)
@@ -753,6 +784,7 @@ static void download_of_others_is_theirs_to_the_end(void **state)
     allowed = &places[0];
     for (size_t i = 0; i < PREFIXES; i++) {
         char text[512];
+
         (void)snprintf(text, sizeof(text),
                        "GET /v2/%sorg/secret/blobs/%s HTTP/1.1\r\nHost: x\r\n\r\n", prefixes[i],
                        flying);
@@ -775,5 +807,6 @@ int main(void)
         cmocka_unit_test(delete_of_a_bare_name_does_not_tell_what_is_cached),
         cmocka_unit_test(download_of_others_is_theirs_to_the_end),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

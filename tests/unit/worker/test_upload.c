@@ -60,6 +60,7 @@ static void on_answer(int signal_number)
 static void watch(void)
 {
     static const struct sigaction action = {.sa_handler = on_answer, .sa_flags = SA_RESTART};
+
     guest_forget(&guest);
     found = FOUND_NOTHING;
     assert_int_equal(sigaction(SIGIO, &action, NULL), 0);
@@ -70,6 +71,7 @@ static void watch(void)
 static void keep_session(void)
 {
     const char *text = strstr(guest_got(scene, &guest), "Location: ");
+
     assert_non_null(text);
     text += strlen("Location: ");
     size_t length = strcspn(text, "\r");
@@ -220,6 +222,7 @@ static void begin_another_after(uint64_t ms)
 static bool file_is_there(void)
 {
     struct stat status;
+
     assert_int_equal(fstat(file, &status), 0);
     return status.st_nlink > 0;
 }
@@ -285,12 +288,14 @@ static void refuse_blob(uint64_t request)
 {
     struct message_refused refused = {
         .request = request, .kind = ERR_DENIED, .text = SLICE_LITERAL("protected")};
+
     scene_say(scene, ROLE_KEEPER, MESSAGE_REFUSED, &refused, -1);
 }
 
 static bool has_slot(void)
 {
     struct upload_progress progress;
+
     return scene_find_upload(scene, strrchr(location, '/') + 1, &progress);
 }
 
@@ -372,5 +377,6 @@ int main(void)
         TEST(session_that_cannot_be_removed_stays),
         TEST(session_whose_sync_failed_is_lost),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

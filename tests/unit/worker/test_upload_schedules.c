@@ -81,6 +81,7 @@ static bool open_session(const char *location, int *out_fd)
     struct upload_id id;
     struct slice name = SLICE_LITERAL("team/app");
     char file[STORE_NAME_SIZE];
+
     if (!upload_id_parse(slice_of(location + strlen(SPOT)), &id))
         return false;
     store_upload_name(&id, upload_repository_key(&name), file);
@@ -90,8 +91,10 @@ static bool open_session(const char *location, int *out_fd)
 static void hash_file(int fd, uint64_t size, struct hash *hash)
 {
     static char block[BODY_MAX];
+
     for (uint64_t at = 0; at < size;) {
         size_t length = size - at < sizeof(block) ? (size_t)(size - at) : sizeof(block);
+
         assert_int_equal(fd_pread_all(fd, block, length, at, &err), 0);
         hash_update(hash, block, length);
         at += length;
@@ -106,6 +109,7 @@ static void check_stored(const struct message_blob_stored *stored, struct questi
     struct digest real;
     uint64_t size;
     int fd = -1;
+
     (void)snprintf(question->file, sizeof(question->file), "%.*s", SLICE_PRINT(stored->file));
     if (store_file_open(scene_store(scene), PLACE_UPLOADS, question->file, &fd, &err) != 0)
         return; /* placed before: this is the repeat */
@@ -122,6 +126,7 @@ static bool hear(void)
 {
     enum message_type type;
     const union any_message *message = scene_heard_any(scene, ROLE_KEEPER, &type);
+
     if (!message)
         return false;
     struct question *question = questions;
@@ -145,24 +150,26 @@ static void answer(struct question *question, bool is_done)
     struct message_refused refused = {
         .request = question->request, .kind = ERR_DENIED, .text = SLICE_LITERAL("protected")};
     uint64_t request = question->request;
+
     if (is_done)
         place(question);
     question->request = 0;
-    if (is_done) {
+    if (is_done)
         scene_done(scene, request);
-    } else {
+    else
         scene_say(scene, ROLE_KEEPER, MESSAGE_REFUSED, &refused, -1);
-    }
 }
 
 /* False: there was none. */
 static bool answer_one(void)
 {
     unsigned start = below(QUESTIONS);
+
     while (hear())
         ;
     for (unsigned i = 0; i < QUESTIONS; i++) {
         struct question *question = &questions[(start + i) % QUESTIONS];
+
         if (question->request) {
             answer(question, !one_in(4));
             return true;
@@ -192,6 +199,7 @@ static void replace_keeper(void)
 static void send_rest(struct client *client, size_t max)
 {
     struct slice rest = buf_bytes(&client->rest);
+
     if (rest.length > max)
         rest.length = max;
     ssize_t sent =
@@ -215,6 +223,7 @@ static void print_digest(const char *location, size_t length, char out[DIGEST_TE
     struct digest digest;
     uint64_t size;
     int fd = -1;
+
     hash_init(&hash, one_in(4) ? HASH_SHA512 : HASH_SHA256);
     if (location && open_session(location, &fd)) {
         assert_int_equal(fd_size(fd, &size, &err), 0);
@@ -249,6 +258,7 @@ static void ask(struct client *client)
     unsigned what = session_count == 0 ? below(2) : below(10);
     char digest[DIGEST_TEXT_SIZE];
     struct buf *out = &client->rest;
+
     client->is_asking = true;
     client->is_post = what == 0;
     if (what == 0) {
@@ -276,6 +286,7 @@ static void check_range(const char *text, const char *location)
     const char *range = strstr(text, "\r\nRange: 0-");
     uint64_t size;
     int fd = -1;
+
     if (!range || !open_session(location, &fd))
         return;
     assert_int_equal(fd_size(fd, &size, &err), 0);
@@ -289,6 +300,7 @@ static void look(struct client *client)
     const char *text = guest_got(scene, &client->guest);
     const char *location = strstr(text, "Location: " SPOT);
     char found[NAME_SPOT];
+
     if (!strstr(text, "\r\n\r\n"))
         return;
     if (location) {
@@ -313,14 +325,14 @@ static void leave(struct client *client)
 static void move_client(struct client *client)
 {
     bool has_rest = buf_bytes(&client->rest).length > 0;
+
     look(client);
-    if (client->guest.is_closed || one_in(15)) {
+    if (client->guest.is_closed || one_in(15))
         leave(client);
-    } else if (!client->is_asking && !has_rest) {
+    else if (!client->is_asking && !has_rest)
         ask(client);
-    } else {
+    else
         send_rest(client, one_in(3) ? 100 : BODY_MAX);
-    }
 }
 
 /* ---- schedules ---- */
@@ -336,6 +348,7 @@ static void fail_something(void)
 {
     static const char *const names[] = {"store.create", "store.open",  "store.remove", "store.sync",
                                         "store.rename", "upload.lock", "upload.write"};
+
     failpoint_clear();
     failpoint_arm(names[below(sizeof(names) / sizeof(names[0]))], below(2), 1);
 }
@@ -343,6 +356,7 @@ static void fail_something(void)
 static void make_step(void)
 {
     unsigned what = below(20);
+
     if (what < 9) {
         move_client(&clients[below(CLIENTS)]);
     } else if (what < 13) {
@@ -406,6 +420,7 @@ static void check_file(const char *name, uint64_t size, uint64_t modified_ms, vo
 static void run_schedule(void)
 {
     unsigned count = 0;
+
     dice = seed;
     session_count = 0;
     memset(questions, 0, sizeof(questions));
@@ -442,6 +457,7 @@ static void any_schedule_keeps_files_and_slots_right(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(any_schedule_keeps_files_and_slots_right)};
+
     if (argc > 1)
         seeds = (unsigned)strtoul(argv[1], NULL, 10);
     return cmocka_run_group_tests(tests, NULL, NULL);

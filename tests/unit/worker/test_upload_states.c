@@ -202,6 +202,7 @@ static bool hear_question(void)
 {
     enum message_type type;
     const union any_message *message = scene_heard_any(scene, ROLE_KEEPER, &type);
+
     if (!message)
         return false;
     if (type == MESSAGE_BLOB_STORED) {
@@ -239,6 +240,7 @@ static void answer_refused(void)
 {
     struct message_refused refused = {
         .request = question, .kind = ERR_DENIED, .text = SLICE_LITERAL("protected")};
+
     scene_say(scene, ROLE_KEEPER, MESSAGE_REFUSED, &refused, -1);
     question = 0;
 }
@@ -255,9 +257,11 @@ static void step(void)
 static void send_zeros(size_t count)
 {
     static char block[BLOCK];
+
     memset(block, '0', sizeof(block));
     while (count > 0) {
         size_t length = count < sizeof(block) ? count : sizeof(block);
+
         guest_send(scene, &guest, "%zx\r\n%.*s\r\n", length, (int)length, block);
         count -= length;
     }
@@ -273,6 +277,7 @@ static void send_body_request(void)
 {
     const char *digest = row->stage == REMOVING ? OTHER : HELLO;
     bool is_endless = row->stage == RECEIVING_BLOCK;
+
     is_sent = row->stage != RECEIVING;
     guest_send(scene, &guest, "%s %s%s%s HTTP/1.1\r\nHost: x\r\n%s\r\n\r\n%s", method(),
                row->kind == POST_BLOB ? SPOT : location,
@@ -403,6 +408,7 @@ static void check_file(const char *name, uint64_t size, uint64_t modified_ms, vo
 static void check_sessions(void)
 {
     struct found found = {0, 0};
+
     assert_int_equal(store_file_each(scene_store(scene), PLACE_UPLOADS, check_file, &found, &err),
                      0);
     assert_int_equal(upload_table_count(scene_uploads(scene)), found.sessions);
@@ -415,6 +421,7 @@ static void check_sessions(void)
 static void keep_location(void)
 {
     const char *text = strstr(guest_got(scene, &guest), "Location: ");
+
     assert_non_null(text);
     text += strlen("Location: ");
     (void)snprintf(location, sizeof(location), "%.*s", (int)strcspn(text, "\r"), text);
@@ -434,6 +441,7 @@ static void put_base(void)
     struct digest digest;
     struct repository base;
     struct ledger_txn *txn = scene_write(scene);
+
     scene_put_blob(scene, txn, slice_of("hello"), false, &digest);
     repository_get(txn, slice_of(""), slice_of("team/base"), &base);
     base.is_hosted = true;
@@ -501,6 +509,7 @@ int main(void)
 {
     static struct CMUnitTest tests[ROWS];
     static char names[ROWS][100];
+
     for (size_t i = 0; i < ROWS; i++) {
         (void)snprintf(names[i], sizeof(names[i]), "%s, %s: %s %s", kinds[rows[i].kind],
                        stages[rows[i].stage], events[rows[i].event],
