@@ -12,6 +12,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 sys.dont_write_bytecode = True
 
 # pylint: disable=wrong-import-position
+import check_dialect
 import check_docs
 import check_duplicates
 import check_format
@@ -46,6 +47,44 @@ class LintTest(unittest.TestCase):
 
     def assert_clean(self, check):
         self.assertEqual(check(self.root), [])
+
+
+class Dialect(LintTest):
+    """Each pair: how it is written elsewhere, and what --fix makes of it."""
+
+    PAIRS = (
+        ("void f(int *p)\n{\n    if (p == NULL)\n        g();\n}\n", "void f(int *p)\n{\n    if (!p)\n        g();\n}\n"),
+        ("int f(int **p)\n{\n    return *p != NULL && a->b[1].c(2) == NULL;\n}\n",
+         "int f(int **p)\n{\n    return *p && !a->b[1].c(2);\n}\n"),
+        ("void f(void)\n{\n    g(sizeof *a->b, sizeof x - 1);\n}\n", "void f(void)\n{\n    g(sizeof(*a->b), sizeof(x) - 1);\n}\n"),
+        ("int f(void)\n{\n    int result = g(&a->result);\n\n    return result;\n}\n",
+         "int f(void)\n{\n    int rc = g(&a->result);\n\n    return rc;\n}\n"),
+        ("void f(void)\n{\n    struct a b = {\n        .c = 1,\n    };\n    g(b);\n}\n",
+         "void f(void)\n{\n    struct a b = {\n        .c = 1,\n    };\n\n    g(b);\n}\n"),
+        ("void f(void)\n{\n    if (a) {\n        g();\n    } else {\n        h();\n    }\n}\n",
+         "void f(void)\n{\n    if (a)\n        g();\n    else\n        h();\n}\n"),
+        ("void f(void)\n{\n    if (a)\n        g();\n    else {\n        h();\n        i();\n    }\n}\n",
+         "void f(void)\n{\n    if (a) {\n        g();\n    } else {\n        h();\n        i();\n    }\n}\n"),
+        ("void f(void)\n{\n    while (a)\n        if (b)\n            g();\n}\n",
+         "void f(void)\n{\n    while (a) {\n        if (b)\n            g();\n    }\n}\n"),
+    )
+
+    def test_finds_and_mends(self):
+        for other, ours in self.PAIRS:
+            with self.subTest(other):
+                self.assertTrue(check_dialect.problems(other))
+                self.assertEqual(check_dialect.fix_text(other), ours)
+                self.assertEqual(check_dialect.problems(ours), [])
+
+    def test_leaves_what_needs_its_braces(self):
+        for text in (
+                "void f(void)\n{\n    if (a) { /* why */\n        g();\n    }\n}\n",
+                "void f(void)\n{\n    if (a) {\n        /* why */\n        g();\n    }\n}\n",
+                "void f(void)\n{\n    if (a) {\n        g(1,\n          2);\n    }\n}\n",
+                "#define A(x) \\\n    if (x) { \\\n        g(); \\\n    }\n",
+                "/* p == NULL */\nvoid f(void)\n{\n    g(\"== NULL\");\n}\n"):
+            with self.subTest(text):
+                self.assertEqual(check_dialect.problems(text), [])
 
 
 @unittest.skipUnless(shutil.which("ctags"), "needs universal-ctags")
