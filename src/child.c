@@ -214,9 +214,7 @@ static void install_config(struct child_frame *frame, struct config *config)
     struct config *old = frame->config;
 
     frame->config = config;
-    log_close();
-    log_open(process_role_name(frame->role), (int)frame->slot, config->log.level,
-             config->log.format);
+    log_set(config->log.level, config->log.format);
     if (frame->object)
         frame->ops->set_config(frame->object, config);
     config_unref(&old);

@@ -2,8 +2,7 @@
 /*
  * One line per event on stderr:
  *
- *   2026-09-18T10:11:12.345Z info worker[3] conn=812 req=5 op=pull_blob status=200 "served from
- * store"
+ *   2026-09-18T10:11:12.345Z info worker[3] conn=812 op=pull_blob "served from store"
  *
  * It never blocks: lines that stderr does not take at once are dropped and counted (log_dropped).
  * The format is text or JSON. Values are escaped. log_open opens /proc/self/fd/2 again with
@@ -19,7 +18,7 @@
 
 /* How important a line is. */
 enum log_level {
-    LOG_ERROR, /* somebody must act */
+    LOG_ERROR, /* an operator must act */
     LOG_WARN,  /* something went wrong and was handled */
     LOG_INFO,  /* what requests and processes do */
     LOG_DEBUG,
@@ -35,6 +34,8 @@ enum log_format {
  * until log_close. */
 void log_open(const char *role, int slot, enum log_level level, enum log_format format);
 void log_close(void);
+/* Another level and format for the lines that begin from now on. Other threads may be logging. */
+void log_set(enum log_level level, enum log_format format);
 /* The role that was given to log_open; "" before. */
 const char *log_role(void);
 /* From now on the lines of this thread are kept and written together by log_flush, or when there
@@ -57,6 +58,7 @@ uint64_t log_dropped(void);
  * The calls do nothing if the level is off. A line is cut after 4 KiB. */
 struct log_line {
     bool is_on;
+    enum log_format format;
     bool is_urgent; /* an error or a warning: not kept for the end of the turn */
     unsigned length;
     char text[4096];

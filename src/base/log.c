@@ -41,7 +41,7 @@ static struct {
     int fd;
     const char *role;
     int slot;
-    enum log_format format;
+    _Atomic enum log_format format;
     _Atomic enum log_level level;
     _Atomic uint64_t dropped;
 } logger = {.sink = SINK_PLAIN, .fd = -1, .slot = -1, .level = LOG_INFO};
@@ -65,13 +65,18 @@ void log_open(const char *role, int slot, enum log_level level, enum log_format 
     log_close();
     logger.role = role;
     logger.slot = slot;
-    logger.level = level;
-    logger.format = format;
+    log_set(level, format);
     logger.fd = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_APPEND | O_CLOEXEC | O_NOCTTY);
     if (logger.fd >= 0)
         logger.sink = SINK_NONBLOCKING;
     else
         logger.sink = errno == ENXIO ? SINK_SOCKET : SINK_POLLED;
+}
+
+void log_set(enum log_level level, enum log_format format)
+{
+    logger.level = level;
+    logger.format = format;
 }
 
 const char *log_role(void)
@@ -86,8 +91,7 @@ void log_close(void)
     logger.sink = SINK_PLAIN;
     logger.role = NULL;
     logger.slot = -1;
-    logger.level = LOG_INFO;
-    logger.format = LOG_TEXT;
+    log_set(LOG_INFO, LOG_TEXT);
 }
 
 bool log_is_on(enum log_level level)
@@ -176,7 +180,7 @@ static bool put(struct log_line *line, unsigned end, const char *text)
 static bool put_escaped(struct log_line *line, unsigned end, char c)
 {
     static const char hex[] = "0123456789abcdef";
-    const char *backslash = logger.format == LOG_JSON ? "\\\\" : "\\";
+    const char *backslash = line->format == LOG_JSON ? "\\\\" : "\\";
     uint8_t byte = (uint8_t)c;
 
     if (byte >= 0x20 && byte < 0x7f && c != '"' && c != '\\') {
@@ -207,7 +211,7 @@ static void put_quoted(struct log_line *line, unsigned end, struct slice value)
 static bool put_key(struct log_line *line, const char *key)
 {
     unsigned before = line->length;
-    bool is_json = logger.format == LOG_JSON;
+    bool is_json = line->format == LOG_JSON;
 
     if (put(line, FIELDS_END, is_json ? ",\"" : " ") && put(line, FIELDS_END, key) &&
         put(line, FIELDS_END, is_json ? "\":\"\"" : "=\"\"")) {
@@ -269,11 +273,12 @@ void log_begin(struct log_line *line, enum log_level level)
 
     line->is_on = log_is_on(level);
     line->is_urgent = level <= LOG_WARN;
+    line->format = logger.format;
     line->length = 0;
     if (!line->is_on)
         return;
     walltime_print(clock_wall(), now);
-    if (logger.format == LOG_JSON)
+    if (line->format == LOG_JSON)
         put_head_json(line, now, level_names[level]);
     else
         put_head_text(line, now, level_names[level]);
@@ -308,7 +313,7 @@ void log_slice(struct log_line *line, const char *key, struct slice value)
         value.length = VALUE_MAX;
     if (!line->is_on || !put_key(line, key))
         return;
-    if (logger.format == LOG_TEXT && is_bare_word(value) &&
+    if (line->format == LOG_TEXT && is_bare_word(value) &&
         value.length <= FIELDS_END - line->length) {
         memcpy(line->text + line->length, value.data, value.length);
         line->length += (unsigned)value.length;
@@ -333,7 +338,7 @@ void log_printf(struct log_line *line, const char *key, const char *fmt, ...)
 static void __attribute__((format(printf, 2, 0)))
 end_line(struct log_line *line, const char *fmt, va_list args)
 {
-    bool is_json = logger.format == LOG_JSON;
+    bool is_json = line->format == LOG_JSON;
     char message[VALUE_MAX];
     int saved = errno;
 

@@ -127,8 +127,7 @@ static void install(struct master *master)
     sealed_config_close(&master->sealed);
     master->sealed = master->next;
     master->next = (struct sealed_config){.config = NULL, .fd = -1, .secret_fd = -1};
-    log_close();
-    log_open("master", -1, master->sealed.config->log.level, master->sealed.config->log.format);
+    log_set(master->sealed.config->log.level, master->sealed.config->log.format);
     LIST_EACH (link, &master->children) {
         struct child *child = LIST_ITEM(link, struct child, link);
 

@@ -173,6 +173,34 @@ static void batched_lines_wait_for_the_flush_but_warnings_do_not(void **state)
     assert_int_equal(log_dropped(), 0);
 }
 
+/* As when a new configuration comes in a turn of the loop, while threads of the pool log. */
+static void another_level_and_format_change_nothing_else(void **state)
+{
+    AUTO_CLOSE int fd = memfd_create("log", MFD_CLOEXEC);
+    AUTO_CLOSE int spare = -1;
+    struct log_line line;
+
+    (void)state;
+    redirect(fd);
+    log_open("worker", 0, LOG_INFO, LOG_TEXT);
+    log_batch(true);
+    log_begin(&line, LOG_INFO);
+    int before = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    log_set(LOG_DEBUG, LOG_JSON);
+    spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    assert_true(spare > before); /* the log's descriptor was never free for another file */
+    fd_close(&before);
+    log_text(&line, "op", "pull_blob");
+    log_end(&line, "begun as text");
+    log_say(LOG_DEBUG, "in JSON");
+    assert_string_equal(read_captured(fd), "");
+    log_flush();
+    assert_string_equal(read_captured(fd),
+                        "2026-09-18T10:11:12.345Z info worker[0] op=pull_blob \"begun as text\"\n"
+                        "{\"time\":\"2026-09-18T10:11:12.345Z\",\"level\":\"debug\",\"role\":"
+                        "\"worker\",\"slot\":0,\"message\":\"in JSON\"}\n");
+}
+
 static void say_until_full(void)
 {
     uint64_t before = log_dropped();
@@ -221,6 +249,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(before_log_open_lines_go_to_stderr, set_up, tear_down),
         cmocka_unit_test_setup_teardown(batched_lines_wait_for_the_flush_but_warnings_do_not,
                                         set_up, tear_down),
+        cmocka_unit_test_setup_teardown(another_level_and_format_change_nothing_else, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(full_pipe_drops_lines_and_stays_blocking_for_others, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(full_socket_drops_lines, set_up, tear_down),
