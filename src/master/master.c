@@ -153,7 +153,6 @@ static void close_all(struct master *master)
 {
     LIST_EACH (link, &master->children)
         child_free(LIST_ITEM(link, struct child, link));
-
     for (size_t i = 0; i < master->seat_count; i++)
         timer_free(&master->seats[i].restart);
     rendezvous_forget_all(master);

@@ -74,7 +74,6 @@ void rendezvous(struct master *master, struct child *newcomer)
 static void appointment_free(struct appointment *appointment)
 {
     list_remove(&appointment->link);
-
     mem_free(appointment);
 }
 

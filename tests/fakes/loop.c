@@ -329,7 +329,6 @@ static void cancel_in(struct list *queue, const void *arg)
 void loop_cancel_deferred(struct loop *loop, void *arg)
 {
     cancel_in(&loop->deferred, arg);
-
     cancel_in(&loop->running, arg);
 }
 

@@ -16,7 +16,7 @@ ENDINGS = (".c", ".h")
 STATUS = re.compile(r"\bint (result|failed|ret|res)\b(?= =|;|,|\))")
 CONTROL = re.compile(r"(?:if|while|for|else if|LIST_EACH|LIST_EACH_SAFE|MAP_EACH) ?\(")
 NOT_A_TYPE = {"return", "goto", "else", "case", "break", "continue", "do", "if", "while", "for", "switch", "default",
-              "typedef", "sizeof"}
+              "typedef", "sizeof", "LIST_EACH", "LIST_EACH_SAFE", "MAP_EACH"}
 DECLARATION = re.compile(r"\s+(\w+)[\s*]+(?:\w+[\s*]+)*\(?\*?\w+\)?(?:\[[^\]]*\])*(?:\([^;]*)?\s*(?:=.*|;|,.*|)$")
 TYPE_BODY = re.compile(r"\s+(?:static )?(?:const )?(?:struct|union|enum)(?: \w+)? \{$")
 

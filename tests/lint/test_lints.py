@@ -76,6 +76,11 @@ class Dialect(LintTest):
                 self.assertEqual(check_dialect.fix_text(other), ours)
                 self.assertEqual(check_dialect.problems(ours), [])
 
+    def test_a_loop_is_no_declaration(self):
+        text = ("void f(void)\n{\n    LIST_EACH (link, calls) {\n        int a = 1;\n\n        g(link, a);\n    }\n}\n\n"
+                "void h(void)\n{\n    g(a);\n    g(b);\n}\n")
+        self.assertEqual(check_dialect.problems(text), [])
+
     def test_leaves_what_needs_its_braces(self):
         for text in (
                 "void f(void)\n{\n    if (a) { /* why */\n        g();\n    }\n}\n",
