@@ -26,20 +26,21 @@ struct channel_handler {
      * closed. */
     void (*on_message)(struct channel *channel, enum message_type type, struct slice body, int *fd,
                        void *arg);
-    /* The other side is dead, or sent something malformed. No callback comes after it; free the
-     * channel (from inside is allowed). */
+    /* The other side is dead. No callback comes after it; free the channel (from inside is
+     * allowed). */
     void (*on_closed)(struct channel *channel, void *arg);
-    /* Instead: the channel broke here, as no descriptor or memory was left for a message, which was
-     * logged. NULL: on_closed is called. */
+    /* Instead: no descriptor or memory was left for a message, so the channel is lost, but the
+     * other side lives. It was logged. NULL: on_closed is called. */
     void (*on_failed)(struct channel *channel, void *arg);
-    /* Instead of on_closed: the other side lives, but sent what is no message, or one that its role
-     * may not send. It was logged. NULL: on_closed is called. */
+    /* Instead: the other side lives, but sent a malformed message, or one that its role may not
+     * send. It was logged. NULL: as on_failed. */
     void (*on_lied)(struct channel *channel, void *arg);
 };
 
 /* Both ends of a new channel, as descriptors to hand to two processes. ERR_IO. */
 int channel_pair(int out_fds[2], struct error *err);
-/* Who speaks to whom. Only messages that the table lets pass between the two are sent and taken. */
+/* The roles at both ends. Only messages that the table lets pass between them are sent and taken.
+ */
 struct channel_ends {
     enum process_role self;
     enum process_role other;

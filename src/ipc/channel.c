@@ -7,7 +7,7 @@
  *    │ end of file, a malformed      │ end of file (it will come: our side is shut down)
  *    │ message, a lost one           │
  *    ▼                               ▼
- *   CLOSED: on_closed or on_failed was called, once; no callback follows
+ *   CLOSED: on_closed, on_failed or on_lied was called, once; no callback follows
  *
  * A queued CHANGED is overwritten by a newer one. So is a GREW, of the same request, as long as no
  * TAKEN for that request waits after it: the level belongs to the spool that was announced last.
@@ -161,12 +161,14 @@ static void close_channel(struct channel *channel)
     drop_queue(channel);
     timer_stop(channel->retry);
     update_watch(channel);
-    if (channel->has_failed && channel->handler->on_failed)
-        channel->handler->on_failed(channel, channel->arg);
-    else if (channel->has_lied && channel->handler->on_lied)
-        channel->handler->on_lied(channel, channel->arg);
+    const struct channel_handler *handler = channel->handler;
+    bool is_other_alive = channel->has_failed || channel->has_lied;
+    if (channel->has_lied && !channel->has_failed && handler->on_lied)
+        handler->on_lied(channel, channel->arg);
+    else if (is_other_alive && handler->on_failed)
+        handler->on_failed(channel, channel->arg);
     else
-        channel->handler->on_closed(channel, channel->arg);
+        handler->on_closed(channel, channel->arg);
 }
 
 /* The other side is alive, and will believe that we are dead. */
@@ -174,6 +176,13 @@ static void note_failure(struct channel *channel, const char *what)
 {
     channel->has_failed = true;
     log_say(LOG_ERROR, "out of descriptors or memory for a message %s another process", what);
+}
+
+/* A message is lost here, so the channel ends as a failure of ours. */
+static void fail_sending(struct channel *channel)
+{
+    note_failure(channel, "to");
+    go_deaf(channel);
 }
 
 void channel_end_process(struct channel *channel, void *arg)
@@ -351,9 +360,8 @@ static void queue_frame(struct channel *channel, struct frame frame, uint64_t re
 
     if (frame.fd >= 0 && fd_dup(frame.fd, &fd, &err) != 0) {
         /* the receiver would take it for a message without a descriptor */
-        note_failure(channel, "to");
         fd_close(&frame.payload_fd);
-        go_deaf(channel);
+        fail_sending(channel);
         return;
     }
     frame.fd = fd;
@@ -434,7 +442,7 @@ void channel_send_payload(struct channel *channel, enum message_type type, uint6
     if (fd_dup(payload_fd, &frame.payload_fd, &err) == 0)
         send_frame(channel, &frame, 0);
     else
-        go_deaf(channel); /* as when a message's own descriptor cannot be duplicated */
+        fail_sending(channel);
     update_watch(channel);
 }
 

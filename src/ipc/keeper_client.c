@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Calls are in one of three lists: waiting (for a credit or a channel), open (sent to this keeper,
- * or to the one that died) or refused (to be answered after this turn). One timer checks the
- * deadlines.
+ * Calls are in one of four lists: waiting (for a credit or a channel), open (sent to this keeper,
+ * or to the one that died), refused (to be answered after this turn) or overdue (being answered;
+ * the callback of one may forget or cancel others). One timer checks the deadlines.
  */
 #include "ipc/keeper_client.h"
 
@@ -34,6 +34,7 @@ struct keeper_client {
     struct list waiting;
     struct list open;
     struct list refused;
+    struct list overdue;
     size_t pending;
     size_t open_count;
     struct map *calls; /* number → open call */
@@ -207,7 +208,7 @@ static void on_told_answer(struct keeper_call *call, const struct keeper_answer 
         keeper_answer_error(answer, &err);
         log_begin(&line, LOG_WARN);
         log_text(&line, "message", message_name(call->type));
-        log_end(&line, "the keeper refused: %s", err.text);
+        log_end(&line, "the keeper did not store it: %s", err.text);
     }
     told_free(told);
     if (fn)
@@ -267,9 +268,9 @@ static void forget_in(struct list *calls, const void *arg)
 void keeper_client_forget(struct keeper_client *client, const void *arg)
 {
     forget_in(&client->open, arg);
-
     forget_in(&client->waiting, arg);
     forget_in(&client->refused, arg);
+    forget_in(&client->overdue, arg);
 }
 
 /* ---- deadlines ---- */
@@ -303,18 +304,16 @@ static void answer_overdue(struct keeper_client *client)
 {
     uint64_t limit_ms = client->channel ? HUNG_MAX_MS : DOWN_MAX_MS;
     uint64_t now_ms = clock_mono().ms;
-    struct list overdue;
 
     if (now_ms < limit_ms)
         return;
-    list_init(&overdue);
-    move_overdue(&client->open, now_ms - limit_ms, &overdue);
-    move_overdue(&client->waiting, now_ms - limit_ms, &overdue);
+    move_overdue(&client->open, now_ms - limit_ms, &client->overdue);
+    move_overdue(&client->waiting, now_ms - limit_ms, &client->overdue);
     if (client->channel) {
-        keep_credit(client, &overdue);
-        answer_list(client, &overdue, ERR_BUSY, BUSY_HUNG);
+        keep_credit(client, &client->overdue);
+        answer_list(client, &client->overdue, ERR_BUSY, BUSY_HUNG);
     } else {
-        answer_list(client, &overdue, ERR_BUSY, BUSY_DOWN);
+        answer_list(client, &client->overdue, ERR_BUSY, BUSY_DOWN);
     }
 }
 
@@ -465,6 +464,7 @@ struct keeper_client *keeper_client_new(const struct keeper_client_options *opti
     list_init(&client->waiting);
     list_init(&client->open);
     list_init(&client->refused);
+    list_init(&client->overdue);
     return client;
 }
 
@@ -492,6 +492,7 @@ void keeper_client_cancel(struct keeper_client *client)
     cancel_list(client, &client->open);
     cancel_list(client, &client->waiting);
     cancel_list(client, &client->refused);
+    cancel_list(client, &client->overdue);
 }
 
 void keeper_client_free(struct keeper_client **client)

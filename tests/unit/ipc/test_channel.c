@@ -510,6 +510,27 @@ static void a_message_that_the_sender_may_not_send_closes_the_channel(void **sta
     assert_int_equal(left.lied, 0);
 }
 
+/* The other side lives, so no new channel will come: it is a failure, not a death. */
+static void an_owner_that_cannot_report_a_liar_is_told_that_the_channel_failed(void **state)
+{
+    static const struct channel_handler no_report = {
+        .on_message = on_message, .on_closed = on_closed, .on_failed = on_failed};
+    int fds[2];
+    struct error err;
+
+    (void)state;
+
+    channel_free(&right.channel);
+    assert_int_equal(channel_pair(fds, &err), 0);
+    right.channel = channel_new(loop, &fds[0], right_ends, &no_report, &right);
+    assert_int_equal(send(fds[1], "\x10\xff\x7f", 3, 0), 3);
+    for (int i = 0; i < TURNS && right.failed == 0; i++)
+        loop_turn(loop, 1);
+    assert_int_equal(right.failed, 1);
+    assert_int_equal(right.closed, 0);
+    fd_close(&fds[1]);
+}
+
 /* No descriptor beyond those open now. */
 static void exhaust_descriptors(struct rlimit *before)
 {
@@ -559,6 +580,26 @@ static void a_message_that_cannot_be_queued_ends_the_process(void **state)
     assert_int_equal(left.closed, 0);
 }
 
+static void a_payload_that_cannot_be_sent_ends_the_channel_as_a_failure(void **state)
+{
+    struct message_answer message = {.state = ANSWER_STALE, .body = SLICE_LITERAL("a body")};
+    AUTO_CLOSE int payload_fd = -1;
+    struct rlimit before;
+    struct error err;
+
+    (void)state;
+
+    assert_int_equal(channel_payload_new(MESSAGE_ANSWER, &message, &payload_fd, &err), 0);
+    exhaust_descriptors(&before);
+    channel_send_payload(left.channel, MESSAGE_ANSWER, 1, payload_fd);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    run_until_closed(&right);
+    for (int i = 0; i < TURNS && left.failed + left.closed == 0; i++)
+        loop_turn(loop, 1);
+    assert_int_equal(left.failed, 1);
+    assert_int_equal(left.closed, 0);
+}
+
 static void channel_flush_waits_for_the_reader_no_longer_than_it_may(void **state)
 {
     int fds[2];
@@ -592,6 +633,8 @@ int main(void)
         TEST(a_descriptor_arrives_and_is_closed_unless_taken),
         TEST(a_queued_descriptor_is_the_channels_own),
         TEST(a_large_message_arrives_whole),
+        TEST(an_owner_that_cannot_report_a_liar_is_told_that_the_channel_failed),
+        TEST(a_payload_that_cannot_be_sent_ends_the_channel_as_a_failure),
         TEST(a_payload_is_shared_by_messages_of_other_numbers),
         TEST(queued_levels_of_a_request_collapse),
         TEST(a_level_never_moves_before_a_new_spool),

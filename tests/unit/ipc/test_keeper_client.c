@@ -354,6 +354,24 @@ static void a_keeper_that_hangs_is_waited_for_a_minute(void **state)
 }
 
 /* It has the keeper's room still. */
+/* As an owner does that ends others when it is answered. */
+static void forget_all(const struct error *error, void *arg)
+{
+    on_told(error, arg);
+    keeper_client_forget(world.client, &world);
+}
+
+static void a_late_call_can_be_forgotten_while_another_is_answered(void **state)
+{
+    (void)state;
+
+    tell(false, forget_all);
+    tell(false, forget_all);
+    pass(31000);
+    assert_int_equal(world.told, 1);
+    assert_int_equal(keeper_client_pending(world.client), 0);
+}
+
 static void a_late_call_keeps_its_credit_until_it_is_answered(void **state)
 {
     (void)state;
@@ -504,6 +522,7 @@ int main(void)
         TEST(a_barrier_comes_before_all_on_each_channel),
         TEST(without_a_keeper_a_call_waits_thirty_seconds),
         TEST(a_keeper_that_hangs_is_waited_for_a_minute),
+        TEST(a_late_call_can_be_forgotten_while_another_is_answered),
         TEST(a_late_call_keeps_its_credit_until_it_is_answered),
         TEST(a_late_call_is_not_sent_again),
         TEST(without_a_number_nothing_is_sent),
