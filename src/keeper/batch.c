@@ -161,6 +161,7 @@ static void run_transaction(struct batch *batch)
     size_t count = list_length(&batch->orders);
     AUTO_FREE struct order **orders = mem_zalloc(count + 1, sizeof(struct order *));
     size_t at = 0;
+
     LIST_EACH (link, &batch->orders)
         orders[at++] = LIST_ITEM(link, struct order, link);
 

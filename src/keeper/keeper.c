@@ -153,6 +153,7 @@ static void on_chores_done(uint64_t number, void *arg)
 static void take_queue(struct keeper *keeper, struct list *taken)
 {
     unsigned count = 0;
+
     LIST_EACH (link, &keeper->queue) {
         if (count++ == BATCH_MAX)
             break;

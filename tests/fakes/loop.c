@@ -125,6 +125,7 @@ void loop_free(struct loop **loop_address)
 static nfds_t count_active(struct loop *loop)
 {
     nfds_t count = 0;
+
     LIST_EACH (link, &loop->watches) {
         struct watch *watch = LIST_ITEM(link, struct watch, link);
 
@@ -154,6 +155,7 @@ static bool poll_watches(struct loop *loop, int wait_ms)
     nfds_t count = count_active(loop);
     struct pollfd *polled = mem_zalloc(count + 1, sizeof(*polled));
     nfds_t i = 0;
+
     LIST_EACH (link, &loop->watches) {
         const struct watch *watch = LIST_ITEM(link, struct watch, link);
 
