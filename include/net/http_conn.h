@@ -91,6 +91,9 @@ void http_server_adopt(struct http_server *server, const struct stream_kind *kin
 /* From now on each connection closes after its next answer, which says "Connection: close". A
  * connection without a request is closed when none comes within a second. */
 void http_server_drain(struct http_server *server);
+/* Other settings, borrowed like the first; they may be the same struct with other values. Timeouts
+ * that are running become shorter if the new ones are, but not longer. */
+void http_server_set_settings(struct http_server *server, const struct http_settings *settings);
 unsigned http_server_connections(const struct http_server *server);
 
 /* The handler's own pointer for the request; NULL at on_request. */

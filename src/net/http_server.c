@@ -2,10 +2,10 @@
 /*
  * All connections of a server: their list, their deadlines, draining.
  *
- * There is one list of deadlines for each kind. All deadlines of a kind are equally long, so
- * appending keeps the list in order of time. One timer serves all lists; it is started for the
- * earliest first member, and started again if it runs out early because that member got a later
- * deadline. Setting a deadline changes a few pointers.
+ * There is one list of deadlines for each kind. All deadlines of a kind are equally long, or set
+ * before it became shorter and then cut, so appending keeps the list in order of time. One timer
+ * serves all lists; it is started for the earliest first member, and started again if it runs out
+ * early because that member got a later deadline. Setting a deadline changes a few pointers.
  */
 #include "base/alloc.h"
 #include "base/check.h"
@@ -168,6 +168,26 @@ void http_server_drain(struct http_server *server)
 
         if (conn->state == CONN_IDLE)
             server_set_deadline(conn, DEADLINE_DRAIN);
+    }
+}
+
+void http_server_set_settings(struct http_server *server, const struct http_settings *settings)
+{
+    struct monotime now = clock_mono();
+
+    server->settings = settings;
+    for (enum deadline kind = 0; kind < DEADLINES; kind++) {
+        struct monotime latest = monotime_add(now, deadline_ms(settings, kind));
+
+        LIST_EACH (link, &server->deadlines[kind]) {
+            struct http_conn *conn = LIST_ITEM(link, struct http_conn, deadline_link);
+
+            if (conn->deadline.ms > latest.ms)
+                conn->deadline = latest;
+        }
+        const struct http_conn *first = first_of(server, kind);
+        if (first && first->deadline.ms < server->sweep_at.ms)
+            start_sweep(server, first->deadline);
     }
 }
 

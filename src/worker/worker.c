@@ -216,6 +216,10 @@ void worker_set_config(struct worker *worker, struct config *config)
 
     worker->config = config_ref(config);
     fill_settings(worker);
+    for (int kind = LISTENER_FULL; kind <= LISTENER_ADMIN; kind++) {
+        http_server_set_settings(front_of(worker, (enum listener_kind)kind)->server,
+                                 &worker->settings);
+    }
     if (config->limits.connections != old->limits.connections)
         warn_of_connection_limit(worker);
     config_unref(&old);

@@ -635,6 +635,23 @@ static void an_idle_connection_is_closed_after_its_time(void **state)
     assert_int_equal(http_server_connections(f->server), 0);
 }
 
+static void a_shorter_timeout_is_not_delayed_by_older_ones(void **state)
+{
+    struct fixture *f = *state;
+
+    (void)fixture_talk(f, GET("/hello"));
+    f->settings.keep_alive_timeout_ms = 10000;
+    http_server_set_settings(f->server, &f->settings);
+    fixture_wait(f, 1000);
+    int newer = fixture_connect(f);
+    fixture_wait(f, 9001);
+    assert_true(f->is_ended);
+    assert_int_equal(http_server_connections(f->server), 1);
+    fixture_wait(f, 1000);
+    assert_int_equal(http_server_connections(f->server), 0);
+    fd_close(&newer);
+}
+
 static void a_client_that_takes_nothing_is_reset(void **state)
 {
     struct fixture *f = *state;
@@ -896,6 +913,7 @@ int main(void)
         TEST(a_slow_head_is_answered_408),
         TEST(a_silent_body_is_answered_408),
         TEST(an_idle_connection_is_closed_after_its_time),
+        TEST(a_shorter_timeout_is_not_delayed_by_older_ones),
         TEST(a_client_that_takes_nothing_is_reset),
         TEST(a_handler_may_take_its_time),
         TEST(too_many_connections_are_told_so),
