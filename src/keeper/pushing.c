@@ -45,6 +45,10 @@ int pushing_check_upstreams(const struct config *config, struct ledger *ledger, 
                        "delete them here, then add it again",
                        name, name);
     }
+    if (rc == 0 && ledger_error(txn)) {
+        *err = *ledger_error(txn);
+        rc = -(int)err->kind;
+    }
     ledger_read_end(reader);
     ledger_reader_free(&reader);
     return rc;

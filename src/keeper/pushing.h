@@ -13,7 +13,7 @@
 bool pushing_is_allowed(const struct apply *apply, struct order *order, struct slice name);
 
 /* ERR_CONFLICT: an upstream has the name of the first component of hosted repositories, which could
- * not be pulled any more. */
+ * not be pulled any more. If the ledger cannot be read, its error. */
 int pushing_check_upstreams(const struct config *config, struct ledger *ledger, struct error *err);
 
 #endif

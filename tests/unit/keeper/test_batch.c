@@ -270,6 +270,17 @@ static void an_upstream_that_would_hide_images_is_refused(void **state)
     assert_non_null(strstr(err.text, "docker.io"));
 }
 
+static void an_unreadable_ledger_allows_no_configuration(void **state)
+{
+    (void)state;
+    struct keeper_options options = {.config = &world_config, .ledger = world_ledger};
+    (void)world_push("docker.io/app", "v1", "one", image);
+    failpoint_arm("ledger.read", 0, 1);
+    assert_int_equal(keeper_check(&options, &err), -ERR_IO);
+    failpoint_clear();
+    assert_int_equal(keeper_check(&options, &err), -ERR_CONFLICT);
+}
+
 static void a_drained_keeper_finishes_what_it_took(void **state)
 {
     (void)state;
@@ -301,6 +312,7 @@ int main(void)
         TEST(the_journal_is_trimmed_after_a_week),
         TEST(a_long_journal_is_trimmed_to_its_age_at_once),
         TEST(an_upstream_that_would_hide_images_is_refused),
+        TEST(an_unreadable_ledger_allows_no_configuration),
         TEST(a_drained_keeper_finishes_what_it_took),
     };
 
