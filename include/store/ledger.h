@@ -39,6 +39,11 @@ struct ledger_reader *ledger_reader_new(struct ledger *ledger);
 void ledger_reader_free(struct ledger_reader **reader);
 /* Never NULL: if the begin fails, the transaction has its error set, and finds nothing. */
 struct ledger_txn *ledger_read(struct ledger_reader *reader);
+/* The same for walks over many records, on a thread of the pool. Other threads of the process,
+ * loops too, may have to wait for this transaction before they can follow the growth of the ledger:
+ * between two keys, a walk lets them. It goes on in a newer snapshot, and slices that were read
+ * before are no longer valid. */
+struct ledger_txn *ledger_read_long(struct ledger_reader *reader);
 /* Slices that were read from it are no longer valid. */
 void ledger_read_end(struct ledger_reader *reader);
 

@@ -4,7 +4,8 @@
  *
  * Readers hold `map_lock` shared while their transaction runs; a thread that changes the size of
  * the map holds it alone. When a write transaction finds the map full, the next one begins by
- * growing it; readers in other processes notice at their next begin.
+ * growing it; readers in other processes notice at their next begin. A loop may be the one that
+ * notices: long reads let it pass between two keys of a walk, and the lock prefers it to readers.
  */
 #include "store/ledger.h"
 
@@ -20,6 +21,7 @@
 #include "base/alloc.h"
 #include "base/check.h"
 #include "base/failpoint.h"
+#include "base/list.h"
 #include "ledger_table.h"
 #include "records.h"
 
@@ -37,13 +39,16 @@ struct ledger {
     MDB_env *env;
     MDB_dbi tables[LEDGER_TABLES];
     pthread_rwlock_t map_lock;
-    atomic_bool is_full; /* grow before the next write */
+    atomic_uint resizing; /* threads that wait to change the size of the map, or do */
+    atomic_bool is_full;  /* grow before the next write */
 };
 
 struct ledger_txn {
     struct ledger *ledger;
     MDB_txn *txn; /* NULL: it could not begin, and `error` says why */
     bool is_write;
+    bool is_long;     /* a walk may let another thread change the size of the map */
+    unsigned walks;   /* that are running, one inside the other */
     uint64_t number;  /* taken by this transaction, 0: none */
     uint32_t entries; /* journal entries written under it */
     struct error error;
@@ -218,12 +223,25 @@ static int open_ledger(struct ledger *ledger, const char *folder, bool is_writer
     return open_tables(ledger, is_writer, version == 0, err);
 }
 
+/* A thread that waits to change the size is not overtaken by readers that begin again and again. No
+ * thread reads twice at a time. */
+static void init_lock(pthread_rwlock_t *lock)
+{
+    pthread_rwlockattr_t attributes;
+
+    CHECK(pthread_rwlockattr_init(&attributes) == 0);
+    CHECK(pthread_rwlockattr_setkind_np(&attributes,
+                                        PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP) == 0);
+    CHECK(pthread_rwlock_init(lock, &attributes) == 0);
+    CHECK(pthread_rwlockattr_destroy(&attributes) == 0);
+}
+
 int ledger_open_sized(const char *folder, bool is_writer, size_t map_size, struct ledger **out,
                       struct error *err)
 {
     struct ledger *ledger = NEW(struct ledger);
 
-    CHECK(pthread_rwlock_init(&ledger->map_lock, NULL) == 0);
+    init_lock(&ledger->map_lock);
     int rc = open_ledger(ledger, folder, is_writer, map_size, err);
     if (rc != 0) {
         ledger_close(&ledger);
@@ -265,12 +283,15 @@ size_t ledger_map_size(const struct ledger *ledger)
 
 /* ---- the map ---- */
 
-/* Size 0: as large as the writer has made it. Waits for all transactions of this process. */
+/* Size 0: as large as the writer has made it. Waits for all transactions of this process, but of a
+ * long one only until the next key of its walk. */
 static int resize(struct ledger *ledger, size_t size)
 {
+    atomic_fetch_add(&ledger->resizing, 1);
     CHECK(pthread_rwlock_wrlock(&ledger->map_lock) == 0);
     int code = mdb_env_set_mapsize(ledger->env, size);
     CHECK(pthread_rwlock_unlock(&ledger->map_lock) == 0);
+    atomic_fetch_sub(&ledger->resizing, 1);
     return code;
 }
 
@@ -309,12 +330,11 @@ static int begin_read(struct ledger_reader *reader)
     return code;
 }
 
-struct ledger_txn *ledger_read(struct ledger_reader *reader)
+/* Fills reader->txn: its `txn`, or its error. */
+static void open_snapshot(struct ledger_reader *reader)
 {
     struct ledger *ledger = reader->txn.ledger;
 
-    CHECK(!reader->is_begun);
-    reader->is_begun = true;
     CHECK(pthread_rwlock_rdlock(&ledger->map_lock) == 0);
     int code = begin_read(reader);
     for (int i = 0; i < 3 && (code == MDB_READERS_FULL || code == MDB_MAP_RESIZED); i++) {
@@ -326,21 +346,44 @@ struct ledger_txn *ledger_read(struct ledger_reader *reader)
         CHECK(pthread_rwlock_rdlock(&ledger->map_lock) == 0);
         code = begin_read(reader);
     }
-    reader->txn.error.kind = ERR_NONE;
     reader->txn.txn = code == 0 ? reader->kept : NULL;
     if (code != 0)
         set_failed(&reader->txn, code, "read");
+}
+
+static void close_snapshot(struct ledger_reader *reader)
+{
+    if (reader->txn.txn)
+        mdb_txn_reset(reader->kept);
+    reader->txn.txn = NULL;
+    CHECK(pthread_rwlock_unlock(&reader->txn.ledger->map_lock) == 0);
+}
+
+static struct ledger_txn *begin(struct ledger_reader *reader, bool is_long)
+{
+    CHECK(!reader->is_begun);
+    reader->is_begun = true;
+    reader->txn.is_long = is_long;
+    reader->txn.error.kind = ERR_NONE;
+    open_snapshot(reader);
     return &reader->txn;
+}
+
+struct ledger_txn *ledger_read(struct ledger_reader *reader)
+{
+    return begin(reader, false);
+}
+
+struct ledger_txn *ledger_read_long(struct ledger_reader *reader)
+{
+    return begin(reader, true);
 }
 
 void ledger_read_end(struct ledger_reader *reader)
 {
     CHECK(reader->is_begun);
     reader->is_begun = false;
-    if (reader->txn.txn)
-        mdb_txn_reset(reader->kept);
-    reader->txn.txn = NULL;
-    CHECK(pthread_rwlock_unlock(&reader->txn.ledger->map_lock) == 0);
+    close_snapshot(reader);
 }
 
 /* ---- writing ---- */
@@ -516,39 +559,85 @@ static bool begins_with(const MDB_val *key, struct slice prefix)
            (prefix.length == 0 || memcmp(key->mv_data, prefix.data, prefix.length) == 0);
 }
 
-static int walk_cursor(MDB_cursor *cursor, struct slice prefix, struct slice after,
-                       ledger_each_fn *each, void *arg)
+struct key_walk {
+    struct ledger_txn *txn;
+    struct slice prefix;
+    struct slice after; /* only greater keys; empty: all with the prefix */
+    ledger_each_fn *each;
+    void *arg;
+    bool is_held;              /* another thread waits for the map: go on after `after` */
+    char last[LEDGER_KEY_MAX]; /* what `after` points to then */
+};
+
+static bool must_hold(const struct ledger_txn *txn)
 {
-    struct slice from = after.length > 0 ? after : prefix;
+    return txn->is_long && txn->walks == 1 && atomic_load(&txn->ledger->resizing) > 0;
+}
+
+static void hold_walk(struct key_walk *walk, const MDB_val *key)
+{
+    memcpy(walk->last, key->mv_data, key->mv_size);
+    walk->after = slice_from(walk->last, key->mv_size);
+    walk->is_held = true;
+}
+
+static int walk_cursor(struct key_walk *walk, MDB_cursor *cursor)
+{
+    struct slice after = walk->after;
+    struct slice from = after.length > 0 ? after : walk->prefix;
     MDB_val key = val_of(from);
     MDB_val value;
     int code = mdb_cursor_get(cursor, &key, &value, from.length > 0 ? MDB_SET_RANGE : MDB_FIRST);
 
     if (code == 0 && after.length > 0 && slice_equal(slice_from(key.mv_data, key.mv_size), after))
         code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
-    while (code == 0 && begins_with(&key, prefix)) {
-        if (!each(slice_from(key.mv_data, key.mv_size), slice_from(value.mv_data, value.mv_size),
-                  arg))
+    while (code == 0 && begins_with(&key, walk->prefix)) {
+        if (!walk->each(slice_from(key.mv_data, key.mv_size),
+                        slice_from(value.mv_data, value.mv_size), walk->arg))
             return 0;
+        if (must_hold(walk->txn)) {
+            hold_walk(walk, &key);
+            return 0;
+        }
         code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
     }
     return code == MDB_NOTFOUND ? 0 : code;
 }
 
-void ledger_walk(struct ledger_txn *txn, enum ledger_table table, struct slice prefix,
-                 struct slice after, ledger_each_fn *each, void *arg)
+/* Ends when the walk does, or is held. */
+static void walk_once(struct key_walk *walk, enum ledger_table table)
 {
-    if (txn->error.kind != ERR_NONE || prefix.length > LEDGER_KEY_MAX ||
-        after.length > LEDGER_KEY_MAX)
-        return;
+    struct ledger_txn *txn = walk->txn;
     MDB_cursor *cursor = NULL;
     int code = mdb_cursor_open(txn->txn, txn->ledger->tables[table], &cursor);
+
+    walk->is_held = false;
     if (code == 0)
-        code = walk_cursor(cursor, prefix, after, each, arg);
+        code = walk_cursor(walk, cursor);
     if (cursor)
         mdb_cursor_close(cursor);
     if (code != 0)
         set_failed(txn, code, "walk");
+}
+
+void ledger_walk(struct ledger_txn *txn, enum ledger_table table, struct slice prefix,
+                 struct slice after, ledger_each_fn *each, void *arg)
+{
+    if (prefix.length > LEDGER_KEY_MAX || after.length > LEDGER_KEY_MAX)
+        return;
+    struct key_walk walk = {
+        .txn = txn, .prefix = prefix, .after = after, .each = each, .arg = arg, .is_held = true};
+    txn->walks++;
+    while (walk.is_held && txn->error.kind == ERR_NONE) {
+        walk_once(&walk, table);
+        if (walk.is_held) {
+            struct ledger_reader *reader = LIST_ITEM(txn, struct ledger_reader, txn);
+
+            close_snapshot(reader);
+            open_snapshot(reader);
+        }
+    }
+    txn->walks--;
 }
 
 struct first {

@@ -68,7 +68,7 @@ static void run_listing(struct worker_job *job)
 {
     struct listing *listing = LIST_ITEM(job, struct listing, job);
     struct ledger_reader *reader = ledger_reader_new(job->worker->options.ledger);
-    struct ledger_txn *txn = ledger_read(reader);
+    struct ledger_txn *txn = ledger_read_long(reader);
 
     listing->kind->print_head(listing->request, &listing->page.json);
     listing->kind->read(listing->request, txn, &listing->page);

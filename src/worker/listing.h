@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A list of names from the ledger, as long as the data without n=. It is read and printed in the
- * pool, with a ledger reader of its own and in one snapshot, so that the loop does not stand still
- * for it. Its memory (32 MiB at most) is counted in limits.answer_memory once it is complete. Long
- * lists are made one at a time, so that at most one of them is not counted yet.
+ * pool, with a ledger reader of its own, so that the loop does not stand still for it. Its memory
+ * (32 MiB at most) is counted in limits.answer_memory once it is complete. Long lists are made one
+ * at a time, so that at most one of them is not counted yet.
  *
  *   waiting → in the pool → answered
  *      └──────────┴───────→ forgotten     (the client left)

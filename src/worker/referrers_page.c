@@ -122,7 +122,7 @@ static void collect(struct referrers_page *page)
     struct ledger_reader *reader = ledger_reader_new(request->worker->options.ledger);
     struct digest after;
 
-    page->txn = ledger_read(reader);
+    page->txn = ledger_read_long(reader);
     visible_referrer_each(&request->permit, page->txn, &request->operation.digest,
                           request->operation.has_last && read_last(request, &after) ? &after : NULL,
                           on_referrer, page);

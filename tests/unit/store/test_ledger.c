@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The environment: opening, transactions, readers, growth. */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -10,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "ledger_table.h"
 #include "records.h"
@@ -229,9 +232,84 @@ static _Noreturn void run_reader(const char *path, int tell, int listen)
     _exit(0);
 }
 
-static void a_reader_in_another_process_follows_the_growth(void **state)
+/* A thread that reads without an end: it walks again and again in one transaction. */
+struct endless {
+    pthread_t thread;
+    struct ledger *ledger;
+    int tell;
+    atomic_bool is_enough;
+    bool is_late; /* nobody stopped it */
+    unsigned walks;
+};
+
+static bool on_endless_key(struct slice key, struct slice value, void *arg)
 {
-    const char *path = folder(state);
+    struct endless *endless = arg;
+
+    (void)key;
+    (void)value;
+    if (endless->walks == 0)
+        (void)!write(endless->tell, "w", 1);
+    endless->walks++;
+    return true;
+}
+
+static void *run_endless(void *arg)
+{
+    struct endless *endless = arg;
+    uint64_t until_us = clock_mono_us() + 5000000;
+    struct ledger_reader *reader = ledger_reader_new(endless->ledger);
+    struct ledger_txn *txn = ledger_read_long(reader);
+
+    while (!atomic_load(&endless->is_enough) && !ledger_error(txn)) {
+        ledger_walk(txn, TABLE_META, SLICE_LITERAL("version"), slice_from(NULL, 0), on_endless_key,
+                    endless);
+        if (clock_mono_us() > until_us) {
+            endless->is_late = true;
+            break;
+        }
+    }
+    endless->is_late = endless->is_late || ledger_error(txn);
+    ledger_read_end(reader);
+    ledger_reader_free(&reader);
+    return NULL;
+}
+
+/* In a child: a long read runs on a thread while the writer grows the map; this thread, the loop in
+ * its place, reads again. */
+static _Noreturn void run_readers(const char *path, int tell, int listen)
+{
+    struct endless endless = {.tell = tell};
+    struct error problem;
+    char byte;
+
+    if (ledger_open_sized(path, false, 256 * 1024, &endless.ledger, &problem) != 0)
+        _exit(1);
+    if (pthread_create(&endless.thread, NULL, run_endless, &endless) != 0)
+        _exit(1);
+    if (read(listen, &byte, 1) != 1)
+        _exit(2);
+    struct ledger_reader *reader = ledger_reader_new(endless.ledger);
+    struct ledger_txn *txn = ledger_read(reader);
+    struct slice value;
+    bool is_there = ledger_get(txn, TABLE_META, SLICE_LITERAL("big"), &value);
+    ledger_read_end(reader);
+    atomic_store(&endless.is_enough, true);
+    (void)pthread_join(endless.thread, NULL);
+    if (!is_there)
+        _exit(3);
+    if (endless.is_late)
+        _exit(4);
+    ledger_reader_free(&reader);
+    ledger_close(&endless.ledger);
+    _exit(0);
+}
+
+typedef void readers_fn(const char *path, int tell, int listen);
+
+/* `run` runs in a child: it tells when it has read, and listens for the growth. */
+static void grow_under(const char *path, readers_fn *run)
+{
     struct ledger *ledger = NULL;
     int up[2];
     int down[2];
@@ -245,7 +323,7 @@ static void a_reader_in_another_process_follows_the_growth(void **state)
     pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0)
-        run_reader(path, up[1], down[0]);
+        run(path, up[1], down[0]);
     assert_int_equal(read(up[0], &byte, 1), 1);
     assert_int_equal(ledger_open_sized(path, true, 256 * 1024, &ledger, &err), 0);
     static char block[2 * 1024 * 1024];
@@ -268,6 +346,16 @@ static void a_reader_in_another_process_follows_the_growth(void **state)
         (void)close(down[i]);
     }
     ledger_close(&ledger);
+}
+
+static void a_reader_in_another_process_follows_the_growth(void **state)
+{
+    grow_under(folder(state), run_reader);
+}
+
+static void a_long_read_keeps_no_thread_from_the_growth(void **state)
+{
+    grow_under(folder(state), run_readers);
 }
 
 /* In a child that dies with a transaction open. */
@@ -334,6 +422,7 @@ int main(void)
         TEST(a_bad_record_is_an_error_and_not_found),
         TEST(a_full_map_grows_before_the_next_write),
         TEST(a_reader_in_another_process_follows_the_growth),
+        TEST(a_long_read_keeps_no_thread_from_the_growth),
         TEST(readers_of_dead_processes_are_forgotten),
         TEST(a_reader_keeps_its_snapshot_until_its_end),
     };
