@@ -57,10 +57,10 @@ static bool on_link_of_others(uint32_t repository, unsigned kinds, void *arg)
     struct permit ignored;
     struct api_error error;
 
-    if ((kinds & search->kinds) == 0 || !resolve_by_id(search->txn, repository, &other))
-        return true;
-    search->is_found = authorize(permit->authorizer, permit->principal, &other, ACTION_PULL,
-                                 &ignored, &error) == 0;
+    search->is_found =
+        (kinds & search->kinds) != 0 && resolve_by_id(search->txn, repository, &other) &&
+        authorize(permit->authorizer, permit->principal, &other, ACTION_PULL, &ignored, &error) ==
+            0;
     return !search->is_found && ++search->looked < LINKS_LOOKED_MAX;
 }
 

@@ -325,6 +325,21 @@ static void denied_repository_gives_no_permit(void **state)
     ledger_read_end(reader);
 }
 
+/* Links `digest`, in this kind, in 1500 repositories of another upstream. */
+static void link_often(struct ledger_txn *txn, const struct digest *digest, enum link_kind kind)
+{
+    for (unsigned i = 0; i < 1500; i++) {
+        struct repository repository;
+        char name[] = "popular/aaa";
+
+        name[8] = (char)('a' + i % 26);
+        name[9] = (char)('a' + i / 26 % 26);
+        name[10] = (char)('a' + i / 676);
+        repository_get(txn, slice_of("ghcr.io"), slice_of(name), &repository);
+        link_put(txn, repository.id, digest, kind, slice_of(""));
+    }
+}
+
 /* What is public and linked by very many is not searched through for one request. */
 static void search_for_a_repository_that_may_be_pulled_has_an_end(void **state)
 {
@@ -342,22 +357,51 @@ static void search_for_a_repository_that_may_be_pulled_has_an_end(void **state)
     digest_of(HASH_SHA256, slice_of("popular"), &digest);
     assert_int_equal(ledger_write(ledger, &txn, &err), 0);
     blob_put(txn, &digest, &record);
-    for (unsigned i = 0; i < 1500; i++) {
-        struct repository repository;
-        char name[] = "popular/aaa";
-
-        name[8] = (char)('a' + i % 26);
-        name[9] = (char)('a' + i / 26 % 26);
-        name[10] = (char)('a' + i / 676);
-        repository_get(txn, slice_of("ghcr.io"), slice_of(name), &repository);
-        link_put(txn, repository.id, &digest, LINK_BLOB, slice_of(""));
-    }
+    link_often(txn, &digest, LINK_BLOB);
     assert_int_equal(ledger_commit(&txn, &err), 0);
     txn = resolve_own(&own);
     assert_int_equal(authorize(&authorizer, &principal, &own, ACTION_PULL, &permit, &error), 0);
     questions = 0;
     assert_int_equal(visible_blob(&permit, txn, &digest, &record), VISIBLE_ABSENT);
     assert_int_equal(questions, 1000);
+    ledger_read_end(reader);
+}
+
+static int allow_late(const struct principal *principal, const struct resolved *target,
+                      enum action action, struct api_error *error, void *arg)
+{
+    (void)principal;
+    (void)action;
+    (void)arg;
+    if (slice_is(target->name, "late") || slice_is(target->name, "team/app"))
+        return 0;
+    return api_error_set(error, API_DENIED, "denied");
+}
+
+/* Links as a manifest do not show a blob, but looking at them takes as long. */
+static void search_counts_links_of_the_other_kind(void **state)
+{
+    (void)state;
+    const struct authorizer authorizer = {.authorize = allow_late};
+    struct principal principal = principal_anonymous();
+    struct resolved own;
+    struct permit permit;
+    struct repository late;
+    struct api_error error;
+    struct error err;
+    struct ledger_txn *txn;
+    struct digest digest;
+    struct blob_record record = {.size = 1, .is_public = true, .where = BLOB_HERE};
+    digest_of(HASH_SHA256, slice_of("index"), &digest);
+    assert_int_equal(ledger_write(ledger, &txn, &err), 0);
+    blob_put(txn, &digest, &record);
+    link_often(txn, &digest, LINK_MANIFEST);
+    repository_get(txn, slice_of("ghcr.io"), slice_of("late"), &late);
+    link_put(txn, late.id, &digest, LINK_BLOB, slice_of(""));
+    assert_int_equal(ledger_commit(&txn, &err), 0);
+    txn = resolve_own(&own);
+    assert_int_equal(authorize(&authorizer, &principal, &own, ACTION_PULL, &permit, &error), 0);
+    assert_int_equal(visible_blob(&permit, txn, &digest, &record), VISIBLE_ABSENT);
     ledger_read_end(reader);
 }
 
@@ -371,6 +415,7 @@ int main(void)
         cmocka_unit_test(public_content_is_shared_by_repositories_that_the_principal_may_pull),
         cmocka_unit_test(denied_repository_gives_no_permit),
         cmocka_unit_test(search_for_a_repository_that_may_be_pulled_has_an_end),
+        cmocka_unit_test(search_counts_links_of_the_other_kind),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
