@@ -12,9 +12,12 @@
 
 #include "base/slice.h"
 #include "oci/digest.h"
+#include "oci/manifest.h"
 
 struct buf;
-struct manifest;
+
+/* No list is longer: a manifest has at most so many descriptors, and a config. */
+#define REFERENCE_LIST_MAX ((size_t)(MANIFEST_MAX_DESCRIPTORS + 1) * (1 + 10 + DIGEST_BINARY_MAX))
 
 /* One descriptor of the manifest. */
 struct reference {

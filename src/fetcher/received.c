@@ -2,11 +2,10 @@
 /* See received.h. */
 #include "received.h"
 
-#include <stddef.h>
-
 #include "base/alloc.h"
 #include "base/check.h"
 #include "base/fd.h"
+#include "base/list.h"
 #include "follower.h"
 #include "ipc/keeper_client.h"
 #include "ipc/message.h"
@@ -15,14 +14,13 @@
 #include "role.h"
 #include "store/ledger.h"
 
-#define REFERENCES_MAX (2ul * 1024 * 1024)
 /* Larger manifests are parsed one after the other: many at once would take the CPU from the loop,
  * and each needs up to a hundred times its size of memory. */
 #define LARGE ((size_t)64 * 1024)
 
 static struct received *received_of(struct pool_work *work)
 {
-    return (struct received *)(void *)((char *)work - offsetof(struct received, work));
+    return LIST_ITEM(work, struct received, work);
 }
 
 /* ---- in the pool ---- */
@@ -101,7 +99,7 @@ static void tell_keeper(struct received *received)
     const struct manifest *manifest = received->manifest;
     AUTO_BUF struct buf references;
 
-    buf_init(&references, REFERENCES_MAX);
+    buf_init(&references, REFERENCE_LIST_MAX);
     reference_list_encode(manifest, &references);
     struct message_manifest_stored message = {
         .origin = slice_of(received->origin),

@@ -30,7 +30,6 @@
 
 #define READ_STEP        ((size_t)64 * 1024)
 #define MISSING_SHOWN    100
-#define REFERENCES_MAX   ((size_t)4 * 1024 * 1024)
 #define CONTENT_TYPE_MAX 256
 
 struct push {
@@ -261,7 +260,7 @@ static void ask_keeper(struct push *push)
 {
     const struct manifest *manifest = push->manifest;
 
-    buf_init(&push->references, REFERENCES_MAX);
+    buf_init(&push->references, REFERENCE_LIST_MAX);
     reference_list_encode(manifest, &push->references);
     push->call.type = MESSAGE_MANIFEST_PUT;
     push->call.on_answer = on_keeper_answer;
