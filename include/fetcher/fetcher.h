@@ -21,8 +21,7 @@ struct store;
 struct fetcher_options { /* all borrowed until fetcher_free, except the configuration */
     struct loop *loop;
     struct pool *pool;
-    struct config
-        *config; /* with secrets, to begin with; the fetcher takes a reference of its own */
+    struct config *config; /* to begin with, with secrets; the fetcher takes a reference */
     struct store *store;
     struct ledger *ledger;
     void (*on_drained)(void *arg);

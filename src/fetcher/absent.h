@@ -3,8 +3,8 @@
  * Tags that an upstream does not have, by its own word. Each is remembered for fetch.negative_ttl,
  * so that the upstream is not asked again at once; at most 10,000 of them. A key is an ask's key.
  */
-#ifndef ABSENT_H
-#define ABSENT_H
+#ifndef FETCHER_ABSENT_H
+#define FETCHER_ABSENT_H
 
 #include <stdbool.h>
 

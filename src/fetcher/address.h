@@ -3,8 +3,8 @@
  * Which addresses the fetcher may connect to: they are classed by the network they are in, so that
  * an upstream cannot lead us into a private network with a redirect or a name. Pure functions.
  */
-#ifndef ADDRESS_H
-#define ADDRESS_H
+#ifndef FETCHER_ADDRESS_H
+#define FETCHER_ADDRESS_H
 
 #include <stdbool.h>
 #include <sys/socket.h>

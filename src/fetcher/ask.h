@@ -9,8 +9,8 @@
  *      │          └──────────> gone               lists
  *      └──────────────────────┴──> gone           the others
  */
-#ifndef ASK_H
-#define ASK_H
+#ifndef FETCHER_ASK_H
+#define FETCHER_ASK_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -7,8 +7,8 @@
  * Credentials are sent to the token server only when upstream_is_realm allows it and `expose` is
  * set; otherwise the token is anonymous.
  */
-#ifndef BEARER_H
-#define BEARER_H
+#ifndef FETCHER_BEARER_H
+#define FETCHER_BEARER_H
 
 #include <stdbool.h>
 #include <stdint.h>

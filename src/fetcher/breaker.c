@@ -14,8 +14,8 @@ bool breaker_allows(struct breaker *breaker)
         return true;
     if (now.ms < breaker->closed_until.ms)
         return false;
-    /* Nobody else passes until the probe has answered. A probe whose answer never comes is followed
-     * by another after the pause. */
+    /* No other request passes until the probe has answered. A probe whose answer never comes is
+     * followed by another after the pause. */
     breaker->closed_until = monotime_add(now, breaker->pause_ms);
     return true;
 }

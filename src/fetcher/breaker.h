@@ -7,8 +7,8 @@
  *                                   ^                       |
  *                                   +----- failed: twice the pause, at most 30 s
  */
-#ifndef BREAKER_H
-#define BREAKER_H
+#ifndef FETCHER_BREAKER_H
+#define FETCHER_BREAKER_H
 
 #include <stdbool.h>
 

@@ -13,8 +13,8 @@
  * The flight knows the followers and what they are told (flight.h); the download calls its
  * functions when something happens. Only download.c writes the members of struct download.
  */
-#ifndef DOWNLOAD_H
-#define DOWNLOAD_H
+#ifndef FETCHER_DOWNLOAD_H
+#define FETCHER_DOWNLOAD_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -5,8 +5,8 @@
  * the next when that one says no (401, 403, 404, 429…). A no is believed when all addresses have
  * said it. Other failures are not repeated here: the caller does that (retry.h).
  */
-#ifndef EXCHANGE_H
-#define EXCHANGE_H
+#ifndef FETCHER_EXCHANGE_H
+#define FETCHER_EXCHANGE_H
 
 #include "exchange_types.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A request to an upstream, its answer and its end, as exchange.h and hop.h pass them on. */
-#ifndef EXCHANGE_TYPES_H
-#define EXCHANGE_TYPES_H
+#ifndef FETCHER_EXCHANGE_TYPES_H
+#define FETCHER_EXCHANGE_TYPES_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -3,8 +3,8 @@
  * A fetch brings a whole answer of an upstream into memory, and repeats the exchange after a
  * failure that may pass (retry.h).
  */
-#ifndef FETCH_H
-#define FETCH_H
+#ifndef FETCHER_FETCH_H
+#define FETCHER_FETCH_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -31,8 +31,7 @@ struct fetch_result {
     const struct exchange_end *end;
     struct slice headers; /* these are set only when end->err.kind is ERR_NONE */
     struct slice body;
-    struct buf
-        *buffer; /* holds the body; the callback may move its contents away and leave it empty */
+    struct buf *buffer; /* the body's; the callback may take its contents and leave it empty */
     uint64_t content_length;
     bool with_credentials;
 };

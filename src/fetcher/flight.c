@@ -18,7 +18,6 @@
 
 #define KEY_MAX          1024
 #define PAUSED_KEPT_MS   30000
-#define STORED_KEPT_MS   10000
 #define GO_ON_LEFT_BYTES (64ul * 1024 * 1024)
 #define UNKNOWN_SIZE_MAX (16ul * 1024 * 1024) /* workers hold no more of a blob of unknown size */
 
@@ -194,7 +193,7 @@ static void on_flight_timer(void *arg)
         if (list_is_empty(&flight->followers))
             flight_end(flight, false);
         else /* the followers wait for the proof of their sources */
-            timer_start(flight->timer, STORED_KEPT_MS);
+            timer_start(flight->timer, FLIGHT_STORED_KEPT_MS);
         break;
     case FLIGHT_FLYING:
     case FLIGHT_STORING:
@@ -206,7 +205,7 @@ static void on_flight_timer(void *arg)
 
 /* ---- joining and leaving ---- */
 
-/* Nobody follows: is it worth going on? */
+/* Is the download worth going on when no client follows? */
 static bool is_worth_it(const struct download *download)
 {
     uint64_t bytes = download->take ? download->take->queued : 0;

@@ -7,7 +7,7 @@
  *   FLYING ──────────> STORING ──> STORED ──> gone, or FLYING: the stored file is damaged
  *    │  ^  the digest              the keeper has answered
  *    │  │  is right
- *    │  └──> PAUSED ──> gone       nobody follows; the spool is kept
+ *    │  └──> PAUSED ──> gone       no client follows; the spool is kept
  *    └─────> FAILED ──> gone, or FLYING again when a follower has come
  *
  * There is one flight for each digest, and all upstreams are its sources, until one of them wants
@@ -17,8 +17,8 @@
  * For followers a flight ends with VERIFIED, when STORING begins. That a blob cannot be stored
  * fails no pull.
  */
-#ifndef FLIGHT_H
-#define FLIGHT_H
+#ifndef FETCHER_FLIGHT_H
+#define FETCHER_FLIGHT_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -38,6 +38,8 @@ struct follower;
 struct take;
 struct timer;
 struct upstream;
+
+#define FLIGHT_STORED_KEPT_MS 10000 /* how long a STORED flight stays */
 
 enum flight_state {
     FLIGHT_FLYING,
@@ -59,10 +61,10 @@ struct flight {
     struct fetcher *fetcher;
     uint64_t id;
     struct digest digest;
-    struct upstream
-        *owner; /* only its repositories may follow: its credentials brought the bytes; or NULL */
-    bool is_apart; /* made for its owner alone: another flight of the digest is not, or
-                      its followers may have only what their own repository has */
+    /* Only this upstream's repositories may follow: its credentials brought the bytes, or the
+     * flight was made for it alone (is_apart). NULL: the flight is shared. */
+    struct upstream *owner;
+    bool is_apart; /* its followers may have only what their own repository is proven to have */
     enum flight_state state;
     struct list sources;
     struct list followers;

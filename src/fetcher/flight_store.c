@@ -12,8 +12,6 @@
 #include "take.h"
 #include "upstream.h"
 
-#define STORED_KEPT_MS 10000
-
 static void on_flight_stored(const struct error *err, void *arg)
 {
     struct flight *flight = arg;
@@ -21,7 +19,7 @@ static void on_flight_stored(const struct error *err, void *arg)
     flight->is_stored = !err;
     flight_set_state(flight, FLIGHT_STORED);
     flight_log(flight, LOG_INFO, err ? "verified, but not stored" : "stored");
-    timer_start(flight->timer, STORED_KEPT_MS);
+    timer_start(flight->timer, FLIGHT_STORED_KEPT_MS);
 }
 
 static struct source *first_proven(struct flight *flight)
@@ -76,7 +74,7 @@ void flight_store(struct flight *flight)
     flight_tell_verified(flight);
     if (flight->download.take->is_memory) { /* a memory file is not stored */
         flight_set_state(flight, FLIGHT_STORED);
-        timer_start(flight->timer, STORED_KEPT_MS);
+        timer_start(flight->timer, FLIGHT_STORED_KEPT_MS);
     }
 }
 

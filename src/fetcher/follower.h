@@ -3,8 +3,8 @@
  * A follower is one request on one worker's channel that waits for an answer. It is in the list of
  * a flight or of an ask, and its worker knows it by its number.
  */
-#ifndef FOLLOWER_H
-#define FOLLOWER_H
+#ifndef FETCHER_FOLLOWER_H
+#define FETCHER_FOLLOWER_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -6,8 +6,8 @@
  * What the answer says about the address itself (its breaker, how long it is busy after a 429, how
  * many pulls are left) is noted in the upstream; the caller decides what to do after a refusal.
  */
-#ifndef HOP_H
-#define HOP_H
+#ifndef FETCHER_HOP_H
+#define FETCHER_HOP_H
 
 #include <stddef.h>
 

@@ -2,8 +2,8 @@
 /* What the ledger says about an upstream's repository: rules/visible, asked on the word of the
  * worker that sent the JOIN. Each call reads in a transaction of its own; what it finds is copied.
  */
-#ifndef LOOKUP_H
-#define LOOKUP_H
+#ifndef FETCHER_LOOKUP_H
+#define FETCHER_LOOKUP_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -3,8 +3,8 @@
  * The query that asks for the next page of a list: read from an upstream's Link header (RFC 8288),
  * or made by us when an upstream sent more than was asked for.
  */
-#ifndef NEXT_PAGE_H
-#define NEXT_PAGE_H
+#ifndef FETCHER_NEXT_PAGE_H
+#define FETCHER_NEXT_PAGE_H
 
 #include <stdbool.h>
 #include <stdint.h>

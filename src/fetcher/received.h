@@ -3,8 +3,8 @@
  * A manifest that came from an upstream. It is hashed and parsed in the pool; after it is answered
  * it is written, synced and handed to the keeper in the background.
  */
-#ifndef RECEIVED_H
-#define RECEIVED_H
+#ifndef FETCHER_RECEIVED_H
+#define FETCHER_RECEIVED_H
 
 #include <stdbool.h>
 #include <stdint.h>

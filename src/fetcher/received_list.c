@@ -3,13 +3,13 @@
  * is dropped from it. */
 #include "received_list.h"
 
-#include <stddef.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/check.h"
 #include "base/fd.h"
 #include "base/jsonio.h"
+#include "base/list.h"
 #include "base/text.h"
 #include "follower.h"
 #include "next_page.h"
@@ -29,7 +29,7 @@
 
 static struct received_list *received_list_of(struct pool_work *work)
 {
-    return (struct received_list *)(void *)((char *)work - offsetof(struct received_list, work));
+    return LIST_ITEM(work, struct received_list, work);
 }
 
 /* ---- tags ---- */

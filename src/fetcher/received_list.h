@@ -3,8 +3,8 @@
  * A received list is a list of tags or referrers from an upstream. It is parsed in the pool, and
  * clients get valid entries only, whatever the upstream wrote.
  */
-#ifndef RECEIVED_LIST_H
-#define RECEIVED_LIST_H
+#ifndef FETCHER_RECEIVED_LIST_H
+#define FETCHER_RECEIVED_LIST_H
 
 #include <stdbool.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How often, and after how long, a failed request to an upstream is repeated. */
-#ifndef RETRY_H
-#define RETRY_H
+#ifndef FETCHER_RETRY_H
+#define FETCHER_RETRY_H
 
 #include <stdbool.h>
 #include <stddef.h>

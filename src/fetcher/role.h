@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The state of the fetcher, as its modules see it, and what they share (role.c). */
-#ifndef ROLE_H
-#define ROLE_H
+#ifndef FETCHER_ROLE_H
+#define FETCHER_ROLE_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -3,8 +3,8 @@
  * A source of a flight is a repository of an upstream that may give the bytes. Its followers may
  * see them once the upstream has confirmed that the repository has the blob.
  */
-#ifndef SOURCE_H
-#define SOURCE_H
+#ifndef FETCHER_SOURCE_H
+#define FETCHER_SOURCE_H
 
 #include <stdbool.h>
 

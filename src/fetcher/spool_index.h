@@ -4,8 +4,8 @@
  * newest one of each digest is kept for the next flight that wants it, for a day at most. Folders
  * are read and files removed in the pool.
  */
-#ifndef SPOOL_INDEX_H
-#define SPOOL_INDEX_H
+#ifndef FETCHER_SPOOL_INDEX_H
+#define FETCHER_SPOOL_INDEX_H
 
 #include <stdbool.h>
 

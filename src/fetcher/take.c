@@ -2,7 +2,6 @@
 /* See take.h. */
 #include "take.h"
 
-#include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -10,6 +9,7 @@
 #include "base/alloc.h"
 #include "base/check.h"
 #include "base/fd.h"
+#include "base/list.h"
 #include "role.h"
 #include "store/store.h"
 
@@ -140,7 +140,7 @@ static void close_files(struct take *take)
 
 static struct take *take_of(struct pool_work *work)
 {
-    return (struct take *)(void *)((char *)work - offsetof(struct take, work));
+    return LIST_ITEM(work, struct take, work);
 }
 
 static void run_task(struct pool_work *work)

@@ -9,8 +9,8 @@
  * No byte is ever rewritten. When a download starts over, the new take is compared with the old one
  * (its base) as it is written, so that the followers of the base can be moved to it.
  */
-#ifndef TAKE_H
-#define TAKE_H
+#ifndef FETCHER_TAKE_H
+#define FETCHER_TAKE_H
 
 #include <stdbool.h>
 #include <stddef.h>

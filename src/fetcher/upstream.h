@@ -8,8 +8,8 @@
  * credentials, proxy, certificates, redirects), running requests keep the old object, which is
  * retired, and new requests get a new one. All objects of one name share the limit of connections.
  */
-#ifndef UPSTREAM_H
-#define UPSTREAM_H
+#ifndef FETCHER_UPSTREAM_H
+#define FETCHER_UPSTREAM_H
 
 #include <stdbool.h>
 #include <stddef.h>
