@@ -35,7 +35,7 @@ struct batch_options { /* borrowed */
 };
 
 struct batch *batch_new(const struct batch_options *options);
-/* Not while it runs. */
+/* Must not be called while it runs. */
 void batch_free(struct batch **batch);
 bool batch_is_running(const struct batch *batch);
 /* Takes all of the list (struct order), and a reference of the configuration until it is done. */

@@ -35,7 +35,7 @@ struct chores_options { /* borrowed */
 };
 
 struct chores *chores_new(const struct chores_options *options);
-/* Not while a slice runs. */
+/* Must not be called while a slice runs. */
 void chores_free(struct chores **chores);
 /* Whether a chore waits for its slice. */
 bool chores_is_due(const struct chores *chores);

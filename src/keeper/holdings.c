@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Keeps links, counters, and the time since which nobody needs a blob. */
+/* Keeps links, counters, and the time since which a blob is not needed. */
 #include "holdings.h"
 
 #include "base/buf.h"
@@ -85,7 +85,8 @@ bool blob_is_needed(const struct apply *apply, const struct digest *digest)
     return referred_anywhere(apply->txn, digest) || is_shown_as_manifest(apply, digest);
 }
 
-void blob_keep(const struct apply *apply, const struct digest *digest)
+/* The blob is needed from now on. */
+static void blob_keep(const struct apply *apply, const struct digest *digest)
 {
     struct blob_record blob;
 

@@ -45,8 +45,6 @@ bool holder_drop_manifest(const struct apply *apply, struct holder *holder,
                           const struct digest *digest);
 
 bool blob_is_needed(const struct apply *apply, const struct digest *digest);
-/* The blob is needed from now on. */
-void blob_keep(const struct apply *apply, const struct digest *digest);
 /* One of those that needed the blob does not any more. */
 void blob_release(const struct apply *apply, const struct digest *digest);
 

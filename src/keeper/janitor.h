@@ -23,7 +23,7 @@ struct janitor_options { /* borrowed */
 };
 
 struct janitor *janitor_new(const struct janitor_options *options);
-/* Not while it runs. */
+/* Must not be called while it runs. */
 void janitor_free(struct janitor **janitor);
 /* Makes a slot for every session that has only a file, as long as there is room. Blocks: called
  * before the loop runs. */

@@ -6,9 +6,9 @@
  *   channels ──► queue ──► batch (pool) ──► answers
  *                  ▲ at the end of a turn, if no batch and no chore runs
  *
- * Nobody waits for USED: alone, such orders start a batch only after a second. They have no credits
- * and no answer, so those over a limit are dropped; all that can follow is an eviction that comes
- * too early.
+ * No sender waits for USED: alone, such orders start a batch only after a second. They have no
+ * credits and no answer, so those over a limit are dropped; all that can follow is an eviction that
+ * comes too early.
  */
 #include "keeper/keeper.h"
 

@@ -36,7 +36,7 @@ union order_message {
 
 struct order {
     struct list link;       /* in the queue or the batch */
-    struct peer_line *line; /* whom to answer; NULL: nobody */
+    struct peer_line *line; /* that sent it; NULL: it wants no answer */
     enum message_type type;
     char *body; /* what the slices of `message` point into */
     union order_message message;

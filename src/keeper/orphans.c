@@ -18,11 +18,6 @@ void orphans_cleanup(struct orphans *orphans)
     buf_cleanup(&orphans->digests);
 }
 
-void orphans_clear(struct orphans *orphans)
-{
-    buf_clear(&orphans->digests);
-}
-
 void orphans_add(struct orphans *orphans, const struct digest *digest)
 {
     uint8_t binary[DIGEST_BINARY_MAX];
@@ -87,5 +82,5 @@ void orphans_remove(struct orphans *orphans, struct ledger_reader *reader, struc
         while (digest_decode(&rest, &digest))
             remove_file(store, &digest);
     }
-    orphans_clear(orphans);
+    buf_clear(&orphans->digests);
 }

@@ -26,7 +26,6 @@ struct orphans {
 void orphans_init(struct orphans *orphans, size_t max);
 void orphans_cleanup(struct orphans *orphans);
 void orphans_add(struct orphans *orphans, const struct digest *digest);
-void orphans_clear(struct orphans *orphans);
 /* Asks the ledger about each in one read transaction, removes the files that no record names, and
  * clears the list. If the ledger cannot be read, all files stay. */
 void orphans_remove(struct orphans *orphans, struct ledger_reader *reader, struct store *store);
