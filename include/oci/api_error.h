@@ -27,9 +27,9 @@ int api_error_set(struct api_error *out, enum api_code code, const char *fmt, ..
     __attribute__((format(printf, 3, 4)));
 int api_error_set_status(struct api_error *out, enum api_code code, int status, const char *fmt,
                          ...) __attribute__((format(printf, 4, 5)));
-/* From an error of ours: a table maps its kind to code and status (NO_SPACE 507, BUSY 503, UPSTREAM
- * 502, TIMEOUT 504, …). `not_found` is the code for ERR_NOT_FOUND, which depends on what was asked
- * for. Returns -1. */
+/* Fills *out from an error of ours: a table maps its kind to code and status (NO_SPACE 507, BUSY
+ * 503, UPSTREAM 502, TIMEOUT 504, …). `not_found` is the code for ERR_NOT_FOUND, which depends on
+ * what was asked for. Returns -1. */
 int api_error_from(struct api_error *out, const struct error *err, enum api_code not_found);
 /* The code as it is sent: "BLOB_UNKNOWN". */
 const char *api_code_name(enum api_code code);

@@ -21,14 +21,14 @@ struct error;
 /* A descriptor has about 7 JSON values with a platform, and more with annotations. */
 #define MANIFEST_MAX_VALUES 150000
 
-/* As what a manifest names a descriptor. */
+/* What a descriptor is to the manifest that names it. */
 enum descriptor_role {
     DESCRIPTOR_CONFIG,
     DESCRIPTOR_LAYER,
     DESCRIPTOR_CHILD, /* a manifest named by an index */
 };
 
-/* Something a manifest names. */
+/* Something that a manifest names. */
 struct descriptor {
     enum descriptor_role role;
     struct digest digest;

@@ -28,7 +28,7 @@ enum media_kind {
 struct slice media_type_canonical(struct slice media_type);
 /* Parameters after ';' are ignored. */
 enum media_kind media_kind_of(struct slice media_type);
-/* Without parameters and surrounding space. */
+/* The type without its parameters and surrounding space. */
 struct slice media_type_bare(struct slice media_type);
 /* Layers that need not be in a registry: non-distributable and foreign layer types. */
 bool media_type_is_foreign_layer(struct slice media_type);

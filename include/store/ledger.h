@@ -121,8 +121,8 @@ struct manifest_record {
 };
 bool manifest_find(struct ledger_txn *txn, const struct digest *digest,
                    struct manifest_record *out);
-/* As the repository shows it: with the media type with which it was pushed or fetched there. False:
- * the repository does not show it as a manifest. */
+/* The manifest as the repository shows it: with the media type with which it was pushed or fetched
+ * there. False: the repository does not show it as a manifest. */
 bool manifest_find_in(struct ledger_txn *txn, uint32_t repository, const struct digest *digest,
                       struct manifest_record *out);
 /* bytes longer than LEDGER_INLINE_MAX are not kept here. */
@@ -137,7 +137,7 @@ enum blob_where {
 struct blob_record {
     uint64_t size;
     bool is_public;         /* fetched without credentials; false if it was pushed */
-    uint64_t kept_since_ms; /* wall clock time since which nobody needs it; 0: it is needed */
+    uint64_t kept_since_ms; /* wall clock time since which it is not needed; 0: it is needed */
     uint64_t stored_ms;
     enum blob_where where;
 };
@@ -173,7 +173,7 @@ void referred_put(struct ledger_txn *txn, uint32_t repository, const struct dige
 void referred_delete(struct ledger_txn *txn, uint32_t repository, const struct digest *digest,
                      const struct digest *parent);
 bool referred_any(struct ledger_txn *txn, uint32_t repository, const struct digest *digest);
-/* In any repository. */
+/* The same, in any repository. */
 bool referred_anywhere(struct ledger_txn *txn, const struct digest *digest);
 /* A manifest of the repository that names this digest; its record has the size. False: there is
  * none. */

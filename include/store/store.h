@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The folders of ROOT and the files in them (design: blobs/, uploads/, spool/, ledger/, layout).
- * The only code that knows paths. Synchronous and thread-safe; roles call what blocks from their
- * pool. Names come from digests and ids in binary, never from outside text.
+ * The folders of ROOT and the files in them (docs/storage.md). No other code knows paths. All calls
+ * are synchronous and thread-safe; roles make those that block from their pool. Names come from
+ * digests and ids in binary, never from outside text.
  *
  * Only the keeper calls what changes names under blobs/ (store_place). A file under its final name
  * is whole, matches its digest, and was synced before.
@@ -64,7 +64,7 @@ struct store_file {
  * folder next: store_sync_blob_folder. */
 int store_place(struct store *store, const struct store_file *file, const struct digest *digest,
                 struct error *err);
-/* Of a blob that no record names. */
+/* Remove the file of a blob that no record names. */
 int store_blob_remove(struct store *store, const struct digest *digest, struct error *err);
 int store_sync_blob_folder(struct store *store, const struct digest *digest, struct error *err);
 
@@ -91,19 +91,19 @@ int store_file_rename(struct store *store, enum store_place place, const char *f
 int store_file_check(struct store *store, enum store_place place, const char *name, int fd,
                      struct error *err);
 int store_file_inode(int fd, uint64_t *out_inode, struct error *err);
-/* Every name in the folder. */
+/* Calls `each` for every regular file of the folder. */
 typedef void store_each_fn(const char *name, uint64_t size, uint64_t modified_ms, void *arg);
 int store_file_each(struct store *store, enum store_place place, store_each_fn *each, void *arg,
                     struct error *err);
 
-/* Names. */
+/* ---- names ---- */
 /* The repository is part of a session's name: under another the session is not found. */
 void store_upload_name(const struct upload_id *id, uint64_t repository_key,
                        char out[STORE_NAME_SIZE]);
 bool store_upload_parse(const char *name, struct upload_id *out_id, uint64_t *out_repository_key);
 void store_spool_name(const struct digest *digest, unsigned take, char out[STORE_NAME_SIZE]);
 bool store_spool_parse(const char *name, struct digest *out_digest, unsigned *out_take);
-/* A fresh name for a manifest or the like. */
+/* A fresh name for a file that is neither a session's nor a spool, such as a manifest's. */
 int store_temporary_name(char out[STORE_NAME_SIZE], struct error *err);
 bool store_name_is_temporary(const char *name);
 

@@ -16,6 +16,7 @@
 #include "oci/upload_id.h"
 
 struct error;
+struct slice;
 struct upload_table;
 
 #define UPLOAD_SLOTS_MAX 65536u /* of one table */
@@ -32,7 +33,7 @@ struct upload_progress {
 int upload_table_create(unsigned slots, int *out_fd, struct error *err);
 int upload_table_attach(int fd, struct upload_table **out, struct error *err);
 void upload_table_detach(struct upload_table **table);
-/* In memory of this process alone: for tests and for roles without a master. */
+/* A table in memory of this process alone: for tests and for roles without a master. */
 int upload_table_new(unsigned slots, struct upload_table **out, struct error *err);
 
 /* A slot for a new session. ERR_BUSY when all slots are taken; the caller may end idle sessions
@@ -63,7 +64,6 @@ typedef void upload_table_each_fn(const struct upload_id *id, const struct uploa
                                   void *arg);
 void upload_table_each(const struct upload_table *table, upload_table_each_fn *each, void *arg);
 /* The key that stands for a repository's name. */
-struct slice;
 uint64_t upload_repository_key(const struct slice *name);
 
 #endif

@@ -38,7 +38,7 @@ struct worker_options { /* borrowed until worker_free, except the configuration 
     void *arg;
 };
 
-/* It serves nobody before it has listeners. */
+/* It has no clients before it has listeners. */
 struct worker *worker_new(const struct worker_options *options);
 /* From now on new requests use this configuration, of which the worker takes a reference; those
  * that run end with the one they began with. Timeouts and rates of connections change at once. */

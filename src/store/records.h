@@ -26,16 +26,16 @@ struct record { /* a key or a value being written */
 
 void record_init(struct record *record);       /* a key */
 void record_init_value(struct record *record); /* with RECORD_VERSION in front */
-/* With a version of its own in front. */
+/* A value with a version of its own in front. */
 void record_init_version(struct record *record, uint8_t version);
 void record_add_u8(struct record *record, uint8_t value);
 void record_add_u16(struct record *record, uint16_t value);
 void record_add_u32(struct record *record, uint32_t value);
 void record_add_u64(struct record *record, uint64_t value);
 void record_add_digest(struct record *record, const struct digest *digest);
-/* Without a length: the last part of a key. */
+/* Adds bytes without their length: the last part of a key. */
 void record_add_bytes(struct record *record, struct slice bytes);
-/* As many of the bytes as fit, until the key has `length` bytes. */
+/* Adds as many of the bytes as fit, until the key has `length` bytes. */
 void record_add_start(struct record *record, struct slice bytes, size_t length);
 /* Two bytes of length, then the bytes. */
 void record_add_text(struct record *record, struct slice text);

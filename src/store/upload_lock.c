@@ -26,7 +26,7 @@ int upload_lock(int fd, struct error *err)
     return error_set_errno(err, errno, "cannot lock an upload");
 }
 
-/* The name is checked last: under the lock nobody else removes it. */
+/* The name is checked last: under the lock no other process removes it. */
 int upload_claim(struct store *store, const char *name, int fd, struct error *err)
 {
     int rc = upload_lock(fd, err);

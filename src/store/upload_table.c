@@ -248,7 +248,7 @@ void upload_table_remove(struct upload_table *table, const struct upload_id *id)
 
     if (!slot)
         return;
-    /* Odd until the next owner has written: nobody reads the old progress under a new key. */
+    /* Odd until the next owner has written: the old progress is not read under a new key. */
     (void)atomic_fetch_or(&slot->sequence, 1);
     atomic_store_explicit(&table->keys[index], 0, memory_order_release);
 }

@@ -42,15 +42,16 @@ void request_respond_shared(struct request *request, int status, const struct he
 void request_fail(struct request *request, const struct api_error *error);
 void request_failf(struct request *request, enum api_code code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
-/* With headers that the caller began (headers_init, request_headers); Content-Type is added. */
+/* The same with headers that the caller began (headers_init, request_headers); Content-Type is
+ * added. */
 void request_fail_with(struct request *request, const struct api_error *error,
                        struct headers *headers);
-/* With several errors, or with their detail: `body` was printed with api_errors_begin and so on;
- * status and text of the log are those of `error`. */
+/* The same with several errors, or with their detail: `body` was printed with api_errors_begin and
+ * so on; status and text of the log are those of `error`. */
 void request_fail_list(struct request *request, const struct api_error *error, struct slice body);
-/* With a Retry-After of so many seconds; 0: the usual one. */
+/* The same with a Retry-After of so many seconds; 0: the usual one. */
 void request_fail_retry(struct request *request, const struct api_error *error, uint64_t seconds);
-/* From an error of ours; `not_found` is the code of ERR_NOT_FOUND here. */
+/* The same from an error of ours; `not_found` is the code of ERR_NOT_FOUND here. */
 void request_fail_error(struct request *request, const struct error *err, enum api_code not_found);
 /* The ledger does not have it: `code`. But when the ledger could not be read, 503. */
 void request_fail_unknown(struct request *request, struct ledger_txn *txn, enum api_code code);

@@ -101,7 +101,7 @@ void authenticate(struct request *request, authenticated_fn *then)
     const struct authenticator *authenticator = &worker->options.authenticator;
 
     request->principal = principal_anonymous();
-    if (!authenticator->begin || (request->endpoint->needs & NEEDS_NOBODY) != 0) {
+    if (!authenticator->begin || (request->endpoint->needs & NEEDS_NO_LOGIN) != 0) {
         then(request);
         return;
     }

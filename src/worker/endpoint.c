@@ -62,7 +62,7 @@ const struct endpoint *endpoint_find(const struct endpoint_set *set,
     return search.found;
 }
 
-/* In the order that clients know them by. */
+/* The order is the one that clients know. */
 static void print_methods(unsigned methods, struct buf *out)
 {
     static const struct {

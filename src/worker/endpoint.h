@@ -29,7 +29,7 @@ struct request;
 /* What dispatch does for an endpoint before, or instead of, other things: bits. */
 enum endpoint_needs {
     NEEDS_REPOSITORY = 1u << 0, /* the name is resolved, and `action` on it authorized */
-    NEEDS_NOBODY = 1u << 1,     /* answered without asking who the client is */
+    NEEDS_NO_LOGIN = 1u << 1,   /* answered without asking who the client is */
     NEEDS_TEXT = 1u << 2,       /* its errors are text/plain, not the API's JSON */
 };
 

@@ -50,11 +50,11 @@ static const struct endpoint rows[] = {
     REPOSITORY(UPLOAD,       METHOD_BIT(PUT),    "push_blob",       PUSH,   upload_continue),
     REPOSITORY(UPLOAD,       METHOD_BIT(DELETE), "cancel_upload",   PUSH,   upload_continue),
 
-    PATH("*", LISTENERS_API, METHOD_BIT(OPTIONS), "options", NEEDS_NOBODY, server_answer_options),
+    PATH("*", LISTENERS_API, METHOD_BIT(OPTIONS), "options", NEEDS_NO_LOGIN, server_answer_options),
 
-    PATH("/healthz", LISTENER_BIT(ADMIN), METHODS_READ, "healthz", NEEDS_NOBODY | NEEDS_TEXT,
+    PATH("/healthz", LISTENER_BIT(ADMIN), METHODS_READ, "healthz", NEEDS_NO_LOGIN | NEEDS_TEXT,
          admin_answer_health),
-    PATH("/readyz",  LISTENER_BIT(ADMIN), METHODS_READ, "readyz",  NEEDS_NOBODY | NEEDS_TEXT,
+    PATH("/readyz",  LISTENER_BIT(ADMIN), METHODS_READ, "readyz",  NEEDS_NO_LOGIN | NEEDS_TEXT,
          admin_answer_ready),
     PATH("/metrics", LISTENER_BIT(ADMIN), METHODS_READ, "metrics", NEEDS_TEXT,
          admin_answer_metrics),

@@ -47,7 +47,7 @@ enum follow_state {
     FOLLOW_ASKED,    /* the fetcher has not said that bytes come: there is no spool */
     FOLLOW_OPEN,     /* the spool grows */
     FOLLOW_VERIFIED, /* the spool is whole and right */
-    FOLLOW_OVER,     /* out of the table: nobody joins any more */
+    FOLLOW_OVER,     /* out of the table: no client joins any more */
     FOLLOW_STATES
 };
 

@@ -48,7 +48,8 @@ static void hold(struct manifest_claim *claim)
     claim->on_held(claim);
 }
 
-/* In the order they came: if small claims overtook large ones, the large would wait for ever. */
+/* Claims are granted in the order they came: if small claims overtook large ones, the large would
+ * wait for ever. */
 static void admit(struct manifest_budget *budget)
 {
     struct manifest_claim *claim;

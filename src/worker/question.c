@@ -17,7 +17,7 @@ struct question {
     struct question_table *table;
     struct fetch_ask fetch;
     struct list waiters;
-    bool is_kept;   /* goes on when nobody waits for it */
+    bool is_kept;   /* goes on when no waiter is left */
     struct buf key; /* what the slices of the message point into */
 };
 

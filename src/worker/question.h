@@ -47,7 +47,7 @@ void question_table_free(struct question_table **table);
  * `out_is_joined`: the question of another client was joined. */
 bool question_wait(struct question_table *table, const struct question_subject *subject,
                    struct question_waiter *waiter, bool *out_is_joined);
-/* Let the waiter's question go on even when nobody waits for it any more. */
+/* Let the waiter's question go on even when no waiter is left. */
 void question_keep(struct question_waiter *waiter);
 /* Stop waiting; safe when it waits for nothing. */
 void question_leave(struct question_waiter *waiter);

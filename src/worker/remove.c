@@ -107,7 +107,7 @@ static void removal_begin(struct request *request, struct ledger_txn *txn, enum 
     keeper_client_ask(request->worker->keeper, &removal->call);
 }
 
-/* Of a name that is only cached, say that it is an upstream's. */
+/* If the name is only cached, the answer says that it is an upstream's. */
 static void fail_unknown(struct request *request, struct ledger_txn *txn)
 {
     struct resolved *target = &request->target;

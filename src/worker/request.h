@@ -77,7 +77,7 @@ struct request *request_new(struct worker *worker, struct http_conn *conn,
  * on the loop's thread. */
 struct request *request_ref(struct request *request);
 void request_unref(struct request **request);
-/* From now on the connection's events go to these steps. NULL: nobody waits for any. */
+/* From now on the connection's events go to these steps. NULL: they are ignored. */
 void request_set_step(struct request *request, const struct request_steps *steps, void *step);
 
 bool request_is_head(const struct request *request);

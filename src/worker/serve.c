@@ -189,8 +189,8 @@ static void log_damage(struct request *request, const struct digest *digest,
     }
 }
 
-/* Only a missing or damaged file is a miss. Without descriptors, or on a failing disk, nobody can
- * tell whether it is there: the answer is 503. */
+/* Only a missing or damaged file is a miss. Without descriptors, or on a failing disk, it is
+ * not known whether the file is there: the answer is 503. */
 static enum opened open_blob(struct request *request, const struct digest *digest, uint64_t size)
 {
     struct error err;

@@ -121,7 +121,7 @@ static void endpoints_are_each_found_by_one_row(void **state)
                 fail_msg("%s and %s are one request", rows[i].label, rows[j].label);
         }
         if ((rows[i].needs & NEEDS_REPOSITORY) != 0)
-            assert_int_equal(rows[i].needs & NEEDS_NOBODY, 0);
+            assert_int_equal(rows[i].needs & NEEDS_NO_LOGIN, 0);
     }
 }
 
