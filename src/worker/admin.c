@@ -4,7 +4,7 @@
 
 #include "answer.h"
 #include "base/buf.h"
-#include "fetch_link.h"
+#include "fetcher_client.h"
 #include "ipc/keeper_client.h"
 #include "ipc/metrics.h"
 #include "request.h"
@@ -31,7 +31,7 @@ void admin_answer_health(struct request *request, struct ledger_txn *txn)
 void admin_answer_ready(struct request *request, struct ledger_txn *txn)
 {
     bool has_keeper = keeper_client_is_up(request->worker->keeper);
-    bool has_fetcher = fetch_link_is_up(request->worker->fetcher);
+    bool has_fetcher = fetcher_client_is_up(request->worker->fetcher);
 
     (void)txn;
     if (has_keeper && has_fetcher)

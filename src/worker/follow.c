@@ -17,7 +17,7 @@
 #include "base/map.h"
 #include "config/config.h"
 #include "fetch_error.h"
-#include "fetch_link.h"
+#include "fetcher_client.h"
 #include "follow_limit.h"
 #include "net/loop.h"
 #include "request.h"
@@ -54,7 +54,7 @@ enum follow_state {
 struct follow {
     struct follow_table *table;
     enum follow_state state;
-    struct fetch_ask fetch;
+    struct fetcher_call call;
     struct digest digest;
     struct spool *spool; /* NULL in FOLLOW_ASKED */
     struct follow_level level;
@@ -158,7 +158,7 @@ static void follow_end_if_empty(struct follow *follow)
         return;
     follow_unlist(follow);
     loop_cancel_deferred(worker->options.loop, follow);
-    fetch_link_drop(worker->fetcher, &follow->fetch);
+    fetcher_client_drop(worker->fetcher, &follow->call);
     timer_free(&follow->hold);
     timer_free(&follow->lost);
     spool_unref(&follow->spool);
@@ -348,9 +348,9 @@ static void on_lost_long(void *arg)
     loop_defer(follow->table->worker->options.loop, cut_starved, follow);
 }
 
-static void on_lost(struct fetch_ask *fetch)
+static void on_lost(struct fetcher_call *call)
 {
-    struct follow *follow = LIST_ITEM(fetch, struct follow, fetch);
+    struct follow *follow = LIST_ITEM(call, struct follow, call);
 
     if (!timer_is_running(follow->lost))
         timer_start(follow->lost, patience_ms(follow));
@@ -404,8 +404,8 @@ static void log_lost_spool(const struct follow *follow)
     char text[DIGEST_TEXT_SIZE];
 
     log_begin(&line, LOG_WARN);
-    log_slice(&line, "origin", follow->fetch.join.origin);
-    log_slice(&line, "repo", follow->fetch.join.repository);
+    log_slice(&line, "origin", follow->call.join.origin);
+    log_slice(&line, "repo", follow->call.join.repository);
     log_text(&line, "digest", digest_print(&follow->digest, text));
     log_end(&line, "no descriptor left to receive a spool with; cutting its clients");
 }
@@ -467,7 +467,7 @@ static void on_verified(struct follow *follow, const struct message_verified *ve
         return;
     set_level(follow, verified->size, verified->size);
     follow_set_state(follow, FOLLOW_VERIFIED);
-    fetch_link_settle(follow->table->worker->fetcher, &follow->fetch);
+    fetcher_client_settle(follow->table->worker->fetcher, &follow->call);
     advance_all(follow);
 }
 
@@ -509,10 +509,10 @@ static void on_here(struct follow *follow)
     }
 }
 
-static void on_message(struct fetch_ask *fetch, enum message_type type, const void *message,
+static void on_message(struct fetcher_call *call, enum message_type type, const void *message,
                        int *fd)
 {
-    struct follow *follow = LIST_ITEM(fetch, struct follow, fetch);
+    struct follow *follow = LIST_ITEM(call, struct follow, call);
 
     timer_stop(follow->lost);
     loop_cancel_deferred(follow->table->worker->options.loop, follow);
@@ -567,16 +567,16 @@ static struct follow *follow_start(struct follow_table *table, const struct requ
     map_set(table->follows, buf_bytes(&follow->key), follow);
 
     struct slice key = buf_bytes(&follow->key);
-    struct message_join *join = &follow->fetch.join;
+    struct message_join *join = &follow->call.join;
     join->kind = JOIN_BLOB;
     join->origin = slice_from(key.data, request->target.origin.length);
     join->repository = slice_from(key.data + join->origin.length + 1, request->target.name.length);
     join->digest = follow->digest;
     join->size = size;
     join->is_check = permit_is_own_only(&request->permit);
-    follow->fetch.on_message = on_message;
-    follow->fetch.on_lost = on_lost;
-    fetch_link_ask(worker->fetcher, &follow->fetch);
+    follow->call.on_message = on_message;
+    follow->call.on_lost = on_lost;
+    fetcher_client_ask(worker->fetcher, &follow->call);
     return follow;
 }
 
@@ -594,8 +594,8 @@ void follow_join(struct follow_table *table, struct request *request, uint64_t s
     struct worker *worker = table->worker;
     struct follow *follow = follow_find(table, request);
 
-    if (!follow && fetch_link_is_full(worker->fetcher)) {
-        struct message_failed failed = fetch_link_full();
+    if (!follow && fetcher_client_is_full(worker->fetcher)) {
+        struct message_failed failed = fetcher_client_full();
 
         fetch_error_answer(request, &failed, API_BLOB_UNKNOWN);
         return;

@@ -8,14 +8,14 @@
 #include "base/check.h"
 #include "base/fd.h"
 #include "base/map.h"
-#include "fetch_link.h"
+#include "fetcher_client.h"
 #include "worker_state.h"
 
 #define KEY_MAX (LIST_QUERY_MAX + 1024)
 
 struct question {
     struct question_table *table;
-    struct fetch_ask fetch;
+    struct fetcher_call call;
     struct list waiters;
     bool is_kept;   /* goes on when no waiter is left */
     struct buf key; /* what the slices of the message point into */
@@ -52,7 +52,7 @@ static void forget_question(struct slice key, void *value, void *arg)
     (void)key;
     struct question *question = value;
     struct question_table *table = arg;
-    fetch_link_drop(table->worker->fetcher, &question->fetch);
+    fetcher_client_drop(table->worker->fetcher, &question->call);
     while (!list_is_empty(&question->waiters))
         detach_waiter(LIST_ITEM(question->waiters.next, struct question_waiter, link));
     question_free(question);
@@ -81,18 +81,18 @@ void question_leave(struct question_waiter *waiter)
         return;
     detach_waiter(waiter);
     /* One that is being answered ends there. */
-    if (question->is_kept || !question->fetch.is_open || !list_is_empty(&question->waiters))
+    if (question->is_kept || !question->call.is_open || !list_is_empty(&question->waiters))
         return;
     map_remove(question->table->questions, buf_bytes(&question->key));
-    fetch_link_drop(question->table->worker->fetcher, &question->fetch);
+    fetcher_client_drop(question->table->worker->fetcher, &question->call);
     question_free(question);
 }
 
-static void on_question_message(struct fetch_ask *fetch, enum message_type type,
+static void on_question_message(struct fetcher_call *call, enum message_type type,
                                 const void *message, int *fd)
 {
     fd_close(fd); /* none of these carries one */
-    struct question *question = LIST_ITEM(fetch, struct question, fetch);
+    struct question *question = LIST_ITEM(call, struct question, call);
     if (type != MESSAGE_ANSWER && type != MESSAGE_HERE && type != MESSAGE_FAILED)
         return;
     map_remove(question->table->questions, buf_bytes(&question->key));
@@ -115,7 +115,7 @@ static struct slice part(const struct buf *key, size_t offset, size_t length)
 static void question_fill(struct question *question, const struct question_subject *subject)
 {
     struct buf *key = &question->key;
-    struct message_join *join = &question->fetch.join;
+    struct message_join *join = &question->call.join;
     uint8_t binary[DIGEST_BINARY_MAX];
 
     buf_append_byte(key, (char)subject->kind);
@@ -144,11 +144,11 @@ static void question_fill(struct question *question, const struct question_subje
 static struct question *question_start(struct question_table *table, struct question *question)
 {
     question->table = table;
-    question->fetch.on_message = on_question_message;
-    question->is_kept = question->fetch.join.kind == JOIN_TAG && question->fetch.join.is_check;
+    question->call.on_message = on_question_message;
+    question->is_kept = question->call.join.kind == JOIN_TAG && question->call.join.is_check;
     list_init(&question->waiters);
     map_set(table->questions, buf_bytes(&question->key), question);
-    fetch_link_ask(table->worker->fetcher, &question->fetch);
+    fetcher_client_ask(table->worker->fetcher, &question->call);
     return question;
 }
 
@@ -160,7 +160,7 @@ bool question_wait(struct question_table *table, const struct question_subject *
     buf_init(&question->key, KEY_MAX);
     question_fill(question, subject);
     struct question *running = map_find(table->questions, buf_bytes(&question->key));
-    if (!running && fetch_link_is_full(table->worker->fetcher)) {
+    if (!running && fetcher_client_is_full(table->worker->fetcher)) {
         question_free(question);
         return false;
     }

@@ -9,7 +9,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/error.h"
-#include "fetch_link.h"
+#include "fetcher_client.h"
 #include "net/loop.h"
 #include "question.h"
 #include "request.h"
@@ -88,7 +88,7 @@ static void on_wait_timer(void *arg)
 
 static void on_fetcher_full(void *arg)
 {
-    struct message_failed failed = fetch_link_full();
+    struct message_failed failed = fetcher_client_full();
 
     wait_finish(arg, MESSAGE_FAILED, &failed);
 }

@@ -17,7 +17,7 @@
 #include "config/config.h"
 #include "connection_limit.h"
 #include "endpoints.h"
-#include "fetch_link.h"
+#include "fetcher_client.h"
 #include "follow.h"
 #include "front.h"
 #include "ipc/keeper_client.h"
@@ -188,7 +188,7 @@ struct worker *worker_new(const struct worker_options *options)
     fill_settings(worker);
     warn_of_connection_limit(worker);
     worker->reader = ledger_reader_new(options->ledger);
-    worker->fetcher = fetch_link_new(options->loop, options->config->fetch.questions);
+    worker->fetcher = fetcher_client_new(options->loop, options->config->fetch.questions);
     worker->keeper = new_keeper_client(worker);
     worker->questions = question_table_new(worker);
     worker->follows = follow_table_new(worker, pull_blob_again);
@@ -223,7 +223,7 @@ void worker_set_config(struct worker *worker, struct config *config)
     if (config->limits.connections != old->limits.connections)
         warn_of_connection_limit(worker);
     config_unref(&old);
-    fetch_link_set_maximum(worker->fetcher, config->fetch.questions);
+    fetcher_client_set_maximum(worker->fetcher, config->fetch.questions);
     manifest_budget_set_total(worker->manifest_budget, config->limits.manifest_memory);
     answer_bodies_set_limit(worker->answers, config->limits.answer_memory);
 }
@@ -258,7 +258,7 @@ void worker_free(struct worker **worker)
     manifest_budget_free(&old->manifest_budget);
     answer_bodies_free(&old->answers);
     keeper_client_free(&old->keeper);
-    fetch_link_free(&old->fetcher);
+    fetcher_client_free(&old->fetcher);
     ledger_reader_free(&old->reader);
     config_unref(&old->config);
     timer_free(&old->drain_timer);
@@ -271,7 +271,7 @@ void worker_free(struct worker **worker)
 void worker_set_peer(struct worker *worker, enum process_role role, int *fd)
 {
     if (role == ROLE_FETCHER)
-        fetch_link_set_channel(worker->fetcher, fd);
+        fetcher_client_set_channel(worker->fetcher, fd);
     else if (role == ROLE_KEEPER)
         keeper_client_set_channel(worker->keeper, fd);
 }

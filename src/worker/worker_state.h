@@ -15,7 +15,7 @@
 
 struct question_table;
 struct config;
-struct fetch_link;
+struct fetcher_client;
 struct follow_table;
 struct keeper_client;
 struct ledger_reader;
@@ -48,7 +48,7 @@ struct worker {
     struct ledger_txn *txn; /* the open read transaction, while reads > 0 */
     unsigned reads;
 
-    struct fetch_link *fetcher;
+    struct fetcher_client *fetcher;
     struct keeper_client *keeper;
     struct question_table *questions;
     struct follow_table *follows;
