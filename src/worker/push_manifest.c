@@ -1,8 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * PUT of a manifest: the body is received into memory; the pool computes the digest, parses, and
- * writes and syncs a file under uploads/; the keeper is asked to take it (MANIFEST_PUT); 201. The
- * keeper checks, inside its transaction, that everything the manifest names is here.
+ * PUT of a manifest.
+ *
+ *   RECEIVING ──> CHECKING ──> ASKED ─────────────> DONE
+ *       │            │           └─> REMOVING ──────↑
+ *       └────────────┴──────── refused ─────────────┘
+ *
+ * The body is received into memory. The pool computes the digest, parses, and writes and syncs a
+ * file under uploads/. The keeper is asked to take the file (MANIFEST_PUT), and checks, inside its
+ * transaction, that everything the manifest names is here. From CHECKING on the push goes through
+ * without its client.
  */
 #include "push_manifest.h"
 
@@ -11,6 +18,7 @@
 #include "answer.h"
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "base/check.h"
 #include "base/fd.h"
 #include "base/jsonio.h"
 #include "base/log.h"
@@ -32,14 +40,32 @@
 #define MISSING_SHOWN    100
 #define CONTENT_TYPE_MAX 256
 
+enum push_state {
+    PUSH_RECEIVING, /* the connection fills the body, or memory is waited for */
+    PUSH_CHECKING,  /* the pool checks the body and writes the file */
+    PUSH_ASKED,     /* the keeper is asked to take the file */
+    PUSH_REMOVING,  /* the keeper has refused: the client has its answer, the pool removes the file
+                     */
+    PUSH_DONE,      /* the request has its answer, or is gone */
+    PUSH_STATES
+};
+
+#define TO(state) (1u << PUSH_##state)
+static const unsigned moves[PUSH_STATES] = {
+    [PUSH_RECEIVING] = TO(CHECKING) | TO(DONE),
+    [PUSH_CHECKING] = TO(ASKED) | TO(DONE),
+    [PUSH_ASKED] = TO(REMOVING) | TO(DONE),
+    [PUSH_REMOVING] = TO(DONE),
+};
+#undef TO
+
 struct push {
     struct worker *worker;
-    struct request *request;     /* NULL: the client is gone */
+    struct request *request; /* NULL: the client is gone */
+    enum push_state state;
     struct config *config;       /* the request's; a reference, which outlives the request */
     struct manifest_claim claim; /* for the body */
-    bool is_claimed;
     struct buf body;
-    bool is_working; /* the pool or the keeper has it: it outlives its request */
     char repository[NAME_MAX_LENGTH + 1];
     char content_type[CONTENT_TYPE_MAX];
     struct buf tags; /* separated by spaces */
@@ -70,12 +96,36 @@ static void push_free(struct push *push)
     mem_free(push);
 }
 
+static void push_set_state(struct push *push, enum push_state next)
+{
+    CHECK((moves[push->state] & (1u << next)) != 0);
+    push->state = next;
+}
+
+/* Everything is over; `push` may not exist any more. */
+static void push_finish(struct push *push)
+{
+    push_set_state(push, PUSH_DONE);
+    if (!push->request)
+        push_free(push);
+}
+
+/* In the new state `run` runs in the pool, then `done` is called. */
+static void push_run(struct push *push, enum push_state next, void (*run)(struct worker_job *job),
+                     void (*done)(struct worker_job *job), uint64_t key)
+{
+    push_set_state(push, next);
+    push->job.run = run;
+    push->job.done = done;
+    worker_submit(push->worker, &push->job, key);
+}
+
 static void on_push_gone(struct request *request)
 {
     struct push *push = request->step;
 
     push->request = NULL;
-    if (!push->is_working)
+    if (push->state == PUSH_RECEIVING || push->state == PUSH_DONE)
         push_free(push);
 }
 
@@ -144,7 +194,7 @@ static void answer_done(struct push *push)
     request_respond(request, 201, &headers, slice_of(""));
 }
 
-/* ---- a file that the keeper refused ---- */
+/* ---- REMOVING: a file that the keeper refused ---- */
 
 static void run_remove(struct worker_job *job)
 {
@@ -167,35 +217,55 @@ static void on_file_removed(struct worker_job *job)
         log_end(&line, "cannot remove the file of a manifest that the keeper refused: %s",
                 push->err.text);
     }
-    push->is_working = false;
-    if (!push->request)
-        push_free(push);
+    push_finish(push);
 }
 
-static void remove_file(struct push *push)
-{
-    push->is_working = true;
-    push->job.run = run_remove;
-    push->job.done = on_file_removed;
-    worker_submit(push->worker, &push->job, 0);
-}
+/* ---- ASKED: the file is written, the keeper decides ---- */
 
 static void on_keeper_answer(struct keeper_call *call, const struct keeper_answer *answer)
 {
     struct push *push = LIST_ITEM(call, struct push, call);
 
-    push->is_working = false;
     if (push->request && answer->is_done)
         answer_done(push);
     else if (push->request)
         answer_refused(push->request, answer);
-    if (!answer->is_done)
-        remove_file(push);
-    else if (!push->request)
-        push_free(push);
+    if (answer->is_done)
+        push_finish(push);
+    else
+        push_run(push, PUSH_REMOVING, run_remove, on_file_removed, 0);
 }
 
-/* ---- in the pool ---- */
+static void ask_keeper(struct push *push)
+{
+    const struct manifest *manifest = push->manifest;
+
+    buf_init(&push->references, REFERENCE_LIST_MAX);
+    reference_list_encode(manifest, &push->references);
+    push->call.type = MESSAGE_MANIFEST_PUT;
+    push->call.on_answer = on_keeper_answer;
+    push->call.message.manifest_put = (struct message_manifest_put){
+        .repository = slice_of(push->repository),
+        .tags = buf_bytes(&push->tags),
+        .file = slice_of(push->file),
+        .inode = push->inode,
+        .digest = push->digest,
+        .media_type = slice_of(manifest->media_type),
+        .is_typed = manifest->is_typed,
+        .artifact_type = slice_of(manifest->artifact_type),
+        .size = push->body.length,
+        .body = ledger_inline(buf_bytes(&push->body)),
+        .references = buf_bytes(&push->references),
+        .is_conditional = push->is_conditional,
+        .expected = push->current,
+    };
+    if (manifest->has_subject)
+        push->call.message.manifest_put.subject = manifest->subject;
+    push_set_state(push, PUSH_ASKED);
+    keeper_client_ask(push->worker->keeper, &push->call);
+}
+
+/* ---- CHECKING, in the pool ---- */
 
 static int check_entries(const struct push *push, struct error *err)
 {
@@ -246,7 +316,7 @@ static int write_file(struct push *push, struct error *err)
     return rc;
 }
 
-static void run_push(struct worker_job *job)
+static void run_check(struct worker_job *job)
 {
     struct push *push = LIST_ITEM(job, struct push, job);
 
@@ -254,37 +324,15 @@ static void run_push(struct worker_job *job)
         write_file(push, &push->err);
 }
 
-/* ---- on the loop ---- */
-
-static void ask_keeper(struct push *push)
+static void answer_invalid(struct request *request, const struct error *err)
 {
-    const struct manifest *manifest = push->manifest;
-
-    buf_init(&push->references, REFERENCE_LIST_MAX);
-    reference_list_encode(manifest, &push->references);
-    push->call.type = MESSAGE_MANIFEST_PUT;
-    push->call.on_answer = on_keeper_answer;
-    push->call.message.manifest_put = (struct message_manifest_put){
-        .repository = slice_of(push->repository),
-        .tags = buf_bytes(&push->tags),
-        .file = slice_of(push->file),
-        .inode = push->inode,
-        .digest = push->digest,
-        .media_type = slice_of(manifest->media_type),
-        .is_typed = manifest->is_typed,
-        .artifact_type = slice_of(manifest->artifact_type),
-        .size = push->body.length,
-        .body = ledger_inline(buf_bytes(&push->body)),
-        .references = buf_bytes(&push->references),
-        .is_conditional = push->is_conditional,
-        .expected = push->current,
-    };
-    if (manifest->has_subject)
-        push->call.message.manifest_put.subject = manifest->subject;
-    keeper_client_ask(push->worker->keeper, &push->call);
+    if (err->kind == ERR_INVALID || err->kind == ERR_UNSUPPORTED || err->kind == ERR_TOO_LARGE)
+        request_failf(request, API_MANIFEST_INVALID, "%s", err->text);
+    else
+        request_fail_error(request, err, API_UNKNOWN);
 }
 
-static void on_push_run(struct worker_job *job)
+static void on_checked(struct worker_job *job)
 {
     struct push *push = LIST_ITEM(job, struct push, job);
 
@@ -292,17 +340,12 @@ static void on_push_run(struct worker_job *job)
         ask_keeper(push);
         return;
     }
-    push->is_working = false;
-    if (!push->request)
-        push_free(push);
-    else if (push->err.kind == ERR_DIGEST_MISMATCH)
-        request_failf(push->request, API_DIGEST_INVALID, "%s", push->err.text);
-    else if (push->err.kind == ERR_INVALID || push->err.kind == ERR_UNSUPPORTED ||
-             push->err.kind == ERR_TOO_LARGE)
-        request_failf(push->request, API_MANIFEST_INVALID, "%s", push->err.text);
-    else
-        request_fail_error(push->request, &push->err, API_UNKNOWN);
+    if (push->request)
+        answer_invalid(push->request, &push->err);
+    push_finish(push);
 }
+
+/* ---- RECEIVING ---- */
 
 static void refuse_size(struct request *request)
 {
@@ -314,9 +357,14 @@ static void refuse_size(struct request *request)
     request_fail(request, &error);
 }
 
+static void refuse_body(struct push *push)
+{
+    refuse_size(push->request);
+    push_finish(push);
+}
+
 static void claim_memory(struct push *push, size_t size)
 {
-    push->is_claimed = true;
     manifest_budget_claim(push->worker->manifest_budget, &push->claim, size);
 }
 
@@ -330,15 +378,15 @@ static void read_more(struct push *push)
     if (head->body == HTTP_BODY_LENGTH) {
         step = head->content_length > have ? (size_t)(head->content_length - have) : 1;
     } else if (have > max) {
-        refuse_size(push->request);
+        refuse_body(push);
         return;
-    } else if (have > 0 && !push->is_claimed) {
+    } else if (have > 0 && !push->claim.budget) {
         claim_memory(push, (size_t)max); /* the first step is full: the body is not small */
         return;
     }
     char *space = buf_reserve(&push->body, step);
     if (!space) {
-        refuse_size(push->request);
+        refuse_body(push);
         return;
     }
     http_conn_read_body(push->request->conn, space, step);
@@ -348,7 +396,7 @@ static void on_push_body(struct request *request, size_t length, bool is_end)
 {
     struct push *push = request->step;
 
-    if (request->status != 0)
+    if (push->state != PUSH_RECEIVING)
         return;
     buf_added(&push->body, length);
     push->claim.received = buf_bytes(&push->body).length;
@@ -358,14 +406,11 @@ static void on_push_body(struct request *request, size_t length, bool is_end)
         return;
     }
     if (buf_bytes(&push->body).length > push->config->limits.manifest_size) {
-        refuse_size(request);
+        refuse_body(push);
         return;
     }
-    push->is_working = true;
-    push->job.run = run_push;
-    push->job.done = on_push_run;
     bool is_large = push->body.length > MANIFEST_BUDGET_FREE;
-    worker_submit(push->worker, &push->job, is_large ? push->worker->large_key : 0);
+    push_run(push, PUSH_CHECKING, run_check, on_checked, is_large ? push->worker->large_key : 0);
 }
 
 static const struct request_steps push_steps = {.on_body = on_push_body, .on_gone = on_push_gone};
@@ -415,12 +460,13 @@ static void on_push_late(struct manifest_claim *claim)
     struct push *push = LIST_ITEM(claim, struct push, claim);
     struct api_error error;
 
-    if (push->is_working || !push->request || push->request->status != 0)
+    if (push->state != PUSH_RECEIVING)
         return;
     api_error_set(&error, API_UNAVAILABLE,
                   claim->is_held ? "the manifest is coming too slowly while others wait"
                                  : "too many large manifests are being pushed");
     request_fail(push->request, &error);
+    push_finish(push);
 }
 
 /* The length of a chunked body is not known: memory is claimed when the first step is full. */
