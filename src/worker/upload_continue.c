@@ -93,12 +93,12 @@ static bool check_size(struct upload *upload)
     uint64_t max = upload->request->config->storage.blob_max;
     uint64_t offset = upload->file.progress.offset;
     struct api_error error;
+    struct error err;
 
     if (head->body != HTTP_BODY_LENGTH || (offset <= max && head->content_length <= max - offset))
         return true;
-    api_error_set_status(&error, API_SIZE_INVALID, 413,
-                         "a blob may not be larger than %llu bytes (`storage.blob_max`)",
-                         (unsigned long long)max);
+    (void)upload_refuse_size(upload->request->config, &err);
+    (void)api_error_from(&error, &err, API_BLOB_UPLOAD_UNKNOWN);
     refuse_piece(upload, &error);
     return false;
 }

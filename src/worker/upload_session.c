@@ -110,21 +110,21 @@ void upload_ask(struct upload *upload, enum upload_state next, keeper_call_fn *o
     keeper_client_ask(upload->worker->keeper, &upload->call);
 }
 
+int upload_refuse_size(const struct config *config, struct error *err)
+{
+    return error_set(err, ERR_TOO_LARGE,
+                     "a blob may not be larger than %llu bytes (`storage.blob_max`)",
+                     (unsigned long long)config->storage.blob_max);
+}
+
 void upload_refuse(struct upload *upload, const struct error *err)
 {
-    struct api_error error;
-
     if (!upload->request)
         return;
-    if (err->kind == ERR_DIGEST_MISMATCH)
-        api_error_set(&error, API_DIGEST_INVALID, "%s", err->text);
-    else if (err->kind == ERR_TOO_LARGE)
-        api_error_set_status(&error, API_SIZE_INVALID, 413, "%s", err->text);
-    else if (err->kind == ERR_INVALID)
-        api_error_set(&error, API_BLOB_UPLOAD_INVALID, "%s", err->text);
+    if (err->kind == ERR_INVALID)
+        request_failf(upload->request, API_BLOB_UPLOAD_INVALID, "%s", err->text);
     else
-        api_error_from(&error, err, API_BLOB_UPLOAD_UNKNOWN);
-    request_fail(upload->request, &error);
+        request_fail_error(upload->request, err, API_BLOB_UPLOAD_UNKNOWN);
 }
 
 /* ---- REMOVING ---- */
@@ -303,7 +303,7 @@ static void on_body(struct request *request, size_t length, bool is_end)
     if (body->received > upload->body_max) {
         struct error err;
 
-        error_set(&err, ERR_TOO_LARGE, "a blob may not be larger than `storage.blob_max`");
+        (void)upload_refuse_size(request->config, &err);
         upload_remove(upload, &err);
     } else if (is_end) {
         end_body(upload);

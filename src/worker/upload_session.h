@@ -42,6 +42,7 @@
 #include "upload_file.h"
 #include "worker_state.h"
 
+struct config;
 struct request;
 struct upload;
 
@@ -101,6 +102,8 @@ void upload_ask(struct upload *upload, enum upload_state next, keeper_call_fn *o
 void upload_receive(struct upload *upload);
 /* Remove file and slot, then answer with `refusal`, or 204 when there is none (NULL). */
 void upload_remove(struct upload *upload, const struct error *refusal);
+/* The error for a blob that is too large: ERR_TOO_LARGE. */
+int upload_refuse_size(const struct config *config, struct error *err);
 /* Answer with an error, unless the client has gone. */
 void upload_refuse(struct upload *upload, const struct error *err);
 /* Everything is over. The request was answered or is gone; `upload` may not exist any more. */

@@ -228,7 +228,6 @@ static bool check_start(struct request *request, struct ledger_txn *txn)
 {
     const struct operation *operation = &request->operation;
     const struct config *config = request->config;
-    struct api_error error;
     struct error err;
 
     if (may_push(config, txn, &request->target, &err) != 0) {
@@ -242,10 +241,8 @@ static bool check_start(struct request *request, struct ledger_txn *txn)
     }
     if (request->head->body == HTTP_BODY_LENGTH &&
         request->head->content_length > config->storage.blob_max) {
-        api_error_set_status(&error, API_SIZE_INVALID, 413,
-                             "a blob may not be larger than %llu bytes (`storage.blob_max`)",
-                             (unsigned long long)config->storage.blob_max);
-        request_fail(request, &error);
+        (void)upload_refuse_size(config, &err);
+        request_fail_error(request, &err, API_NAME_UNKNOWN);
         return false;
     }
     return true;
