@@ -47,7 +47,8 @@ static const char *const option_keys[] = {
     [OPTION_WORKERS] = "workers",   [OPTION_HELP] = NULL,
 };
 
-static void add_setting(struct cli_arguments *out, const char *key, const char *value)
+/* False: it is one too many, or too long, and that was printed. */
+static bool add_setting(struct cli_arguments *out, const char *key, const char *value)
 {
     AUTO_BUF struct buf text;
 
@@ -55,9 +56,17 @@ static void add_setting(struct cli_arguments *out, const char *key, const char *
     if (key)
         buf_printf(&text, "%s=", key);
     buf_append_text(&text, value);
+    if (text.is_over || out->setting_count >= SETTINGS_MAX) {
+        (void)fprintf(stderr,
+                      "entrepot: at most %d settings of at most %d bytes may be given as options; "
+                      "put them into the configuration file\n",
+                      SETTINGS_MAX, VALUE_MAX);
+        return false;
+    }
     out->settings = mem_realloc(out->settings, (out->setting_count + 2) * sizeof(out->settings[0]));
     out->settings[out->setting_count++] = mem_strdup(buf_text(&text));
     out->settings[out->setting_count] = NULL;
+    return true;
 }
 
 static void finish(struct cli_arguments *out, int status)
@@ -90,12 +99,37 @@ static void refuse_option(const char *given)
                   nearest ? "?" : "; entrepot help COMMAND lists them");
 }
 
-/* Parses the options of serve and check. False: a mistake or help was printed. */
-static bool parse_options(int argc, char **argv, const char *command, struct cli_arguments *out)
+/* Takes one option with its value. False: it was refused, and that was printed. */
+static bool take_option(int option, const char *given, struct buf *listens,
+                        struct cli_arguments *out)
+{
+    if (option == ':') {
+        (void)fprintf(stderr, "entrepot: %s needs a value\n", given);
+        return false;
+    }
+    if (option == '?') {
+        refuse_option(given);
+        return false;
+    }
+    if (option == OPTION_CONFIG) {
+        out->config_file = optarg;
+        return true;
+    }
+    if (option == OPTION_LISTEN) {
+        buf_printf(listens, "%s%s", buf_bytes(listens).length > 0 ? "," : "", optarg);
+        return true;
+    }
+    return add_setting(out, option == OPTION_SET ? NULL : option_keys[option], optarg);
+}
+
+/* Parses the options of serve and check. Afterwards the command is CLI_DONE if a mistake or help
+ * was printed. */
+static void parse_options(int argc, char **argv, const char *command, struct cli_arguments *out)
 {
     AUTO_BUF struct buf listens;
 
-    buf_init(&listens, VALUE_MAX);
+    /* One byte more, so that add_setting sees what is too long. */
+    buf_init(&listens, VALUE_MAX + 1);
     opterr = 0;
     optind = 2;
     for (;;) {
@@ -109,31 +143,19 @@ static bool parse_options(int argc, char **argv, const char *command, struct cli
         if (option == OPTION_HELP || option == 'h') {
             (void)help_print_about(command);
             finish(out, 0);
-            return false;
+            return;
         }
-        if (option == ':')
-            (void)fprintf(stderr, "entrepot: %s needs a value\n", argv[at]);
-        else if (option == '?')
-            refuse_option(argv[at]);
-        if (option == ':' || option == '?' || out->setting_count >= SETTINGS_MAX) {
+        if (!take_option(option, argv[at], &listens, out)) {
             finish(out, CLI_STATUS_USAGE);
-            return false;
+            return;
         }
-        if (option == OPTION_CONFIG)
-            out->config_file = optarg;
-        else if (option == OPTION_LISTEN)
-            buf_printf(&listens, "%s%s", buf_bytes(&listens).length > 0 ? "," : "", optarg);
-        else
-            add_setting(out, option == OPTION_SET ? NULL : option_keys[option], optarg);
     }
     if (optind < argc) {
         (void)fprintf(stderr, "entrepot %s: unexpected argument %s\n", command, argv[optind]);
         finish(out, CLI_STATUS_USAGE);
-        return false;
+    } else if (buf_bytes(&listens).length > 0 && !add_setting(out, "listen", buf_text(&listens))) {
+        finish(out, CLI_STATUS_USAGE);
     }
-    if (buf_bytes(&listens).length > 0)
-        add_setting(out, "listen", buf_text(&listens));
-    return true;
 }
 
 /* Parses "entrepot --role worker --slot 3", which only the master writes. */
@@ -194,7 +216,7 @@ void cli_parse(int argc, char **argv, const char *version, struct cli_arguments 
         parse_help(argc, argv, out);
     } else if (strcmp(command, "serve") == 0 || strcmp(command, "check") == 0) {
         out->command = command[0] == 's' ? CLI_SERVE : CLI_CHECK;
-        (void)parse_options(argc, argv, command, out);
+        parse_options(argc, argv, command, out);
     } else if (!parse_child(argc, argv, out)) {
         refuse_command(command, out);
     }

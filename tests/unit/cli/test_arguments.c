@@ -79,6 +79,45 @@ static void mistakes_end_with_status_2(void **state)
     }
 }
 
+/* A value that was cut would mean something else. */
+static void what_is_too_long_or_too_much_is_refused(void **state)
+{
+    (void)state;
+    enum {
+        SETS = 257
+    };
+    static char value[8300];
+    static char word[] = "entrepot";
+    static char serve[] = "serve";
+    static char set[] = "--set";
+    static char listen[] = "--listen";
+    static char same[] = "workers=3";
+    char *options[] = {set, listen};
+    struct cli_arguments arguments;
+    for (size_t i = 0; i < sizeof(value) - 1; i++)
+        value[i] = 'x';
+    for (size_t i = 0; i < 2; i++) {
+        char *argv[] = {word, serve, options[i], value, NULL};
+
+        cli_parse(4, argv, "0.0.0", &arguments);
+        assert_int_equal(arguments.command, CLI_DONE);
+        assert_int_equal(arguments.status, CLI_STATUS_USAGE);
+        cli_arguments_free(&arguments);
+    }
+    char *many[2 + 2 * SETS + 1] = {word, serve};
+    for (size_t i = 0; i < SETS; i++) {
+        many[2 + 2 * i] = set;
+        many[3 + 2 * i] = same;
+    }
+    cli_parse(2 + 2 * SETS - 2, many, "0.0.0", &arguments);
+    assert_int_equal(arguments.command, CLI_SERVE);
+    cli_arguments_free(&arguments);
+    cli_parse(2 + 2 * SETS, many, "0.0.0", &arguments);
+    assert_int_equal(arguments.command, CLI_DONE);
+    assert_int_equal(arguments.status, CLI_STATUS_USAGE);
+    cli_arguments_free(&arguments);
+}
+
 static void help_and_version_end_with_status_0(void **state)
 {
     (void)state;
@@ -104,6 +143,7 @@ int main(void)
         cmocka_unit_test(flags_become_settings),
         cmocka_unit_test(the_master_names_role_and_slot),
         cmocka_unit_test(mistakes_end_with_status_2),
+        cmocka_unit_test(what_is_too_long_or_too_much_is_refused),
         cmocka_unit_test(help_and_version_end_with_status_0),
     };
 
