@@ -21,6 +21,17 @@
 #include "master/master.h"
 #include "privileges.h"
 
+struct child *child_find(const struct list *children, uint64_t id)
+{
+    LIST_EACH (link, children) {
+        struct child *child = LIST_ITEM(link, struct child, link);
+
+        if (child->id == id)
+            return child;
+    }
+    return NULL;
+}
+
 void child_print(const struct child *child, char out[64])
 {
     (void)snprintf(out, 64, "%s %u (pid %ld)", process_role_name(child->seat->role),

@@ -69,6 +69,8 @@ int child_spawn(struct seat *seat, const struct identity *identity, uint64_t id,
                 int *out_line, struct error *err);
 /* Call it when the process is dead. */
 void child_free(struct child *child);
+/* NULL: it is dead. */
+struct child *child_find(const struct list *children, uint64_t id);
 /* The only place where a state changes; checks that the move is one of the picture. */
 void child_set_state(struct child *child, enum child_state next);
 /* "worker 2 (pid 17)" for the log. */

@@ -20,7 +20,7 @@ static void on_reload(struct child *child, uint64_t unused)
 /* The child got a message that none of our workers sends: that worker is broken, or taken over. */
 static void on_peer_lied(struct child *child, uint64_t id)
 {
-    struct child *liar = supervise_find(child->seat->master, id);
+    struct child *liar = child_find(&child->seat->master->children, id);
 
     if (liar && liar->seat->role == ROLE_WORKER && liar->state != CHILD_ENDING)
         supervise_kill(liar, "sent a malformed message");

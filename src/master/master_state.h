@@ -3,9 +3,11 @@
  * The master's state, and how its files share the work. Each may call those below it:
  *
  *   master.c      set-up, signals, what children say
- *   control.c     what children may ask for          reload.c  another configuration
+ *   control.c     what children may ask for
+ *   reload.c      another configuration
  *   supervise.c   starting, noticing deaths and hangs, starting again
- *   drain.c       stopping, role by role             rendezvous.c  channels between children
+ *   drain.c       stopping, role by role        rendezvous.c  channels between children
+ *   sealed_config.c  what children get          child_process.c  one child
  */
 #ifndef MASTER_STATE_H
 #define MASTER_STATE_H
@@ -25,7 +27,7 @@ struct loop;
 enum master_phase {
     PHASE_STARTING, /* until all seats were ready once */
     PHASE_RUNNING,
-    PHASE_DRAINING, /* master->drain_order says whom */
+    PHASE_DRAINING, /* master->drain_order says which roles */
 };
 
 /* A configuration, and the two memory files that children get of it. */
@@ -70,8 +72,6 @@ void supervise_reap(struct master *master);
 void supervise_tick(struct master *master);
 /* Kills the process; its seat is filled again as after any death. `why` goes to the log. */
 void supervise_kill(struct child *child, const char *why);
-/* NULL: it is dead. */
-struct child *supervise_find(struct master *master, uint64_t id);
 
 /* ---- rendezvous.c ---- */
 /* Makes a channel between the newcomer and every child of another role. */
@@ -81,10 +81,6 @@ void rendezvous_tick(struct master *master);
 void rendezvous_forget_all(struct master *master);
 
 /* ---- reload.c ---- */
-/* ERR_TOO_LARGE, ERR_IO. Takes a reference of the configuration. */
-int sealed_config_open(struct sealed_config *sealed, struct config *config, struct error *err);
-void sealed_config_close(struct sealed_config *sealed);
-void reload_send(struct master *master, struct child *child, const struct sealed_config *sealed);
 /* Reads the configuration again. If it is right it is given to its judge, and then to all. */
 void reload_begin(struct master *master);
 void reload_on_judged(struct child *judge, struct slice body);
@@ -92,6 +88,14 @@ void reload_tick(struct master *master);
 
 /* ---- control.c ---- */
 void control_on_message(struct child *child, struct slice body);
+
+/* ---- sealed_config.c ---- */
+/* ERR_TOO_LARGE, ERR_IO. Takes a reference of the configuration. */
+int sealed_config_open(struct sealed_config *sealed, struct config *config, struct error *err);
+void sealed_config_close(struct sealed_config *sealed);
+/* Sends CONFIG, with the next number, to one child. */
+void sealed_config_send(struct master *master, struct child *child,
+                        const struct sealed_config *sealed);
 
 /* ---- drain.c ---- */
 void drain_begin(struct master *master);

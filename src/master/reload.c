@@ -10,65 +10,13 @@
  * were pushed here. Processes that start meanwhile get the old one. What needs a restart keeps its
  * value, with a warning.
  */
-#include "base/alloc.h"
 #include "base/buf.h"
 #include "base/error.h"
-#include "base/fd.h"
 #include "base/log.h"
 #include "config/config.h"
-#include "ipc/channel.h"
 #include "master_state.h"
 
 #define PATHS_MAX 4096
-
-/* ---- sealed configurations ---- */
-
-static int seal(const struct config *config, bool with_secrets, int *out_fd, struct error *err)
-{
-    AUTO_BUF struct buf text;
-
-    buf_init(&text, CONFIG_TEXT_MAX);
-    config_print(config, with_secrets, &text);
-    if (text.is_over) {
-        return error_set(err, ERR_TOO_LARGE, "the configuration is longer than %u bytes",
-                         CONFIG_TEXT_MAX);
-    }
-    return fd_memory_file("configuration", buf_bytes(&text), out_fd, err);
-}
-
-int sealed_config_open(struct sealed_config *sealed, struct config *config, struct error *err)
-{
-    struct sealed_config made = {.config = NULL, .fd = -1, .secret_fd = -1};
-    int rc = seal(config, false, &made.fd, err);
-
-    if (rc == 0)
-        rc = seal(config, true, &made.secret_fd, err);
-    if (rc != 0) {
-        sealed_config_close(&made);
-        return rc;
-    }
-    made.config = config_ref(config);
-    *sealed = made;
-    return 0;
-}
-
-void sealed_config_close(struct sealed_config *sealed)
-{
-    fd_close(&sealed->fd);
-    fd_close(&sealed->secret_fd);
-    config_unref(&sealed->config);
-}
-
-void reload_send(struct master *master, struct child *child, const struct sealed_config *sealed)
-{
-    struct message_config message = {.number = ++master->config_number};
-    bool has_secrets = role_policy(child->seat->role)->has_secrets;
-
-    channel_send(child->line, MESSAGE_CONFIG, &message,
-                 has_secrets ? sealed->secret_fd : sealed->fd);
-}
-
-/* ---- the reload ---- */
 
 static struct child *find_judge(struct master *master)
 {
@@ -114,7 +62,7 @@ void reload_begin(struct master *master)
     log_kept(config, master->sealed.config);
     if (sealed_config_open(&master->next, config, &err) == 0) {
         master->next_judge = judge->id;
-        reload_send(master, judge, &master->next);
+        sealed_config_send(master, judge, &master->next);
         master->next_number = master->config_number;
     } else {
         log_say(LOG_ERROR, "reload: %s; the old configuration stays", err.text);
@@ -132,7 +80,7 @@ static void install(struct master *master)
         struct child *child = LIST_ITEM(link, struct child, link);
 
         if (child->line && child->id != master->next_judge)
-            reload_send(master, child, &master->sealed);
+            sealed_config_send(master, child, &master->sealed);
     }
     log_say(LOG_INFO, "reload: the new configuration is in use");
 }
@@ -160,6 +108,6 @@ void reload_on_judged(struct child *judge, struct slice body)
 
 void reload_tick(struct master *master)
 {
-    if (master->next.config && !supervise_find(master, master->next_judge))
+    if (master->next.config && !child_find(&master->children, master->next_judge))
         drop(master, "died before it had judged it");
 }

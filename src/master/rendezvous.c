@@ -81,8 +81,8 @@ void rendezvous_tick(struct master *master)
 {
     LIST_EACH (link, &master->appointments) {
         struct appointment *appointment = LIST_ITEM(link, struct appointment, link);
-        struct child *a = supervise_find(master, appointment->a);
-        struct child *b = supervise_find(master, appointment->b);
+        struct child *a = child_find(&master->children, appointment->a);
+        struct child *b = child_find(&master->children, appointment->b);
         struct error ignored;
 
         if (!a || !b || !a->line || !b->line || make_channel(a, b, &ignored) == 0)

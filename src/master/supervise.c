@@ -27,17 +27,6 @@
 
 #define SPAWN_AGAIN_MS 1000
 
-struct child *supervise_find(struct master *master, uint64_t id)
-{
-    LIST_EACH (link, &master->children) {
-        struct child *child = LIST_ITEM(link, struct child, link);
-
-        if (child->id == id)
-            return child;
-    }
-    return NULL;
-}
-
 /* ---- starting ---- */
 
 static void send_shared(struct child *child, enum shared_kind kind, int fd)
@@ -67,7 +56,7 @@ static void equip(struct master *master, struct child *child)
     struct message_start start = {.message_reserved = 0};
 
     channel_send(child->line, MESSAGE_HELLO, &hello, -1);
-    reload_send(master, child, &master->sealed);
+    sealed_config_send(master, child, &master->sealed);
     send_shared(child, SHARED_METRICS, master->metrics_fd);
     send_shared(child, SHARED_UPLOADS, master->options.uploads_fd);
     if (role_policy(child->seat->role)->has_listeners)
