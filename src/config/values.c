@@ -3,8 +3,11 @@
  * error is reported with its line and not when the value is first used. */
 #include "values.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
+#include <netinet/in.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "base/error.h"
@@ -33,6 +36,31 @@ static bool is_port(struct slice text)
     return text_parse_u64(text, &port, &ignored) == 0 && port <= 65535;
 }
 
+/* Names are not looked up for listening (net/listener.h), so only these can be bound. */
+static bool is_bindable(struct slice host)
+{
+    char text[INET6_ADDRSTRLEN] = "";
+    struct in6_addr ignored;
+    bool is_v6 = host.length >= 2 && host.data[0] == '[' && host.data[host.length - 1] == ']';
+
+    if (is_v6)
+        host = slice_from(host.data + 1, host.length - 2);
+    if (host.length >= sizeof(text))
+        return false;
+    memcpy(text, host.data, host.length);
+    return slice_is_nocase(host, "localhost")
+               ? !is_v6
+               : inet_pton(is_v6 ? AF_INET6 : AF_INET, text, &ignored) == 1;
+}
+
+static int refuse_address(struct slice text, struct error *err)
+{
+    return error_set(err, ERR_INVALID,
+                     "\"%.*s\" is not an address; write 0.0.0.0:32000, [::]:32000, "
+                     "localhost:32000 or unix:/path",
+                     SLICE_PRINT(text));
+}
+
 int value_address(struct slice text, char **out, struct error *err)
 {
     if (slice_starts_with(text, "unix:")) {
@@ -46,19 +74,13 @@ int value_address(struct slice text, char **out, struct error *err)
         return 0;
     }
     ptrdiff_t colon = slice_find_last(text, ':');
-    if (colon < 0 || !is_port(slice_skip(text, (size_t)colon + 1))) {
-        return error_set(err, ERR_INVALID,
-                         "\"%.*s\" is not an address; write 0.0.0.0:32000, [::]:32000, "
-                         "localhost:32000 or unix:/path",
-                         SLICE_PRINT(text));
-    }
+    if (colon < 0 || !is_port(slice_skip(text, (size_t)colon + 1)))
+        return refuse_address(text, err);
     struct slice host = slice_from(text.data, (size_t)colon);
     if (host.length == 0) { /* ":5000", as Go programs write it: every address */
-        *out = mem_alloc(text.length + 5);
-        for (size_t i = 0; i < 4; i++)
-            (*out)[i] = "[::]"[i];
-        for (size_t i = 0; i < text.length; i++)
-            (*out)[4 + i] = text.data[i];
+        *out = mem_alloc(sizeof("[::]") + text.length);
+        memcpy(*out, "[::]", 4);
+        memcpy(*out + 4, text.data, text.length);
         (*out)[4 + text.length] = '\0';
         return 0;
     }
@@ -68,6 +90,8 @@ int value_address(struct slice text, char **out, struct error *err)
                          "\"%.*s\": write an IPv6 address in brackets, [%.*s]:PORT",
                          SLICE_PRINT(text), SLICE_PRINT(host));
     }
+    if (!is_bindable(host))
+        return refuse_address(text, err);
     *out = slice_dup(text);
     return 0;
 }
