@@ -21,7 +21,7 @@ struct detached;
 struct error;
 
 /* Embedded in an object of the caller. While the call is submitted, `run` may use nothing that
- * somebody else could free. After `done` the object is the caller's again. */
+ * other code could free. After `done` the object is the caller's again. */
 struct detached_call {
     /* Runs on a thread of its own; may block for ever. */
     void (*run)(struct detached_call *call);

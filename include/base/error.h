@@ -16,7 +16,7 @@ enum error_kind {
     ERR_TOO_LARGE,       /* over a limit */
     ERR_UNAUTHORIZED,    /* 401 of an upstream */
     ERR_DENIED,          /* not allowed, here or by an upstream (403) */
-    ERR_CONFLICT,        /* somebody else holds it, or it changed */
+    ERR_CONFLICT,        /* another request holds it, or it changed */
     ERR_DIGEST_MISMATCH, /* bytes are not what their digest says */
     ERR_UNSUPPORTED,
     ERR_NO_SPACE, /* disk or map full */

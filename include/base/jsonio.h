@@ -49,11 +49,11 @@ void jsonio_auto_free(struct jsonio **document);
 
 /* The outermost value: an object or an array. */
 struct jsonio_value jsonio_root(const struct jsonio *document);
-/* What a value is. Numbers with a fraction or an exponent are REAL. */
 enum jsonio_type jsonio_type(struct jsonio_value value);
-struct jsonio_value jsonio_member(struct jsonio_value object,
-                                  const char *key); /* absent if there is no such key */
-size_t jsonio_length(struct jsonio_value array);    /* 0 if it is not an array */
+/* Absent if there is no such key. */
+struct jsonio_value jsonio_member(struct jsonio_value object, const char *key);
+/* 0 if it is not an array. */
+size_t jsonio_length(struct jsonio_value array);
 /* Absent beyond the end. */
 struct jsonio_value jsonio_element(struct jsonio_value array, size_t index);
 /* Empty if it is not a string. */

@@ -8,8 +8,8 @@
 
 struct error;
 
-/* From getrandom(2), for ids that nobody may guess. ERR_IO if there is no entropy: the caller must
- * fail then. */
+/* From getrandom(2), for ids that must not be guessed. ERR_IO if there is no entropy: the caller
+ * must fail then. */
 int random_bytes(void *out, size_t length, struct error *err);
 /* For jitter; not secret. */
 uint32_t random_below(uint32_t limit);

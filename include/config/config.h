@@ -4,8 +4,9 @@
  * (settings.def), checked as a whole, and constant from then on. The master prints it as YAML for
  * the other roles, which parse it again. (door: libyaml)
  *
- * A running process may get a new one at any time. So a configuration is counted: whoever keeps a
- * pointer to it, or to anything inside it, from one turn of the loop to the next holds a reference.
+ * A running process may get a new one at any time. So a configuration is counted: code that
+ * keeps a pointer to it, or to anything inside it, from one turn of the loop to the next holds a
+ * reference.
  * References are taken and dropped on the loop's thread only; threads of the pool may read.
  */
 #ifndef CONFIG_CONFIG_H

@@ -23,7 +23,7 @@ enum message_type {
     MESSAGE_TYPES, /* count */
 };
 
-/* On whose behalf something is done, for the journal; empty fields are not known. */
+/* The client on whose behalf something is done, for the journal; unknown fields are empty. */
 struct actor {
     struct slice principal;  /* the name that authentication gave, "anonymous" without any */
     struct slice address;    /* of the client */
@@ -81,7 +81,7 @@ enum shared_kind {
  * ask what. */
 enum control_kind {
     CONTROL_RELOAD = 1,    /* read the configuration again */
-    CONTROL_PEER_LIED = 2, /* [id] that worker sent what no worker can have meant: end it */
+    CONTROL_PEER_LIED = 2, /* [id] that worker sent a malformed or forbidden message: end it */
     CONTROLS,              /* count */
 };
 

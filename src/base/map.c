@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The door to uthash. Keys come from outside, so each map hashes them with a secret seed
- * (SipHash-1-3): nobody can choose keys that all fall into one bucket.
+ * (SipHash-1-3): a client cannot choose keys that all fall into one bucket.
  */
 #include "base/map.h"
 

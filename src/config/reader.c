@@ -52,10 +52,10 @@ void reader_unknown_key(struct reader *reader, const struct position *at, const 
 
 const struct position *reader_at(const struct reader *reader, const struct setting *setting)
 {
-    static const struct position nobody = {"default", 0, 0};
+    static const struct position unset = {"default", 0, 0};
     const struct position *at = &reader->at[setting - settings_of_config.items];
 
-    return at->source ? at : &nobody;
+    return at->source ? at : &unset;
 }
 
 bool reader_is_written(const struct reader *reader, const struct setting *setting)

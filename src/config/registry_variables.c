@@ -2,7 +2,7 @@
 /*
  * The REGISTRY_* variables of the stock registry, so that only the image has to be changed. A
  * variable is refused, not ignored, when the server would otherwise be open to everybody, or store
- * its data where nobody expects it.
+ * its data in an unexpected place.
  */
 #include <stdio.h>
 #include <string.h>

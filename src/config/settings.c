@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The table of settings at run time. A value is checked before the old one is freed, so that a
- * refused one changes nothing. Whatever setting_print writes, setting_set reads back as the same
- * value.
+ * refused one changes nothing. What setting_print writes, setting_set reads back as the same value.
  */
 #include "settings.h"
 

@@ -24,8 +24,8 @@
 #define FLUSH_MS       100
 #define TOLD_BODY_MAX  (16ul * 1024 * 1024)
 #define BUSY_NO_NUMBER "the ledger cannot be read"
-#define BUSY_DOWN      "the process that stores what is pushed is not there"
-#define BUSY_HUNG      "the process that stores what is pushed does not answer"
+#define BUSY_DOWN      "the process that stores images is not running"
+#define BUSY_HUNG      "the process that stores images does not answer"
 
 struct keeper_client {
     struct keeper_client_options options;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The Prometheus text format 0.0.4: for each family HELP, TYPE and its series. A histogram has
- * cumulative buckets by upper bound in seconds, the sum, and the count. A series
- * whose name has not come yet is left out.
+ * cumulative buckets by upper bound in seconds, the sum, and the count. A series whose name has not
+ * come yet is left out.
  */
 #include <stdio.h>
 

@@ -17,7 +17,7 @@ static void on_reload(struct child *child, uint64_t unused)
     reload_begin(child->seat->master);
 }
 
-/* The child got a message that none of our workers sends: that worker is broken, or taken over. */
+/* The child got a message that no worker of ours would send: that one is broken, or taken over. */
 static void on_peer_lied(struct child *child, uint64_t id)
 {
     struct child *liar = child_find(&child->seat->master->children, id);

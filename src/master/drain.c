@@ -29,11 +29,11 @@ bool drain_is_wanted(const struct seat *seat)
     if (master->phase != PHASE_DRAINING)
         return true;
     /* A worker that dies while workers are drained is not needed again; fetcher and keeper are
-     * needed until it is their turn. After a failed start nobody is. */
+     * needed until it is their turn. After a failed start none is needed. */
     return master->status == 0 && role_policy(seat->role)->drain_order > master->drain_order;
 }
 
-/* What is left of the whole time, and never nothing. */
+/* The rest of drain_timeout. After the workers there is always some. */
 static uint64_t time_left(const struct master *master)
 {
     uint64_t whole = master->sealed.config->limits.drain_timeout;

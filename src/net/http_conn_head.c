@@ -126,7 +126,7 @@ static bool is_worth_parsing(const struct http_conn *conn, const char *added, si
 
 static void lose_head(struct http_conn *conn)
 {
-    /* The client has gone, between requests or within a head: there is nobody to answer. */
+    /* The client has left, between requests or within a head: no answer could reach it. */
     conn_set_state(conn, CONN_CLOSED);
 }
 

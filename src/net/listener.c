@@ -30,7 +30,7 @@
 #define PAUSES_MAX         10 /* then it accepts the connection in spite of its share */
 #define PAUSE_FAILED_MS    100
 #define PAUSE_FORGOTTEN_MS 20
-#define ALONE_MS           30 /* and for this long it accepts whatever comes */
+#define ALONE_MS           30 /* and for this long it accepts every connection */
 
 struct listener {
     struct loop *loop;

@@ -2,8 +2,7 @@
 /*
  * The door to libevent: one event_base, one turn at a time.
  *
- *   turn:  wait (not at all if calls are deferred) → watches, timers, signals → deferred calls →
- * on_turn
+ *   turn:  wait (not if calls are deferred) → watches, timers, signals → deferred calls → on_turn
  *
  * Invariant: calls deferred by a deferred call run in the next turn, which does not wait.
  * libevent's clock is coarse and cached; a timer that fires early by our own clock is started
@@ -51,7 +50,7 @@ struct loop {
     struct watch *pool_watch;
     loop_turn_fn *on_turn;
     void *on_turn_arg;
-    uint64_t busy_since_us; /* 0: this turn has called nothing yet, or nobody measures */
+    uint64_t busy_since_us; /* 0: this turn has called nothing yet, or there is no on_turn */
     bool is_stopping;
 };
 

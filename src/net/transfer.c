@@ -6,7 +6,7 @@
  *    |          |                 |              ^
  *    +----------+---- error, timeout, refusal ---+       cancel: silent, freed after the turn
  *
- * Most functions of libcurl must not be called from its callbacks, so whatever ends a transfer is
+ * Most functions of libcurl must not be called from its callbacks, so the end of a transfer is
  * deferred to the end of the turn.
  */
 #include "base/alloc.h"
