@@ -83,6 +83,8 @@ void link_put(struct ledger_txn *txn, uint32_t repository, const struct digest *
     record_init_value(&value);
     record_add_u8(&value, (uint8_t)kinds);
     record_add_text(&value, media_type);
+    if (value.is_over)
+        ledger_set_too_long(txn);
     struct record key;
     link_key(&key, repository, digest);
     ledger_put(txn, TABLE_LINK, record_bytes(&key), record_bytes(&value));

@@ -242,6 +242,17 @@ static void small_manifests_are_kept_inline_and_large_ones_not(void **state)
     assert_false(manifest_find(txn, &small, &back));
 }
 
+static void media_type_that_is_too_long_fails_the_transaction(void **state)
+{
+    (void)state;
+    static char type[4096];
+    struct digest a = digest("a");
+    memset(type, 't', sizeof(type));
+    link_put(txn, 1, &a, LINK_MANIFEST, slice_from(type, sizeof(type)));
+    assert_non_null(ledger_error(txn));
+    assert_int_equal(ledger_error(txn)->kind, ERR_INVALID);
+}
+
 static void blobs_keep_their_state(void **state)
 {
     (void)state;
@@ -348,6 +359,7 @@ int main(void)
         TEST(tags_are_of_one_repository_and_walks_go_on_after_the_last),
         TEST(walks_go_on_after_a_last_that_is_too_long),
         TEST(small_manifests_are_kept_inline_and_large_ones_not),
+        TEST(media_type_that_is_too_long_fails_the_transaction),
         TEST(blobs_keep_their_state),
         TEST(links_are_found_from_both_sides),
         TEST(referred_is_asked_by_repository_or_anywhere),
