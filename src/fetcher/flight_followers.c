@@ -166,9 +166,9 @@ void flight_hand_over(struct flight *flight)
 
     CHECK(flight->base && take);
     uint64_t same_until = flight->base_until < take->bytes ? flight->base_until : take->bytes;
-    bool is_different = take->base.is_different;
+    bool is_different = take->is_different;
     if (is_different)
-        same_until = take->base.same_until;
+        same_until = take->same_until;
     take_drop(&flight->base, false);
     flight->told.bytes = take->bytes;
     LIST_EACH (link, &flight->followers) {

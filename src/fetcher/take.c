@@ -210,6 +210,8 @@ static void block_written(struct take *take)
     struct take_block *block = &take->blocks[1 - take->filling];
 
     take->bytes += block->length;
+    take->same_until = take->base.same_until;
+    take->is_different = take->base.is_different;
     block->length = 0;
     push_block(take);
     take->handler->on_written(take->arg);
@@ -283,7 +285,7 @@ bool take_is_idle(const struct take *take)
 
 bool take_is_compared(const struct take *take)
 {
-    return take->base.fd < 0 || take->base.is_different || take->bytes >= take->base.until;
+    return take->base.fd < 0 || take->is_different || take->bytes >= take->base.until;
 }
 
 int take_compare(struct take *take, const struct take *base, uint64_t until, struct error *err)

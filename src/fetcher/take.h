@@ -62,6 +62,7 @@ struct take_block {
 struct take_base { /* the file of an older take, or fd -1 */
     int fd;
     uint64_t until; /* offset: bytes from there on are not compared */
+    /* The pool's, which may be a block ahead of the take's members of the same names. */
     uint64_t same_until;
     bool is_different; /* the bytes at same_until differ */
 };
@@ -77,10 +78,13 @@ struct take {
     bool is_private; /* credentials were used for some of it */
     char name[STORE_NAME_SIZE];
     int fd;
-    int read_fd;            /* opened read-only, for followers */
-    uint64_t queued;        /* bytes accepted */
-    uint64_t bytes;         /* bytes in the file */
-    uint64_t memory;        /* bytes reserved for it when is_memory */
+    int read_fd;     /* opened read-only, for followers */
+    uint64_t queued; /* bytes accepted */
+    uint64_t bytes;  /* bytes in the file */
+    uint64_t memory; /* bytes reserved for it when is_memory */
+    /* How far `bytes` agree with the base, and whether they differ there. */
+    uint64_t same_until;
+    bool is_different;
     uint64_t space_seen_at; /* value of `bytes` when the disk was last found to have room */
     struct take_block blocks[2];
     unsigned filling; /* index of the block that is being filled */
