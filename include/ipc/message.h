@@ -105,6 +105,8 @@ enum join_kind {
 
 /* The query that a list is asked for with: `reference` of JOIN, `link` of ANSWER. */
 #define LIST_QUERY_MAX 2048
+/* Of a blob whose size the upstream does not say, workers hold back at most so many bytes. */
+#define UNKNOWN_SIZE_MAX ((uint64_t)16 * 1024 * 1024)
 
 /* How current an ANSWER is. */
 enum answer_state {

@@ -106,6 +106,8 @@ bool store_spool_parse(const char *name, struct digest *out_digest, unsigned *ou
 /* A fresh name for a file that is neither a session's nor a spool, such as a manifest's. */
 int store_temporary_name(char out[STORE_NAME_SIZE], struct error *err);
 bool store_name_is_temporary(const char *name);
+/* Such a file is removed when it is this old: no request waits so long for the keeper. */
+#define STORE_TEMPORARY_KEPT_MS (3600ull * 1000)
 
 /* Bytes free and in all on the file system. */
 int store_space(struct store *store, uint64_t *out_free, uint64_t *out_total, struct error *err);

@@ -21,15 +21,13 @@
 #include "role.h"
 #include "upstream.h"
 
-#define TOKEN_JSON_MAX   (1024ul * 1024)
-#define TOKEN_MAX        (64ul * 1024)
-#define TOKENS_MAX       10000
-#define LIFE_DEFAULT_S   60
-#define LIFE_MIN_S       60
-#define LIFE_MAX_S       3600
-#define USED_UNTIL_MS    10000 /* before its end a token is no longer used */
-#define REFUSED_BODY_MAX (64ul * 1024)
-#define REFUSED_BODY_MS  1000
+#define TOKEN_JSON_MAX (1024ul * 1024)
+#define TOKEN_MAX      (64ul * 1024)
+#define TOKENS_MAX     10000
+#define LIFE_DEFAULT_S 60
+#define LIFE_MIN_S     60
+#define LIFE_MAX_S     3600
+#define USED_UNTIL_MS  10000 /* before its end a token is no longer used */
 
 struct kept_token {
     struct token token;

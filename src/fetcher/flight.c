@@ -19,7 +19,6 @@
 #define KEY_MAX          1024
 #define PAUSED_KEPT_MS   30000
 #define GO_ON_LEFT_BYTES (64ul * 1024 * 1024)
-#define UNKNOWN_SIZE_MAX (16ul * 1024 * 1024) /* workers hold no more of a blob of unknown size */
 
 #define TO(state) (1u << FLIGHT_##state)
 static const unsigned moves[FLIGHT_STATES] = {

@@ -29,10 +29,8 @@
 #include "role.h"
 #include "upstream.h"
 
-#define REDIRECTS_MAX    5
-#define TOKENS_MAX       1 /* for one hop: a fresh token that is refused will be refused again */
-#define REFUSED_BODY_MAX (64ul * 1024)
-#define REFUSED_BODY_MS  1000
+#define REDIRECTS_MAX 5
+#define TOKENS_MAX    1 /* for one hop: a fresh token that is refused will be refused again */
 
 enum hop_verdict { /* what the head means */
     HOP_NOTHING,   /* no head yet, or the transfer failed */

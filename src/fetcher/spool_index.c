@@ -16,10 +16,9 @@
 #include "role.h"
 #include "store/store.h"
 
-#define KEPT_MS           (24ul * 3600 * 1000)
-#define LOOK_EVERY_MS     (3600ul * 1000)
-#define TEMPORARY_KEPT_MS (3600ul * 1000)
-#define FOUND_MAX         (64ul * 1024 * 1024) /* bytes of the list that a scan makes */
+#define KEPT_MS       (24ul * 3600 * 1000)
+#define LOOK_EVERY_MS (3600ul * 1000)
+#define FOUND_MAX     (64ul * 1024 * 1024) /* bytes of the list that a scan makes */
 
 struct spool_index {
     struct fetcher *fetcher;
@@ -127,7 +126,7 @@ static void on_spool_file(const char *name, uint64_t size, uint64_t modified_ms,
     memset(&found, 0, sizeof(found));
     if (!store_spool_parse(name, &found.digest, &found.take)) {
         /* A manifest that was written for the keeper. One so old will never be placed. */
-        if (age_ms > TEMPORARY_KEPT_MS)
+        if (age_ms > STORE_TEMPORARY_KEPT_MS)
             remove_file(index->fetcher, name);
         return;
     }

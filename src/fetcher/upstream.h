@@ -28,6 +28,11 @@ struct error;
 struct fetcher;
 struct map;
 
+/* Of an answer that is not wanted, so much of the body is read, for so long, that the connection
+ * can be used again. */
+#define REFUSED_BODY_MAX (64ul * 1024)
+#define REFUSED_BODY_MS  1000
+
 struct upstream_url {
     char *text; /* as configured, without a slash at its end */
     struct url_parts parts;

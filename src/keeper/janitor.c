@@ -15,10 +15,6 @@
 #include "store/upload_lock.h"
 #include "store/upload_table.h"
 
-/* A manifest's file, and a slot that has no file yet, have no lock. No request waits this long for
- * the keeper. */
-#define TEMPORARY_KEPT_MS (3600ull * 1000)
-
 struct janitor {
     struct janitor_options options;
     struct pool_work work;
@@ -142,7 +138,7 @@ static void remove_temporary(struct janitor *janitor, const char *name, uint64_t
 {
     AUTO_CLOSE int fd = -1;
 
-    if (is_older(janitor, modified_ms, TEMPORARY_KEPT_MS) && take_file(janitor, name, &fd))
+    if (is_older(janitor, modified_ms, STORE_TEMPORARY_KEPT_MS) && take_file(janitor, name, &fd))
         remove_file(janitor, name);
 }
 
@@ -176,7 +172,8 @@ static void remove_old_file(const char *name, uint64_t size, uint64_t modified_m
         janitor->count++;
 }
 
-/* A worker died before it made the session's file, or after it renamed it. */
+/* A worker died before it made the session's file, or after it renamed it. A slot without a file
+ * has no lock: its maker has as long as a temporary file lives. */
 static void remove_empty_slot(const struct upload_id *id, const struct upload_progress *state,
                               void *arg)
 {
@@ -186,7 +183,7 @@ static void remove_empty_slot(const struct upload_id *id, const struct upload_pr
     struct error ignored;
 
     if (!is_older(janitor, state->used_ms, janitor->expiry_ms) ||
-        !is_older(janitor, state->used_ms, TEMPORARY_KEPT_MS))
+        !is_older(janitor, state->used_ms, STORE_TEMPORARY_KEPT_MS))
         return;
     store_upload_name(id, state->repository_key, name);
     if (store_file_open(janitor->options.store, PLACE_UPLOADS, name, &fd, &ignored) ==

@@ -3,6 +3,8 @@
  * were verified. */
 #include "follow_limit.h"
 
+#include "ipc/message.h"
+
 uint64_t follow_limit(const struct follow_level *level)
 {
     if (level->is_verified)
@@ -25,5 +27,5 @@ bool follow_may_begin(const struct follow_level *level)
 bool follow_is_too_large(const struct follow_level *level)
 {
     return !level->is_verified && level->size == FOLLOW_SIZE_UNKNOWN &&
-           level->bytes > FOLLOW_UNKNOWN_SIZE_MAX;
+           level->bytes > UNKNOWN_SIZE_MAX;
 }

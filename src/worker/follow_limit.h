@@ -8,9 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define FOLLOW_HOLD_BACK        ((uint64_t)64 * 1024)
-#define FOLLOW_SIZE_UNKNOWN     UINT64_MAX
-#define FOLLOW_UNKNOWN_SIZE_MAX ((uint64_t)16 * 1024 * 1024)
+#define FOLLOW_HOLD_BACK    ((uint64_t)64 * 1024)
+#define FOLLOW_SIZE_UNKNOWN UINT64_MAX
 
 struct follow_level {
     uint64_t size;  /* may be FOLLOW_SIZE_UNKNOWN until verified */

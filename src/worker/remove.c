@@ -120,6 +120,7 @@ static void fail_unknown(struct request *request, struct ledger_txn *txn)
         request_fail_unknown(request, txn, API_NAME_UNKNOWN);
         return;
     }
+    /* The answer is about the upstream's repository, also in its headers. */
     (void)resolve_cached_namesake(request->config, txn, request->operation.name, target);
     (void)resolve_refuse_write(target, &error);
     request_fail(request, &error);
