@@ -105,7 +105,9 @@ struct transfer_handler {
  * cache; without one (NULL) the loop reads them. */
 struct transfer_set *transfer_set_new(struct loop *loop, struct resolver *resolver,
                                       struct pool *pool);
-void transfer_set_free(struct transfer_set **set); /* cancels without callbacks */
+/* Cancels without callbacks, and frees all its transfers at once: must not be called from a
+ * callback of one of them. */
+void transfer_set_free(struct transfer_set **set);
 /* The handler is borrowed. ERR_INVALID: the URL or the proxy is not http or https, a header is not
  * one line, the method cannot have a body, or the path of the socket is too long. ERR_INTERNAL:
  * libcurl cannot be loaded or refuses an option. ERR_IO: no descriptor is left for the body. */

@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "config/config.h"
 #include "ipc/metrics.h"
+#include "net/loop.h"
 #include "oci/digest.h"
 #include "oci/name.h"
 #include "role.h"
@@ -48,8 +49,10 @@ static void drop_tokens(struct upstream *upstream)
         upstream->free_tokens(upstream);
 }
 
-static void upstream_free(struct upstream *upstream)
+static void upstream_free(void *arg)
 {
+    struct upstream *upstream = arg;
+
     drop_tokens(upstream);
     list_remove(&upstream->link);
     transfer_set_free(&upstream->transfers);
@@ -73,8 +76,14 @@ void upstream_unref(struct upstream **upstream)
         return;
     struct upstream *old = TAKE(*upstream);
     CHECK(old->references > 0);
-    if (--old->references == 0)
+    if (--old->references > 0)
+        return;
+    /* The last reference often goes at the end of the last transfer, inside its callback, and the
+     * set would free that transfer. In fetcher_free nothing runs, and no turn follows. */
+    if (old->fetcher->is_closing)
         upstream_free(old);
+    else
+        loop_defer(old->fetcher->options.loop, upstream_free, old);
 }
 
 /* NULL: none of its addresses is a valid URL. */
@@ -96,9 +105,10 @@ static struct upstream *upstream_new(struct fetcher *fetcher, const struct confi
     list_init(&upstream->queue);
     for (size_t i = 0; i < config->urls.count; i++)
         add_url(upstream, config->urls.items[i]);
-    if (upstream->url_count == 0)
-        upstream_unref(&upstream);
-    return upstream;
+    if (upstream->url_count > 0)
+        return upstream;
+    upstream_free(upstream);
+    return NULL;
 }
 
 struct upstream *upstream_find(struct fetcher *fetcher, struct slice name)
@@ -228,8 +238,16 @@ void upstream_free_all(struct fetcher *fetcher)
         drop_tokens(all[i]); /* token fetches hold references */
         upstream_unref(&all[i]);
     }
-    while (!list_is_empty(&fetcher->retired_upstreams))
-        drop_tokens(LIST_ITEM(fetcher->retired_upstreams.next, struct upstream, link));
+    while (!list_is_empty(&fetcher->retired_upstreams)) {
+        struct upstream *retired =
+            LIST_ITEM(fetcher->retired_upstreams.next, struct upstream, link);
+
+        /* It has no reference when its end is only deferred; drop_tokens may give up the last. */
+        loop_cancel_deferred(fetcher->options.loop, retired);
+        retired->references++;
+        drop_tokens(retired);
+        upstream_unref(&retired);
+    }
     map_free(&fetcher->upstreams);
 }
 

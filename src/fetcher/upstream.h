@@ -65,10 +65,12 @@ struct upstream {
  * reference to keep it longer than this turn of the loop. */
 struct upstream *upstream_find(struct fetcher *fetcher, struct slice name);
 struct upstream *upstream_ref(struct upstream *upstream);
+/* May be called from a callback of the upstream's own transfers: it is freed after the turn. */
 void upstream_unref(struct upstream **upstream);
 /* fetcher->config has changed: bring the table up to date. */
 void upstream_reconfigure_all(struct fetcher *fetcher);
-/* Drop the table's references. */
+/* Drop the table's references, and end token fetches. Only for fetcher_free: all other references
+ * are gone. */
 void upstream_free_all(struct fetcher *fetcher);
 /* Exchanges that are running for all objects of this upstream's name; *out_downloads: how many of
  * them are downloads. */

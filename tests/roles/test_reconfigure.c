@@ -148,6 +148,93 @@ static void limit_of_connections_counts_what_the_old_address_still_has(void **st
     visitor_free(&next);
 }
 
+/* ---- what ends after its upstream has gone ---- */
+
+static const char *const misses[] = {"GET " BLOBS OTHER, "GET /v2/library/hello/manifests/none",
+                                     "GET /v2/library/hello/manifests/" OTHER,
+                                     "GET /v2/library/hello/tags/list"};
+
+static void answer_late(const struct fake_request *request, struct fake_answer *answer, void *arg)
+{
+    (void)request;
+    answer->status = *(const int *)arg;
+    answer->failure = ERR_UPSTREAM;
+    answer->delay_ms = 1000;
+}
+
+/* The end of the transfer drops the last reference to a retired upstream, whose transfer it is. */
+static void failing_end_may_be_the_last_use_of_an_upstream(void **state)
+{
+    static const int statuses[] = {404, 503, 0};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++) {
+        for (size_t k = 0; k < sizeof(misses) / sizeof(misses[0]); k++) {
+            int status = statuses[i];
+
+            house_configure(house, UPSTREAM("https://hub.test", "") "fetch: { retries: 0 }\n");
+            fake_upstream_set(answer_late, &status);
+            visitor_send(visitor, "%s HTTP/1.1\r\nHost: entrepot.test\r\n\r\n", misses[k]);
+            house_pass(house, 200);
+            assert_int_equal(fake_upstream_count_of("https://hub.test"), 1);
+            house_configure(house, "upstreams: {}\nlog: { access: false }\n");
+            assert_true(visitor_read(visitor, false, 60000)->status >= 400);
+            house_pass(house, 2000);
+            tear_down(NULL); /* what is known of these failures goes */
+            set_up(NULL);
+        }
+    }
+}
+
+static void answer_challenge(const struct fake_request *request, struct fake_answer *answer,
+                             void *arg)
+{
+    answer->status = 401;
+    answer->headers = "WWW-Authenticate: Bearer realm=\"https://hub.test/token\"\r\n";
+    if (!strstr(request->url, "/token"))
+        return;
+    answer->status = *(const int *)arg;
+    answer->headers = NULL;
+    answer->body = slice_of("{\"token\": \"t\"}");
+    answer->failure = ERR_UPSTREAM;
+    answer->delay_ms = 1000;
+}
+
+/* Nobody waits for the token: the client has left. The fetch goes on and holds the upstream. */
+static void begin_token(const int *status)
+{
+    house_configure(house, UPSTREAM("https://hub.test", ""));
+    fake_upstream_set(answer_challenge, (void *)(uintptr_t)status);
+    visitor_send(visitor, "GET " BLOBS OTHER " HTTP/1.1\r\nHost: entrepot.test\r\n\r\n");
+    house_pass(house, 200);
+    assert_int_equal(fake_upstream_count_of("/token"), 1);
+    visitor_free(&visitor);
+    visitor = visitor_new(house, 0);
+    house_configure(house, UPSTREAM("https://other.test", ""));
+    house_pass(house, 200);
+}
+
+static void token_may_be_the_last_use_of_an_upstream(void **state)
+{
+    static const int statuses[] = {200, 403, 0};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++) {
+        begin_token(&statuses[i]);
+        house_pass(house, 5000);
+    }
+}
+
+static void fetcher_ends_while_a_retired_upstream_fetches_a_token(void **state)
+{
+    static const int status = 200;
+
+    (void)state;
+    begin_token(&status);
+    house_kill(house, ROLE_FETCHER, 0);
+    house_pass(house, 5000);
+}
+
 static void push_ends_with_the_limit_it_began_with(void **state)
 {
     static const char *const place = "/v2/team/app/manifests/v1";
@@ -189,6 +276,9 @@ int main(void)
         TEST(next_miss_asks_the_new_address),
         TEST(busy_upstream_stays_busy),
         TEST(limit_of_connections_counts_what_the_old_address_still_has),
+        TEST(failing_end_may_be_the_last_use_of_an_upstream),
+        TEST(token_may_be_the_last_use_of_an_upstream),
+        TEST(fetcher_ends_while_a_retired_upstream_fetches_a_token),
         TEST(push_ends_with_the_limit_it_began_with),
         TEST(keeper_takes_what_the_new_rules_allow),
     };
