@@ -27,7 +27,7 @@ static void build_ask_key(struct buf *key, const struct message_join *join,
 
     buf_init(key, KEY_MAX);
     buf_append_byte(key, (char)('0' + join->kind));
-    buf_append_text(key, upstream->config->name);
+    buf_append_text(key, upstream->name);
     buf_append_byte(key, '\n');
     buf_append_slice(key, join->repository);
     buf_append_byte(key, '\n');
@@ -140,7 +140,7 @@ struct ask *ask_new(struct fetcher *fetcher, const struct message_join *join,
 
     ask->fetcher = fetcher;
     ask->upstream = upstream_ref(upstream);
-    ask->origin = slice_of(upstream->config->name);
+    ask->origin = slice_of(upstream->name);
     ask->kind = (enum join_kind)join->kind;
     ask->repository = slice_dup(join->repository);
     ask->reference = slice_dup(join->reference);

@@ -52,7 +52,7 @@ struct ask {
     struct list link; /* in fetcher->all_asks */
     struct fetcher *fetcher;
     struct upstream *upstream;
-    struct slice origin; /* borrowed from the upstream's configuration */
+    struct slice origin; /* the upstream's name, borrowed from it */
     enum join_kind kind; /* JOIN_BLOB: the proof that the repository has it */
     enum ask_state state;
     struct buf key;

@@ -32,7 +32,7 @@ static void log_manifest(const struct ask *ask, enum log_level level, const char
         return;
     log_begin(&line, level);
     log_text(&line, "digest", digest_print(&ask->received->digest, digest));
-    log_text(&line, "origin", ask->upstream->config->name);
+    log_text(&line, "origin", ask->upstream->name);
     log_text(&line, "repo", ask->repository);
     if (ask->kind == JOIN_TAG)
         log_text(&line, "tag", ask->reference);

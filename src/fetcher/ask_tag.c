@@ -85,7 +85,7 @@ static void answer_stale(struct ask *ask, const struct error *err, uint64_t age_
 
     print_age(age_ms, age, sizeof(age));
     (void)snprintf(warning, sizeof(warning), "%s could not be asked (%s); checked %s ago",
-                   ask->upstream->config->name, err->text, age);
+                   ask->upstream->name, err->text, age);
     struct message_answer answer = {
         .state = ANSWER_STALE,
         .digest = ask->tag.digest,
@@ -196,7 +196,7 @@ void ask_begin_tag(struct ask *ask)
     if (ask->tag.is_here) {
         check_tag(ask);
     } else if (absent_find(ask->fetcher, buf_bytes(&ask->key))) {
-        error_set(&err, ERR_NOT_FOUND, "%s answered 404 a moment ago", ask->upstream->config->name);
+        error_set(&err, ERR_NOT_FOUND, "%s answered 404 a moment ago", ask->upstream->name);
         ask_fail(ask, &err, 0);
     } else {
         ask_get_manifest(ask, ask->reference, fail_tag);

@@ -77,7 +77,7 @@ static void download_set_state(struct download *download, enum download_state ne
 
 static unsigned mark_of(const struct upstream *upstream)
 {
-    return upstream ? take_mark(upstream->config->name) : 0;
+    return upstream ? take_mark(upstream->name) : 0;
 }
 
 static struct take_options options_of(struct download *download, unsigned number)

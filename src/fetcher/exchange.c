@@ -164,9 +164,9 @@ static void judge_silence(struct exchange *exchange)
 
     if (wait_ms > 0) {
         end->retry_after = wait_ms / 1000 + 1;
-        error_set(&end->err, ERR_BUSY, "%s asked us to wait (429)", upstream->config->name);
+        error_set(&end->err, ERR_BUSY, "%s asked us to wait (429)", upstream->name);
     } else {
-        error_set(&end->err, ERR_UPSTREAM, "%s is known to be down", upstream->config->name);
+        error_set(&end->err, ERR_UPSTREAM, "%s is known to be down", upstream->name);
     }
 }
 

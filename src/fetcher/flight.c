@@ -62,7 +62,7 @@ void flight_log(const struct flight *flight, enum log_level level, const char *t
     log_u64(&line, "flight", flight->id);
     log_text(&line, "digest", digest_print(&flight->digest, digest));
     if (source) {
-        log_text(&line, "origin", source->upstream->config->name);
+        log_text(&line, "origin", source->upstream->name);
         log_text(&line, "repo", source->repository);
     }
     if (take)
@@ -79,7 +79,7 @@ static void build_flight_key(struct buf *key, const struct digest *digest,
     buf_init(key, KEY_MAX);
     buf_append(key, binary, digest_encode(digest, binary));
     if (owner)
-        buf_append_text(key, owner->config->name);
+        buf_append_text(key, owner->name);
 }
 
 struct flight *flight_find(struct fetcher *fetcher, const struct digest *digest,

@@ -53,7 +53,7 @@ void flight_on_synced(struct flight *flight, const struct error *err)
     struct source *source = first_proven(flight);
     if (source) {
         source->is_linked = true;
-        message.origin = slice_of(source->upstream->config->name);
+        message.origin = slice_of(source->upstream->name);
         message.repository = slice_of(source->repository);
     }
     keeper_client_tell(flight->fetcher->keeper, MESSAGE_BLOB_STORED, &message, true,

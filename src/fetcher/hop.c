@@ -148,7 +148,7 @@ static void read_pulls_left(struct upstream *upstream, struct slice headers)
         struct log_line line;
 
         log_begin(&line, LOG_WARN);
-        log_text(&line, "origin", upstream->config->name);
+        log_text(&line, "origin", upstream->name);
         log_u64(&line, "pulls_left", left);
         log_end(&line, "few pulls are left at the upstream");
     }
@@ -161,8 +161,7 @@ static void judge_busy(struct hop *hop, const struct transfer_response *response
     uint64_t seconds = upstream_read_busy(response->headers);
 
     hop->end.retry_after = seconds;
-    error_set(&hop->end.err, ERR_BUSY, "%s answered 429 (too many requests)",
-              upstream->config->name);
+    error_set(&hop->end.err, ERR_BUSY, "%s answered 429 (too many requests)", upstream->name);
     if (is_at_home(hop) && !hop->request->is_blob)
         upstream->urls[hop->address].busy_until = monotime_add(clock_mono(), seconds * 1000);
 }
@@ -176,7 +175,7 @@ static bool is_down(int status)
 static void judge_refusal(struct hop *hop, const struct transfer_response *response)
 {
     struct exchange_end *end = &hop->end;
-    const char *name = upstream_of(hop)->config->name;
+    const char *name = upstream_of(hop)->name;
     enum error_kind kind = ERR_UPSTREAM;
     bool is_home = is_at_home(hop);
 

@@ -131,7 +131,7 @@ void source_link(struct source *source)
     source->is_linked = true;
     struct message_link message = {
         .digest = flight->digest,
-        .origin = slice_of(source->upstream->config->name),
+        .origin = slice_of(source->upstream->name),
         .repository = slice_of(source->repository),
     };
     keeper_client_tell(flight->fetcher->keeper, MESSAGE_LINK, &message, true, NULL, NULL);

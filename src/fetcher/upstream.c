@@ -60,6 +60,7 @@ static void upstream_free(void *arg)
         mem_free(upstream->urls[i].text);
     mem_free(upstream->urls);
     config_unref(&upstream->whole);
+    mem_free(upstream->name);
     mem_free(upstream);
 }
 
@@ -94,6 +95,7 @@ static struct upstream *upstream_new(struct fetcher *fetcher, const struct confi
     list_init(&upstream->link);
     upstream->references = 1;
     upstream->fetcher = fetcher;
+    upstream->name = mem_strdup(config->name);
     upstream->whole = config_ref(fetcher->config);
     upstream->config = config;
     upstream->metric = metrics_name(METRIC_NAME_upstream, config->name);
@@ -128,7 +130,7 @@ struct upstream *upstream_find(struct fetcher *fetcher, struct slice name)
 
 struct upstream *upstream_current(const struct upstream *upstream)
 {
-    return map_find(upstream->fetcher->upstreams, slice_of(upstream->config->name));
+    return map_find(upstream->fetcher->upstreams, slice_of(upstream->name));
 }
 
 size_t upstream_running(const struct upstream *upstream, size_t *out_downloads)
@@ -141,7 +143,7 @@ size_t upstream_running(const struct upstream *upstream, size_t *out_downloads)
     LIST_EACH (link, &fetcher->retired_upstreams) {
         const struct upstream *retired = LIST_ITEM(link, const struct upstream, link);
 
-        if (!slice_is(slice_of(retired->config->name), upstream->config->name))
+        if (!slice_is(slice_of(retired->name), upstream->name))
             continue;
         running += retired->running;
         downloads += retired->downloads;
@@ -170,7 +172,7 @@ static void retire_upstream(struct upstream *upstream)
 {
     struct upstream *old = upstream;
 
-    map_remove(old->fetcher->upstreams, slice_of(old->config->name));
+    map_remove(old->fetcher->upstreams, slice_of(old->name));
     list_append(&old->fetcher->retired_upstreams, &old->link);
     upstream_unref(&old); /* the table's reference; running requests have their own */
 }
@@ -178,14 +180,12 @@ static void retire_upstream(struct upstream *upstream)
 static void reconfigure_upstream(struct fetcher *fetcher, struct upstream *upstream)
 {
     const struct config_upstream *config =
-        config_upstream_find(fetcher->config, slice_of(upstream->config->name));
+        config_upstream_find(fetcher->config, slice_of(upstream->name));
 
     if (config && config_upstream_is_reached_alike(config, upstream->config)) {
-        struct config *old = upstream->whole;
-
+        config_unref(&upstream->whole);
         upstream->whole = config_ref(fetcher->config);
         upstream->config = config;
-        config_unref(&old);
         return;
     }
     struct upstream *heir = config ? upstream_new(fetcher, config) : NULL;
@@ -379,8 +379,8 @@ enum host_trust upstream_trusts(const struct upstream *upstream, const struct ur
     }
     if (is_listed(&upstream->config->redirects, url))
         return HOST_LISTED;
-    if (slice_is(slice_of(upstream->config->name), DOCKER_HUB) && url->is_https &&
-        url->port == 443 && slice_is_nocase(url->host, DOCKER_HUB_TOKEN_HOST))
+    if (slice_is(slice_of(upstream->name), DOCKER_HUB) && url->is_https && url->port == 443 &&
+        slice_is_nocase(url->host, DOCKER_HUB_TOKEN_HOST))
         return HOST_LISTED;
     return HOST_OTHER;
 }

@@ -44,7 +44,10 @@ struct upstream {
     struct list link; /* of the fetcher's retired upstreams, or of none */
     unsigned references;
     struct fetcher *fetcher;
+    char *name;           /* the same for its whole life, unlike `config` */
     struct config *whole; /* the configuration that `config` is in; a reference */
+    /* Replaced when a new configuration reaches it in the same way: a pointer into it is good for
+     * this turn of the loop only. */
     const struct config_upstream *config;
     unsigned metric;                /* its index in METRIC_NAME_upstream */
     struct transfer_set *transfers; /* its own: connections are not shared with others */

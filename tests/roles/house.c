@@ -32,7 +32,7 @@
 struct house {
     const char *folder;
     struct authorizer authorizer; /* of the workers */
-    struct config *config;
+    char *settings;
     struct loop *loop;
     struct pool *pool;
     struct store *store;
@@ -89,24 +89,25 @@ static void turn(struct house *house)
     loop_turn(house->loop, 0);
 }
 
-static struct config *parse_settings(const struct house *house, const char *settings)
+/* A configuration of its own for each role, as processes have: a role must not live on a reference
+ * that another role holds. The result is the caller's reference. */
+static struct config *parse_settings(const struct house *house)
 {
     struct config *config = NULL;
     struct buf text;
     struct error err = {0};
 
     buf_init(&text, 1 << 20);
-    buf_printf(&text, "storage: { path: %s }\n%s", house->folder, settings);
+    buf_printf(&text, "storage: { path: %s }\n%s", house->folder, house->settings);
     must(config_parse(buf_bytes(&text), &config, &err), &err);
     buf_cleanup(&text);
     return config;
 }
 
-static void open_disk(struct house *house, const char *settings)
+static void open_disk(struct house *house)
 {
     struct error err = {0};
 
-    house->config = parse_settings(house, settings);
     must(store_prepare(house->folder, &err), &err);
     must(store_open(house->folder, &house->store, &err), &err);
     must(ledger_open(store_ledger_folder(house->store), true, &house->ledger, &err), &err);
@@ -156,10 +157,11 @@ static void join_fetcher_and_keeper(struct house *house)
 
 static void start_worker(struct house *house, unsigned slot)
 {
+    struct config *config = parse_settings(house);
     struct worker_options options = {
         .loop = house->loop,
         .pool = house->pool,
-        .config = house->config,
+        .config = config,
         .store = house->store,
         .ledger = house->ledger,
         .uploads = house->uploads,
@@ -169,21 +171,24 @@ static void start_worker(struct house *house, unsigned slot)
     };
 
     house->workers[slot] = worker_new(&options);
+    config_unref(&config);
     join_worker_and_fetcher(house, slot);
     join_worker_and_keeper(house, slot);
 }
 
 static void start_fetcher(struct house *house)
 {
+    struct config *config = parse_settings(house);
     struct fetcher_options options = {
         .loop = house->loop,
         .pool = house->pool,
-        .config = house->config,
+        .config = config,
         .store = house->store,
         .ledger = house->ledger,
     };
 
     house->fetcher = fetcher_new(&options);
+    config_unref(&config);
     join_fetcher_and_keeper(house);
     for (unsigned slot = 0; slot < HOUSE_WORKERS; slot++)
         join_worker_and_fetcher(house, slot);
@@ -191,16 +196,18 @@ static void start_fetcher(struct house *house)
 
 static void start_keeper(struct house *house)
 {
+    struct config *config = parse_settings(house);
     struct keeper_options options = {
         .loop = house->loop,
         .pool = house->pool,
-        .config = house->config,
+        .config = config,
         .store = house->store,
         .ledger = house->ledger,
         .uploads = house->uploads,
     };
 
     house->keeper = keeper_new(&options);
+    config_unref(&config);
     join_fetcher_and_keeper(house);
     for (unsigned slot = 0; slot < HOUSE_WORKERS; slot++)
         join_worker_and_keeper(house, slot);
@@ -216,19 +223,27 @@ void house_start(struct house *house, enum process_role role, unsigned slot)
         start_worker(house, slot);
 }
 
-/* Our reference to the old configuration is dropped: a role that still uses it must hold one. */
+/* The role's references are the only ones: what it still uses of the old configuration, it holds.
+ */
 void house_configure(struct house *house, const char *settings)
 {
-    config_unref(&house->config);
-    house->config = parse_settings(house, settings);
+    mem_free(house->settings);
+    house->settings = mem_strdup(settings);
     for (unsigned slot = 0; slot < HOUSE_WORKERS; slot++) {
+        struct config *config = parse_settings(house);
+
         if (house->workers[slot])
-            worker_set_config(house->workers[slot], house->config);
+            worker_set_config(house->workers[slot], config);
+        config_unref(&config);
     }
+    struct config *for_fetcher = parse_settings(house);
+    struct config *for_keeper = parse_settings(house);
     if (house->fetcher)
-        fetcher_set_config(house->fetcher, house->config);
+        fetcher_set_config(house->fetcher, for_fetcher);
     if (house->keeper)
-        keeper_set_config(house->keeper, house->config);
+        keeper_set_config(house->keeper, for_keeper);
+    config_unref(&for_fetcher);
+    config_unref(&for_keeper);
 }
 
 void house_kill(struct house *house, enum process_role role, unsigned slot)
@@ -258,7 +273,8 @@ struct house *house_new_with(const char *settings, const struct authorizer *auth
     (void)signal(SIGPIPE, SIG_IGN);
     clock_freeze((struct monotime){1000000}, (struct walltime){1700000000000});
     house->folder = scratch_make();
-    open_disk(house, settings);
+    house->settings = mem_strdup(settings);
+    open_disk(house);
     house->loop = loop_new();
     house->pool = pool_new(4);
     loop_add_pool(house->loop, house->pool);
@@ -289,7 +305,7 @@ void house_free(struct house **house)
     upload_table_detach(&h->uploads);
     ledger_close(&h->ledger);
     store_close(&h->store);
-    config_unref(&h->config);
+    mem_free(h->settings);
     scratch_remove();
     clock_thaw();
     mem_free(h);

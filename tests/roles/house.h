@@ -27,7 +27,7 @@ struct loop *house_loop(struct house *house);
 /* The role dies, which closes its channels; house_start starts it again. `slot` is for workers. */
 void house_kill(struct house *house, enum process_role role, unsigned slot);
 void house_start(struct house *house, enum process_role role, unsigned slot);
-/* All roles get another configuration; `settings` as in house_new. */
+/* All roles get another configuration, each its own copy; `settings` as in house_new. */
 void house_configure(struct house *house, const char *settings);
 /* Let this much virtual time pass and run what becomes ready. */
 void house_pass(struct house *house, uint64_t ms);

@@ -235,6 +235,50 @@ static void fetcher_ends_while_a_retired_upstream_fetches_a_token(void **state)
     house_pass(house, 5000);
 }
 
+static void answer_tag(const struct fake_request *request, struct fake_answer *answer, void *arg)
+{
+    static const char manifest[] =
+        "{\"schemaVersion\":2,\"mediaType\":\"" MEDIA_TYPE_OCI_MANIFEST "\",\"config\":{"
+        "\"mediaType\":\"application/vnd.oci.image.config.v1+json\",\"digest\":\"" OTHER
+        "\",\"size\":2},\"layers\":[]}";
+    static char headers[256];
+    struct digest digest;
+    char text[DIGEST_TEXT_SIZE];
+
+    (void)request;
+    digest_of(HASH_SHA256, slice_of(manifest), &digest);
+    (void)snprintf(headers, sizeof(headers), "Content-Type: %s\r\nDocker-Content-Digest: %s\r\n",
+                   MEDIA_TYPE_OCI_MANIFEST, digest_print(&digest, text));
+    answer->status = 200;
+    answer->headers = headers;
+    answer->body = slice_of(manifest);
+    answer->delay_ms = *(const uint64_t *)arg;
+}
+
+/* The upstream is reached as before, so it is not retired but gets the new settings. */
+static void tag_check_outlives_the_settings_it_began_with(void **state)
+{
+    static const char settings[] =
+        UPSTREAM("https://hub.test", ", tags: [{ match: \"*\", ttl: 0s }]");
+    static const char place[] = "/v2/library/hello/manifests/v1";
+    uint64_t delay_ms = 0;
+
+    (void)state;
+    fake_upstream_set(answer_tag, &delay_ms);
+    house_configure(house, settings);
+    assert_int_equal(status_of("GET", place, ""), 200);
+    house_pass(house, 1000);
+    size_t asked = fake_upstream_count();
+    delay_ms = 1000;
+    visitor_send(visitor, "GET %s HTTP/1.1\r\nHost: entrepot.test\r\n\r\n", place);
+    house_pass(house, 200);
+    assert_int_equal(fake_upstream_count(), asked + 1);
+    for (int i = 0; i < 3; i++)
+        house_configure(house, settings);
+    assert_int_equal(visitor_read(visitor, false, 60000)->status, 200);
+    house_pass(house, 2000);
+}
+
 static void push_ends_with_the_limit_it_began_with(void **state)
 {
     static const char *const place = "/v2/team/app/manifests/v1";
@@ -279,6 +323,7 @@ int main(void)
         TEST(failing_end_may_be_the_last_use_of_an_upstream),
         TEST(token_may_be_the_last_use_of_an_upstream),
         TEST(fetcher_ends_while_a_retired_upstream_fetches_a_token),
+        TEST(tag_check_outlives_the_settings_it_began_with),
         TEST(push_ends_with_the_limit_it_began_with),
         TEST(keeper_takes_what_the_new_rules_allow),
     };
