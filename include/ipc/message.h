@@ -81,7 +81,7 @@ enum shared_kind {
  * ask what. */
 enum control_kind {
     CONTROL_RELOAD = 1,    /* read the configuration again */
-    CONTROL_PEER_LIED = 2, /* [id] that worker sent a malformed or forbidden message: end it */
+    CONTROL_PEER_LIED = 2, /* [id] it sent a malformed or forbidden message: end it */
     CONTROLS,              /* count */
 };
 

@@ -218,19 +218,21 @@ static void schedule_start(struct keeper *keeper, bool is_urgent)
     loop_defer(keeper->options.loop, on_turn_end, keeper);
 }
 
-/* Our own processes send no such orders: a worker that does is broken, or not ours any more. */
+/* The line is closed. Its process lives, and would wait for ever for another one. */
 static void on_line_lied(const struct peer_line *line, void *arg)
 {
     const struct keeper *keeper = arg;
 
-    if (peer_line_role(line) == ROLE_WORKER && keeper->options.ask_master)
+    if (keeper->options.ask_master)
         keeper->options.ask_master(CONTROL_PEER_LIED, peer_line_id(line), keeper->options.arg);
 }
 
+/* Our own processes send no such orders: a worker that does is broken, or not ours any more. */
 static void report_bad(struct keeper *keeper, const struct order *order,
                        const struct peer_line *line)
 {
-    on_line_lied(line, keeper);
+    if (peer_line_role(line) == ROLE_WORKER)
+        on_line_lied(line, keeper);
     log_say(LOG_WARN, "%s of a %s: %s", message_name(order->type),
             process_role_name(peer_line_role(line)), order->refusal.text);
 }

@@ -17,12 +17,13 @@ static void on_reload(struct child *child, uint64_t unused)
     reload_begin(child->seat->master);
 }
 
-/* The child got a message that no worker of ours would send: that one is broken, or taken over. */
+/* The child got a message that none of our processes would send: that one is broken, or taken over.
+ * The keeper is believed, and never accused. */
 static void on_peer_lied(struct child *child, uint64_t id)
 {
     struct child *liar = child_find(&child->seat->master->children, id);
 
-    if (liar && liar->seat->role == ROLE_WORKER && liar->state != CHILD_ENDING)
+    if (liar && liar->seat->role != ROLE_KEEPER && liar->state != CHILD_ENDING)
         supervise_kill(liar, "sent a malformed message");
 }
 

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -14,6 +15,7 @@
 #include "base/error.h"
 #include "base/failpoint.h"
 #include "fakes/loop.h"
+#include "ipc/channel.h"
 #include "journal_table.h"
 #include "keeper/keeper.h"
 #include "ledger_table.h"
@@ -190,6 +192,21 @@ static void all_that_was_answered_is_there_after_a_crash(void **state)
     assert_int_equal(world_repository("", "team/app").links, 10 + 10 + 1);
 }
 
+/* Its line is closed while it lives, so that it would wait for a new one for ever. */
+static void a_fetcher_that_sends_nonsense_is_reported(void **state)
+{
+    int fds[2];
+
+    (void)state;
+    assert_int_equal(channel_pair(fds, &err), 0);
+    keeper_set_peer(world_keeper, ROLE_FETCHER, 0, 99, &fds[1]);
+    assert_int_equal(send(fds[0], "\x10\xff\x7f", 3, 0), 3);
+    world_kill(FETCHER); /* its successor is read now */
+    world_turns(20);
+    assert_int_equal(world_liar, 99);
+    assert_int_equal(close(fds[0]), 0);
+}
+
 static void bad_messages_are_refused(void **state)
 {
     (void)state;
@@ -308,6 +325,7 @@ int main(void)
         TEST(the_bytes_of_a_refused_manifest_are_removed),
         TEST(nothing_is_removed_when_the_ledger_cannot_be_read),
         TEST(all_that_was_answered_is_there_after_a_crash),
+        TEST(a_fetcher_that_sends_nonsense_is_reported),
         TEST(bad_messages_are_refused),
         TEST(the_journal_is_trimmed_after_a_week),
         TEST(a_long_journal_is_trimmed_to_its_age_at_once),

@@ -7,7 +7,10 @@
 
 #include <cmocka.h>
 
+#include <signal.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/buf.h"
@@ -118,14 +121,19 @@ static int tear_down(void **state)
     return 0;
 }
 
-static void ask(enum process_role role, uint64_t kind)
+static void ask_with(enum process_role role, uint64_t kind, uint64_t argument)
 {
     AUTO_BUF struct buf body;
-    struct message_control message = {.kind = kind};
+    struct message_control message = {.kind = kind, .argument = argument};
 
     buf_init(&body, 64);
     message_encode(MESSAGE_CONTROL, &message, &body);
     control_on_message(&scene.children[role], buf_bytes(&body));
+}
+
+static void ask(enum process_role role, uint64_t kind)
+{
+    ask_with(role, kind, 0);
 }
 
 static void judge(uint64_t number, bool is_taken)
@@ -168,6 +176,32 @@ static void a_child_that_asks_too_often_is_ignored_until_the_next_tick(void **st
     supervise_tick(&scene.master);
     ask(ROLE_WORKER, CONTROL_RELOAD);
     assert_int_equal(scene.loads, 9);
+}
+
+static bool is_ended(enum process_role liar)
+{
+    struct child *child = &scene.children[liar];
+    int status = 0;
+
+    child->pid = fork();
+    if (child->pid == 0) {
+        (void)pause();
+        _exit(0);
+    }
+    ask_with(ROLE_KEEPER, CONTROL_PEER_LIED, child->id);
+    bool is_ending = child->state == CHILD_ENDING;
+    (void)kill(child->pid, SIGKILL);
+    assert_int_equal(waitpid(child->pid, &status, 0), child->pid);
+    return is_ending;
+}
+
+/* It would wait for ever for a new channel to the one that closed the old. */
+static void a_liar_is_ended_unless_it_is_the_keeper(void **state)
+{
+    (void)state;
+    assert_true(is_ended(ROLE_WORKER));
+    assert_true(is_ended(ROLE_FETCHER));
+    assert_false(is_ended(ROLE_KEEPER));
 }
 
 static void the_keeper_judges_before_all_get_it(void **state)
@@ -221,6 +255,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         TEST(only_a_role_that_may_ask_is_heard),
         TEST(a_child_that_asks_too_often_is_ignored_until_the_next_tick),
+        TEST(a_liar_is_ended_unless_it_is_the_keeper),
         TEST(the_keeper_judges_before_all_get_it),
         TEST(what_the_keeper_refuses_nobody_gets),
         TEST(a_judge_that_dies_ends_the_reload),
