@@ -50,7 +50,4 @@ int error_set_errno(struct error *err, int sys, const char *fmt, ...)
 /* Put "context: " in front of the text; returns -err->kind. */
 int error_wrap(struct error *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* "not_found", "invalid", … for logs and messages. */
-const char *error_kind_name(enum error_kind kind);
-
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The command line as data, and what is printed for the person at the terminal. */
+/* Parses the command line into data, and tells the person at the terminal how to use the server. */
 #ifndef CLI_CLI_H
 #define CLI_CLI_H
 

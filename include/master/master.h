@@ -25,7 +25,7 @@ struct identity {  /* the user that the children run as */
     bool is_other; /* we are root, and this is another user */
     uid_t uid;
     gid_t gid;
-    char name[64];
+    char name[65]; /* the setting has at most 64 bytes */
 };
 
 /* `user` is the setting, NULL by default. ERR_NOT_FOUND: there is no such user, and the text says
@@ -38,8 +38,8 @@ struct master_options {
     const struct identity *identity;
     const char *version;
     int uploads_fd; /* shared memory of upload sessions */
-    /* Reads the configuration again, from where it was read first. ERR_INVALID: what is wrong with
-     * it was logged. */
+    /* Reads the configuration again, from where it was read first. ERR_INVALID: its problems
+     * were logged. */
     int (*load)(struct config **out, void *arg);
     /* All processes are ready for the first time. The addresses are as bound. May be NULL. */
     void (*on_ready)(const char *const *addresses, size_t count, void *arg);

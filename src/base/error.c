@@ -7,27 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const kind_names[ERR_KINDS] = {
-    [ERR_NONE] = "none",
-    [ERR_NOT_FOUND] = "not_found",
-    [ERR_INVALID] = "invalid",
-    [ERR_TOO_LARGE] = "too_large",
-    [ERR_UNAUTHORIZED] = "unauthorized",
-    [ERR_DENIED] = "denied",
-    [ERR_CONFLICT] = "conflict",
-    [ERR_DIGEST_MISMATCH] = "digest_mismatch",
-    [ERR_UNSUPPORTED] = "unsupported",
-    [ERR_NO_SPACE] = "no_space",
-    [ERR_NO_MEMORY] = "no_memory",
-    [ERR_BUSY] = "busy",
-    [ERR_TIMEOUT] = "timeout",
-    [ERR_UPSTREAM] = "upstream",
-    [ERR_CANCELLED] = "cancelled",
-    [ERR_CORRUPT] = "corrupt",
-    [ERR_IO] = "io",
-    [ERR_INTERNAL] = "internal",
-};
-
 static enum error_kind kind_of_errno(int sys)
 {
     switch (sys) {
@@ -110,11 +89,4 @@ int error_wrap(struct error *err, const char *fmt, ...)
     append(err, ": ");
     append(err, inner);
     return -(int)err->kind;
-}
-
-const char *error_kind_name(enum error_kind kind)
-{
-    if ((unsigned)kind >= ERR_KINDS)
-        return "unknown";
-    return kind_names[kind];
 }

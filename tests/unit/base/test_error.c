@@ -56,15 +56,6 @@ static void error_texts_are_cut_not_overrun(void **state)
     assert_int_equal(strlen(err.text), sizeof(err.text) - 1);
 }
 
-static void error_kinds_have_names(void **state)
-{
-    (void)state;
-    for (int kind = 0; kind < ERR_KINDS; kind++)
-        assert_non_null(error_kind_name((enum error_kind)kind));
-    assert_string_equal(error_kind_name(ERR_DIGEST_MISMATCH), "digest_mismatch");
-    assert_string_equal(error_kind_name(ERR_KINDS), "unknown");
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -72,7 +63,6 @@ int main(void)
         cmocka_unit_test(error_set_errno_names_the_reason),
         cmocka_unit_test(error_wrap_puts_context_in_front),
         cmocka_unit_test(error_texts_are_cut_not_overrun),
-        cmocka_unit_test(error_kinds_have_names),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

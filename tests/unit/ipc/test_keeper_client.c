@@ -353,7 +353,7 @@ static void a_keeper_that_hangs_is_waited_for_a_minute(void **state)
     assert_int_equal(world.told, 2);
 }
 
-/* It has the keeper's room still. */
+/* It still takes a place in the keeper's queue. */
 /* As an owner does that ends others when it is answered. */
 static void forget_all(const struct error *error, void *arg)
 {
