@@ -38,7 +38,7 @@ struct keeper_options { /* all borrowed until keeper_free, but the configuration
 int keeper_check(const struct keeper_options *options, struct error *err);
 /* Borrows what the options point to. Finds the upload sessions that a former server left. */
 struct keeper *keeper_new(const struct keeper_options *options);
-/* From the next batch on this configuration, of which the keeper takes a reference, is used. */
+/* Uses this configuration from the next batch on. The keeper takes a reference of its own. */
 void keeper_set_config(struct keeper *keeper, struct config *config);
 /* Waits for the running transaction. */
 void keeper_free(struct keeper **keeper);

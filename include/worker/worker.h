@@ -40,8 +40,8 @@ struct worker_options { /* borrowed until worker_free, except the configuration 
 
 /* It has no clients before it has listeners. */
 struct worker *worker_new(const struct worker_options *options);
-/* From now on new requests use this configuration, of which the worker takes a reference; those
- * that run end with the one they began with. Timeouts and rates of connections change at once. */
+/* New requests use this configuration from now on; those that run end with the one they began with.
+ * The worker takes a reference of its own. Timeouts and rates of connections change at once. */
 void worker_set_config(struct worker *worker, struct config *config);
 /* Closes its connections and waits for its work in the pool; questions to other processes are
  * dropped. */

@@ -16,9 +16,8 @@
 #include "orphans.h"
 #include "store/ledger.h"
 
-#define FOLDERS     512u /* two algorithms, one byte of the digest */
-#define ORPHANS_MAX 512  /* keeper.c puts no more orders into a batch */
-#define ATTEMPTS    3    /* the map grows between them */
+#define FOLDERS  512u /* two algorithms, one byte of the digest */
+#define ATTEMPTS 3    /* the map grows between them */
 
 struct file_job { /* all files of one folder */
     struct pool_work work;
@@ -50,7 +49,7 @@ struct batch *batch_new(const struct batch_options *options)
     batch->options = *options;
     list_init(&batch->orders);
     batch->reader = ledger_reader_new(options->ledger);
-    orphans_init(&batch->orphans, ORPHANS_MAX);
+    orphans_init(&batch->orphans, BATCH_ORDERS_MAX);
     return batch;
 }
 

@@ -25,6 +25,8 @@ struct ledger;
 struct pool;
 struct store;
 
+#define BATCH_ORDERS_MAX 512
+
 struct batch_options { /* borrowed */
     struct pool *pool;
     struct ledger *ledger;
@@ -38,7 +40,8 @@ struct batch *batch_new(const struct batch_options *options);
 /* Must not be called while it runs. */
 void batch_free(struct batch **batch);
 bool batch_is_running(const struct batch *batch);
-/* Takes all of the list (struct order), and a reference of the configuration until it is done. */
+/* Takes all of the list (struct order; at most BATCH_ORDERS_MAX), and a reference of the
+ * configuration until it is done. */
 void batch_start(struct batch *batch, struct list *orders, struct config *config, uint64_t now_ms);
 /* The orders of a batch that is done; the caller takes them out and frees them. */
 struct list *batch_orders(struct batch *batch);

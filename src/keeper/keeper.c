@@ -31,9 +31,8 @@
 #include "pushing.h"
 #include "store/ledger.h"
 
-#define LINE_ORDERS_MAX 4096 /* a peer has far fewer credits: one above this is broken */
-#define USES_MAX        256  /* USED orders in the queue and the batch */
-#define BATCH_MAX       512
+#define LINE_ORDERS_MAX 4096  /* a peer has far fewer credits: one above this is broken */
+#define USES_MAX        256   /* USED orders in the queue and the batch */
 #define HOUSEKEEPING_MS 30000 /* dead readers of the ledger, old uploads */
 #define LAZY_MS         1000
 #define FLUSH_MS        100
@@ -155,7 +154,7 @@ static void take_queue(struct keeper *keeper, struct list *taken)
     unsigned count = 0;
 
     LIST_EACH (link, &keeper->queue) {
-        if (count++ == BATCH_MAX)
+        if (count++ == BATCH_ORDERS_MAX)
             break;
         list_remove(link);
         list_append(taken, link);

@@ -20,7 +20,6 @@
 #include "wait.h"
 #include "worker_state.h"
 
-#define TRIES_MAX   2
 #define PARENTS_MAX 8 /* manifests that are looked at for a size */
 
 /* ---- HEAD of what is not here: the size alone ---- */
@@ -147,7 +146,7 @@ void pull_blob_again(struct request *request)
         worker_read_end(request->worker);
         return;
     }
-    if (request->tries < TRIES_MAX) {
+    if (request->tries < REQUEST_TRIES_MAX) {
         handle_miss(request, txn);
     } else {
         struct api_error error;

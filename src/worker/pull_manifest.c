@@ -23,8 +23,6 @@
 #include "wait.h"
 #include "worker_state.h"
 
-#define TRIES_MAX 2
-
 /* ---- from the ledger ---- */
 
 static bool serve_digest(struct request *request, struct ledger_txn *txn,
@@ -155,7 +153,7 @@ static bool serve_named(struct request *request, const struct message_answer *an
 static void ask_again(struct request *request, bool may_be_stale, enum join_kind kind,
                       const struct digest *digest)
 {
-    if (++request->tries >= TRIES_MAX)
+    if (++request->tries >= REQUEST_TRIES_MAX)
         fail_unreadable(request, may_be_stale);
     else
         ask_manifest(request, kind, digest, may_be_stale);

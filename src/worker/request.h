@@ -40,6 +40,10 @@ enum request_source { /* where the bytes of the answer came from */
     SOURCE_UPSTREAM, /* a message of the fetcher */
 };
 
+/* When the fetcher has said so often that content is here, and it cannot be read, it is an error.
+ */
+#define REQUEST_TRIES_MAX 2
+
 struct request {
     unsigned references;
     struct worker *worker;
