@@ -326,21 +326,29 @@ static int open_memory(struct take *take, uint64_t memory, struct error *err)
     take->is_memory = true;
     take->memory = memory;
     take->fetcher->memory_used += memory;
-    return 0;
+    return store_file_reopen_readonly(take->fd, &take->read_fd, err);
+}
+
+static int open_file(struct take *take, struct error *err)
+{
+    struct store *store = take->fetcher->options.store;
+    struct error ignored;
+    int rc = store_file_create(store, PLACE_SPOOL, take->name, &take->fd, err);
+
+    if (rc != 0)
+        return rc;
+    rc = store_file_reopen_readonly(take->fd, &take->read_fd, err);
+    if (rc != 0) /* it is empty: this does not take long */
+        store_file_remove(store, PLACE_SPOOL, take->name, &ignored);
+    return rc;
 }
 
 int take_create(struct fetcher *fetcher, const struct take_options *options, struct take **out,
                 struct error *err)
 {
     struct take *take = take_new(fetcher, options);
-    int rc = 0;
+    int rc = options->memory > 0 ? open_memory(take, options->memory, err) : open_file(take, err);
 
-    if (options->memory > 0)
-        rc = open_memory(take, options->memory, err);
-    else
-        rc = store_file_create(fetcher->options.store, PLACE_SPOOL, take->name, &take->fd, err);
-    if (rc == 0)
-        rc = store_file_reopen_readonly(take->fd, &take->read_fd, err);
     if (rc != 0) {
         take_free(take);
         return rc;

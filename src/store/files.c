@@ -65,6 +65,8 @@ int store_file_reopen_readonly(int fd, int *out_fd, struct error *err)
 {
     char path[32];
 
+    if (FAILPOINT("store.reopen"))
+        return error_set(err, ERR_IO, "cannot reopen a file (failpoint)");
     (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
     int again = open(path, O_RDONLY | O_CLOEXEC);
     if (again < 0)

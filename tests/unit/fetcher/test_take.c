@@ -88,6 +88,20 @@ static void a_kept_take_is_closed_in_the_pool(void **state)
     assert_true(is_on_disk(name));
 }
 
+static void a_take_that_cannot_be_read_leaves_no_file(void **state)
+{
+    (void)state;
+    struct digest digest = stage_digest(SLICE_LITERAL("a blob"));
+    struct take_options options = {.digest = &digest, .number = 1, .handler = &handler};
+    struct take *take = NULL;
+    char name[STORE_NAME_SIZE];
+    store_spool_name(&digest, 1, name);
+    failpoint_arm("store.reopen", 0, 1);
+    assert_int_equal(take_create(stage_fetcher(), &options, &take, &err), -ERR_IO);
+    assert_null(take);
+    assert_false(is_on_disk(name));
+}
+
 static void an_older_spool_is_removed_in_the_pool(void **state)
 {
     (void)state;
@@ -152,6 +166,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
         TEST(a_dropped_take_is_removed_and_closed_in_the_pool),
         TEST(a_kept_take_is_closed_in_the_pool),
+        TEST(a_take_that_cannot_be_read_leaves_no_file),
         TEST(an_older_spool_is_removed_in_the_pool),
         TEST(a_memory_take_takes_what_is_reserved_for_it),
         TEST(a_blob_larger_than_its_memory_is_refused),
