@@ -7,12 +7,19 @@
 #ifndef STORE_UPLOAD_LOCK_H
 #define STORE_UPLOAD_LOCK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct error;
 struct store;
 struct upload_id;
+struct upload_progress;
 struct upload_table;
+
+/* A session's slot has no file while its request asks the keeper, for a minute at most, and makes
+ * the file or gives it back its name. After so many ms the request must have died with its worker.
+ */
+#define UPLOAD_FILELESS_MS (3u * 60 * 1000)
 
 /* Lock an open file. ERR_BUSY: another request holds the lock. */
 int upload_lock(int fd, struct error *err);
@@ -24,9 +31,13 @@ int upload_claim(struct store *store, const char *name, int fd, struct error *er
  * removed, the session stays as it was; a file that is gone already is no error. */
 int upload_end(struct store *store, struct upload_table *table, const struct upload_id *id,
                const char *name, struct error *err);
+/* The slot was left without a file by a worker that died: nobody writes it, and it may be removed.
+ * now_ms: wall clock. */
+bool upload_is_left(struct store *store, const struct upload_id *id,
+                    const struct upload_progress *progress, uint64_t now_ms);
 /* End one idle session, used before `before_ms`, the one used longest ago first; of one repository
- * alone when `repository_key` is not NULL. Sessions in use are left alone. ERR_BUSY: there was none
- * to end. */
+ * alone when `repository_key` is not NULL. Sessions in use are left alone; a
+ * slot that a dead worker left is freed. ERR_BUSY: there was none to end. */
 int upload_end_idlest(struct store *store, struct upload_table *table,
                       const uint64_t *repository_key, uint64_t before_ms, struct error *err);
 

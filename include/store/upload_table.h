@@ -50,15 +50,17 @@ int upload_table_set(struct upload_table *table, const struct upload_id *id,
 void upload_table_remove(struct upload_table *table, const struct upload_id *id);
 unsigned upload_table_count(const struct upload_table *table);
 unsigned upload_table_count_of(const struct upload_table *table, uint64_t repository_key);
-/* The idle sessions, those used before `before_ms`: at most `max` of them, the one used longest ago
- * first; of one repository alone when `repository_key` is not NULL. Returns their number. */
+/* The idle sessions, those last used from `from_ms` on and before `before_ms`: at most `max` of
+ * them, the one used longest ago first; of one repository alone when `repository_key` is not NULL.
+ * Returns their number. */
 struct upload_idle {
     struct upload_id id;
     uint64_t repository_key;
     uint64_t used_ms;
 };
 unsigned upload_table_idlest(const struct upload_table *table, const uint64_t *repository_key,
-                             uint64_t before_ms, struct upload_idle *out, unsigned max);
+                             uint64_t from_ms, uint64_t before_ms, struct upload_idle *out,
+                             unsigned max);
 /* Every session that has a slot; `each` may remove it. */
 typedef void upload_table_each_fn(const struct upload_id *id, const struct upload_progress *state,
                                   void *arg);

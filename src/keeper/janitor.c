@@ -178,16 +178,8 @@ static void remove_empty_slot(const struct upload_id *id, const struct upload_pr
                               void *arg)
 {
     struct janitor *janitor = arg;
-    char name[STORE_NAME_SIZE];
-    AUTO_CLOSE int fd = -1;
-    struct error ignored;
 
-    if (!is_older(janitor, state->used_ms, janitor->expiry_ms) ||
-        !is_older(janitor, state->used_ms, STORE_TEMPORARY_KEPT_MS))
-        return;
-    store_upload_name(id, state->repository_key, name);
-    if (store_file_open(janitor->options.store, PLACE_UPLOADS, name, &fd, &ignored) ==
-        -ERR_NOT_FOUND)
+    if (upload_is_left(janitor->options.store, id, state, janitor->now_ms))
         upload_table_remove(janitor->options.uploads, id);
 }
 

@@ -5,13 +5,15 @@
 #include <errno.h>
 #include <fcntl.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/failpoint.h"
 #include "base/fd.h"
 #include "store/store.h"
 #include "store/upload_table.h"
 
-#define IDLE_TRIES 16 /* idle sessions that may turn out to be in use */
+#define IDLE_TRIES 16 /* idle sessions that are looked at together */
+#define PAGES_MAX  64 /* such looks, when all of them turn out to be in use */
 
 int upload_lock(int fd, struct error *err)
 {
@@ -48,8 +50,25 @@ int upload_end(struct store *store, struct upload_table *table, const struct upl
     return 0;
 }
 
-/* A slot without a file is left alone: its maker may be about to make the file. The slot is read
- * again under the lock: a request may have used the session meanwhile. */
+static bool has_no_maker(uint64_t used_ms, uint64_t now_ms)
+{
+    return now_ms > used_ms && now_ms - used_ms > UPLOAD_FILELESS_MS;
+}
+
+bool upload_is_left(struct store *store, const struct upload_id *id,
+                    const struct upload_progress *progress, uint64_t now_ms)
+{
+    AUTO_CLOSE int fd = -1;
+    char name[STORE_NAME_SIZE];
+    struct error ignored;
+
+    if (!has_no_maker(progress->used_ms, now_ms))
+        return false;
+    store_upload_name(id, progress->repository_key, name);
+    return store_file_open(store, PLACE_UPLOADS, name, &fd, &ignored) == -ERR_NOT_FOUND;
+}
+
+/* The slot is read again under the lock: a request may have used the session meanwhile. */
 static bool end_if_idle(struct store *store, struct upload_table *table,
                         const struct upload_idle *idle, uint64_t before_ms)
 {
@@ -59,8 +78,12 @@ static bool end_if_idle(struct store *store, struct upload_table *table,
     struct error ignored; /* the next one is tried */
 
     store_upload_name(&idle->id, idle->repository_key, name);
-    return store_file_open(store, PLACE_UPLOADS, name, &fd, &ignored) == 0 &&
-           upload_claim(store, name, fd, &ignored) == 0 &&
+    int rc = store_file_open(store, PLACE_UPLOADS, name, &fd, &ignored);
+    if (rc == -ERR_NOT_FOUND && has_no_maker(idle->used_ms, clock_wall().ms)) {
+        upload_table_remove(table, &idle->id);
+        return true;
+    }
+    return rc == 0 && upload_claim(store, name, fd, &ignored) == 0 &&
            upload_table_get(table, &idle->id, &progress) && progress.used_ms < before_ms &&
            upload_end(store, table, &idle->id, name, &ignored) == 0;
 }
@@ -69,11 +92,17 @@ int upload_end_idlest(struct store *store, struct upload_table *table,
                       const uint64_t *repository_key, uint64_t before_ms, struct error *err)
 {
     struct upload_idle idle[IDLE_TRIES];
-    unsigned count = upload_table_idlest(table, repository_key, before_ms, idle, IDLE_TRIES);
+    uint64_t from_ms = 0;
+    unsigned count = IDLE_TRIES;
 
-    for (unsigned i = 0; i < count; i++) {
-        if (end_if_idle(store, table, &idle[i], before_ms))
-            return 0;
+    for (unsigned page = 0; page < PAGES_MAX && count == IDLE_TRIES; page++) {
+        count = upload_table_idlest(table, repository_key, from_ms, before_ms, idle, IDLE_TRIES);
+        for (unsigned i = 0; i < count; i++) {
+            if (end_if_idle(store, table, &idle[i], before_ms))
+                return 0;
+        }
+        if (count > 0)
+            from_ms = idle[count - 1].used_ms + 1;
     }
     return error_set(err, ERR_BUSY, "too many uploads are open; finish or end some of them");
 }

@@ -305,13 +305,15 @@ static unsigned insert_idle(struct upload_idle *out, unsigned count, unsigned ma
 }
 
 unsigned upload_table_idlest(const struct upload_table *table, const uint64_t *repository_key,
-                             uint64_t before_ms, struct upload_idle *out, unsigned max)
+                             uint64_t from_ms, uint64_t before_ms, struct upload_idle *out,
+                             unsigned max)
 {
     unsigned count = 0;
     struct session session;
 
     for (unsigned i = 0; i < table->slot_count; i++) {
-        if (read_taken(table, i, &session) && session.state.used_ms < before_ms &&
+        if (read_taken(table, i, &session) && session.state.used_ms >= from_ms &&
+            session.state.used_ms < before_ms &&
             (!repository_key || session.state.repository_key == *repository_key))
             count = insert_idle(out, count, max, &session);
     }

@@ -207,8 +207,11 @@ int upload_file_finish(struct upload_file *file, const struct digest *digest, st
         rc = store_file_inode(file->fd, &file->inode, err);
     if (rc == 0)
         rc = store_temporary_name(whole_name, err);
-    if (rc == 0)
+    /* From now on the slot has no file: its time says since when (store/upload_lock.h). */
+    if (rc == 0) {
+        upload_file_save(file);
         rc = store_file_rename(file->store, PLACE_UPLOADS, file->name, whole_name, err);
+    }
     if (rc == 0)
         memcpy(file->whole_name, whole_name, sizeof(whole_name));
     return rc;

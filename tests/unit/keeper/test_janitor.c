@@ -169,7 +169,7 @@ static void what_got_nothing_for_a_day_is_removed(void **state)
     make_session(3, HOUR_MS);
     make_session(4, 25 * HOUR_MS); /* no slot */
     set_slot(5, 25 * HOUR_MS, 0);  /* no file */
-    set_slot(6, HOUR_MS, 0);
+    set_slot(6, UPLOAD_FILELESS_MS / 2, 0);
     make_file(old, 25 * HOUR_MS);
     make_file(fresh, HOUR_MS);
     make_file("other", 25 * HOUR_MS);
@@ -207,8 +207,8 @@ static void slot_whose_file_may_be_about_to_be_made_stays(void **state)
 {
     (void)state;
     world_config.limits.upload_expiry = 1000;
-    set_slot(1, HOUR_MS / 2, 0);
-    set_slot(2, 2 * HOUR_MS, 0);
+    set_slot(1, UPLOAD_FILELESS_MS / 2, 0);
+    set_slot(2, UPLOAD_FILELESS_MS + 1, 0);
     keep_house();
     assert_true(has_slot(1));
     assert_false(has_slot(2));

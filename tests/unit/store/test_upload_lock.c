@@ -7,12 +7,15 @@
 
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/fd.h"
 #include "store/store.h"
 #include "store/upload_lock.h"
 #include "store/upload_table.h"
 #include "support/scratch.h"
+
+#define NOW_MS ((uint64_t)3600 * 1000)
 
 static struct error err;
 static struct store *store;
@@ -22,8 +25,9 @@ static int set_up(void **state)
 {
     (void)state;
     const char *root = scratch_make();
+    clock_freeze((struct monotime){1000}, (struct walltime){NOW_MS});
     return store_prepare(root, &err) != 0 || store_open(root, &store, &err) != 0 ||
-           upload_table_new(8, &table, &err) != 0;
+           upload_table_new(64, &table, &err) != 0;
 }
 
 static int tear_down(void **state)
@@ -31,6 +35,7 @@ static int tear_down(void **state)
     (void)state;
     upload_table_detach(&table);
     store_close(&store);
+    clock_thaw();
     scratch_remove();
     return 0;
 }
@@ -61,9 +66,8 @@ static void claim_of_a_removed_file_is_refused(void **state)
 
 /* ---- the end of idle sessions ---- */
 
-#define NOW_MS ((uint64_t)1000)
-#define TEAM   7 /* key of a repository */
-#define OTHER  8
+#define TEAM  7 /* key of a repository */
+#define OTHER 8
 
 static struct upload_id id(uint8_t number)
 {
@@ -162,14 +166,28 @@ static void session_in_use_is_passed_over(void **state)
     fd_close(&fd);
 }
 
-static void slot_without_a_file_is_passed_over(void **state)
+/* Their makers may live, and there are more of them than are looked at together. */
+static void slots_without_a_file_are_passed_over(void **state)
 {
     (void)state;
-    add_slot(1, TEAM, 10);
-    add_session(2, TEAM, 20);
+    for (uint8_t i = 1; i <= 40; i++)
+        add_slot(i, TEAM, NOW_MS - UPLOAD_FILELESS_MS);
+    add_session(50, TEAM, NOW_MS - 1);
     assert_int_equal(upload_end_idlest(store, table, NULL, NOW_MS, &err), 0);
     assert_true(has_slot(1));
-    assert_ended(2, TEAM);
+    assert_ended(50, TEAM);
+    assert_int_equal(upload_end_idlest(store, table, NULL, NOW_MS, &err), -ERR_BUSY);
+}
+
+/* The worker died before it made the file, or while the keeper was asked to take it. */
+static void slot_that_was_left_without_a_file_is_freed(void **state)
+{
+    (void)state;
+    add_slot(1, TEAM, NOW_MS - UPLOAD_FILELESS_MS - 1);
+    add_session(2, TEAM, NOW_MS - UPLOAD_FILELESS_MS);
+    assert_int_equal(upload_end_idlest(store, table, NULL, NOW_MS, &err), 0);
+    assert_false(has_slot(1));
+    assert_whole(2, TEAM);
 }
 
 static void session_whose_file_stays_keeps_its_slot(void **state)
@@ -192,7 +210,8 @@ int main(void)
         TEST(claim_of_a_removed_file_is_refused),
         TEST(idlest_is_ended),
         TEST(session_in_use_is_passed_over),
-        TEST(slot_without_a_file_is_passed_over),
+        TEST(slots_without_a_file_are_passed_over),
+        TEST(slot_that_was_left_without_a_file_is_freed),
         TEST(session_whose_file_stays_keeps_its_slot),
     };
 
