@@ -17,7 +17,8 @@ static void journal_removal(const struct apply *apply, const struct order *order
     apply_journal(apply, order, &change);
 }
 
-static void remove_tag(const struct apply *apply, struct order *order, const struct holder *holder)
+static void apply_tag_removal(const struct apply *apply, struct order *order,
+                              const struct holder *holder)
 {
     const struct message_remove *remove = &order->message.remove;
     struct tag tag;
@@ -63,7 +64,8 @@ static void remove_tags(const struct apply *apply, const struct order *order,
     }
 }
 
-static void remove_manifest(const struct apply *apply, struct order *order, struct holder *holder)
+static void apply_manifest_removal(const struct apply *apply, struct order *order,
+                                   struct holder *holder)
 {
     const struct digest *digest = &order->message.remove.digest;
     struct manifest_record manifest;
@@ -87,7 +89,8 @@ static void remove_manifest(const struct apply *apply, struct order *order, stru
     journal_removal(apply, order, JOURNAL_REMOVE_MANIFEST, slice_from(NULL, 0), digest);
 }
 
-static void remove_blob(const struct apply *apply, struct order *order, struct holder *holder)
+static void apply_blob_removal(const struct apply *apply, struct order *order,
+                               struct holder *holder)
 {
     const struct digest *digest = &order->message.remove.digest;
 
@@ -135,9 +138,9 @@ void apply_remove(const struct apply *apply, struct order *order)
     if (!holder_find(apply, slice_from("", 0), remove->repository, &holder))
         order_refuse(order, ERR_NOT_FOUND, "no such repository");
     else if (kind == REMOVE_TAG)
-        remove_tag(apply, order, &holder);
+        apply_tag_removal(apply, order, &holder);
     else if (kind == REMOVE_MANIFEST)
-        remove_manifest(apply, order, &holder);
+        apply_manifest_removal(apply, order, &holder);
     else
-        remove_blob(apply, order, &holder);
+        apply_blob_removal(apply, order, &holder);
 }

@@ -184,8 +184,8 @@ static const struct parameter *find_parameter(struct slice key)
     return NULL;
 }
 
-static int apply(struct operation *operation, struct slice key, struct slice value,
-                 struct api_error *error)
+static int apply_parameter(struct operation *operation, struct slice key, struct slice value,
+                           struct api_error *error)
 {
     const struct parameter *parameter = find_parameter(key);
     bool is_used = parameter && (parameter->where & 1u << operation->kind) != 0;
@@ -251,7 +251,7 @@ int operation_parse_query(struct operation *operation, const struct operation_li
             return api_error_set_status(error, API_UNSUPPORTED, 400,
                                         "bad percent escape in the query");
         }
-        if (apply(operation, key, value, error) != 0)
+        if (apply_parameter(operation, key, value, error) != 0)
             return -1;
         if (operation->tag_count > limits->tags) {
             return api_error_set_status(error, API_MANIFEST_INVALID, 414,
