@@ -1,28 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Dispatches orders to the functions that apply them, and writes their journal entries. */
+/* From an order to the function that applies it. This file is above all of these functions. */
 #include "apply.h"
 
 #include "order.h"
-
-void apply_journal(const struct apply *apply, const struct order *order,
-                   const struct change *change)
-{
-    const struct actor *actor = &order->head->actor;
-    struct journal_entry entry = {
-        .kind = change->kind,
-        .when_ms = apply->now_ms,
-        .origin = change->origin,
-        .repository = change->repository,
-        .tag = change->tag,
-        .principal = actor->principal,
-        .address = actor->address,
-        .request_id = actor->request_id,
-    };
-
-    if (change->digest)
-        entry.digest = *change->digest;
-    journal_add(apply->txn, &entry);
-}
 
 static void apply_reader(const struct apply *apply, const struct order *order)
 {
