@@ -65,7 +65,7 @@ static void log_lines(enum log_level level, struct slice text)
     }
 }
 
-/* For a server that runs. */
+/* Reads the configuration again while the server runs; the problems are logged. */
 static int reload_config(struct config **out, void *arg)
 {
     const struct cli_arguments *arguments = arg;

@@ -11,7 +11,7 @@ struct error;
 /* From getrandom(2), for ids that must not be guessed. ERR_IO if there is no entropy: the caller
  * must fail then. */
 int random_bytes(void *out, size_t length, struct error *err);
-/* For jitter; not secret. */
+/* A number for jitter; it is not secret. */
 uint32_t random_below(uint32_t limit);
 
 #endif

@@ -6,7 +6,7 @@
 
 #include "base/slice.h"
 
-/* At least 1. */
+/* The number is at least 1. */
 unsigned cpu_count(void);
 
 /* A quota as a number of CPUs, rounded up. 0: there is none, or the text cannot be read. */

@@ -20,7 +20,7 @@
 #include "master_state.h"
 #include "net/loop.h"
 
-/* In ticks of 2 s. */
+/* How long a child may take, in ticks of 2 s. */
 #define READY_WITHIN 30 /* the keeper reads what was left under uploads/ before it is ready */
 #define PONG_WITHIN  5
 #define END_WITHIN   3 /* after SIGABRT, or after its line was closed */
