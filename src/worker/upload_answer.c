@@ -32,7 +32,10 @@ void upload_answer_progress(struct upload *upload, int status)
         request_fail_with(upload->request, &error, &headers);
         return;
     }
-    upload->request->outcome = status == 202 ? "upload continued" : "upload status";
+    if (upload->aim == AIM_BEGIN)
+        upload->request->outcome = "upload begun";
+    else
+        upload->request->outcome = status == 202 ? "upload continued" : "upload status";
     request_respond(upload->request, status, &headers, slice_of(""));
 }
 
