@@ -7,10 +7,12 @@
 #ifndef STORE_UPLOAD_LOCK_H
 #define STORE_UPLOAD_LOCK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct error;
 struct store;
+struct upload_choice;
 struct upload_id;
 struct upload_table;
 
@@ -24,10 +26,12 @@ int upload_claim(struct store *store, const char *name, int fd, struct error *er
  * removed, the session stays as it was; a file that is gone already is no error. */
 int upload_end(struct store *store, struct upload_table *table, const struct upload_id *id,
                const char *name, struct error *err);
-/* End one idle session, used before `before_ms`, the one used longest ago first; of one repository
- * alone when `repository_key` is not NULL. Sessions in use are left alone. ERR_BUSY: there was none
- * to end. */
+/* End one of the chosen sessions, the one used longest ago first. Sessions in use are left alone.
+ * ERR_BUSY: there was none to end. */
 int upload_end_idlest(struct store *store, struct upload_table *table,
-                      const uint64_t *repository_key, uint64_t before_ms, struct error *err);
+                      const struct upload_choice *choice, struct error *err);
+/* The disk is full: end the session that holds bytes and was used longest ago. It may have been
+ * used a moment ago, and it is not in use. False: there is none. */
+bool upload_make_space(struct store *store, struct upload_table *table);
 
 #endif

@@ -5,6 +5,9 @@
  * Readers hold `map_lock` shared while their transaction runs; a thread that changes the size of
  * the map holds it alone. When a write transaction finds the map full, the next one begins by
  * growing it; readers in other processes notice at their next begin.
+ *
+ * The writer keeps LEDGER_RESERVE bytes of the disk allocated behind the end of the file: on a disk
+ * that blobs have filled, deletes and other small commits still have room.
  */
 #include "store/ledger.h"
 
@@ -26,6 +29,8 @@
 #define LEDGER_VERSION 1
 #define LEDGER_READERS 1024
 #define LEDGER_MODE    0640
+#define LEDGER_RESERVE ((uint64_t)8 << 20)
+#define RESERVE_LEAST  ((uint64_t)1 << 20)
 #define MAP_SIZE       ((size_t)16 << 30) /* sparse: address space, not disk */
 
 static const char *const table_names[LEDGER_TABLES] = {
@@ -38,6 +43,7 @@ struct ledger {
     MDB_dbi tables[LEDGER_TABLES];
     pthread_rwlock_t map_lock;
     atomic_bool is_full; /* grow before the next write */
+    uint64_t reserved;   /* writer: the disk has room for the file up to here */
 };
 
 struct ledger_txn {
@@ -218,6 +224,38 @@ static int open_ledger(struct ledger *ledger, const char *folder, bool is_writer
     return open_tables(ledger, is_writer, version == 0, err);
 }
 
+/* ---- room on the disk ---- */
+
+static uint64_t used_bytes(const struct ledger *ledger)
+{
+    MDB_envinfo info;
+    MDB_stat stat;
+
+    if (mdb_env_info(ledger->env, &info) != 0 || mdb_env_stat(ledger->env, &stat) != 0)
+        return 0;
+    return (uint64_t)(info.me_last_pgno + 1) * stat.ms_psize;
+}
+
+/* A file system that cannot allocate ahead, or has no room left, has no reserve. */
+static void keep_reserve(struct ledger *ledger)
+{
+    uint64_t used = used_bytes(ledger);
+    mdb_filehandle_t fd;
+
+    if (ledger->reserved >= used + LEDGER_RESERVE / 2 || mdb_env_get_fd(ledger->env, &fd) != 0)
+        return;
+    for (uint64_t size = LEDGER_RESERVE; size >= RESERVE_LEAST; size /= 2) {
+        if (fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)used, (off_t)size) == 0) {
+            ledger->reserved = used + size;
+            return;
+        }
+        if (errno != ENOSPC && errno != EDQUOT) {
+            ledger->reserved = UINT64_MAX;
+            return;
+        }
+    }
+}
+
 int ledger_open_sized(const char *folder, bool is_writer, size_t map_size, struct ledger **out,
                       struct error *err)
 {
@@ -229,6 +267,8 @@ int ledger_open_sized(const char *folder, bool is_writer, size_t map_size, struc
         ledger_close(&ledger);
         return rc;
     }
+    if (is_writer)
+        keep_reserve(ledger);
     *out = ledger;
     return 0;
 }
@@ -409,6 +449,8 @@ int ledger_commit(struct ledger_txn **txn, struct error *err)
         (*txn)->txn = NULL; /* freed in either case */
         if (code != 0)
             set_failed(*txn, code, "commit");
+        else
+            keep_reserve((*txn)->ledger);
     }
     int rc = -(int)(*txn)->error.kind;
     if (rc != 0)

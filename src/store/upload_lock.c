@@ -4,10 +4,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/failpoint.h"
 #include "base/fd.h"
+#include "base/log.h"
 #include "store/store.h"
 #include "store/upload_table.h"
 
@@ -51,7 +53,7 @@ int upload_end(struct store *store, struct upload_table *table, const struct upl
 /* A slot without a file is left alone: its maker may be about to make the file. The slot is read
  * again under the lock: a request may have used the session meanwhile. */
 static bool end_if_idle(struct store *store, struct upload_table *table,
-                        const struct upload_idle *idle, uint64_t before_ms)
+                        const struct upload_idle *idle, const struct upload_choice *choice)
 {
     AUTO_CLOSE int fd = -1;
     char name[STORE_NAME_SIZE];
@@ -59,21 +61,39 @@ static bool end_if_idle(struct store *store, struct upload_table *table,
     struct error ignored; /* the next one is tried */
 
     store_upload_name(&idle->id, idle->repository_key, name);
-    return store_file_open(store, PLACE_UPLOADS, name, &fd, &ignored) == 0 &&
-           upload_claim(store, name, fd, &ignored) == 0 &&
-           upload_table_get(table, &idle->id, &progress) && progress.used_ms < before_ms &&
-           upload_end(store, table, &idle->id, name, &ignored) == 0;
+    if (store_file_open(store, PLACE_UPLOADS, name, &fd, &ignored) != 0 ||
+        upload_claim(store, name, fd, &ignored) != 0 ||
+        !upload_table_get(table, &idle->id, &progress) || !upload_choice_has(choice, &progress) ||
+        upload_end(store, table, &idle->id, name, &ignored) != 0)
+        return false;
+    /* The close gives the space back too, but perhaps later than the next write needs it. */
+    if (ftruncate(fd, 0) != 0)
+        log_say(LOG_DEBUG, "cannot truncate %s, which was removed", name);
+    struct log_line line;
+    log_begin(&line, LOG_INFO);
+    log_text(&line, "upload", name);
+    log_u64(&line, "bytes", progress.offset + progress.unhashed);
+    log_end(&line, "an upload that nobody is using was ended to make room for another");
+    return true;
 }
 
 int upload_end_idlest(struct store *store, struct upload_table *table,
-                      const uint64_t *repository_key, uint64_t before_ms, struct error *err)
+                      const struct upload_choice *choice, struct error *err)
 {
     struct upload_idle idle[IDLE_TRIES];
-    unsigned count = upload_table_idlest(table, repository_key, before_ms, idle, IDLE_TRIES);
+    unsigned count = upload_table_idlest(table, choice, idle, IDLE_TRIES);
 
     for (unsigned i = 0; i < count; i++) {
-        if (end_if_idle(store, table, &idle[i], before_ms))
+        if (end_if_idle(store, table, &idle[i], choice))
             return 0;
     }
     return error_set(err, ERR_BUSY, "too many uploads are open; finish or end some of them");
+}
+
+bool upload_make_space(struct store *store, struct upload_table *table)
+{
+    struct upload_choice choice = {.before_ms = UINT64_MAX, .content = UPLOAD_WITH_BYTES};
+    struct error ignored;
+
+    return upload_end_idlest(store, table, &choice, &ignored) == 0;
 }

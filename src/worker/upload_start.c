@@ -107,9 +107,10 @@ static void evict(struct upload *upload, const uint64_t *repository_key)
 {
     uint64_t now = clock_wall().ms;
     uint64_t idle = upload->job.config->limits.upload_idle;
+    struct upload_choice choice = {.repository_key = repository_key,
+                                   .before_ms = now > idle ? now - idle : 0};
 
-    upload_end_idlest(upload->file.store, upload->file.table, repository_key,
-                      now > idle ? now - idle : 0, &upload->err);
+    upload_end_idlest(upload->file.store, upload->file.table, &choice, &upload->err);
 }
 
 static void run_evict_own(struct worker_job *job)
