@@ -45,6 +45,7 @@ struct config_tag_rule { /* the first whose `match` fits wins */
     uint64_t stale_if_error_ms; /* UINT64_MAX: without end */
     bool is_immutable;          /* never asked again */
     bool is_offline;            /* never asked at all */
+    bool keeps_deleted;         /* served though the upstream says that it is gone */
 };
 
 /* A registry that we mirror, and how to reach it. */

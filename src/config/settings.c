@@ -69,6 +69,7 @@ static const char *const level_words[] = {
     [LOG_ERROR] = "error", [LOG_WARN] = "warn", [LOG_INFO] = "info", [LOG_DEBUG] = "debug"};
 static const char *const format_words[] = {[LOG_TEXT] = "text", [LOG_JSON] = "json"};
 static const char *const verify_words[] = {"stream", "strict"};
+static const char *const deleted_words[] = {"follow", "keep"};
 
 const struct setting *setting_find(const struct setting_table *table, struct slice path)
 {
@@ -269,7 +270,9 @@ static int word_set(const struct setting *setting, void *field, struct slice tex
         if (rc == 0)
             *(enum log_format *)field = (enum log_format)index;
     } else {
-        rc = word_find(verify_words, COUNT(verify_words), text, &index, err);
+        const char *const *words = setting->type == SETTING_VERIFY ? verify_words : deleted_words;
+
+        rc = word_find(words, 2, text, &index, err);
         if (rc == 0)
             *(bool *)field = index == 1;
     }
@@ -392,6 +395,7 @@ int setting_set(const struct setting *setting, void *object, const struct slice 
     case SETTING_BOOL:
         return value_bool(values[0], field, err);
     case SETTING_VERIFY:
+    case SETTING_DELETED:
     case SETTING_LOG_LEVEL:
     case SETTING_LOG_FORMAT:
         return word_set(setting, field, values[0], err);
@@ -480,6 +484,7 @@ void setting_copy(const struct setting *setting, void *to, const void *from)
         return;
     case SETTING_BOOL:
     case SETTING_VERIFY:
+    case SETTING_DELETED:
         *(bool *)field = *(const bool *)source;
         return;
     case SETTING_LOG_LEVEL:
@@ -591,6 +596,9 @@ bool setting_print(const struct setting *setting, const void *object, struct buf
         return true;
     case SETTING_VERIFY:
         buf_append_text(out, verify_words[*(const bool *)field]);
+        return true;
+    case SETTING_DELETED:
+        buf_append_text(out, deleted_words[*(const bool *)field]);
         return true;
     case SETTING_LOG_LEVEL:
         buf_append_text(out, level_words[*(const enum log_level *)field]);

@@ -25,6 +25,7 @@ enum setting_type {
     SETTING_DURATION, /* uint64_t, ms; UINT64_MAX is "forever" where the maximum allows it */
     SETTING_BOOL,
     SETTING_VERIFY,     /* bool: strict */
+    SETTING_DELETED,    /* bool: keep */
     SETTING_LOG_LEVEL,  /* enum log_level */
     SETTING_LOG_FORMAT, /* enum log_format */
     SETTING_WORKERS,    /* unsigned; 0 is "auto" */

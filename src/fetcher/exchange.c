@@ -241,7 +241,8 @@ static bool ask_next(struct exchange *exchange)
 
     if (!said.is_final && said.err.kind != ERR_BUSY)
         return false;
-    if (said.err.kind == ERR_BUSY)
+    /* A refused login says nothing about what is there. */
+    if (said.err.kind == ERR_BUSY || said.err.kind == ERR_UNAUTHORIZED)
         exchange->doubt = said;
     if (exchange->asked < exchange->request.upstream->url_count) {
         exchange->url = (exchange->url + 1) % exchange->request.upstream->url_count;

@@ -3,7 +3,8 @@
  * An exchange is one request to an upstream, over its addresses. It waits for one of
  * fetch.connections, asks the first address that is not known to be down or busy (hop.h), and asks
  * the next when that one says no (401, 403, 404, 429…). A no is believed when all addresses have
- * said it. Other failures are not repeated here: the caller does that (retry.h).
+ * said it; a 401 is about our login and leaves a doubt. Other failures are not repeated here: the
+ * caller does that (retry.h).
  */
 #ifndef EXCHANGE_H
 #define EXCHANGE_H

@@ -59,6 +59,7 @@ struct hop {
     unsigned tokens;       /* asked for */
     bool sends_basic;      /* the upstream wants a password with every request */
     bool with_credentials; /* of this transfer */
+    bool is_fallback;      /* without our login, which was refused */
     size_t refused_bytes;
     struct exchange_end end;
 };
@@ -194,6 +195,9 @@ static void judge_refusal(struct hop *hop, const struct transfer_response *respo
         kind = ERR_UNAUTHORIZED;
     else if (is_home && (response->status == 403 || response->status == 451))
         kind = ERR_DENIED;
+    /* Somebody without a login may not be shown what is there. */
+    if (hop->is_fallback && (kind == ERR_NOT_FOUND || kind == ERR_DENIED))
+        kind = ERR_UNAUTHORIZED;
     /* 501 is about the method, as 405 is: asking again does not help. */
     end->is_final = is_home && ((response->status >= 400 && response->status < 500 &&
                                  response->status != 408 && response->status != 416) ||
@@ -237,7 +241,14 @@ static bool judge_challenge(struct hop *hop, const struct transfer_response *res
     case CHALLENGE_BASIC:
         return upstream_has_credentials(upstream_of(hop)) && !hop->sends_basic;
     case CHALLENGE_BEARER:
-        return hop->tokens < TOKENS_MAX;
+        if (hop->tokens < TOKENS_MAX)
+            return true;
+        /* A fresh token of our login is refused: an anonymous one may do. */
+        if (!hop->with_credentials || hop->is_fallback)
+            return false;
+        upstream_warn_login(upstream_of(hop), "the registry", response->status);
+        hop->is_fallback = true;
+        return true;
     }
     return false;
 }
@@ -384,7 +395,7 @@ static void on_token(const struct token *token, const struct error *err, uint64_
     }
     hop->end.err = *err;
     hop->end.retry_after = retry_after;
-    hop->end.is_final = err->kind == ERR_UNAUTHORIZED || err->kind == ERR_DENIED;
+    hop->end.is_final = err->kind == ERR_UNAUTHORIZED;
     hop_finish(hop);
 }
 
@@ -399,7 +410,13 @@ static void answer_challenge(struct hop *hop)
     }
     bearer_drop(upstream_of(hop), repository);
     hop->tokens++;
-    hop->wait = bearer_get(upstream_of(hop), repository, hop->challenge, on_token, hop);
+    struct bearer_request request = {
+        .upstream = upstream_of(hop),
+        .repository = repository,
+        .challenge = hop->challenge,
+        .is_fallback = hop->is_fallback,
+    };
+    hop->wait = bearer_get(&request, on_token, hop);
 }
 
 /* Not the caller's own refusal, nor an option that libcurl refuses here. */
@@ -478,6 +495,7 @@ static void print_authorization(struct hop *hop, struct buf *out)
     } else if (token) {
         buf_printf(out, "Authorization: Bearer %s", token->value);
         hop->with_credentials = token->with_credentials;
+        hop->is_fallback = hop->is_fallback || token->is_fallback;
     }
 }
 

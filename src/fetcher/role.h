@@ -32,7 +32,7 @@ struct fetcher {
     struct map *asks;              /* key → struct ask */
     struct list all_asks;          /* also those that can no longer be joined */
     struct list dead_flights;      /* freed after this turn */
-    struct map *absent;            /* tags an upstream lacks: key → struct absence */
+    struct map *absent;            /* tags an upstream refuses: key → struct absence */
     struct spool_index *spools;
     struct list workers; /* of struct worker_link */
     struct list waiting; /* JOINs that came before the gate opened */

@@ -44,7 +44,6 @@ static struct {
     bool is_drained;
     uint64_t commits;
     unsigned messages[MESSAGE_TYPES];
-    struct digest tag_checked;
     struct seen seen[REQUESTS_MAX];
     uint64_t last_request;
     char *contents[CONTENTS_MAX];
@@ -244,11 +243,7 @@ static void put_tag(struct ledger_txn *txn, const struct message_tag_checked *ch
     struct tag tag = {.digest = checked->digest, .checked_ms = checked->checked};
 
     repository_get(txn, checked->origin, checked->repository, &repository);
-    stage.tag_checked = checked->digest;
-    if (checked->digest.algorithm)
-        tag_put(txn, repository.id, checked->tag, &tag);
-    else
-        tag_delete(txn, repository.id, checked->tag);
+    tag_put(txn, repository.id, checked->tag, &tag);
 }
 
 static void store_blob(struct ledger_txn *txn, const struct message_blob_stored *stored)
@@ -371,11 +366,6 @@ uint64_t stage_commits(void)
 unsigned stage_messages(enum message_type type)
 {
     return stage.messages[type];
-}
-
-const struct digest *stage_tag_checked(void)
-{
-    return &stage.tag_checked;
 }
 
 /* ---- time ---- */

@@ -229,8 +229,6 @@ static void tag_is_stale_when_a_token_server_is_not_allowed(void **state)
         assert_int_equal(ask_tag()->state, ANSWER_STALE);
     }
     assert_int_equal(stage_messages(MESSAGE_TAG_CHECKED), 0);
-    script.extra = NULL;
-    assert_int_equal(ask_tag()->failure, ERR_UNAUTHORIZED);
 }
 
 static void tag_is_stale_on_429_and_the_upstream_is_left_alone(void **state)
@@ -365,20 +363,83 @@ static void tag_is_not_stale_for_longer_than_allowed(void **state)
     assert_int_equal(ask_tag()->failure, ERR_UPSTREAM);
 }
 
-static void tag_that_is_gone_is_believed_and_remembered(void **state)
+static void tag_that_is_refused_is_hidden_and_not_forgotten(void **state)
+{
+    static const struct {
+        int status;
+        enum error_kind kind;
+    } cases[] = {{403, ERR_DENIED}, {404, ERR_NOT_FOUND}, {410, ERR_NOT_FOUND}, {451, ERR_DENIED}};
+
+    (void)state;
+    bring_tag();
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        script.status = cases[i].status;
+        assert_int_equal(ask_tag()->failure, cases[i].kind);
+        size_t before = fake_upstream_count();
+        stage_pass(9000);
+        assert_int_equal(ask_tag()->failure, cases[i].kind);
+        assert_int_equal(fake_upstream_count(), before);
+        assert_int_equal(stage_messages(MESSAGE_TAG_CHECKED), 0);
+        stage_pass(2000);
+        script.status = 0;
+        script.failure = ERR_UPSTREAM;
+        assert_int_equal(ask_tag()->state, ANSWER_STALE);
+        script.failure = 0;
+        stage_pass(40000); /* the breaker */
+    }
+    assert_int_equal(ask_tag()->state, ANSWER_FRESH);
+}
+
+static void tag_is_stale_when_the_login_is_refused(void **state)
 {
     (void)state;
     bring_tag();
-    script.status = 404;
-    assert_int_equal(ask_tag()->failure, ERR_NOT_FOUND);
-    stage_until(stage_has_commits, 2);
-    assert_int_equal(stage_tag_checked()->algorithm, 0);
-    size_t before = fake_upstream_count();
-    assert_int_equal(ask_tag()->failure, ERR_NOT_FOUND);
-    assert_int_equal(fake_upstream_count(), before);
-    stage_pass(11000);
+    script.status = 401;
+    const struct seen *seen = ask_tag();
+    assert_int_equal(seen->state, ANSWER_STALE);
+    assert_non_null(strstr(seen->text, "answered 401"));
+    assert_int_equal(stage_messages(MESSAGE_TAG_CHECKED), 0);
+}
+
+static void tag_without_a_copy_is_refused_when_the_login_is(void **state)
+{
+    (void)state;
+    script.status = 401;
+    assert_int_equal(ask_tag()->failure, ERR_UNAUTHORIZED);
     script.status = 0;
     assert_int_equal(ask_tag()->answers, 1);
+}
+
+static int setup_keep(void **state)
+{
+    (void)state;
+    memset(&script, 0, sizeof(script));
+    stage_open("  docker.io:\n    url: https://hub.test\n    default: true\n"
+               "    tags:\n      - { match: \"*\", ttl: 60s, deleted: keep }\n");
+    script.manifest = stage_manifest();
+    fake_upstream_set(answer_manifest, NULL);
+    return 0;
+}
+
+static void tag_that_is_refused_is_kept_where_one_says_so(void **state)
+{
+    static const int statuses[] = {403, 404, 410, 451};
+
+    (void)state;
+    script.status = 404;
+    assert_int_equal(ask_tag()->failure, ERR_NOT_FOUND);
+    stage_pass(11000);
+    script.status = 0;
+    bring_tag();
+    for (size_t i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++) {
+        script.status = statuses[i];
+        assert_int_equal(ask_tag()->state, ANSWER_STALE);
+        size_t before = fake_upstream_count();
+        assert_int_equal(ask_tag()->state, ANSWER_STALE);
+        assert_int_equal(fake_upstream_count(), before);
+        stage_pass(11000);
+    }
+    assert_int_equal(stage_messages(MESSAGE_TAG_CHECKED), 0);
 }
 
 static void tag_digest_of_the_upstream_is_never_relayed(void **state)
@@ -803,6 +864,8 @@ static void no_of_all_addresses_is_believed(void **state)
     assert_int_equal(ask_pair(404, 404)->failure, ERR_NOT_FOUND);
     assert_int_equal(ask_pair(403, 403)->failure, ERR_DENIED);
     assert_int_equal(fake_upstream_count(), 4);
+    assert_int_equal(ask_pair(401, 404)->failure, ERR_UNAUTHORIZED);
+    assert_int_equal(ask_pair(404, 401)->failure, ERR_UNAUTHORIZED);
 }
 
 static void no_of_one_address_is_not_that_of_all(void **state)
@@ -868,7 +931,11 @@ int main(void)
         TEST(part_of_an_answer_is_none),
         TEST(tag_is_stale_when_a_check_gives_a_part),
         TEST(tag_is_not_stale_for_longer_than_allowed),
-        TEST(tag_that_is_gone_is_believed_and_remembered),
+        TEST(tag_that_is_refused_is_hidden_and_not_forgotten),
+        TEST(tag_is_stale_when_the_login_is_refused),
+        TEST(tag_without_a_copy_is_refused_when_the_login_is),
+        cmocka_unit_test_setup_teardown(tag_that_is_refused_is_kept_where_one_says_so, setup_keep,
+                                        teardown),
         TEST(tag_digest_of_the_upstream_is_never_relayed),
         TEST(tag_of_a_web_page_fails),
         TEST(tag_of_a_coded_manifest_fails),

@@ -20,22 +20,35 @@ static struct {
     const char *token_headers;
     uint64_t token_drip_ms; /* between the bytes of the token server's answer */
     bool has_own_fault;     /* transfers end with ERR_INTERNAL */
+    bool refuses_login;     /* the token server refuses whoever logs in */
+    bool refuses_member;    /* the registry refuses the token of a login */
+    int anonymous_status;   /* if not 0, what a token without a login gets */
 } script;
 
 static const char *const bearer =
     "WWW-Authenticate: Bearer realm=\"https://hub.test/token\",service=\"hub\"\r\n";
 
-static void answer_token(struct fake_answer *answer)
+static bool is_login(const struct fake_request *request)
+{
+    return strstr(request->headers, "Authorization: Basic ");
+}
+
+static void answer_token(const struct fake_request *request, struct fake_answer *answer)
 {
     answer->status = script.token_status ? script.token_status : 200;
+    if (script.refuses_login && is_login(request))
+        answer->status = script.token_status ? script.token_status : 401;
+    else if (script.refuses_login)
+        answer->status = 200;
     answer->headers = script.token_headers;
     answer->pause_ms = script.token_drip_ms;
     answer->piece = script.token_drip_ms > 0 ? 1 : 0;
     if (answer->status != 200)
         return;
     answer->body = slice_of(
-        script.token_json ? script.token_json
-                          : "{\"token\":\"ticket\",\"access_token\":\"x\",\"expires_in\":300}");
+        script.token_json   ? script.token_json
+        : is_login(request) ? "{\"token\":\"member\"}"
+                            : "{\"token\":\"ticket\",\"access_token\":\"x\",\"expires_in\":300}");
 }
 
 static void answer_hub(const struct fake_request *request, struct fake_answer *answer, void *arg)
@@ -47,7 +60,7 @@ static void answer_hub(const struct fake_request *request, struct fake_answer *a
     if (script.has_own_fault) {
         answer->failure = ERR_INTERNAL;
     } else if (strstr(request->url, "/token?")) {
-        answer_token(answer);
+        answer_token(request, answer);
     } else if (!is_home) {
         answer->status = 200;
         answer->body = script.blob;
@@ -58,6 +71,12 @@ static void answer_hub(const struct fake_request *request, struct fake_answer *a
                (script.refuses_token || !strstr(request->headers, "Authorization: "))) {
         answer->status = 401;
         answer->headers = script.challenge;
+    } else if (script.refuses_member && strstr(request->headers, "Bearer member")) {
+        answer->status = 401;
+        answer->headers = script.challenge;
+    } else if (script.anonymous_status && !strstr(request->headers, "Bearer member") &&
+               !is_login(request)) {
+        answer->status = script.anonymous_status;
     } else if (script.location) {
         answer->status = 307;
         (void)snprintf(headers, sizeof(headers), "Location: %s\r\n", script.location);
@@ -282,7 +301,7 @@ static void exchange_waits_for_no_body_it_does_not_need(void **state)
     script.status = 0;
     script.challenge = bearer;
     script.token_status = 403;
-    assert_int_equal(stage_seen(pull_for(2100))->failure, ERR_DENIED);
+    assert_int_equal(stage_seen(pull_for(2100))->failure, ERR_UNAUTHORIZED);
     script.token_status = 0;
     script.location = "https://cdn.test/blob";
     assert_int_equal(stage_seen(pull_for(2100))->verifieds, 1);
@@ -397,6 +416,52 @@ static void exchange_follows_a_redirect_without_credentials(void **state)
     assert_false(was_told(last, "Authorization"));
 }
 
+static void exchange_tries_anonymously_when_its_login_is_refused(void **state)
+{
+    static const int statuses[] = {400, 401, 403, 404};
+
+    (void)state;
+    script.challenge = bearer;
+    script.refuses_login = true;
+    for (size_t i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++) {
+        char repository[40];
+
+        (void)snprintf(repository, sizeof(repository), "library/app%zu", i);
+        script.token_status = statuses[i];
+        script.blob = stage_bytes((unsigned)i + 200, 1000);
+        size_t before = fake_upstream_count();
+        assert_int_equal(pull_of(repository)->verifieds, 1);
+        assert_int_equal(fake_upstream_count(), before + 4);
+        assert_true(was_told(before + 1, basic));
+        assert_false(was_told(before + 2, "Authorization"));
+        assert_true(was_told(before + 3, "Authorization: Bearer ticket\r\n"));
+    }
+}
+
+static void exchange_tries_anonymously_when_the_token_of_its_login_is_refused(void **state)
+{
+    (void)state;
+    script.challenge = bearer;
+    script.refuses_member = true;
+    assert_int_equal(pull()->verifieds, 1);
+    assert_true(was_told(fake_upstream_count() - 1, "Authorization: Bearer ticket\r\n"));
+    assert_true(fake_upstream_count() <= 5);
+}
+
+/* Without its login, what an upstream does not show may be there. */
+static void exchange_believes_no_absence_when_its_login_is_refused(void **state)
+{
+    static const int statuses[] = {401, 403, 404};
+
+    (void)state;
+    script.challenge = bearer;
+    script.refuses_login = true;
+    for (size_t i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++) {
+        script.anonymous_status = statuses[i];
+        assert_int_equal(pull()->failure, ERR_UNAUTHORIZED);
+    }
+}
+
 static void exchange_refuses_redirects_that_are_not_allowed(void **state)
 {
     static const char *const targets[] = {"http://cdn.test/blob",
@@ -478,6 +543,9 @@ int main(void)
         TEST(exchange_answers_a_basic_challenge_in_a_later_field, setup_password),
         TEST(exchange_needs_no_scope_of_a_challenge, setup),
         TEST(exchange_follows_a_redirect_without_credentials, setup_password),
+        TEST(exchange_tries_anonymously_when_its_login_is_refused, setup_password),
+        TEST(exchange_tries_anonymously_when_the_token_of_its_login_is_refused, setup_password),
+        TEST(exchange_believes_no_absence_when_its_login_is_refused, setup_password),
         TEST(exchange_refuses_redirects_that_are_not_allowed, setup),
         TEST(exchange_refuses_names_that_lead_to_private_addresses, setup),
         TEST(exchange_ends_a_loop_of_redirects, setup),
