@@ -298,10 +298,10 @@ static int on_peer(struct child_frame *frame, struct slice body, int *fd, struct
     return rc;
 }
 
-static void drain(struct child_frame *frame, uint64_t within_ms)
+static void drain(struct child_frame *frame, const struct message_drain *how)
 {
     if (frame->object)
-        frame->ops->drain(frame->object, within_ms);
+        frame->ops->drain(frame->object, how);
     else
         stop(frame, 0);
 }
@@ -312,7 +312,7 @@ static void on_drain(struct child_frame *frame, struct slice body)
     struct error err;
 
     (void)message_decode(MESSAGE_DRAIN, body, &message, &err);
-    drain(frame, message.within_ms);
+    drain(frame, &message);
 }
 
 static void on_ping(struct child_frame *frame, struct slice body)
@@ -373,8 +373,9 @@ static void on_line_closed(struct channel *channel, void *arg)
     struct child_frame *frame = arg;
     channel_free(&frame->line);
     log_say(LOG_WARN, "the master is gone, ending");
+    /* The sockets are closed at once, so that the next server can have the addresses. */
     if (frame->ops->outlives_master)
-        drain(frame, ORPHAN_DRAIN_MS);
+        drain(frame, &(struct message_drain){.within_ms = ORPHAN_DRAIN_MS});
     else
         stop(frame, 0);
 }

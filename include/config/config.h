@@ -100,7 +100,7 @@ struct config {
         uint64_t connections, uploads, uploads_per_repository, upload_idle, upload_expiry;
         uint64_t manifest_size, manifest_entries, manifest_memory, answer_memory;
         uint64_t tags_per_push;
-        uint64_t drain_timeout;
+        uint64_t drain_timeout, drain_delay;
     } limits;
     struct {               /* towards upstreams; times in ms */
         uint64_t deadline; /* head or error for the client */

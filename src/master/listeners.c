@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <time.h>
 
 #include "base/error.h"
 #include "base/fd.h"
@@ -12,6 +13,10 @@
 
 _Static_assert((CONFIG_LISTENS_MAX + 1) * LISTENER_SOCKETS_MAX == LISTENERS_MAX, "room for all");
 _Static_assert(CONFIG_WORKERS_MAX == WORKERS_MAX, "a slot for each worker");
+
+/* The workers of a server that was killed close their sockets within milliseconds. */
+#define IN_USE_ATTEMPTS 25
+#define IN_USE_PAUSE_NS 20000000L
 
 /* On a machine without IPv6, "[::]:5000" means every IPv4 address. */
 static int bind_any(struct slice address, int fds[LISTENER_SOCKETS_MAX],
@@ -38,6 +43,10 @@ static int add(struct listeners *listeners, const char *address, enum listener_k
     unsigned count = 0;
     int rc = bind_any(slice_of(address), fds, texts, &count, err);
 
+    for (int again = 0; rc != 0 && err->sys == EADDRINUSE && again < IN_USE_ATTEMPTS; again++) {
+        (void)nanosleep(&(struct timespec){.tv_nsec = IN_USE_PAUSE_NS}, NULL);
+        rc = bind_any(slice_of(address), fds, texts, &count, err);
+    }
     if (rc != 0)
         return error_wrap(err, "cannot listen on %s", address);
     for (unsigned i = 0; i < count; i++) {

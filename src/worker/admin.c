@@ -34,7 +34,9 @@ void admin_answer_ready(struct request *request, struct ledger_txn *txn)
     bool has_fetcher = fetch_link_is_up(request->worker->fetcher);
 
     (void)txn;
-    if (has_keeper && has_fetcher)
+    if (request->worker->ending.is_begun)
+        answer_text(request, 503, SLICE_LITERAL("the server is ending\n"));
+    else if (has_keeper && has_fetcher)
         answer_text(request, 200, SLICE_LITERAL("ok\n"));
     else if (has_keeper)
         answer_text(request, 503, SLICE_LITERAL("fetcher is down\n"));
