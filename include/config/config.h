@@ -112,6 +112,7 @@ struct config {
         uint64_t negative_ttl;
         uint64_t retries;
         uint64_t connections, questions;
+        uint64_t memory; /* bytes on their way to the disk */
     } fetch;
 };
 

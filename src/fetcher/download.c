@@ -235,14 +235,22 @@ static void start_pace(struct download *download, uint64_t ms)
     timer_start(download->pace.timer, ms);
 }
 
+/* No bytes come from it any more. */
+static void drop_exchange(struct download *download)
+{
+    exchange_cancel(&download->exchange);
+    download->is_held = false;
+    if (download->take)
+        take_rest(download->take);
+}
+
 void download_try_faster_source(struct download *download)
 {
     if (!download->exchange || !download->pace.is_slow ||
         !source_has_other(download->flight, download->source, false))
         return;
     flight_log(download->flight, LOG_WARN, "the upstream is slow: asking another");
-    exchange_cancel(&download->exchange);
-    download->is_held = false;
+    drop_exchange(download);
     source_set_slow(download->source);
     ask_source(download);
 }
@@ -462,6 +470,7 @@ static enum transfer_want on_download_data(struct slice bytes, void *arg)
     case TAKE_WRITTEN:
         break;
     case TAKE_BUSY:
+    case TAKE_NO_MEMORY:
         download->is_held = true;
         return TRANSFER_PAUSE;
     case TAKE_FULL:
@@ -493,6 +502,19 @@ static bool has_space(struct download *download)
     return false;
 }
 
+static void resume_exchange(struct download *download)
+{
+    if (!download->is_held || !download->exchange)
+        return;
+    download->is_held = false;
+    exchange_resume(download->exchange);
+}
+
+static void on_take_room(void *arg)
+{
+    resume_exchange(arg);
+}
+
 static void on_take_written(void *arg)
 {
     struct download *download = arg;
@@ -504,10 +526,7 @@ static void on_take_written(void *arg)
     }
     if (!download->take || download->take->bytes == 0 || !has_space(download))
         return;
-    if (download->is_held && download->exchange) {
-        download->is_held = false;
-        exchange_resume(download->exchange);
-    }
+    resume_exchange(download);
     if (flight->base && !flight->is_strict && take_is_compared(download->take))
         flight_hand_over(flight);
     flight_grew(flight);
@@ -555,7 +574,7 @@ static void on_download_done(const struct exchange_end *end, void *arg)
     struct exchange_end outcome = *end;
 
     download->exchange = NULL;
-    download->is_held = false;
+    drop_exchange(download);
     if (download->refusal.err.kind != ERR_NONE) {
         outcome = (struct exchange_end){.err = download->refusal.err};
         download->refusal.err.kind = ERR_NONE;
@@ -645,6 +664,7 @@ static void on_take_failed(const struct error *err, void *arg)
 
 static const struct take_handler download_take = {
     .on_written = on_take_written,
+    .on_room = on_take_room,
     .on_hashed = on_take_hashed,
     .on_adopted = on_take_adopted,
     .on_synced = on_take_synced,
@@ -694,10 +714,9 @@ void download_forget_source(struct download *download, const struct source *sour
 
 void download_stop(struct download *download)
 {
-    exchange_cancel(&download->exchange);
+    drop_exchange(download);
     timer_stop(download->timer);
     timer_stop(download->pace.timer);
-    download->is_held = false;
     if (download->state != DOWNLOAD_IDLE)
         download_set_state(download, DOWNLOAD_IDLE);
 }
