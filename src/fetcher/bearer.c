@@ -44,6 +44,7 @@ struct token_fetch {
     char *url;
     bool with_credentials;
     bool is_fallback; /* anonymous because our login was refused */
+    bool is_foreign;
     struct challenge challenge;
     struct transfer *transfer;
     int status;
@@ -325,8 +326,11 @@ static void build_url(struct token_fetch *fetch, const struct challenge *challen
     AUTO_BUF struct buf scope;
 
     buf_init(&url, 8192);
-    buf_init(&scope, 1024);
-    buf_printf(&scope, "repository:%s:pull", fetch->repository);
+    buf_init(&scope, 2048);
+    if (fetch->is_foreign)
+        buf_append_text(&scope, challenge->scope);
+    else
+        buf_printf(&scope, "repository:%s:pull", fetch->repository);
     buf_append_text(&url, challenge->realm);
     add_parameter(&url, "service", slice_of(challenge->service));
     add_parameter(&url, "scope", buf_bytes(&scope));
@@ -349,7 +353,8 @@ static int start_token_transfer(struct token_fetch *fetch, struct error *err)
     int rc = upstream_check_url(upstream, &realm, err);
     if (rc != 0)
         return error_wrap(err, "token server");
-    fetch->with_credentials = !fetch->is_fallback && upstream_has_credentials(upstream) &&
+    fetch->with_credentials = !fetch->is_fallback && !fetch->is_foreign &&
+                              upstream_has_credentials(upstream) &&
                               upstream_is_realm(upstream, &realm);
     build_url(fetch, challenge);
     if (!url_split(slice_of(fetch->url), &fetch->realm))
@@ -431,6 +436,7 @@ struct token_wait *bearer_get(const struct bearer_request *request, bearer_fn *f
         fetch->repository = slice_dup(request->repository);
         fetch->challenge = *request->challenge;
         fetch->is_fallback = request->is_fallback;
+        fetch->is_foreign = request->is_foreign;
         buf_init(&fetch->body, TOKEN_JSON_MAX);
         list_init(&fetch->waits);
         list_append(&upstream->token_fetches, &fetch->link);

@@ -38,9 +38,10 @@ typedef void bearer_fn(const struct token *token, const struct error *err, uint6
                        void *arg);
 struct bearer_request {
     struct upstream *upstream;
-    struct slice repository;
+    struct slice repository; /* what bearer_find is asked with */
     const struct challenge *challenge;
     bool is_fallback;
+    bool is_foreign; /* the challenge of a redirect's host: without our login, and for its scope */
 };
 struct token_wait *bearer_get(const struct bearer_request *request, bearer_fn *fn, void *arg);
 void bearer_cancel(struct token_wait **wait);

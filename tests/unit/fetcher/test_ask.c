@@ -747,6 +747,41 @@ static void referrers_have_descriptors_alone(void **state)
     assert_int_equal(referrers("{\"mediaType\":7,\"manifests\":[]}")->failure, ERR_UPSTREAM);
 }
 
+static enum error_kind referrers_after(int status, const char *content_type)
+{
+    struct digest digest = stage_digest(SLICE_LITERAL("subject"));
+
+    script.status = status;
+    script.content_type = content_type;
+    uint64_t request = stage_join(0, JOIN_REFERRERS, "library/app", "", &digest, UINT64_MAX);
+    stage_until(stage_is_over, request);
+    stage_pass(60000);
+    return stage_seen(request)->failure;
+}
+
+/* NOT_FOUND makes the worker ask for the tag that clients keep such lists under. */
+static void referrers_address_that_is_no_use_is_told_from_a_failure(void **state)
+{
+    static const int no_use[] = {400, 401, 403, 404, 405, 406, 410, 501};
+    static const int failures[] = {500, 502, 503, 504};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(no_use) / sizeof(no_use[0]); i++)
+        assert_int_equal(referrers_after(no_use[i], NULL), ERR_NOT_FOUND);
+    for (size_t i = 0; i < sizeof(failures) / sizeof(failures[0]); i++)
+        assert_int_equal(referrers_after(failures[i], NULL), ERR_UPSTREAM);
+    assert_int_equal(referrers_after(429, NULL), ERR_BUSY);
+    assert_int_equal(referrers_after(200, "Content-Type: text/html\r\n"), ERR_NOT_FOUND);
+}
+
+static void referrers_are_not_emptied(void **state)
+{
+    (void)state;
+    assert_int_equal(referrers("{\"schemaVersion\":2,\"manifests\":[7,{}]}")->failure,
+                     ERR_UPSTREAM);
+    assert_int_equal(referrers("{\"schemaVersion\":2,\"manifests\":[]}")->answers, 1);
+}
+
 static void tags_list_with_a_bad_query_is_refused(void **state)
 {
     (void)state;
@@ -955,6 +990,8 @@ int main(void)
         TEST(tags_list_drops_what_json_can_say_and_a_tag_cannot),
         TEST(tags_list_of_all_is_cut_into_pages),
         TEST(referrers_have_descriptors_alone),
+        TEST(referrers_address_that_is_no_use_is_told_from_a_failure),
+        TEST(referrers_are_not_emptied),
         TEST(tags_list_with_a_bad_query_is_refused),
         TEST(join_of_nonsense_is_refused),
         TEST(fetcher_stops_asking_an_upstream_that_is_down),

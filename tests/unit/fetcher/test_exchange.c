@@ -22,7 +22,10 @@ static struct {
     bool has_own_fault;     /* transfers end with ERR_INTERNAL */
     bool refuses_login;     /* the token server refuses whoever logs in */
     bool refuses_member;    /* the registry refuses the token of a login */
-    int anonymous_status;   /* if not 0, what a token without a login gets */
+    int target_status;      /* of a redirect's target, if not 0; with target_challenge: without a
+                               token */
+    const char *target_challenge;
+    int anonymous_status; /* if not 0, what a token without a login gets */
 } script;
 
 static const char *const bearer =
@@ -62,8 +65,15 @@ static void answer_hub(const struct fake_request *request, struct fake_answer *a
     } else if (strstr(request->url, "/token?")) {
         answer_token(request, answer);
     } else if (!is_home) {
-        answer->status = 200;
-        answer->body = script.blob;
+        bool is_welcome = !script.target_status;
+
+        if (script.target_challenge)
+            is_welcome = strstr(request->headers, "Bearer ticket");
+        answer->status = is_welcome ? 200 : script.target_status;
+        if (is_welcome)
+            answer->body = script.blob;
+        else
+            answer->headers = script.target_challenge;
         answer->address = script.target_address;
     } else if (script.status) {
         answer->status = script.status;
@@ -489,6 +499,84 @@ static void exchange_refuses_names_that_lead_to_private_addresses(void **state)
     assert_true(fake_upstream_at(1)->is_refused);
 }
 
+static void exchange_believes_the_last_host_of_a_redirect(void **state)
+{
+    static const struct {
+        int status;
+        enum error_kind kind;
+    } cases[] = {
+        {404, ERR_NOT_FOUND}, {410, ERR_NOT_FOUND},    {403, ERR_DENIED},
+        {451, ERR_DENIED},    {401, ERR_UNAUTHORIZED},
+    };
+
+    (void)state;
+    script.location = "https://cdn.test/blob";
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        script.target_status = cases[i].status;
+        size_t before = fake_upstream_count();
+        script.blob = stage_bytes((unsigned)i + 300, 1000);
+        assert_int_equal(pull()->failure, cases[i].kind);
+        assert_int_equal(fake_upstream_count(), before + 2);
+        before = fake_upstream_count();
+        uint64_t request = stage_join(0, JOIN_TAG, "library/app",
+                                      cases[i].status == 404 ? "a" : "b", NULL, UINT64_MAX);
+        stage_until(stage_is_over, request);
+        assert_int_equal(stage_seen(request)->failure, cases[i].kind);
+        stage_pass(11000);
+    }
+    script.target_status = 404;
+    uint64_t request = stage_join(0, JOIN_TAG, "library/app", "c", NULL, UINT64_MAX);
+    stage_until(stage_is_over, request);
+    size_t before = fake_upstream_count();
+    request = stage_join(0, JOIN_TAG, "library/app", "c", NULL, UINT64_MAX);
+    stage_until(stage_is_over, request);
+    assert_int_equal(stage_seen(request)->failure, ERR_NOT_FOUND);
+    assert_int_equal(fake_upstream_count(), before);
+}
+
+/* A host in front of a registry: the registry behind it asks for a token of its own. */
+static void exchange_answers_the_challenge_behind_a_redirect_anonymously(void **state)
+{
+    (void)state;
+    script.location = "https://behind.test/v2/their/app/blobs/x";
+    script.target_status = 401;
+    script.target_challenge = "WWW-Authenticate: Bearer realm=\"https://auth.behind.test/token\","
+                              "service=\"behind\",scope=\"repository:their/app:pull\"\r\n";
+    assert_int_equal(pull()->verifieds, 1);
+    assert_int_equal(fake_upstream_count(), 4);
+    assert_string_equal(fake_upstream_at(2)->url, "https://auth.behind.test/token?service=behind&"
+                                                  "scope=repository:their/app:pull");
+    assert_false(was_told(0, "Authorization"));
+    assert_false(was_told(2, "Authorization"));
+    assert_true(was_told(3, "Authorization: Bearer ticket\r\n"));
+    /* The token is that host's: the upstream does not get it, and the host is not asked in vain. */
+    script.blob = stage_bytes(400, 1000);
+    assert_int_equal(pull()->verifieds, 1);
+    assert_int_equal(fake_upstream_count(), 6);
+    assert_false(was_told(4, "Authorization"));
+    assert_true(was_told(5, "Authorization: Bearer ticket\r\n"));
+}
+
+static void exchange_gives_no_password_behind_a_redirect(void **state)
+{
+    static const char *const challenges[] = {
+        "WWW-Authenticate: Basic realm=\"x\"\r\n",
+        "WWW-Authenticate: Bearer realm=\"https://169.254.169.254/token\"\r\n",
+        "WWW-Authenticate: Bearer realm=\"https://behind.test/none\",scope=\"a\"\r\n"};
+
+    (void)state;
+    script.location = "https://behind.test/blob";
+    script.target_status = 401;
+    for (size_t i = 0; i < sizeof(challenges) / sizeof(challenges[0]); i++) {
+        script.target_challenge = challenges[i];
+        script.blob = stage_bytes((unsigned)i + 500, 1000);
+        enum error_kind kind = pull()->failure;
+        assert_true(kind == ERR_UNAUTHORIZED || kind == ERR_UPSTREAM);
+    }
+    for (size_t i = 0; i < fake_upstream_count(); i++)
+        assert_false(was_told(i, "Authorization"));
+}
+
 static void exchange_ends_a_loop_of_redirects(void **state)
 {
     (void)state;
@@ -548,6 +636,9 @@ int main(void)
         TEST(exchange_believes_no_absence_when_its_login_is_refused, setup_password),
         TEST(exchange_refuses_redirects_that_are_not_allowed, setup),
         TEST(exchange_refuses_names_that_lead_to_private_addresses, setup),
+        TEST(exchange_believes_the_last_host_of_a_redirect, setup),
+        TEST(exchange_answers_the_challenge_behind_a_redirect_anonymously, setup_password),
+        TEST(exchange_gives_no_password_behind_a_redirect, setup_password),
         TEST(exchange_ends_a_loop_of_redirects, setup),
         TEST(private_bytes_need_a_proof_for_another_repository, setup_password),
         TEST(public_bytes_are_public, setup),
