@@ -39,6 +39,12 @@ struct config_listen {
     bool is_mirror; /* read-only; a bare path is the default upstream's */
 };
 
+enum shadow_check { /* hosted.shadow_check */
+    SHADOW_CHECK_ASK,
+    SHADOW_CHECK_STRICT,
+    SHADOW_CHECK_OFF,
+};
+
 struct config_tag_rule { /* the first whose `match` fits wins */
     char *match;
     uint64_t ttl_ms;
@@ -86,6 +92,7 @@ struct config {
     struct {
         struct config_list reserved, protect, allow, sparse;
         bool may_delete;
+        enum shadow_check shadow_check;
     } hosted;
     struct {
         enum log_level level;

@@ -101,6 +101,9 @@ enum join_kind {
     JOIN_TAG = 4,
     JOIN_TAGS_LIST = 5, /* ANSWER: body is the upstream's JSON, link its next page */
     JOIN_REFERRERS = 6,
+    /* Has the upstream such a repository? `reference` is a tag that it is asked for, or nothing:
+     * then its list of tags, and after a 404 its tag latest. ANSWER: it has. */
+    JOIN_PRESENCE = 7,
 };
 
 /* The query that a list is asked for with: `reference` of JOIN, `link` of ANSWER. */

@@ -68,6 +68,8 @@ const struct setting_table settings_of_tag = {tag_settings, COUNT(tag_settings)}
 static const char *const level_words[] = {
     [LOG_ERROR] = "error", [LOG_WARN] = "warn", [LOG_INFO] = "info", [LOG_DEBUG] = "debug"};
 static const char *const format_words[] = {[LOG_TEXT] = "text", [LOG_JSON] = "json"};
+static const char *const shadow_words[] = {
+    [SHADOW_CHECK_ASK] = "ask", [SHADOW_CHECK_STRICT] = "strict", [SHADOW_CHECK_OFF] = "off"};
 static const char *const verify_words[] = {"stream", "strict"};
 static const char *const deleted_words[] = {"follow", "keep"};
 
@@ -269,6 +271,10 @@ static int word_set(const struct setting *setting, void *field, struct slice tex
         rc = word_find(format_words, COUNT(format_words), text, &index, err);
         if (rc == 0)
             *(enum log_format *)field = (enum log_format)index;
+    } else if (setting->type == SETTING_SHADOW_CHECK) {
+        rc = word_find(shadow_words, COUNT(shadow_words), text, &index, err);
+        if (rc == 0)
+            *(enum shadow_check *)field = (enum shadow_check)index;
     } else {
         const char *const *words = setting->type == SETTING_VERIFY ? verify_words : deleted_words;
 
@@ -396,6 +402,7 @@ int setting_set(const struct setting *setting, void *object, const struct slice 
         return value_bool(values[0], field, err);
     case SETTING_VERIFY:
     case SETTING_DELETED:
+    case SETTING_SHADOW_CHECK:
     case SETTING_LOG_LEVEL:
     case SETTING_LOG_FORMAT:
         return word_set(setting, field, values[0], err);
@@ -486,6 +493,9 @@ void setting_copy(const struct setting *setting, void *to, const void *from)
     case SETTING_VERIFY:
     case SETTING_DELETED:
         *(bool *)field = *(const bool *)source;
+        return;
+    case SETTING_SHADOW_CHECK:
+        *(enum shadow_check *)field = *(const enum shadow_check *)source;
         return;
     case SETTING_LOG_LEVEL:
         *(enum log_level *)field = *(const enum log_level *)source;
@@ -599,6 +609,9 @@ bool setting_print(const struct setting *setting, const void *object, struct buf
         return true;
     case SETTING_DELETED:
         buf_append_text(out, deleted_words[*(const bool *)field]);
+        return true;
+    case SETTING_SHADOW_CHECK:
+        buf_append_text(out, shadow_words[*(const enum shadow_check *)field]);
         return true;
     case SETTING_LOG_LEVEL:
         buf_append_text(out, level_words[*(const enum log_level *)field]);

@@ -53,18 +53,21 @@ struct waiting_join { /* a JOIN that came before the gate opened */
 
 static bool is_known_kind(uint64_t kind)
 {
-    return kind >= JOIN_BLOB && kind <= JOIN_REFERRERS;
+    return kind >= JOIN_BLOB && kind <= JOIN_PRESENCE;
 }
 
 static int check_join(const struct message_join *join, struct error *err)
 {
-    bool wants_digest = join->kind != JOIN_TAG && join->kind != JOIN_TAGS_LIST;
+    bool wants_digest =
+        join->kind != JOIN_TAG && join->kind != JOIN_TAGS_LIST && join->kind != JOIN_PRESENCE;
 
     if (!is_known_kind(join->kind))
         return error_set(err, ERR_UNSUPPORTED, "a JOIN of an unknown kind");
     if (!name_is_valid(join->repository))
         return error_set(err, ERR_INVALID, "not a repository name");
     if (join->kind == JOIN_TAG && !tag_is_valid(join->reference))
+        return error_set(err, ERR_INVALID, "not a tag");
+    if (join->kind == JOIN_PRESENCE && join->reference.length > 0 && !tag_is_valid(join->reference))
         return error_set(err, ERR_INVALID, "not a tag");
     if (wants_digest && join->digest.algorithm != HASH_SHA256 &&
         join->digest.algorithm != HASH_SHA512)

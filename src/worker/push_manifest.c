@@ -25,6 +25,7 @@
 #include "oci/reference_list.h"
 #include "request.h"
 #include "rules/may_push.h"
+#include "shadow.h"
 #include "store/ledger.h"
 #include "store/store.h"
 #include "store/upload_lock.h"
@@ -488,6 +489,8 @@ void push_manifest(struct request *request, struct ledger_txn *txn)
                       "there may be one Content-Type, of at most %d bytes", CONTENT_TYPE_MAX - 1);
         return;
     }
+    if (!shadow_may_push(request))
+        return;
     struct digest current;
     bool is_there = condition_find_current(request, txn, &current);
     if (!condition_may_write(request, is_there ? &current : NULL))

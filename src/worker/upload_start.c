@@ -15,6 +15,7 @@
 #include "rules/may_push.h"
 #include "rules/visible.h"
 #include "serve.h"
+#include "shadow.h"
 #include "store/upload_lock.h"
 #include "upload.h"
 #include "upload_answer.h"
@@ -268,7 +269,7 @@ void upload_start(struct request *request, struct ledger_txn *txn)
     struct upload *upload;
     struct error err;
 
-    if (!check_start(request, txn))
+    if (!check_start(request, txn) || !shadow_may_push(request))
         return;
     if (upload_id_new(&id, &err) != 0) {
         request_fail_error(request, &err, API_UNKNOWN);
