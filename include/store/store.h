@@ -33,6 +33,8 @@ enum store_place {
  * a folder with somebody else's files, nothing was changed; ERR_CORRUPT: `layout` is not ours, or
  * there are blobs without a ledger; ERR_IO. */
 int store_prepare(const char *root, struct error *err);
+/* Would store_prepare succeed? Changes nothing. The same errors. */
+int store_examine(const char *root, struct error *err);
 /* Give what this program has made in the folder and belongs to root, and then the folder itself, to
  * the user that the server will run as: what store_prepare has just made, and what a run as root
  * has left (main, while it is root). Nothing else changes hands. `name` is the user's, for errors.

@@ -133,6 +133,17 @@ static int give_folder(int at, const char *name, const struct new_owner *owner,
 int store_give(const char *root, uid_t uid, gid_t gid, const char *name, struct error *err)
 {
     struct new_owner owner = {.uid = uid, .gid = gid, .name = name};
+    struct stat status;
 
+    /* Another user's folder is not ours to give, and the server could not write there. */
+    bool is_others = stat(root, &status) == 0 && status.st_uid != 0 && status.st_uid != uid;
+    bool may_write = (status.st_mode & S_IWOTH) != 0 ||
+                     (status.st_gid == gid && (status.st_mode & S_IWGRP) != 0);
+    if (is_others && !may_write) {
+        return error_set(err, ERR_DENIED,
+                         "%s belongs to the user %u, but the server runs as %s and cannot write "
+                         "there; run chown -R %s %s, or set user: %u",
+                         root, (unsigned)status.st_uid, name, name, root, (unsigned)status.st_uid);
+    }
     return give_folder(AT_FDCWD, root, &owner, GIVE_ROOT, err);
 }

@@ -32,6 +32,7 @@
 #define LEDGER_RESERVE ((uint64_t)8 << 20)
 #define RESERVE_LEAST  ((uint64_t)1 << 20)
 #define MAP_SIZE       ((size_t)16 << 30) /* sparse: address space, not disk */
+#define MAP_MIN        ((size_t)16 << 20)
 
 static const char *const table_names[LEDGER_TABLES] = {
     "meta",   "repository", "repository_name", "tag", "manifest", "blob",   "link",
@@ -129,8 +130,8 @@ static size_t choose_map_size(const char *folder, size_t min)
     return size;
 }
 
-static int open_environment(struct ledger *ledger, const char *folder, bool is_writer,
-                            size_t map_size, struct error *err)
+/* A code of LMDB. */
+static int make_environment(struct ledger *ledger, size_t map_size)
 {
     int code = mdb_env_create(&ledger->env);
 
@@ -138,14 +139,46 @@ static int open_environment(struct ledger *ledger, const char *folder, bool is_w
         code = mdb_env_set_maxdbs(ledger->env, 16);
     if (code == 0)
         code = mdb_env_set_maxreaders(ledger->env, LEDGER_READERS);
-    if (code == 0)
-        code = mdb_env_set_mapsize(ledger->env, choose_map_size(folder, map_size));
+    return code == 0 ? mdb_env_set_mapsize(ledger->env, map_size) : code;
+}
+
+static int open_environment(struct ledger *ledger, const char *folder, bool is_writer,
+                            size_t map_size, struct error *err)
+{
+    int code = make_environment(ledger, choose_map_size(folder, map_size));
+
     if (code == 0) {
         unsigned flags = MDB_NOTLS | MDB_NORDAHEAD | (is_writer ? 0 : (unsigned)MDB_RDONLY);
 
         code = mdb_env_open(ledger->env, folder, flags, LEDGER_MODE);
+        /* Address space may be limited (ulimit -v): a smaller map does until the file grows. */
+        for (size_t size = choose_map_size(folder, map_size) / 2; code == ENOMEM && size >= MAP_MIN;
+             size /= 2) {
+            mdb_env_close(ledger->env);
+            ledger->env = NULL;
+            code = make_environment(ledger, size);
+            if (code == 0)
+                code = mdb_env_open(ledger->env, folder, flags, LEDGER_MODE);
+        }
     }
-    return code == 0 ? 0 : set_code(err, code, "open");
+    if (code == 0)
+        return 0;
+    int rc = set_code(err, code, "open");
+    if (rc == -ERR_NOT_FOUND) /* a reader that came before the writer */
+        return rc;
+    if (code == ENOMEM) {
+        return error_wrap(err,
+                          "%s/data.mdb: the limit of address space (ulimit -v) leaves no room "
+                          "for it; raise the limit",
+                          folder);
+    }
+    if (rc == -ERR_CORRUPT) {
+        return error_wrap(err,
+                          "%s/data.mdb is damaged; restore it from a backup, or move %s and "
+                          "blobs/ beside it away to begin with an empty registry",
+                          folder, folder);
+    }
+    return error_wrap(err, "%s/data.mdb", folder);
 }
 
 /* The version of the ledger on disk; 0: there is none yet. */

@@ -154,29 +154,33 @@ static int check_one_file_system(int root_fd, struct error *err)
 
 /* ---- layout ---- */
 
-static int check_layout(struct slice text, struct error *err)
+static int refuse_layout(const char *root, struct error *err)
+{
+    return error_set(err, ERR_CORRUPT,
+                     "%s/" LAYOUT_FILE
+                     " was not written by Entrepot, or is damaged; if the images in "
+                     "%s are yours, make its content the line `entrepot %d`, else set storage.path "
+                     "to another folder",
+                     root, root, LAYOUT_VERSION);
+}
+
+static int check_layout(const char *root, struct slice text, struct error *err)
 {
     static const char product[] = "entrepot ";
     uint64_t version = 0;
     struct error ignored;
 
-    if (!slice_starts_with(text, product) || !slice_ends_with(text, "\n")) {
-        return error_set(err, ERR_CORRUPT,
-                         "the file `layout` in the storage folder was not written by Entrepot; set "
-                         "storage.path to another folder");
-    }
+    if (!slice_starts_with(text, product) || !slice_ends_with(text, "\n"))
+        return refuse_layout(root, err);
     struct slice number = slice_skip(text, sizeof(product) - 1);
     number.length--;
-    if (text_parse_u64(number, &version, &ignored) != 0 || version == 0) {
-        return error_set(err, ERR_CORRUPT,
-                         "the file `layout` in the storage folder was not written by Entrepot; set "
-                         "storage.path to another folder");
-    }
+    if (text_parse_u64(number, &version, &ignored) != 0 || version == 0)
+        return refuse_layout(root, err);
     if (version > LAYOUT_VERSION) {
         return error_set(err, ERR_UNSUPPORTED,
-                         "the storage folder has layout %llu, but this program only knows up to "
-                         "%d; use a newer program",
-                         (unsigned long long)version, LAYOUT_VERSION);
+                         "%s has layout %llu, but this program only knows up to %d; use a newer "
+                         "program",
+                         root, (unsigned long long)version, LAYOUT_VERSION);
     }
     return 0;
 }
@@ -200,7 +204,7 @@ static int write_layout(int root_fd, struct error *err)
     return layout_sync(root_fd, "the storage folder", err);
 }
 
-static int read_layout(int root_fd, bool *out_is_there, struct error *err)
+static int read_layout(int root_fd, const char *root, bool *out_is_there, struct error *err)
 {
     AUTO_CLOSE int fd = openat(root_fd, LAYOUT_FILE, O_RDONLY | O_CLOEXEC);
 
@@ -211,7 +215,7 @@ static int read_layout(int root_fd, bool *out_is_there, struct error *err)
     ssize_t length = read(fd, text, sizeof(text));
     if (length < 0)
         return error_set_errno(err, errno, "cannot read the file layout");
-    return check_layout(slice_from(text, (size_t)length), err);
+    return check_layout(root, slice_from(text, (size_t)length), err);
 }
 
 /* ---- whose folder it is ---- */
@@ -318,6 +322,45 @@ static int refuse_lost_ledger(int root_fd, const char *root, struct error *err)
                      root, is_there ? "empty" : "missing", root, root);
 }
 
+/* The nearest folder above that exists is where the first one would be made. */
+static int examine_above(const char *root, struct error *err)
+{
+    AUTO_FREE char *path = mem_strdup(root);
+    const char *nearest = path;
+    struct stat status;
+
+    while (nearest == path && stat(path, &status) != 0) {
+        char *slash = strrchr(path, '/');
+
+        if (!slash || slash == path)
+            nearest = slash ? "/" : ".";
+        else
+            *slash = '\0';
+    }
+    if (access(nearest, W_OK | X_OK) != 0) {
+        return error_set_errno(err, errno, "storage.path %s: it is not there, and %s", root,
+                               nearest);
+    }
+    return 0;
+}
+
+int store_examine(const char *root, struct error *err)
+{
+    AUTO_CLOSE int root_fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool is_there = false;
+
+    if (root_fd < 0 && errno == ENOENT)
+        return examine_above(root, err);
+    if (root_fd < 0 || access(root, W_OK | X_OK) != 0)
+        return error_set_errno(err, errno, "storage.path %s", root);
+    int rc = read_layout(root_fd, root, &is_there, err);
+    if (rc == 0)
+        rc = refuse_network(root_fd, root, err);
+    if (rc != 0)
+        return rc;
+    return is_there ? refuse_lost_ledger(root_fd, root, err) : refuse_foreign(root_fd, root, err);
+}
+
 int store_prepare(const char *root, struct error *err)
 {
     int rc = make_root(root, err);
@@ -329,7 +372,7 @@ int store_prepare(const char *root, struct error *err)
     if (rc != 0)
         return rc;
     bool is_there = false;
-    rc = read_layout(root_fd, &is_there, err);
+    rc = read_layout(root_fd, root, &is_there, err);
     if (rc == 0)
         rc = refuse_network(root_fd, root, err);
     if (rc == 0 && !is_there)
@@ -340,5 +383,9 @@ int store_prepare(const char *root, struct error *err)
         rc = write_layout(root_fd, err);
     if (rc == 0)
         rc = make_folders(root_fd, err);
-    return rc == 0 ? check_one_file_system(root_fd, err) : rc;
+    if (rc == 0)
+        rc = check_one_file_system(root_fd, err);
+    if (rc != 0 && err->sys != 0) /* the texts of the kernel do not name the folder */
+        return error_wrap(err, "storage.path %s", root);
+    return rc;
 }
