@@ -37,6 +37,8 @@ struct config_list { /* of text; NUL-terminated, owned by the configuration */
 struct config_listen {
     char *address;
     bool is_mirror; /* read-only; a bare path is the default upstream's */
+    unsigned mode;  /* of a unix socket; 0: 0600 */
+    char *group;    /* of a unix socket: a name or a number; NULL: ours */
 };
 
 enum shadow_check { /* hosted.shadow_check */
@@ -131,6 +133,9 @@ struct config_sources {
     bool is_root;
 };
 
+/* The file that is read: the one of the sources, that of ENTREPOT_CONFIG, or the usual one if it is
+ * there. NULL: none. Borrowed from the sources. */
+const char *config_file(const struct config_sources *sources);
 /* Appends every problem to *problems, one a line: "file:line:column: path: what is wrong, and what
  * is expected"; and warnings to *warnings likewise. ERR_INVALID when there is any problem. Files of
  * passwords are read here. */
@@ -147,6 +152,8 @@ void config_unref(struct config **config);
  * difference. */
 void config_keep_until_restart(struct config *next, const struct config *running,
                                struct buf *out_paths);
+/* Does the setting at `path` have its default? */
+bool config_is_initial(const struct config *config, const char *path);
 /* Appends YAML that config_parse reads back as an equal configuration, with secrets only if asked
  * for. */
 void config_print(const struct config *config, bool with_secrets, struct buf *out);

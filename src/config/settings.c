@@ -126,6 +126,19 @@ void setting_suggest(const struct setting_table *table, const char *prefix, stru
         buf_printf(out, ", did you mean %s%.*s?", prefix, SLICE_PRINT(best));
 }
 
+void settings_print_group(const struct setting_table *table, struct slice group, struct buf *out)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < table->count; i++) {
+        struct slice path = slice_of(table->items[i].path);
+
+        if (path.length > group.length && path.data[group.length] == '.' &&
+            slice_equal(slice_from(path.data, group.length), group))
+            buf_printf(out, "%s%.*s", count++ > 0 ? ", " : "", SLICE_PRINT(path));
+    }
+}
+
 bool setting_is_list(const struct setting *setting)
 {
     return setting->type == SETTING_LISTENS || setting->type >= SETTING_HOSTS;
@@ -305,6 +318,10 @@ static int text_make(const struct setting *setting, struct slice text, char **ou
         return error_set(err, ERR_INVALID, "expected a text of 1 to %u bytes",
                          setting_is_list(setting) ? 4096 : (unsigned)setting->maximum);
     }
+    if (setting->type == SETTING_PATH)
+        return value_path(text, out, err);
+    if (setting->type == SETTING_PATTERN || setting->type == SETTING_PATTERNS)
+        return value_pattern(text, out, err);
     *out = slice_dup(text);
     return 0;
 }
@@ -332,8 +349,10 @@ static void list_free(struct config_list *list)
 
 static void listens_free(struct config *config)
 {
-    for (size_t i = 0; i < config->listen_count; i++)
+    for (size_t i = 0; i < config->listen_count; i++) {
         mem_free(config->listens[i].address);
+        mem_free(config->listens[i].group);
+    }
     mem_free(config->listens);
     config->listens = NULL;
     config->listen_count = 0;
@@ -453,6 +472,9 @@ static void listens_copy(struct config *to, const struct config *from)
     for (size_t i = 0; i < from->listen_count; i++) {
         to->listens[i].address = mem_strdup(from->listens[i].address);
         to->listens[i].is_mirror = from->listens[i].is_mirror;
+        to->listens[i].mode = from->listens[i].mode;
+        if (from->listens[i].group)
+            to->listens[i].group = mem_strdup(from->listens[i].group);
     }
 }
 
@@ -566,7 +588,14 @@ static void print_listens(const struct config *config, struct buf *out)
 
         buf_append_text(out, i == 0 ? "{ address: " : ", { address: ");
         setting_print_quoted(slice_of(listen->address), out);
-        buf_printf(out, ", role: %s }", listen->is_mirror ? "mirror" : "full");
+        buf_printf(out, ", role: %s", listen->is_mirror ? "mirror" : "full");
+        if (listen->mode != 0)
+            buf_printf(out, ", mode: 0%o", listen->mode);
+        if (listen->group) {
+            buf_append_text(out, ", group: ");
+            setting_print_quoted(slice_of(listen->group), out);
+        }
+        buf_append_text(out, " }");
     }
     buf_append_byte(out, ']');
 }

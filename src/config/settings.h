@@ -70,6 +70,8 @@ const struct setting *setting_find(const struct setting_table *table, struct sli
  * ""), or like `more`. */
 void setting_suggest(const struct setting_table *table, const char *prefix, struct slice key,
                      const char *more, struct buf *out);
+/* Appends "storage.path, storage.grace and so on" for "storage". */
+void settings_print_group(const struct setting_table *table, struct slice group, struct buf *out);
 bool setting_is_list(const struct setting *setting);
 /* Replaces the value by `count` values (exactly one unless it is a list). ERR_INVALID: the text
  * says what is wrong and what is expected. */

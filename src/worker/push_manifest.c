@@ -133,6 +133,7 @@ static void answer_done(struct push *push)
     char text[DIGEST_TEXT_SIZE];
 
     digest_print(&push->digest, text);
+    request->pushed = push->digest;
     request_headers(request, &headers);
     headers_addf(&headers, "Location", "/v2/%.*s/manifests/%s",
                  SLICE_PRINT(request->operation.name), text);

@@ -54,6 +54,7 @@ struct request {
     char *principal_name; /* what its name points to, but for the anonymous; owned */
     struct resolved target;
     struct permit permit; /* for the target */
+    struct digest pushed; /* what a push stored; algorithm 0: nothing yet */
     uint64_t id;
     uint64_t began_us;
     const struct request_steps *steps;

@@ -130,7 +130,9 @@ static void warn_of_connection_limit(const struct worker *worker)
     uint64_t descriptors = fd_limit();
     uint64_t limit = connection_limit(setting, descriptors);
 
-    if (options->slot == 0 && limit * options->workers < setting) {
+    /* Nobody has asked for the default. */
+    if (options->slot == 0 && limit * options->workers < setting &&
+        !config_is_initial(worker->config, "limits.connections")) {
         log_say(LOG_WARN,
                 "limits.connections is %llu, but a process may have only %llu descriptors: each "
                 "worker takes at most %llu connections",

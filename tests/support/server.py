@@ -203,7 +203,8 @@ class Server:
         except BaseException:
             self.end()
             raise
-        self.listens = [int(port) for port in re.findall(r'listen="?[^" ]*:(\d+)', line.text)]
+        addresses = re.search(r'listen="?([^" ]+)', line.text).group(1)
+        self.listens = [int(port) for port in re.findall(r":(\d+)(?:,|$)", addresses)]
         admin = re.search(r'admin="?[^" ]*:(\d+)', line.text)
         self.admin = int(admin.group(1)) if admin else None
         return self
