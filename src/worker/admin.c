@@ -4,6 +4,7 @@
 
 #include "answer.h"
 #include "base/buf.h"
+#include "base/clock.h"
 #include "fetch_link.h"
 #include "ipc/keeper_client.h"
 #include "ipc/metrics.h"
@@ -11,6 +12,7 @@
 #include "worker_state.h"
 
 #define METRICS_PAGE_MAX ((size_t)1024 * 1024)
+#define LATE_MS          1500 /* six heartbeats of child.c */
 
 static void answer_text(struct request *request, int status, struct slice text)
 {
@@ -28,10 +30,18 @@ void admin_answer_health(struct request *request, struct ledger_txn *txn)
     answer_text(request, 200, SLICE_LITERAL("ok\n"));
 }
 
+/* It lives, but its loop does not turn: the master aborts it in a while. 0: it never said so. */
+static bool is_late(enum process_role role)
+{
+    uint64_t beat = metrics_sum(METRIC_heartbeat_ms, role);
+
+    return beat != 0 && clock_mono().ms > beat + LATE_MS;
+}
+
 void admin_answer_ready(struct request *request, struct ledger_txn *txn)
 {
-    bool has_keeper = keeper_client_is_up(request->worker->keeper);
-    bool has_fetcher = fetch_link_is_up(request->worker->fetcher);
+    bool has_keeper = keeper_client_is_up(request->worker->keeper) && !is_late(ROLE_KEEPER);
+    bool has_fetcher = fetch_link_is_up(request->worker->fetcher) && !is_late(ROLE_FETCHER);
 
     (void)txn;
     if (request->worker->ending.is_begun)

@@ -128,6 +128,23 @@ class DrainTest(Scenario):
         self.gate.set()
         check_ok(many.join(60)[0], self.hosted)
 
+    def test_fetcher_or_keeper_that_hangs_is_not_ready(self):
+        for role in ("fetcher", "keeper"):
+            with self.subTest(role=role):
+                wait_until(lambda: self.status(self.registry.admin, "/readyz") == 200, 10, "it is ready")
+                pid = self.registry.pid(role)
+                os.kill(pid, signal.SIGSTOP)
+                try:
+                    wait_until(lambda: self.status(self.registry.admin, "/readyz") == 503, seconds(2), "it is not ready")
+                finally:
+                    os.kill(pid, signal.SIGCONT)
+                wait_until(lambda: self.status(self.registry.admin, "/readyz") == 200, 10, "it is ready again")
+
+    def test_probe_at_the_wrong_port_is_told_the_right_one(self):
+        answer = Client(self.registry.port).request("GET", "/readyz")
+        self.assertEqual(answer.status, 404)
+        self.assertIn("admin address, 127.0.0.1:0", answer.json()["errors"][0]["message"])
+
     def test_idle_server_ends_at_once(self):
         self.registry.send_signal()
         self.assertEqual(self.registry.wait_end(15), 0)
