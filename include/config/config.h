@@ -121,7 +121,8 @@ struct config {
         uint64_t negative_ttl;
         uint64_t retries;
         uint64_t connections, questions;
-        uint64_t memory; /* bytes on their way to the disk */
+        uint64_t rate_min; /* bytes a second */
+        uint64_t memory;   /* bytes on their way to the disk */
     } fetch;
 };
 

@@ -51,8 +51,7 @@ static const struct exchange_handler download_exchange;
 static const struct take_handler download_take;
 
 static void ask_source(struct download *download);
-static void exhaust_source(struct download *download, const struct error *err,
-                           uint64_t retry_after);
+static void on_download_failure(struct download *download, const struct exchange_end *end);
 
 static struct fetcher *fetcher_of(const struct download *download)
 {
@@ -255,6 +254,19 @@ void download_try_faster_source(struct download *download)
     ask_source(download);
 }
 
+/* Has less than fetch.rate_min come, although we took what came? */
+static bool is_under_rate(struct download *download, uint64_t bytes)
+{
+    const struct config *config = fetcher_of(download)->config;
+    struct pace_window *window = &download->pace.window;
+
+    if (download->state != DOWNLOAD_STREAMING || download->is_held) {
+        pace_begin(window, bytes);
+        return false;
+    }
+    return pace_is_under(window, bytes, config->fetch.rate_min, config->fetch.stall_timeout);
+}
+
 void download_on_pace(void *arg)
 {
     struct download *download = arg;
@@ -263,6 +275,14 @@ void download_on_pace(void *arg)
     if (!download->exchange)
         return;
     /* Followers of a blob of unknown size get nothing before its end. */
+    if (is_under_rate(download, bytes)) {
+        struct exchange_end end = {0};
+
+        error_set(&end.err, ERR_TIMEOUT, "the upstream is slower than fetch.rate_min");
+        drop_exchange(download);
+        on_download_failure(download, &end);
+        return;
+    }
     bool is_slow = download->state == DOWNLOAD_REQUESTING || download->size == UINT64_MAX ||
                    (!download->is_held && bytes - download->pace.bytes < PROGRESS_BYTES);
     start_pace(download, BODY_MS);
@@ -327,6 +347,8 @@ static void ask_source(struct download *download)
     };
     download->exchange = exchange_start(&request, &download_exchange, download);
     start_pace(download, HEAD_MS);
+    if (exchange_is_queued(download->exchange))
+        flight_make_room(download->flight, next->upstream);
 }
 
 void download_on_timer(void *arg)
@@ -440,6 +462,7 @@ static bool on_download_head(const struct exchange_answer *answer, void *arg)
         source_set_proven(download->source);
     download_set_state(download, DOWNLOAD_STREAMING);
     start_pace(download, BODY_MS);
+    pace_begin(&download->pace.window, download->pace.bytes);
     flight_admit_all(flight);
     return true;
 }
@@ -502,17 +525,14 @@ static bool has_space(struct download *download)
     return false;
 }
 
-static void resume_exchange(struct download *download)
+static void resume_exchange(void *arg)
 {
+    struct download *download = arg;
+
     if (!download->is_held || !download->exchange)
         return;
     download->is_held = false;
     exchange_resume(download->exchange);
-}
-
-static void on_take_room(void *arg)
-{
-    resume_exchange(arg);
 }
 
 static void on_take_written(void *arg)
@@ -535,6 +555,18 @@ static void on_take_written(void *arg)
 
 /* ---- the end of an exchange ---- */
 
+/* All tries of the source have failed: the next source is asked, or the flight fails. */
+static void exhaust_source(struct download *download, const struct error *err, uint64_t retry_after)
+{
+    if (download->source)
+        download->source->is_exhausted = true;
+    download->source = NULL;
+    if (source_next(download->flight, NULL))
+        ask_source(download);
+    else
+        flight_fail(download->flight, err, retry_after);
+}
+
 static void on_download_failure(struct download *download, const struct exchange_end *end)
 {
     uint64_t delay_ms = 0;
@@ -554,18 +586,6 @@ static void on_download_failure(struct download *download, const struct exchange
     flight_log(download->flight, LOG_WARN, end->err.text);
     download_set_state(download, DOWNLOAD_WAITING);
     timer_start(download->timer, delay_ms);
-}
-
-/* All tries of the source have failed: the next source is asked, or the flight fails. */
-static void exhaust_source(struct download *download, const struct error *err, uint64_t retry_after)
-{
-    if (download->source)
-        download->source->is_exhausted = true;
-    download->source = NULL;
-    if (source_next(download->flight, NULL))
-        ask_source(download);
-    else
-        flight_fail(download->flight, err, retry_after);
 }
 
 static void on_download_done(const struct exchange_end *end, void *arg)
@@ -664,7 +684,7 @@ static void on_take_failed(const struct error *err, void *arg)
 
 static const struct take_handler download_take = {
     .on_written = on_take_written,
-    .on_room = on_take_room,
+    .on_room = resume_exchange,
     .on_hashed = on_take_hashed,
     .on_adopted = on_take_adopted,
     .on_synced = on_take_synced,
@@ -687,6 +707,17 @@ bool download_is_asking(const struct download *download)
 {
     return download->state == DOWNLOAD_REQUESTING || download->state == DOWNLOAD_STREAMING ||
            download->state == DOWNLOAD_WAITING;
+}
+
+bool download_occupies(const struct download *download, const struct upstream *upstream)
+{
+    return download->exchange && !exchange_is_queued(download->exchange) && download->source &&
+           download->source->upstream == upstream;
+}
+
+bool download_is_crowded(const struct download *download)
+{
+    return download->exchange && exchange_others_wait(download->exchange);
 }
 
 bool download_is_idle(const struct download *download)

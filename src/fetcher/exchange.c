@@ -345,6 +345,20 @@ void exchange_resume(struct exchange *exchange)
         hop_resume(exchange->hop);
 }
 
+bool exchange_is_queued(const struct exchange *exchange)
+{
+    return exchange->state == EXCHANGE_QUEUED;
+}
+
+bool exchange_others_wait(const struct exchange *exchange)
+{
+    LIST_EACH (link, &exchange->request.upstream->queue) {
+        if (LIST_ITEM(link, const struct exchange, link)->request.kind == EXCHANGE_DOWNLOAD)
+            return true;
+    }
+    return false;
+}
+
 void exchange_cancel(struct exchange **exchange)
 {
     struct exchange *gone = TAKE(*exchange);

@@ -17,6 +17,10 @@ struct exchange;
 struct exchange *exchange_start(const struct exchange_request *request,
                                 const struct exchange_handler *handler, void *arg);
 void exchange_resume(struct exchange *exchange);
+/* Does it still wait for a connection? */
+bool exchange_is_queued(const struct exchange *exchange);
+/* Do downloads wait for a connection to this upstream? It may be one of them itself. */
+bool exchange_others_wait(const struct exchange *exchange);
 /* No callback comes after it. */
 void exchange_cancel(struct exchange **exchange);
 

@@ -214,6 +214,90 @@ static void a_download_that_ends_waits_no_more(void **state)
     assert_int_equal(block_pool_used(stage_fetcher()->blocks), 0);
 }
 
+static void answer_slowly(const struct fake_request *request, struct fake_answer *answer, void *arg)
+{
+    answer_whole(request, answer, arg);
+    if (answer->body.length > 1000000) {
+        answer->piece = 1;
+        answer->pause_ms = 1000;
+    }
+}
+
+static void a_download_that_crawls_is_given_up(void **state)
+{
+    (void)state;
+    struct slice blobs[3] = {stage_bytes(1, 2000000), stage_bytes(2, 10), stage_bytes(3, 10)};
+    struct digest digest = stage_digest(blobs[0]);
+    fake_upstream_set(answer_slowly, blobs);
+    uint64_t request = stage_join(0, JOIN_BLOB, "library/app", "", &digest, UINT64_MAX);
+    stage_pass(29000);
+    assert_int_equal(fake_upstream_count(), 1);
+    stage_pass(300000);
+    assert_true(fake_upstream_count() > 1);
+    assert_int_equal(stage_seen(request)->failure, ERR_TIMEOUT);
+}
+
+static int setup_few_connections(void **state)
+{
+    (void)state;
+    stage_open("  docker.io:\n    url: https://hub.test\n    default: true\n"
+               "fetch:\n  connections: 4\n");
+    stage_pass(10);
+    return 0;
+}
+
+/* Three downloads may run, and their clients have gone before they end. */
+static void a_download_without_clients_gives_way(void **state)
+{
+    (void)state;
+    struct slice crawling[3];
+    struct slice blobs[3] = {stage_bytes(4, 10), stage_bytes(5, 10), stage_bytes(6, 10)};
+    uint64_t requests[3];
+    fake_upstream_set(answer_slowly, crawling);
+    for (unsigned i = 0; i < 3; i++) {
+        crawling[i] = stage_bytes(i + 1, 2000000);
+        struct digest digest = stage_digest(crawling[i]);
+        requests[i] = stage_join(0, JOIN_BLOB, "library/app", "", &digest, UINT64_MAX);
+    }
+    stage_pass(4000);
+    for (unsigned i = 1; i < 3; i++)
+        stage_leave(0, requests[i]);
+    stage_pass(1000);
+    fake_upstream_set(answer_whole, blobs);
+    for (unsigned i = 0; i < 2; i++) {
+        struct digest digest = stage_digest(blobs[i]);
+        uint64_t request = stage_join(0, JOIN_BLOB, "library/app", "", &digest, UINT64_MAX);
+
+        stage_pass(100);
+        assert_int_equal(stage_seen(request)->verifieds, 1);
+    }
+    assert_int_equal(stage_seen(requests[0])->faileds, 0);
+}
+
+/* All three have clients: the fourth waits until the first client goes. */
+static void a_download_whose_client_goes_gives_way(void **state)
+{
+    (void)state;
+    struct slice crawling[3];
+    struct slice blobs[3] = {stage_bytes(4, 10), stage_bytes(5, 10), stage_bytes(6, 10)};
+    uint64_t requests[3];
+    fake_upstream_set(answer_slowly, crawling);
+    for (unsigned i = 0; i < 3; i++) {
+        crawling[i] = stage_bytes(i + 1, 2000000);
+        struct digest digest = stage_digest(crawling[i]);
+        requests[i] = stage_join(0, JOIN_BLOB, "library/app", "", &digest, UINT64_MAX);
+    }
+    stage_pass(4000);
+    fake_upstream_set(answer_whole, blobs);
+    struct digest digest = stage_digest(blobs[0]);
+    uint64_t request = stage_join(0, JOIN_BLOB, "library/app", "", &digest, UINT64_MAX);
+    stage_pass(1000);
+    assert_int_equal(stage_seen(request)->verifieds, 0);
+    stage_leave(0, requests[1]);
+    stage_pass(100);
+    assert_int_equal(stage_seen(request)->verifieds, 1);
+}
+
 static unsigned count_descriptors(void)
 {
     unsigned count = 0;
@@ -254,6 +338,11 @@ int main(void)
         TEST(a_blob_larger_than_its_memory_is_refused),
         TEST(downloads_wait_for_memory),
         TEST(a_download_that_ends_waits_no_more),
+        TEST(a_download_that_crawls_is_given_up),
+        cmocka_unit_test_setup_teardown(a_download_without_clients_gives_way, setup_few_connections,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_download_whose_client_goes_gives_way,
+                                        setup_few_connections, teardown),
         TEST(a_stored_blob_holds_no_memory_and_no_descriptor),
     };
 
