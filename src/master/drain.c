@@ -116,8 +116,10 @@ void drain_begin(struct master *master)
     master->drain_delay_ms = master->phase == PHASE_RUNNING ? delay : 0;
     master->phase = PHASE_DRAINING;
     master->drain_began = clock_mono();
-    log_say(LOG_INFO, "draining: clients are refused after %llu ms, requests end %llu ms later",
-            (unsigned long long)master->drain_delay_ms, (unsigned long long)within);
+    if (master->status == 0) {
+        log_say(LOG_INFO, "draining: clients are refused after %llu ms, requests end %llu ms later",
+                (unsigned long long)master->drain_delay_ms, (unsigned long long)within);
+    }
     listeners_close(&master->listeners);
     timer_start(master->hard_limit, master->drain_delay_ms + within + AFTER_WORKERS_MS);
     drain_role(master, 1);

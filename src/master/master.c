@@ -258,7 +258,10 @@ int master_run(const struct master_options *options)
         timer_start(master->tick, TICK_MS);
         start_first(master);
         loop_run(master->loop);
-        log_say(LOG_INFO, "stopped");
+        if (master->status == 0)
+            log_say(LOG_INFO, "stopped");
+        else
+            log_say(LOG_ERROR, "the server could not start; the lines above say why");
     } else {
         log_say(LOG_ERROR, "%s", err.text);
         master->status = 1;
