@@ -309,5 +309,30 @@ class SocketTest(Scenario):
         self.assertEqual(status.st_gid, group)
 
 
+class JsonLogTest(Scenario):
+    def test_each_line_has_each_key_once_and_numbers_are_numbers(self):
+        server = self.server(settings={"log": {"format": "json"}})
+        api = self.client(server)
+        image = hello_image()
+        api.push("team/app", "1", image)
+        api.request("GET", "/v2/", headers={"User-Agent": "probe/1.0"})
+        self.assertEqual(Client(server.admin).request("GET", "/readyz").status, 200)
+        server.stop()
+        lines = [self.once(line.text) for line in server.log.lines() if line.text]
+        access = [line for line in lines if line.get("log") == "access"]
+        self.assertTrue(all(isinstance(line["ms"], float) and isinstance(line["status"], int) for line in access))
+        self.assertIn("probe/1.0", [line.get("agent") for line in access])
+        pushed = [line["digest"] for line in access if line.get("op") == "push_manifest"]
+        self.assertEqual(len(pushed), 1)
+        self.assertRegex(pushed[0], "^sha256:[0-9a-f]{64}$")
+        self.assertEqual([line for line in access if line.get("op") == "readyz"], [])
+
+    def once(self, text):
+        def take(pairs):
+            self.assertEqual(len({key for key, _ in pairs}), len(pairs), text)
+            return dict(pairs)
+        return json.loads(text, object_pairs_hook=take)
+
+
 if __name__ == "__main__":
     unittest.main()
