@@ -36,6 +36,7 @@
 #define LEDGER_WAIT_MS  10000
 #define LEDGER_PAUSE_MS 20
 #define ORPHAN_DRAIN_MS 30000 /* of a role that outlives its master */
+#define HEARTBEAT_MS    250   /* worker/admin.c says that a role is down when several are missing */
 #define CHILD_FAILED    1     /* the exit status; starting again may help */
 
 struct child_frame {
@@ -50,6 +51,7 @@ struct child_frame {
     struct store *store;
     struct ledger *ledger;
     struct upload_table *uploads;
+    struct timer *heartbeat;
     void *object; /* the role; NULL: not made yet */
     bool has_metrics;
     bool is_stopped;
@@ -296,10 +298,10 @@ static int on_peer(struct child_frame *frame, struct slice body, int *fd, struct
     return rc;
 }
 
-static void drain(struct child_frame *frame, uint64_t within_ms)
+static void drain(struct child_frame *frame, const struct message_drain *how)
 {
     if (frame->object)
-        frame->ops->drain(frame->object, within_ms);
+        frame->ops->drain(frame->object, how);
     else
         stop(frame, 0);
 }
@@ -310,7 +312,7 @@ static void on_drain(struct child_frame *frame, struct slice body)
     struct error err;
 
     (void)message_decode(MESSAGE_DRAIN, body, &message, &err);
-    drain(frame, message.within_ms);
+    drain(frame, &message);
 }
 
 static void on_ping(struct child_frame *frame, struct slice body)
@@ -326,12 +328,30 @@ static void on_ping(struct child_frame *frame, struct slice body)
         ask_master(CONTROL_RELOAD, 0, frame);
 }
 
+/* For /readyz, which workers answer: they cannot tell a busy channel from a process that hangs. */
+static void on_heartbeat(void *arg)
+{
+    struct child_frame *frame = arg;
+
+    metrics_set(METRIC_heartbeat_ms, clock_mono().ms);
+    timer_start(frame->heartbeat, HEARTBEAT_MS);
+}
+
+static void start_heartbeat(struct child_frame *frame)
+{
+    if (frame->ops->listen || frame->heartbeat)
+        return;
+    frame->heartbeat = timer_new(frame->loop, on_heartbeat, frame);
+    on_heartbeat(frame);
+}
+
 static void say_ready(struct child_frame *frame)
 {
     (void)FAILPOINT("child.start");
     struct message_ready ready = {.version = SLICE_LITERAL(ENTREPOT_VERSION)};
     /* Turns are measured from now on; making the keeper takes longer than a turn may. */
     loop_on_turn(frame->loop, metrics_on_turn, NULL);
+    start_heartbeat(frame);
     channel_send(frame->line, MESSAGE_READY, &ready, -1);
 }
 
@@ -371,8 +391,9 @@ static void on_line_closed(struct channel *channel, void *arg)
     struct child_frame *frame = arg;
     channel_free(&frame->line);
     log_say(LOG_WARN, "the master is gone, ending");
+    /* The sockets are closed at once, so that the next server can have the addresses. */
     if (frame->ops->outlives_master)
-        drain(frame, ORPHAN_DRAIN_MS);
+        drain(frame, &(struct message_drain){.within_ms = ORPHAN_DRAIN_MS});
     else
         stop(frame, 0);
 }
@@ -381,6 +402,7 @@ static void on_line_closed(struct channel *channel, void *arg)
 
 static void close_all(struct child_frame *frame)
 {
+    timer_free(&frame->heartbeat);
     if (frame->object)
         frame->ops->free(TAKE(frame->object));
     pool_free(&frame->pool);

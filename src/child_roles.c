@@ -43,9 +43,9 @@ static void set_worker_peer(void *object, const struct message_peer *peer, int *
     worker_set_peer(object, (enum process_role)peer->role, fd);
 }
 
-static void drain_worker(void *object, uint64_t within_ms)
+static void drain_worker(void *object, const struct message_drain *how)
 {
-    worker_drain(object, within_ms);
+    worker_drain(object, how);
 }
 
 static void free_worker(void *object)
@@ -84,9 +84,9 @@ static void set_fetcher_peer(void *object, const struct message_peer *peer, int 
         fetcher_set_keeper(object, fd);
 }
 
-static void drain_fetcher(void *object, uint64_t within_ms)
+static void drain_fetcher(void *object, const struct message_drain *how)
 {
-    fetcher_drain(object, within_ms);
+    fetcher_drain(object, how->within_ms);
 }
 
 static void free_fetcher(void *object)
@@ -138,9 +138,9 @@ static void set_keeper_peer(void *object, const struct message_peer *peer, int *
         keeper_set_peer(object, (enum process_role)peer->role, (unsigned)peer->slot, peer->id, fd);
 }
 
-static void drain_keeper(void *object, uint64_t within_ms)
+static void drain_keeper(void *object, const struct message_drain *how)
 {
-    keeper_drain(object, within_ms);
+    keeper_drain(object, how->within_ms);
 }
 
 static void free_keeper(void *object)
@@ -155,7 +155,7 @@ static void free_keeper(void *object)
 static const struct role_ops rows[ROLES] = {
     [ROLE_WORKER] =
         {
-            .outlives_master = true, /* what is queued for clients is still served */
+            .outlives_master = true, /* the requests that it has still end well */
             .make = make_worker,
             .set_config = set_worker_config,
             .listen = give_worker_listener,

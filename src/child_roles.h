@@ -42,7 +42,7 @@ struct role_ops {
     void (*listen)(void *object, int *fd, enum listener_kind kind, const char *address);
     /* Takes the channel over, or leaves it when that role is none of its peers. */
     void (*set_peer)(void *object, const struct message_peer *peer, int *fd);
-    void (*drain)(void *object, uint64_t within_ms);
+    void (*drain)(void *object, const struct message_drain *how);
     void (*free)(void *object);
 };
 

@@ -4,6 +4,7 @@
  * the shared memory are made here, while we may still be root; the master itself never touches the
  * store.
  */
+#include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -26,15 +27,20 @@ _Static_assert(CONFIG_UPLOADS_MAX == UPLOAD_SLOTS_MAX, "limits.uploads");
 
 /* ---- the configuration ---- */
 
-static int read_config(const struct cli_arguments *arguments, struct config **out,
-                       struct buf *problems, struct buf *warnings, struct error *err)
+static struct config_sources sources_of(const struct cli_arguments *arguments)
 {
-    struct config_sources sources = {
+    return (struct config_sources){
         .file = arguments->config_file,
         .settings = (const char *const *)arguments->settings,
         .environment = (const char *const *)environ,
         .is_root = geteuid() == 0,
     };
+}
+
+static int read_config(const struct cli_arguments *arguments, struct config **out,
+                       struct buf *problems, struct buf *warnings, struct error *err)
+{
+    struct config_sources sources = sources_of(arguments);
 
     return config_load(&sources, out, problems, warnings, err);
 }
@@ -93,9 +99,22 @@ static int check(const struct cli_arguments *arguments)
     struct config *config = read_config_or_print(arguments, &warnings);
     if (!config)
         return CLI_STATUS_FAILED;
-    (void)fputs(buf_text(&warnings), stderr);
-    (void)printf("configuration ok%s%s\n", arguments->config_file ? ": " : "",
-                 arguments->config_file ? arguments->config_file : "");
+    struct slice text = buf_bytes(&warnings);
+    struct slice line;
+    while (slice_split(&text, '\n', &line)) {
+        if (line.length > 0)
+            (void)fprintf(stderr, "warning: %.*s\n", SLICE_PRINT(line));
+    }
+    unsigned problems = cli_examine(config);
+    if (problems > 0) {
+        (void)fprintf(stderr, "entrepot: a start would fail: %u problem%s\n", problems,
+                      problems == 1 ? "" : "s");
+        config_unref(&config);
+        return CLI_STATUS_FAILED;
+    }
+    struct config_sources sources = sources_of(arguments);
+    const char *file = config_file(&sources);
+    (void)printf("the configuration is right%s%s\n", file ? ": " : "", file ? file : "");
     config_unref(&config);
     return 0;
 }
@@ -129,6 +148,9 @@ static int serve(struct cli_arguments *arguments)
     if (!config)
         return CLI_STATUS_FAILED;
     (void)umask(027);
+    /* Until the master handles them: they must not end a server that is starting. */
+    (void)signal(SIGUSR1, SIG_IGN);
+    (void)signal(SIGUSR2, SIG_IGN);
     log_open("master", -1, config->log.level, config->log.format);
     log_lines(LOG_WARN, buf_bytes(&warnings));
     struct identity identity = {0};
@@ -138,8 +160,10 @@ static int serve(struct cli_arguments *arguments)
     if (prepare(config, &identity, &uploads_fd, &err) != 0) {
         log_say(LOG_ERROR, "%s", err.text);
     } else {
+        struct config_sources sources = sources_of(arguments);
         struct master_options options = {
             .config = config,
+            .config_file = config_file(&sources),
             .identity = &identity,
             .version = ENTREPOT_VERSION,
             .uploads_fd = uploads_fd,

@@ -26,6 +26,11 @@ char *mem_strndup(const char *text, size_t length) __attribute__((malloc, return
 void *mem_try_alloc(size_t size) __attribute__((malloc));
 /* NULL is allowed. */
 void mem_free(void *memory);
+/* Whole pages that go back to the system when they are freed, wherever they are; zeroed. It is a
+ * system call each time. */
+void *mem_alloc_pages(size_t size) __attribute__((returns_nonnull));
+/* `size` as it was allocated. NULL is allowed. */
+void mem_free_pages(void *memory, size_t size);
 /* Give free memory between pieces in use back to the system, after tens of MiB of small pieces were
  * freed. It takes milliseconds: do not call it on a loop. */
 void mem_trim(void);

@@ -73,6 +73,8 @@ void log_text(struct log_line *line, const char *key, const char *value);
 /* A field with at most 1 KiB of these bytes. */
 void log_slice(struct log_line *line, const char *key, struct slice value);
 /* A field made by a format. */
+/* A time in milliseconds with one digit after the point; a number in JSON too. */
+void log_ms(struct log_line *line, const char *key, uint64_t us);
 void log_printf(struct log_line *line, const char *key, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 /* Adds the message and writes the line. */

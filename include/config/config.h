@@ -38,6 +38,14 @@ struct config_list { /* of text; NUL-terminated, owned by the configuration */
 struct config_listen {
     char *address;
     bool is_mirror; /* read-only; a bare path is the default upstream's */
+    unsigned mode;  /* of a unix socket; 0: 0600 */
+    char *group;    /* of a unix socket: a name or a number; NULL: ours */
+};
+
+enum shadow_check { /* hosted.shadow_check */
+    SHADOW_CHECK_ASK,
+    SHADOW_CHECK_STRICT,
+    SHADOW_CHECK_OFF,
 };
 
 struct config_tag_rule { /* the first whose `match` fits wins */
@@ -46,6 +54,7 @@ struct config_tag_rule { /* the first whose `match` fits wins */
     uint64_t stale_if_error_ms; /* UINT64_MAX: without end */
     bool is_immutable;          /* never asked again */
     bool is_offline;            /* never asked at all */
+    bool keeps_deleted;         /* served though the upstream says that it is gone */
 };
 
 /* A registry that we mirror, and how to reach it. */
@@ -86,6 +95,7 @@ struct config {
     struct {
         struct config_list reserved, protect, allow, sparse;
         bool may_delete;
+        enum shadow_check shadow_check;
     } hosted;
     struct {
         enum log_level level;
@@ -100,7 +110,7 @@ struct config {
         uint64_t connections, uploads, uploads_per_repository, upload_idle, upload_expiry;
         uint64_t manifest_size, manifest_entries, manifest_memory, answer_memory;
         uint64_t tags_per_push;
-        uint64_t drain_timeout;
+        uint64_t drain_timeout, drain_delay;
     } limits;
     struct {               /* towards upstreams; times in ms */
         uint64_t deadline; /* head or error for the client */
@@ -112,6 +122,8 @@ struct config {
         uint64_t negative_ttl;
         uint64_t retries;
         uint64_t connections, questions;
+        uint64_t rate_min; /* bytes a second */
+        uint64_t memory;   /* bytes on their way to the disk */
     } fetch;
 };
 
@@ -123,6 +135,9 @@ struct config_sources {
     bool is_root;
 };
 
+/* The file that is read: the one of the sources, that of ENTREPOT_CONFIG, or the usual one if it is
+ * there. NULL: none. Borrowed from the sources. */
+const char *config_file(const struct config_sources *sources);
 /* Appends every problem to *problems, one a line: "file:line:column: path: what is wrong, and what
  * is expected"; and warnings to *warnings likewise. ERR_INVALID when there is any problem. Files of
  * passwords are read here. */
@@ -139,6 +154,8 @@ void config_unref(struct config **config);
  * difference. */
 void config_keep_until_restart(struct config *next, const struct config *running,
                                struct buf *out_paths);
+/* Does the setting at `path` have its default? */
+bool config_is_initial(const struct config *config, const char *path);
 /* Appends YAML that config_parse reads back as an equal configuration, with secrets only if asked
  * for. */
 void config_print(const struct config *config, bool with_secrets, struct buf *out);

@@ -54,7 +54,7 @@ struct message_head {
  * older process would misunderstand. New fields at the end of a message are no such change; a new
  * message is one, unless it is sent only to processes that know it, because a message that is
  * unknown closes the channel. Versions may differ. */
-#define MESSAGE_PROTOCOL 1
+#define MESSAGE_PROTOCOL 2
 
 /* Who a process is. */
 enum process_role {
@@ -101,6 +101,9 @@ enum join_kind {
     JOIN_TAG = 4,
     JOIN_TAGS_LIST = 5, /* ANSWER: body is the upstream's JSON, link its next page */
     JOIN_REFERRERS = 6,
+    /* Has the upstream such a repository? `reference` is a tag that it is asked for, or nothing:
+     * then its list of tags, and after a 404 its tag latest. ANSWER: it has. */
+    JOIN_PRESENCE = 7,
 };
 
 /* The query that a list is asked for with: `reference` of JOIN, `link` of ANSWER. */

@@ -21,20 +21,23 @@ struct error;
  * starting, that ends the server. */
 #define CHILD_CANNOT_START 3
 
-struct identity {  /* the user that the children run as */
-    bool is_other; /* we are root, and this is another user */
+struct identity {       /* the user that the children run as */
+    bool is_other;      /* we are root, and this is another user */
+    bool has_no_groups; /* only gid; the user's other groups are not looked up */
     uid_t uid;
     gid_t gid;
     char name[65]; /* the setting has at most 64 bytes */
 };
 
-/* `user` is the setting, NULL by default. ERR_NOT_FOUND: there is no such user, and the text says
- * what to do. ERR_DENIED: only root can become another user. */
+/* `user` is the setting, a name, UID or UID:GID; NULL by default: then we stay who we are, but root
+ * becomes `entrepot` if there is such a user, and a warning is logged if not. ERR_NOT_FOUND: there
+ * is no such user, and the text says what to do. ERR_DENIED: only root can become another user. */
 int identity_resolve(const char *user, struct identity *out, struct error *err);
 
 /* All that the master needs; everything is borrowed until master_run returns. */
 struct master_options {
-    struct config *config; /* to begin with; the master takes a reference */
+    const char *config_file; /* for the log; NULL: none was read */
+    struct config *config;   /* to begin with; the master takes a reference */
     const struct identity *identity;
     const char *version;
     int uploads_fd; /* shared memory of upload sessions */

@@ -38,7 +38,9 @@ typedef bool listener_pause_fn(void *arg);
 struct listener *listener_new(struct loop *loop, int *fd, const struct stream_kind *stream,
                               listener_accept_fn *on_accept, listener_pause_fn *should_pause,
                               void *arg);
-void listener_stop(struct listener *listener); /* accepts nothing more; the socket stays open */
+/* Accepts what is queued (the callback comes from inside this call), then closes the socket: when
+ * no process has it open any more, clients are refused. Harmless when it was called before. */
+void listener_drain(struct listener *listener);
 void listener_free(struct listener **listener);
 
 #endif

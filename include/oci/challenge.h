@@ -14,11 +14,12 @@ enum challenge_scheme {
     CHALLENGE_BASIC,
 };
 
-/* Its `scope` is not kept: the fetcher decides what to ask for. */
 struct challenge {
     enum challenge_scheme scheme;
     char realm[1024];
     char service[1024];
+    char scope[1024]; /* "": none. Only a redirect's host is asked for it: of an upstream the
+                         fetcher decides what to ask for. */
 };
 
 /* The first Bearer challenge in the header, else the first Basic one. ERR_INVALID; ERR_UNSUPPORTED

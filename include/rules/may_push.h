@@ -23,6 +23,9 @@ struct resolved;
  * in *err. */
 int may_push(const struct config *config, struct ledger_txn *txn, const struct resolved *target,
              struct error *err);
+/* Must the default upstream be asked whether it has a repository of this name, before a push may
+ * take it (`hosted.shadow_check`)? Not for what may_push refuses or is accepted in any case. */
+bool push_must_ask(const struct config *config, const struct resolved *target);
 /* A push to this name is accepted whatever the default upstream has. */
 bool push_shadows_nobody(const struct config *config, struct slice name);
 

@@ -29,11 +29,16 @@ enum store_place {
 #define STORE_NAME_SIZE 192 /* a file's name under uploads/ or spool/, with NUL */
 
 /* Make what is missing (master, before it drops privilege), write `layout`. ERR_UNSUPPORTED: a
- * layout newer than we know, a network file system, folders on several file systems; ERR_IO. */
+ * layout newer than we know, a network file system, folders on several file systems; ERR_CONFLICT:
+ * a folder with somebody else's files, nothing was changed; ERR_CORRUPT: `layout` is not ours, or
+ * there are blobs without a ledger; ERR_IO. */
 int store_prepare(const char *root, struct error *err);
-/* Give what belongs to root in the folder, and then the folder itself, to the user that the server
- * will run as: what store_prepare has just made, and what a run as root has left (main, while it is
- * root). `name` is the user's, for errors. ERR_IO. */
+/* Would store_prepare succeed? Changes nothing. The same errors. */
+int store_examine(const char *root, struct error *err);
+/* Give what this program has made in the folder and belongs to root, and then the folder itself, to
+ * the user that the server will run as: what store_prepare has just made, and what a run as root
+ * has left (main, while it is root). Nothing else changes hands. `name` is the user's, for errors.
+ * ERR_IO. */
 int store_give(const char *root, uid_t uid, gid_t gid, const char *name, struct error *err);
 int store_open(const char *root, struct store **out, struct error *err);
 void store_close(struct store **store);

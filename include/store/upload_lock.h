@@ -12,6 +12,7 @@
 
 struct error;
 struct store;
+struct upload_choice;
 struct upload_id;
 struct upload_progress;
 struct upload_table;
@@ -35,10 +36,12 @@ int upload_end(struct store *store, struct upload_table *table, const struct upl
  * now_ms: wall clock. */
 bool upload_is_left(struct store *store, const struct upload_id *id,
                     const struct upload_progress *progress, uint64_t now_ms);
-/* End one idle session, used before `before_ms`, the one used longest ago first; of one repository
- * alone when `repository_key` is not NULL. Sessions in use are left alone; a
+/* End one of the chosen sessions, the one used longest ago first. Sessions in use are left alone; a
  * slot that a dead worker left is freed. ERR_BUSY: there was none to end. */
 int upload_end_idlest(struct store *store, struct upload_table *table,
-                      const uint64_t *repository_key, uint64_t before_ms, struct error *err);
+                      const struct upload_choice *choice, struct error *err);
+/* The disk is full: end the session that holds bytes and was used longest ago. It may have been
+ * used a moment ago, and it is not in use. False: there is none. */
+bool upload_make_space(struct store *store, struct upload_table *table);
 
 #endif

@@ -27,6 +27,7 @@ struct upload_progress {
     struct hash hash;
     uint64_t repository_key; /* the repository it belongs to: upload_repository_key */
     uint64_t used_ms;        /* wall clock, of the last use */
+    uint64_t unhashed;       /* bytes of the file that a former run left, until it is opened */
 };
 
 /* Called by the master. ERR_IO. */
@@ -50,17 +51,27 @@ int upload_table_set(struct upload_table *table, const struct upload_id *id,
 void upload_table_remove(struct upload_table *table, const struct upload_id *id);
 unsigned upload_table_count(const struct upload_table *table);
 unsigned upload_table_count_of(const struct upload_table *table, uint64_t repository_key);
-/* The idle sessions, those last used from `from_ms` on and before `before_ms`: at most `max` of
- * them, the one used longest ago first; of one repository alone when `repository_key` is not NULL.
- * Returns their number. */
+/* Which sessions may be ended for others. */
+enum upload_content {
+    UPLOAD_ANY,
+    UPLOAD_EMPTY,      /* no byte was received */
+    UPLOAD_WITH_BYTES, /* their end gives space back */
+};
+struct upload_choice {
+    const uint64_t *repository_key; /* NULL: of any repository */
+    uint64_t from_ms;               /* last used then or later, wall clock */
+    uint64_t before_ms;             /* and before this */
+    enum upload_content content;
+};
 struct upload_idle {
     struct upload_id id;
     uint64_t repository_key;
     uint64_t used_ms;
 };
-unsigned upload_table_idlest(const struct upload_table *table, const uint64_t *repository_key,
-                             uint64_t from_ms, uint64_t before_ms, struct upload_idle *out,
-                             unsigned max);
+bool upload_choice_has(const struct upload_choice *choice, const struct upload_progress *state);
+/* At most `max` of these sessions, the one used longest ago first. Returns their number. */
+unsigned upload_table_idlest(const struct upload_table *table, const struct upload_choice *choice,
+                             struct upload_idle *out, unsigned max);
 /* Every session that has a slot; `each` may remove it. */
 typedef void upload_table_each_fn(const struct upload_id *id, const struct upload_progress *state,
                                   void *arg);

@@ -53,8 +53,9 @@ void worker_set_peer(struct worker *worker, enum process_role role, int *fd);
 void worker_listen(struct worker *worker, int *fd, enum listener_kind kind, const char *address);
 /* Takes a connected socket over: what a listener of this kind accepted. For tests. */
 void worker_adopt(struct worker *worker, int *fd, enum listener_kind kind, const char *peer);
-/* Stops accepting and finishes running requests, for at most `within_ms`; then on_drained is
- * called. */
-void worker_drain(struct worker *worker, uint64_t within_ms);
+/* From now on it is not ready. After how->delay_ms it accepts what is queued, closes its sockets
+ * (that of the admin pages only without how->keeps_admin), and finishes running requests for at
+ * most how->within_ms; then on_drained is called. A second call may only shorten that. */
+void worker_drain(struct worker *worker, const struct message_drain *how);
 
 #endif

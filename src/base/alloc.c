@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/log.h"
 
@@ -99,6 +100,21 @@ void auto_free(void *pointer_to_pointer)
 
     memcpy(&memory, pointer_to_pointer, sizeof(memory));
     free(memory);
+}
+
+void *mem_alloc_pages(size_t size)
+{
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (memory == MAP_FAILED)
+        out_of_memory(size);
+    return memory;
+}
+
+void mem_free_pages(void *memory, size_t size)
+{
+    if (memory)
+        (void)munmap(memory, size);
 }
 
 void mem_trim(void)

@@ -302,6 +302,20 @@ void log_u64(struct log_line *line, const char *key, uint64_t value)
         line->length = before;
 }
 
+void log_ms(struct log_line *line, const char *key, uint64_t us)
+{
+    char value[32];
+    unsigned before = line->length;
+
+    if (!line->is_on || !put_key(line, key))
+        return;
+    uint64_t tenths = (us + 50) / 100;
+    (void)snprintf(value, sizeof(value), "%llu.%llu", (unsigned long long)(tenths / 10),
+                   (unsigned long long)(tenths % 10));
+    if (!put(line, FIELDS_END, value))
+        line->length = before;
+}
+
 void log_text(struct log_line *line, const char *key, const char *value)
 {
     log_slice(line, key, slice_of(value));

@@ -17,6 +17,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -24,6 +25,7 @@
 #include "base/alloc.h"
 #include "base/check.h"
 #include "base/fd.h"
+#include "base/log.h"
 #include "thread.h"
 
 #define LINE_BUCKETS 256
@@ -188,13 +190,23 @@ static void *thread_main(void *arg)
     return NULL;
 }
 
+/* The status of a child that will not start when it is tried again (master/master.h). */
+#define POOL_CANNOT_START 3
+
 static void start_thread(struct pool *pool)
 {
     int rc = thread_start(thread_main, pool, STACK_SIZE, &pool->threads[pool->thread_count]);
 
     if (!rc)
         pool->thread_count++;
-    CHECK(pool->thread_count > 0); /* fewer threads than wanted are enough, none is not */
+    if (pool->thread_count > 0) /* fewer threads than wanted are enough, none is not */
+        return;
+    log_say(LOG_ERROR,
+            "no thread can be started: %s; raise the limit of processes (ulimit -u, TasksMax=, "
+            "pids_limit) or of memory (ulimit -v)",
+            strerrordesc_np(rc));
+    log_flush();
+    _exit(POOL_CANNOT_START);
 }
 
 struct pool *pool_new(unsigned threads)

@@ -75,7 +75,48 @@ static void finish(struct cli_arguments *out, int status)
     out->status = status;
 }
 
-/* Prints that there is no such option, and the one with the nearest name. */
+/* What other programs call our options. */
+static const struct option_alias {
+    const char *name;
+    const char *means;
+} aliases[] = {
+    {"c", "config"},    {"f", "config"},       {"file", "config"}, {"config-file", "config"},
+    {"p", "listen"},    {"l", "listen"},       {"port", "listen"}, {"bind", "listen"},
+    {"addr", "listen"}, {"address", "listen"}, {"host", "listen"}, {"d", "data"},
+    {"dir", "data"},    {"data-dir", "data"},  {"root", "data"},   {"storage", "data"},
+    {"u", "user"},      {"w", "workers"},      {"s", "set"},       {"o", "set"},
+};
+
+static void keep_nearer(struct slice name, const char *candidate, const char *means,
+                        const char **nearest, unsigned *distance)
+{
+    unsigned here = text_distance(name, slice_of(candidate));
+
+    if (here < *distance) {
+        *nearest = means;
+        *distance = here;
+    }
+}
+
+/* The option that was meant, or NULL. Words of few letters must be exact. */
+static const char *suggest_option(struct slice name)
+{
+    const char *nearest = NULL;
+    unsigned distance = name.length < 3 ? 1 : 3;
+
+    for (const struct option *option = options; option->name; option++)
+        keep_nearer(name, option->name, option->name, &nearest, &distance);
+    for (size_t i = 0; i < sizeof(aliases) / sizeof(aliases[0]); i++)
+        keep_nearer(name, aliases[i].name, aliases[i].means, &nearest, &distance);
+    return nearest;
+}
+
+static bool is_version_option(struct slice name)
+{
+    return slice_is(name, "V") || slice_is(name, "v") || slice_is(name, "version");
+}
+
+/* Prints that there is no such option, and the one that was probably meant. */
 static void refuse_option(const char *given)
 {
     struct slice name = slice_of(given);
@@ -84,16 +125,12 @@ static void refuse_option(const char *given)
         name = slice_skip(name, 1);
     struct slice rest = name;
     (void)slice_split(&rest, '=', &name);
-    const char *nearest = NULL;
-    unsigned distance = 3;
-    for (const struct option *option = options; option->name; option++) {
-        unsigned here = text_distance(name, slice_of(option->name));
-
-        if (here < distance) {
-            nearest = option->name;
-            distance = here;
-        }
+    if (is_version_option(name)) {
+        (void)fprintf(
+            stderr, "entrepot: unknown option %s; entrepot --version prints the version\n", given);
+        return;
     }
+    const char *nearest = suggest_option(name);
     (void)fprintf(stderr, "entrepot: unknown option %s%s%s%s\n", given,
                   nearest ? ", did you mean --" : "", nearest ? nearest : "",
                   nearest ? "?" : "; entrepot help COMMAND lists them");
@@ -151,7 +188,10 @@ static void parse_options(int argc, char **argv, const char *command, struct cli
         }
     }
     if (optind < argc) {
-        (void)fprintf(stderr, "entrepot %s: unexpected argument %s\n", command, argv[optind]);
+        (void)fprintf(stderr,
+                      "entrepot %s: unexpected argument %s; a configuration file is given with "
+                      "--config FILE\n",
+                      command, argv[optind]);
         finish(out, CLI_STATUS_USAGE);
     } else if (buf_bytes(&listens).length > 0 && !add_setting(out, "listen", buf_text(&listens))) {
         finish(out, CLI_STATUS_USAGE);
@@ -208,7 +248,8 @@ void cli_parse(int argc, char **argv, const char *version, struct cli_arguments 
     if (!command) {
         help_print(stderr);
         out->status = CLI_STATUS_USAGE;
-    } else if (strcmp(command, "--version") == 0 || strcmp(command, "version") == 0) {
+    } else if (strcmp(command, "--version") == 0 || strcmp(command, "version") == 0 ||
+               strcmp(command, "-V") == 0 || strcmp(command, "-v") == 0) {
         (void)printf("entrepot %s\n", version);
     } else if (strcmp(command, "--help") == 0 || strcmp(command, "-h") == 0) {
         help_print(stdout);

@@ -19,6 +19,19 @@ static bool is_equal(const struct setting *setting, const struct config *a, cons
     return slice_equal(buf_bytes(&left), buf_bytes(&right));
 }
 
+bool config_is_initial(const struct config *config, const char *path)
+{
+    const struct setting *setting = setting_find(&settings_of_config, slice_of(path));
+    struct config *initial = NEW(struct config);
+
+    CHECK(setting);
+    initial->references = 1;
+    settings_set_initial(&settings_of_config, initial);
+    bool is = is_equal(setting, config, initial);
+    config_unref(&initial);
+    return is;
+}
+
 /* The running number of workers is known; the new one may still say `auto`. */
 static void settle_workers(struct config *next, const struct config *running)
 {

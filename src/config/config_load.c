@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -23,19 +24,17 @@ static int file_read(const char *path, struct buf *text, struct error *err)
     AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 
     if (fd < 0)
-        return error_set_errno(err, errno, "%s", path);
+        return error_set_errno(err, errno, "the configuration file cannot be opened");
     for (;;) {
         char *room = buf_reserve(text, 16384);
 
-        if (!room) {
-            return error_set(err, ERR_TOO_LARGE, "%s: the file is longer than %u bytes", path,
-                             NODE_TEXT_MAX);
-        }
+        if (!room)
+            return error_set(err, ERR_TOO_LARGE, "the file is longer than %u bytes", NODE_TEXT_MAX);
         ssize_t got = read(fd, room, 16384);
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
-            return error_set_errno(err, errno, "%s", path);
+            return error_set_errno(err, errno, "the configuration file cannot be read");
         if (got == 0)
             return 0;
         buf_added(text, (size_t)got);
@@ -63,7 +62,7 @@ static void read_file(struct reader *reader, const char *file)
     struct error err;
     struct position at = {file, 0, 0};
     if (file_read(file, &text, &err) != 0)
-        reader_problem(reader, &at, NULL, "%s", err.text);
+        reader_problem(reader, &at, NULL, "%s; --config or ENTREPOT_CONFIG names it", err.text);
     else
         read_text(reader, buf_bytes(&text), file);
 }
@@ -85,10 +84,19 @@ static void read_flag(struct reader *reader, const char *flag)
     if (setting) {
         reader_set_text(reader, setting, value, &at);
         reader->at[setting - settings_of_config.items] = kept;
-    } else if (slice_is(path, "upstreams") && slice_is(value, "{}")) {
-        upstreams_clear(reader->config);
+    } else if (slice_is(path, "upstreams")) {
+        upstreams_read_text(reader, value, &at);
+        reader->upstreams_at = kept;
     } else if (slice_starts_with(path, "upstreams.")) {
         upstream_set_text(reader, slice_skip(path, 10), value, &at);
+        reader->upstreams_at = kept;
+    } else if (reader_is_group(path)) {
+        AUTO_BUF struct buf keys;
+
+        buf_init(&keys, 2048);
+        settings_print_group(&settings_of_config, path, &keys);
+        reader_problem(reader, &at, NULL, "this is a group of settings; set one of %s",
+                       buf_text(&keys));
     } else {
         AUTO_BUF struct buf suggestion;
 
@@ -125,9 +133,60 @@ static void check_order(struct reader *reader, const char *small_path, uint64_t 
     }
 }
 
+/* Settings whose work is not done yet: a wish for them must not look fulfilled. */
+static void warn_of_unused(struct reader *reader)
+{
+    static const char *const unused[] = {"storage.cache_limit", "storage.grace"};
+
+    for (size_t i = 0; i < sizeof(unused) / sizeof(unused[0]); i++) {
+        const struct setting *setting = setting_find(&settings_of_config, slice_of(unused[i]));
+
+        if (reader_is_written(reader, setting)) {
+            reader_warning(reader, reader_at(reader, setting), unused[i],
+                           "this version removes no blob from disk, so the setting has no effect; "
+                           "watch the free space yourself");
+        }
+    }
+}
+
+/* Port 0 is another one for each. */
+static bool is_same_address(const char *a, const char *b)
+{
+    return strcmp(a, b) == 0 && !slice_ends_with(slice_of(a), ":0");
+}
+
+static void check_addresses(struct reader *reader)
+{
+    const struct config *config = reader->config;
+    const struct setting *listen = setting_find(&settings_of_config, SLICE_LITERAL("listen"));
+    const struct setting *admin = setting_find(&settings_of_config, SLICE_LITERAL("admin"));
+
+    for (size_t i = 0; i < config->listen_count; i++) {
+        const char *address = config->listens[i].address;
+
+        if (config->admin && is_same_address(address, config->admin)) {
+            bool is_admins = reader_is_written(reader, admin);
+
+            reader_problem(reader, reader_at(reader, is_admins ? admin : listen),
+                           is_admins ? "admin" : "listen",
+                           "%s is used by both listen and admin; choose another one for admin, or "
+                           "set admin: none",
+                           address);
+        }
+        for (size_t k = 0; k < i; k++) {
+            if (is_same_address(address, config->listens[k].address)) {
+                reader_problem(reader, reader_at(reader, listen), "listen",
+                               "%s is listed twice; remove one", address);
+            }
+        }
+    }
+}
+
 static void check(struct reader *reader)
 {
     const struct config *config = reader->config;
+
+    warn_of_unused(reader);
 
     check_order(reader, "limits.request_line", config->limits.request_line, "limits.request_head",
                 config->limits.request_head);
@@ -137,6 +196,7 @@ static void check(struct reader *reader)
                 "limits.uploads", config->limits.uploads);
     check_order(reader, "fetch.known_down_deadline", config->fetch.known_down_deadline,
                 "fetch.deadline", config->fetch.deadline);
+    check_addresses(reader);
     for (size_t i = 0; i < config->names.count; i++) {
         const struct setting *names = setting_find(&settings_of_config, SLICE_LITERAL("names"));
 
@@ -157,12 +217,25 @@ static struct config *config_new(void)
     return config;
 }
 
+const char *config_file(const struct config_sources *sources)
+{
+    static const char variable[] = "ENTREPOT_CONFIG=";
+
+    if (sources->file)
+        return sources->file;
+    for (const char *const *at = sources->environment; at && *at; at++) {
+        if (slice_starts_with(slice_of(*at), variable) && (*at)[sizeof(variable) - 1] != '\0')
+            return *at + sizeof(variable) - 1;
+    }
+    return access(USUAL_FILE, F_OK) == 0 ? USUAL_FILE : NULL;
+}
+
 static void read_sources(struct reader *reader, const struct config_sources *sources)
 {
-    if (sources->file)
-        read_file(reader, sources->file);
-    else if (access(USUAL_FILE, F_OK) == 0)
-        read_file(reader, USUAL_FILE);
+    const char *file = config_file(sources);
+
+    if (file)
+        read_file(reader, file);
     if (!reader->has_upstreams)
         (void)upstream_get(reader->config, SLICE_LITERAL(DOCKER_HUB));
     registry_variables_read(reader, sources->environment);

@@ -22,6 +22,10 @@ static const char *kind_of(const struct setting *setting)
         return "true or false";
     case SETTING_VERIFY:
         return "stream or strict";
+    case SETTING_DELETED:
+        return "follow or keep";
+    case SETTING_SHADOW_CHECK:
+        return "ask, strict or off";
     case SETTING_LOG_LEVEL:
         return "error, warn, info or debug";
     case SETTING_LOG_FORMAT:

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Settings from the environment: ENTREPOT_STORAGE_PATH is storage.path, and so on. The entries of a
- * list are separated by commas. */
+ * list are separated by commas. ENTREPOT_UPSTREAMS is a list of names, or the map as YAML. */
 #include <string.h>
 
+#include "base/error.h"
 #include "base/slice.h"
+#include "base/text.h"
 #include "reader.h"
 
 static const char prefix[] = "ENTREPOT_";
@@ -24,12 +26,45 @@ static bool is_name_of(struct slice name, const struct setting *setting)
     return true;
 }
 
-/* When there is a Service with our name, Kubernetes sets ENTREPOT_PORT_32000_TCP_ADDR and the like
- * in every container. */
-static bool is_of_kubernetes(struct slice name)
+/* "5000_TCP", "5000_TCP_ADDR" and the like. */
+static bool is_port_of_service(struct slice rest)
 {
-    return slice_starts_with(name, "SERVICE_") || slice_is(name, "PORT") ||
-           slice_starts_with(name, "PORT_");
+    static const char *const protocols[] = {"TCP", "UDP", "SCTP"};
+    static const char *const parts[] = {"", "_PROTO", "_PORT", "_ADDR"};
+    struct slice number;
+    uint64_t port = 0;
+    struct error ignored;
+
+    if (!slice_split(&rest, '_', &number) || text_parse_u64(number, &port, &ignored) != 0)
+        return false;
+    for (size_t i = 0; i < sizeof(protocols) / sizeof(protocols[0]); i++) {
+        if (!slice_starts_with(rest, protocols[i]))
+            continue;
+        struct slice end = slice_skip(rest, strlen(protocols[i]));
+        for (size_t k = 0; k < sizeof(parts) / sizeof(parts[0]); k++) {
+            if (slice_is(end, parts[k]))
+                return true;
+        }
+    }
+    return false;
+}
+
+bool variable_is_of_kubernetes(struct slice name, struct slice value)
+{
+    bool is_url = slice_starts_with(value, "tcp://") || slice_starts_with(value, "udp://") ||
+                  slice_starts_with(value, "sctp://");
+
+    if (slice_ends_with(name, "_SERVICE_HOST") || slice_ends_with(name, "_SERVICE_PORT") ||
+        (slice_ends_with(name, "_PORT") && is_url))
+        return true;
+    for (size_t i = 0; i < name.length; i++) {
+        struct slice rest = slice_skip(name, i);
+
+        if (slice_starts_with(rest, "_SERVICE_PORT_") ||
+            (slice_starts_with(rest, "_PORT_") && is_port_of_service(slice_skip(rest, 6))))
+            return true;
+    }
+    return false;
 }
 
 /* A build with failpoints reads this variable by itself. */
@@ -51,6 +86,14 @@ static void read_one(struct reader *reader, struct slice name, struct slice valu
     memcpy(shown, name.data, length);
     struct position at = {shown, 0, 0};
     struct slice key = slice_skip(name, sizeof(prefix) - 1);
+    if (value.length == 0 || slice_is(key, "CONFIG") || variable_is_of_kubernetes(name, value))
+        return; /* an empty variable is no wish; config_file reads ENTREPOT_CONFIG */
+    if (slice_is(key, "UPSTREAMS")) {
+        upstreams_read_text(reader, value, &at);
+        /* `shown` does not outlive this call. */
+        reader->upstreams_at = (struct position){"ENTREPOT_UPSTREAMS", 0, 0};
+        return;
+    }
     for (size_t i = 0; i < settings_of_config.count; i++) {
         const struct setting *setting = &settings_of_config.items[i];
 
@@ -61,7 +104,7 @@ static void read_one(struct reader *reader, struct slice name, struct slice valu
             return;
         }
     }
-    if (!is_of_kubernetes(key) && !is_of_tests(key))
+    if (!is_of_tests(key))
         reader_warning(reader, &at, NULL, "there is no such setting; the variable is ignored");
 }
 

@@ -93,8 +93,44 @@ bool reader_key_is_right(struct reader *reader, const struct node *map, size_t i
 
 /* ---- listen ---- */
 
-static void read_listen_map(struct reader *reader, const struct node *map, struct slice *address,
-                            bool *is_mirror)
+/* "0660" and "660". */
+static void read_mode(struct reader *reader, const struct node *value, unsigned *out)
+{
+    struct slice text = node_text(value);
+    unsigned mode = 0;
+    bool is_right = text.length >= 3 && text.length <= 4;
+
+    for (size_t i = 0; i < text.length && is_right; i++) {
+        is_right = text.data[i] >= '0' && text.data[i] <= '7';
+        mode = mode * 8 + (unsigned)(text.data[i] - '0');
+    }
+    if (is_right && mode > 0 && mode <= 0777)
+        *out = mode;
+    else
+        reader_problem(reader, &value->at, "listen.mode", "expected a mode like 0660");
+}
+
+struct listen_entry {
+    struct slice address;
+    struct slice group;
+    unsigned mode;
+    bool is_mirror;
+};
+
+static void check_listen_entry(struct reader *reader, const struct node *map,
+                               const struct listen_entry *entry)
+{
+    bool is_unix = slice_starts_with(entry->address, "unix:");
+
+    if (!is_unix && (entry->mode != 0 || entry->group.length > 0)) {
+        reader_problem(reader, &map->at, "listen",
+                       "mode and group are for unix:/path only; remove them from %.*s",
+                       SLICE_PRINT(entry->address));
+    }
+}
+
+static void read_listen_map(struct reader *reader, const struct node *map,
+                            struct listen_entry *entry)
 {
     for (size_t i = 0; i < map->count; i += 2) {
         const struct node *value = map->items[i + 1];
@@ -103,16 +139,28 @@ static void read_listen_map(struct reader *reader, const struct node *map, struc
             continue;
         struct slice key = node_text(map->items[i]);
         if (slice_is(key, "address")) {
-            *address = node_text(value);
+            entry->address = node_text(value);
+        } else if (slice_is(key, "mode")) {
+            read_mode(reader, value, &entry->mode);
+        } else if (slice_is(key, "group")) {
+            entry->group = node_text(value);
         } else if (slice_is(key, "role") && slice_is(node_text(value), "mirror")) {
-            *is_mirror = true;
+            entry->is_mirror = true;
         } else if (slice_is(key, "role") && !slice_is(node_text(value), "full")) {
             reader_problem(reader, &value->at, "listen.role", "expected full or mirror");
         } else if (!slice_is(key, "role")) {
             reader_problem(reader, &map->items[i]->at, "listen",
-                           "unknown key %.*s; expected address and role", SLICE_PRINT(key));
+                           "unknown key %.*s; expected address, role, mode or group",
+                           SLICE_PRINT(key));
         }
     }
+}
+
+static void set_listen_entry(struct config_listen *listen, const struct listen_entry *entry)
+{
+    listen->is_mirror = entry->is_mirror;
+    listen->mode = entry->mode;
+    listen->group = entry->group.length > 0 ? slice_dup(entry->group) : NULL;
 }
 
 static void read_listens(struct reader *reader, const struct setting *setting,
@@ -121,15 +169,18 @@ static void read_listens(struct reader *reader, const struct setting *setting,
     bool is_list = value->kind == NODE_LIST;
     size_t count = is_list ? value->count : 1;
     AUTO_FREE struct slice *addresses = mem_zalloc(count + 1, sizeof(*addresses));
-    AUTO_FREE bool *mirrors = mem_zalloc(count + 1, sizeof(*mirrors));
+    AUTO_FREE struct listen_entry *entries = mem_zalloc(count + 1, sizeof(*entries));
 
     for (size_t i = 0; i < count; i++) {
         const struct node *item = is_list ? value->items[i] : value;
 
         if (item->kind == NODE_MAP)
-            read_listen_map(reader, item, &addresses[i], &mirrors[i]);
+            read_listen_map(reader, item, &entries[i]);
         else
-            addresses[i] = node_text(item);
+            entries[i].address = node_text(item);
+        if (item->kind == NODE_MAP)
+            check_listen_entry(reader, item, &entries[i]);
+        addresses[i] = entries[i].address;
         if (addresses[i].length == 0) {
             reader_problem(reader, &item->at, setting->path,
                            "expected an address, or { address: ADDRESS, role: mirror }");
@@ -142,7 +193,7 @@ static void read_listens(struct reader *reader, const struct setting *setting,
         return;
     }
     for (size_t i = 0; i < count; i++)
-        reader->config->listens[i].is_mirror = mirrors[i];
+        set_listen_entry(&reader->config->listens[i], &entries[i]);
     set(reader, setting, reader->config, &value->at);
 }
 
@@ -222,11 +273,12 @@ void reader_set_text(struct reader *reader, const struct setting *setting, struc
 
 /* ---- the file ---- */
 
-static bool is_group(const char *path)
+bool reader_is_group(struct slice path)
 {
     char prefix[READER_PATH_SIZE + 1];
 
-    (void)snprintf(prefix, sizeof(prefix), "%s.", path);
+    (void)snprintf(prefix, sizeof(prefix), "%.*s.", (int)(path.length < 500 ? path.length : 500),
+                   path.data);
     for (size_t i = 0; i < settings_of_config.count; i++) {
         if (slice_starts_with(slice_of(settings_of_config.items[i].path), prefix))
             return true;
@@ -235,6 +287,46 @@ static bool is_group(const char *path)
 }
 
 static void read_group(struct reader *reader, const struct node *map, const char *prefix);
+
+/* Keys that people know from other registries, and what is right here. */
+static const struct foreign_key {
+    const char *key;
+    const char *sentence;
+} foreign_keys[] = {
+    {"tls", "this version speaks plain HTTP only; let a proxy in front of it terminate TLS"},
+    {"auth", "this version has no authentication; remove this, and put an authenticating proxy in "
+             "front if you need one"},
+    {"users", "this version has no users; remove this, and put an authenticating proxy in front if "
+              "you need one"},
+    {"redis", "nothing is kept in Redis; remove this"},
+    {"http", "addresses are set by listen: ADDRESS, and TLS by a proxy in front"},
+    {"port", "write listen: ADDRESS:PORT"},
+    {"address", "write listen: ADDRESS:PORT"},
+    {"proxy", "registries to fetch from are set by upstreams: { docker.io: {} }"},
+    {"mirrors", "registries to fetch from are set by upstreams: { docker.io: {} }"},
+    {"notifications", "this version sends no notifications; remove this"},
+    {"webhooks", "this version sends no notifications; remove this"},
+};
+
+/* NULL: it is none of these. */
+static const char *find_foreign(struct slice key)
+{
+    for (size_t i = 0; i < sizeof(foreign_keys) / sizeof(foreign_keys[0]); i++) {
+        if (slice_is(key, foreign_keys[i].key))
+            return foreign_keys[i].sentence;
+    }
+    return NULL;
+}
+
+/* The stock registry's file begins with `version: 0.1`; to name each of its keys would be noise. */
+static const struct node *find_stock_version(const struct node *root)
+{
+    for (size_t i = 0; root->kind == NODE_MAP && i < root->count; i += 2) {
+        if (slice_is(node_text(root->items[i]), "version"))
+            return root->items[i];
+    }
+    return NULL;
+}
 
 static void read_key(struct reader *reader, const struct node *key, const struct node *value,
                      const char *prefix)
@@ -247,11 +339,13 @@ static void read_key(struct reader *reader, const struct node *key, const struct
         reader_read_setting(reader, setting, reader->config, value, path);
     } else if (slice_is(slice_of(path), "upstreams")) {
         upstreams_read(reader, value);
-    } else if (is_group(path)) {
+    } else if (reader_is_group(slice_of(path))) {
         char below[READER_PATH_SIZE + 1];
 
         (void)snprintf(below, sizeof(below), "%s.", path);
         read_group(reader, value, below);
+    } else if (prefix[0] == '\0' && find_foreign(node_text(key))) {
+        reader_problem(reader, &key->at, path, "%s", find_foreign(node_text(key)));
     } else {
         AUTO_BUF struct buf suggestion;
 
@@ -279,6 +373,13 @@ static void read_group(struct reader *reader, const struct node *map, const char
 
 void reader_read(struct reader *reader, const struct node *root)
 {
-    if (root)
+    const struct node *stock = root ? find_stock_version(root) : NULL;
+
+    if (stock) {
+        reader_problem(reader, &stock->at, NULL,
+                       "this is a configuration of the stock registry; `entrepot help example` "
+                       "prints one of this program, which also reads the REGISTRY_ variables");
+    } else if (root) {
         read_group(reader, root, "");
+    }
 }

@@ -21,6 +21,7 @@ struct reader {
     struct buf *warnings; /* borrowed */
     unsigned problem_count;
     bool is_trusted;                    /* the master printed it: passwords are values there */
+    struct position upstreams_at;       /* where upstreams were set last; source NULL: nowhere */
     bool has_upstreams;                 /* a source lists them; else there is only Docker Hub */
     bool is_hub_implied;                /* docker.io is the default because no other one is */
     struct position at[SETTINGS_COUNT]; /* where each was set last; source NULL: its default */
@@ -45,6 +46,8 @@ void reader_set_text(struct reader *reader, const struct setting *setting, struc
 /* Is the key a text, and different from those before it? False: a problem was noted. */
 bool reader_key_is_right(struct reader *reader, const struct node *map, size_t index,
                          const char *path);
+/* Is it the part before the dot of settings, like "storage"? */
+bool reader_is_group(struct slice path);
 /* Where a setting was set last; never NULL. */
 const struct position *reader_at(const struct reader *reader, const struct setting *setting);
 /* False: it has its default. */
@@ -52,6 +55,8 @@ bool reader_is_written(const struct reader *reader, const struct setting *settin
 
 /* ---- upstreams.c ---- */
 void upstreams_read(struct reader *reader, const struct node *map);
+/* "ghcr.io, quay.io", or the map as YAML: they take the place of all others. */
+void upstreams_read_text(struct reader *reader, struct slice text, const struct position *at);
 void upstreams_clear(struct config *config);
 /* Finds the upstream or makes it, with initial values. The name is canonical; the pointer is valid
  * until the next call. */
@@ -65,6 +70,9 @@ void upstreams_finish(struct reader *reader);
 
 /* ---- environment.c, registry_variables.c ---- */
 void environment_read(struct reader *reader, const char *const *environment);
+/* When there is a Service called registry-auth, Kubernetes sets REGISTRY_AUTH_PORT=tcp://…,
+ * REGISTRY_AUTH_SERVICE_HOST and more in every container; they are known by their form. */
+bool variable_is_of_kubernetes(struct slice name, struct slice value);
 void registry_variables_read(struct reader *reader, const char *const *environment);
 
 #endif

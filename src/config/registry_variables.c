@@ -50,11 +50,24 @@ static const struct refusal refusals[] = {
      "a whole registry cannot be made read-only; use listen: { address: ADDRESS, role: mirror }"},
 };
 
+/* "false", and a map that says { enabled: false }, leave things as they are. */
+static bool is_no_wish(struct slice value)
+{
+    static const char *const no[] = {"", "false", "no", "off", "0", "none"};
+    AUTO_FREE char *text = slice_dup(value);
+
+    for (size_t i = 0; i < sizeof(no) / sizeof(no[0]); i++) {
+        if (slice_is_nocase(slice_trim(value), no[i]))
+            return true;
+    }
+    return strchr(text, '{') && strstr(text, "enabled") && strstr(text, "false");
+}
+
 /* True: the variable was refused. */
 static bool refuse(struct reader *reader, const char *name, const char *value,
                    const struct position *at)
 {
-    if (value[0] == '\0')
+    if (is_no_wish(slice_of(value)))
         return false;
     for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
         if (slice_starts_with(slice_of(name), refusals[i].prefix)) {
@@ -70,13 +83,6 @@ static bool refuse(struct reader *reader, const char *name, const char *value,
     return false;
 }
 
-/* When there is a Service named "registry", Kubernetes sets these in every container. */
-static bool is_of_kubernetes(struct slice name)
-{
-    return slice_starts_with(name, "REGISTRY_SERVICE_") || slice_is(name, "REGISTRY_PORT") ||
-           slice_starts_with(name, "REGISTRY_PORT_");
-}
-
 static void read_one(struct reader *reader, const char *name, const char *value,
                      struct variables *variables)
 {
@@ -84,7 +90,8 @@ static void read_one(struct reader *reader, const char *name, const char *value,
     struct position at = {name, 0, 0};
     struct slice key = slice_of(name);
 
-    if (is_of_kubernetes(key) || refuse(reader, name, value, &at))
+    if (value[0] == '\0' || variable_is_of_kubernetes(key, slice_of(value)) ||
+        refuse(reader, name, value, &at))
         return;
     if (slice_is(key, "REGISTRY_HTTP_ADDR")) {
         set_path(reader, "listen", value, &from);
@@ -100,8 +107,7 @@ static void read_one(struct reader *reader, const char *name, const char *value,
         variables->password = value;
     } else if (slice_is(key, "REGISTRY_PROXY_TTL")) {
         reader_warning(reader, &at, NULL,
-                       "cached images are not removed by age, but when storage.cache_limit is "
-                       "reached; the variable is ignored");
+                       "cached images are not removed by age; the variable is ignored");
     } else if (!slice_is(key, "REGISTRY_STORAGE")) {
         reader_warning(reader, &at, NULL,
                        "this variable of the stock registry has no counterpart here; "
@@ -152,6 +158,7 @@ static void set_upstream(struct reader *reader, const struct variables *variable
     struct slice host = slice_skip(value, slice_starts_with(value, "https://") ? 8 : 7);
     struct config_upstream *upstream = upstream_get(reader->config, registry_canonical(host));
     upstream_make_default(reader->config, upstream);
+    reader->upstreams_at = at;
     reader->has_upstreams = true;
     reader->is_hub_implied = false;
     if (setting_set(setting_find(&settings_of_upstream, SLICE_LITERAL("url")), upstream, &value, 1,

@@ -67,7 +67,10 @@ const struct setting_table settings_of_tag = {tag_settings, COUNT(tag_settings)}
 static const char *const level_words[] = {
     [LOG_ERROR] = "error", [LOG_WARN] = "warn", [LOG_INFO] = "info", [LOG_DEBUG] = "debug"};
 static const char *const format_words[] = {[LOG_TEXT] = "text", [LOG_JSON] = "json"};
+static const char *const shadow_words[] = {
+    [SHADOW_CHECK_ASK] = "ask", [SHADOW_CHECK_STRICT] = "strict", [SHADOW_CHECK_OFF] = "off"};
 static const char *const verify_words[] = {"stream", "strict"};
+static const char *const deleted_words[] = {"follow", "keep"};
 
 const struct setting *setting_find(const struct setting_table *table, struct slice path)
 {
@@ -120,6 +123,19 @@ void setting_suggest(const struct setting_table *table, const char *prefix, stru
         buf_printf(out, ", did you mean %.*s?", SLICE_PRINT(elsewhere));
     else if (best.length > 0)
         buf_printf(out, ", did you mean %s%.*s?", prefix, SLICE_PRINT(best));
+}
+
+void settings_print_group(const struct setting_table *table, struct slice group, struct buf *out)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < table->count; i++) {
+        struct slice path = slice_of(table->items[i].path);
+
+        if (path.length > group.length && path.data[group.length] == '.' &&
+            slice_equal(slice_from(path.data, group.length), group))
+            buf_printf(out, "%s%.*s", count++ > 0 ? ", " : "", SLICE_PRINT(path));
+    }
 }
 
 bool setting_is_list(const struct setting *setting)
@@ -267,8 +283,14 @@ static int word_set(const struct setting *setting, void *field, struct slice tex
         rc = word_find(format_words, COUNT(format_words), text, &index, err);
         if (rc == 0)
             *(enum log_format *)field = (enum log_format)index;
+    } else if (setting->type == SETTING_SHADOW_CHECK) {
+        rc = word_find(shadow_words, COUNT(shadow_words), text, &index, err);
+        if (rc == 0)
+            *(enum shadow_check *)field = (enum shadow_check)index;
     } else {
-        rc = word_find(verify_words, COUNT(verify_words), text, &index, err);
+        const char *const *words = setting->type == SETTING_VERIFY ? verify_words : deleted_words;
+
+        rc = word_find(words, 2, text, &index, err);
         if (rc == 0)
             *(bool *)field = index == 1;
     }
@@ -295,6 +317,10 @@ static int text_make(const struct setting *setting, struct slice text, char **ou
         return error_set(err, ERR_INVALID, "expected a text of 1 to %u bytes",
                          setting_is_list(setting) ? 4096 : (unsigned)setting->maximum);
     }
+    if (setting->type == SETTING_PATH)
+        return value_path(text, out, err);
+    if (setting->type == SETTING_PATTERN || setting->type == SETTING_PATTERNS)
+        return value_pattern(text, out, err);
     *out = slice_dup(text);
     return 0;
 }
@@ -322,8 +348,10 @@ static void list_free(struct config_list *list)
 
 static void listens_free(struct config *config)
 {
-    for (size_t i = 0; i < config->listen_count; i++)
+    for (size_t i = 0; i < config->listen_count; i++) {
         mem_free(config->listens[i].address);
+        mem_free(config->listens[i].group);
+    }
     mem_free(config->listens);
     config->listens = NULL;
     config->listen_count = 0;
@@ -391,6 +419,8 @@ int setting_set(const struct setting *setting, void *object, const struct slice 
     case SETTING_BOOL:
         return value_bool(values[0], field, err);
     case SETTING_VERIFY:
+    case SETTING_DELETED:
+    case SETTING_SHADOW_CHECK:
     case SETTING_LOG_LEVEL:
     case SETTING_LOG_FORMAT:
         return word_set(setting, field, values[0], err);
@@ -441,6 +471,9 @@ static void listens_copy(struct config *to, const struct config *from)
     for (size_t i = 0; i < from->listen_count; i++) {
         to->listens[i].address = mem_strdup(from->listens[i].address);
         to->listens[i].is_mirror = from->listens[i].is_mirror;
+        to->listens[i].mode = from->listens[i].mode;
+        if (from->listens[i].group)
+            to->listens[i].group = mem_strdup(from->listens[i].group);
     }
 }
 
@@ -479,7 +512,11 @@ void setting_copy(const struct setting *setting, void *to, const void *from)
         return;
     case SETTING_BOOL:
     case SETTING_VERIFY:
+    case SETTING_DELETED:
         *(bool *)field = *(const bool *)source;
+        return;
+    case SETTING_SHADOW_CHECK:
+        *(enum shadow_check *)field = *(const enum shadow_check *)source;
         return;
     case SETTING_LOG_LEVEL:
         *(enum log_level *)field = *(const enum log_level *)source;
@@ -550,7 +587,14 @@ static void print_listens(const struct config *config, struct buf *out)
 
         buf_append_text(out, i == 0 ? "{ address: " : ", { address: ");
         setting_print_quoted(slice_of(listen->address), out);
-        buf_printf(out, ", role: %s }", listen->is_mirror ? "mirror" : "full");
+        buf_printf(out, ", role: %s", listen->is_mirror ? "mirror" : "full");
+        if (listen->mode != 0)
+            buf_printf(out, ", mode: 0%o", listen->mode);
+        if (listen->group) {
+            buf_append_text(out, ", group: ");
+            setting_print_quoted(slice_of(listen->group), out);
+        }
+        buf_append_text(out, " }");
     }
     buf_append_byte(out, ']');
 }
@@ -590,6 +634,12 @@ bool setting_print(const struct setting *setting, const void *object, struct buf
         return true;
     case SETTING_VERIFY:
         buf_append_text(out, verify_words[*(const bool *)field]);
+        return true;
+    case SETTING_DELETED:
+        buf_append_text(out, deleted_words[*(const bool *)field]);
+        return true;
+    case SETTING_SHADOW_CHECK:
+        buf_append_text(out, shadow_words[*(const enum shadow_check *)field]);
         return true;
     case SETTING_LOG_LEVEL:
         buf_append_text(out, level_words[*(const enum log_level *)field]);

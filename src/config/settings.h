@@ -24,13 +24,15 @@ enum setting_type {
     SETTING_SIZE,     /* uint64_t, bytes */
     SETTING_DURATION, /* uint64_t, ms; UINT64_MAX is "forever" where the maximum allows it */
     SETTING_BOOL,
-    SETTING_VERIFY,     /* bool: strict */
-    SETTING_LOG_LEVEL,  /* enum log_level */
-    SETTING_LOG_FORMAT, /* enum log_format */
-    SETTING_WORKERS,    /* unsigned; 0 is "auto" */
-    SETTING_SHARE,      /* config.storage.cache_limit and cache_limit_percent */
-    SETTING_LISTENS,    /* config.listens */
-    SETTING_HOSTS,      /* struct config_list from here on */
+    SETTING_VERIFY,       /* bool: strict */
+    SETTING_DELETED,      /* bool: keep */
+    SETTING_SHADOW_CHECK, /* enum shadow_check */
+    SETTING_LOG_LEVEL,    /* enum log_level */
+    SETTING_LOG_FORMAT,   /* enum log_format */
+    SETTING_WORKERS,      /* unsigned; 0 is "auto" */
+    SETTING_SHARE,        /* config.storage.cache_limit and cache_limit_percent */
+    SETTING_LISTENS,      /* config.listens */
+    SETTING_HOSTS,        /* struct config_list from here on */
     SETTING_PATTERNS,
     SETTING_URLS,
 };
@@ -68,6 +70,8 @@ const struct setting *setting_find(const struct setting_table *table, struct sli
  * ""), or like `more`. */
 void setting_suggest(const struct setting_table *table, const char *prefix, struct slice key,
                      const char *more, struct buf *out);
+/* Appends "storage.path, storage.grace and so on" for "storage". */
+void settings_print_group(const struct setting_table *table, struct slice group, struct buf *out);
 bool setting_is_list(const struct setting *setting);
 /* Replaces the value by `count` values (exactly one unless it is a list). ERR_INVALID: the text
  * says what is wrong and what is expected. */

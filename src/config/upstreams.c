@@ -206,18 +206,65 @@ void upstreams_read(struct reader *reader, const struct node *map)
 {
     if (map->kind == NODE_EMPTY)
         return;
-    if (map->kind != NODE_MAP || map->count > 2 * (size_t)UPSTREAMS_MAX) {
+    if (map->kind != NODE_MAP) {
         reader_problem(reader, &map->at, "upstreams",
-                       "expected at most %u names with their settings, like ghcr.io: {}",
+                       "expected a map, not a %s; write each name with its settings, like "
+                       "upstreams: { docker.io: {}, ghcr.io: {} }",
+                       map->kind == NODE_LIST ? "list" : "text");
+        return;
+    }
+    if (map->count > 2 * (size_t)UPSTREAMS_MAX) {
+        reader_problem(reader, &map->at, "upstreams",
+                       "there are %zu upstreams; at most %u are allowed", map->count / 2,
                        UPSTREAMS_MAX);
         return;
     }
+    reader->upstreams_at = (struct position){map->at.source, map->at.line, map->at.column};
     reader->has_upstreams = true;
     reader->is_hub_implied = true;
     for (size_t i = 0; i < map->count; i += 2) {
         if (reader_key_is_right(reader, map, i, "upstreams"))
             read_upstream(reader, map->items[i], map->items[i + 1]);
     }
+}
+
+static void add_by_name(struct reader *reader, struct slice name, const struct position *at)
+{
+    AUTO_FREE char *host = NULL;
+    struct error err;
+
+    if (value_host(slice_trim(name), &host, &err) != 0)
+        reader_problem(reader, at, NULL, "%s", err.text);
+    else
+        (void)upstream_get(reader->config, registry_canonical(slice_of(host)));
+}
+
+void upstreams_read_text(struct reader *reader, struct slice text, const struct position *at)
+{
+    struct node *root = NULL;
+    struct position where;
+    struct error err;
+    struct slice part;
+
+    if (node_read(text, at->source, &root, &where, &err) != 0 || !root) {
+        reader_problem(
+            reader, at, NULL,
+            "expected names separated by commas, or a map as YAML, like { ghcr.io: {} }");
+        node_free(&root);
+        return;
+    }
+    upstreams_clear(reader->config);
+    reader->has_upstreams = true;
+    reader->is_hub_implied = true;
+    if (root->kind == NODE_MAP) {
+        upstreams_read(reader, root);
+    } else if (root->kind == NODE_TEXT) {
+        for (struct slice rest = node_text(root); slice_split(&rest, ',', &part);)
+            add_by_name(reader, part, at);
+    }
+    for (size_t i = 0; root->kind == NODE_LIST && i < root->count; i++)
+        add_by_name(reader, node_text(root->items[i]), at);
+    node_free(&root);
 }
 
 void upstream_set_text(struct reader *reader, struct slice path, struct slice text,
@@ -309,6 +356,15 @@ static void finish_credentials(struct reader *reader, struct config_upstream *up
     }
 }
 
+static void check_ca_file(struct reader *reader, const struct config_upstream *upstream,
+                          const struct position *at, const char *path)
+{
+    if (upstream->ca_file && access(upstream->ca_file, R_OK) != 0) {
+        reader_problem(reader, at, path, "ca_file: %s cannot be read: %s", upstream->ca_file,
+                       strerrordesc_np(errno));
+    }
+}
+
 static void finish_tags(struct config_upstream *upstream)
 {
     if (upstream->tag_count > 0)
@@ -337,7 +393,8 @@ static void finish_urls(struct config_upstream *upstream)
 void upstreams_finish(struct reader *reader)
 {
     struct config *config = reader->config;
-    static const struct position at = {"configuration", 0, 0};
+    static const struct position nowhere = {"configuration", 0, 0};
+    struct position at = reader->upstreams_at.source ? reader->upstreams_at : nowhere;
     bool has_default = false;
 
     for (size_t i = 0; i < config->upstream_count; i++) {
@@ -347,8 +404,10 @@ void upstreams_finish(struct reader *reader)
         (void)snprintf(path, sizeof(path), "upstreams.%.255s", upstream->name);
         finish_urls(upstream);
         finish_tags(upstream);
-        if (!reader->is_trusted)
+        if (!reader->is_trusted) {
             finish_credentials(reader, upstream, &at, path);
+            check_ca_file(reader, upstream, &at, path);
+        }
         has_default = has_default || upstream->is_default;
     }
     struct config_upstream *implied = upstream_find(config, slice_of(DOCKER_HUB));

@@ -7,6 +7,7 @@
 #include <ctype.h>
 #include <netinet/in.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -61,6 +62,15 @@ static int refuse_address(struct slice text, struct error *err)
                      SLICE_PRINT(text));
 }
 
+static bool is_number(struct slice text)
+{
+    for (size_t i = 0; i < text.length; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9')
+            return false;
+    }
+    return text.length > 0;
+}
+
 int value_address(struct slice text, char **out, struct error *err)
 {
     if (slice_starts_with(text, "unix:")) {
@@ -73,7 +83,27 @@ int value_address(struct slice text, char **out, struct error *err)
         *out = slice_dup(text);
         return 0;
     }
+    if (slice_starts_with(text, "http://") || slice_starts_with(text, "https://")) {
+        struct slice rest = slice_skip(text, slice_starts_with(text, "https://") ? 8 : 7);
+
+        return error_set(
+            err, ERR_INVALID, "\"%.*s\": an address has no scheme; write %.*s%s", SLICE_PRINT(text),
+            SLICE_PRINT(rest),
+            slice_starts_with(text, "https") ? ", and let a proxy in front terminate TLS" : "");
+    }
+    if (is_number(text) && is_port(text)) { /* a port alone: on this machine only */
+        char address[32];
+
+        (void)snprintf(address, sizeof(address), "localhost:%.*s", SLICE_PRINT(text));
+        *out = slice_dup(slice_of(address));
+        return 0;
+    }
     ptrdiff_t colon = slice_find_last(text, ':');
+    struct slice port = colon < 0 ? text : slice_skip(text, (size_t)colon + 1);
+    if (is_number(port) && !is_port(port)) {
+        return error_set(err, ERR_INVALID, "\"%.*s\": a port is a number from 0 to 65535",
+                         SLICE_PRINT(text));
+    }
     if (colon < 0 || !is_port(slice_skip(text, (size_t)colon + 1)))
         return refuse_address(text, err);
     struct slice host = slice_from(text.data, (size_t)colon);
@@ -134,6 +164,33 @@ int value_url(struct slice text, char **out, struct error *err)
     *out = slice_dup(text);
     for (size_t i = scheme; host && i < text.length; i++)
         (*out)[i] = host[i - scheme];
+    return 0;
+}
+
+int value_path(struct slice text, char **out, struct error *err)
+{
+    bool is_home = slice_is(text, "~") || slice_starts_with(text, "~/");
+
+    if (is_home || slice_find(text, '$') >= 0) {
+        return error_set(err, ERR_INVALID,
+                         "\"%.*s\": %s is not replaced here; write the whole path",
+                         SLICE_PRINT(text), is_home ? "~" : "$");
+    }
+    *out = slice_dup(text);
+    return 0;
+}
+
+int value_pattern(struct slice text, char **out, struct error *err)
+{
+    for (size_t i = 0; i < text.length; i++) {
+        if (strchr("^$()|+\\{}", text.data[i])) {
+            return error_set(err, ERR_INVALID,
+                             "\"%.*s\" is a regular expression; a pattern is a name in which * "
+                             "stands for any text, like team/*",
+                             SLICE_PRINT(text));
+        }
+    }
+    *out = slice_dup(text);
     return 0;
 }
 

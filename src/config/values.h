@@ -17,6 +17,10 @@ int value_address(struct slice text, char **out, struct error *err);
 int value_host(struct slice text, char **out, struct error *err);
 /* "https://host:port", host in lower case, no slash at the end. */
 int value_url(struct slice text, char **out, struct error *err);
+/* A shell's ~ and $NAME are refused: nobody expands them here. */
+int value_path(struct slice text, char **out, struct error *err);
+/* A pattern has * and ?; what can only be a regular expression is refused. */
+int value_pattern(struct slice text, char **out, struct error *err);
 int value_bool(struct slice text, bool *out, struct error *err);
 
 #endif

@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/error.h"
 #include "base/map.h"
 #include "config/config.h"
 #include "role.h"
@@ -12,13 +13,23 @@
 
 struct absence {
     struct monotime until;
+    enum error_kind kind;
+    char *text;
 };
+
+static void absence_free(struct absence *absence)
+{
+    if (!absence)
+        return;
+    mem_free(absence->text);
+    mem_free(absence);
+}
 
 static void free_absence(struct slice key, void *value, void *arg)
 {
     (void)key;
     (void)arg;
-    mem_free(value);
+    absence_free(value);
 }
 
 void absent_free_all(struct fetcher *fetcher)
@@ -27,7 +38,7 @@ void absent_free_all(struct fetcher *fetcher)
     map_free(&fetcher->absent);
 }
 
-void absent_add(struct fetcher *fetcher, struct slice key)
+void absent_add(struct fetcher *fetcher, struct slice key, const struct error *err)
 {
     uint64_t ttl_ms = fetcher->config->fetch.negative_ttl;
 
@@ -38,17 +49,21 @@ void absent_add(struct fetcher *fetcher, struct slice key)
     }
     struct absence *absence = NEW(struct absence);
     absence->until = monotime_add(clock_mono(), ttl_ms);
-    mem_free(map_set(fetcher->absent, key, absence));
+    absence->kind = err->kind;
+    absence->text = mem_strdup(err->text);
+    absence_free(map_set(fetcher->absent, key, absence));
 }
 
-bool absent_find(struct fetcher *fetcher, struct slice key)
+bool absent_find(struct fetcher *fetcher, struct slice key, struct error *err)
 {
     struct absence *absence = map_find(fetcher->absent, key);
 
     if (!absence)
         return false;
-    if (clock_mono().ms < absence->until.ms)
+    if (clock_mono().ms < absence->until.ms) {
+        error_set(err, absence->kind, "%s a moment ago", absence->text);
         return true;
-    mem_free(map_remove(fetcher->absent, key));
+    }
+    absence_free(map_remove(fetcher->absent, key));
     return false;
 }

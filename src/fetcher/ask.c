@@ -31,7 +31,7 @@ static void build_ask_key(struct buf *key, const struct message_join *join,
     buf_append_byte(key, '\n');
     buf_append_slice(key, join->repository);
     buf_append_byte(key, '\n');
-    if (join->kind == JOIN_TAG || join->kind == JOIN_TAGS_LIST) {
+    if (join->kind == JOIN_TAG || join->kind == JOIN_TAGS_LIST || join->kind == JOIN_PRESENCE) {
         buf_append_slice(key, join->reference);
         return;
     }

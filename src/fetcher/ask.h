@@ -98,6 +98,7 @@ void ask_fetch(struct ask *ask, struct fetch_request *request,
 void ask_begin_list(struct ask *ask);     /* ask_list.c: lists, referrers, sizes, proofs */
 void ask_begin_manifest(struct ask *ask); /* ask_manifest.c */
 void ask_begin_tag(struct ask *ask);      /* ask_tag.c */
+void ask_begin_presence(struct ask *ask); /* ask_presence.c */
 
 /* GET the manifest by `reference`; `failed` is called when it does not come. */
 void ask_get_manifest(struct ask *ask, const char *reference,

@@ -32,6 +32,9 @@ static void begin_ask(struct ask *ask)
     case JOIN_REFERRERS:
         ask_begin_list(ask);
         break;
+    case JOIN_PRESENCE:
+        ask_begin_presence(ask);
+        break;
     }
 }
 

@@ -109,6 +109,23 @@ static void on_received_list_read(struct received_list *list, const struct error
     ask_end(ask);
 }
 
+/* The address for referrers is no use: not known, not allowed, or a web page. Then clients keep the
+ * list under a tag, as for an upstream that says 404. What may pass (5xx, 429) says nothing. */
+static bool is_no_use(const struct exchange_end *end)
+{
+    return end->status == 200 || end->status == 501 ||
+           (end->status >= 400 && end->status < 500 && end->status != 408 && end->status != 429);
+}
+
+static void fail_list(struct ask *ask, const struct exchange_end *end)
+{
+    struct error err = end->err;
+
+    if (ask->kind == JOIN_REFERRERS && is_no_use(end))
+        err.kind = ERR_NOT_FOUND;
+    ask_fail(ask, &err, end->retry_after);
+}
+
 static void on_list(const struct fetch_result *result, void *arg)
 {
     struct ask *ask = arg;
@@ -117,7 +134,7 @@ static void on_list(const struct fetch_result *result, void *arg)
     buf_init(&next, LIST_QUERY_MAX);
     ask->fetch = NULL;
     if (result->end->err.kind != ERR_NONE) {
-        ask_fail(ask, &result->end->err, result->end->retry_after);
+        fail_list(ask, result->end);
         return;
     }
     next_page_read(ask->upstream, result->headers, slice_of(ask->reference), &next);

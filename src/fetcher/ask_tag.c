@@ -3,7 +3,10 @@
  * Asks for tags. A tag that the ledger knows is checked with HEAD, which does not count as a pull;
  * the manifest is fetched when it is needed; and when the upstream cannot be asked, the tag that we
  * have is answered, marked as stale. The digest in an upstream's header is only compared with ours;
- * bytes are believed by their own digest alone. 401, 403 and 404 are believed.
+ * bytes are believed by their own digest alone.
+ *
+ * 403, 404, 410 and 451 are believed: the tag is hidden for as long as the upstream says so, and
+ * nothing is removed. 401 is about our login and says nothing about the tag.
  */
 #include <stdio.h>
 
@@ -23,11 +26,10 @@ static void tell_checked(struct ask *ask, const struct digest *digest, uint64_t 
         .origin = ask->origin,
         .repository = slice_of(ask->repository),
         .tag = slice_of(ask->reference),
+        .digest = *digest,
         .checked = checked_ms,
     };
 
-    if (digest)
-        message.digest = *digest;
     keeper_client_tell(ask->fetcher->keeper, MESSAGE_TAG_CHECKED, &message, true, NULL, NULL);
 }
 
@@ -78,14 +80,16 @@ static void print_age(uint64_t age_ms, char *out, size_t size)
     (void)snprintf(out, size, "%llu %s%s", (unsigned long long)count, unit, count == 1 ? "" : "s");
 }
 
-static void answer_stale(struct ask *ask, const struct error *err, uint64_t age_ms)
+/* `what`: "could not be asked". */
+static void answer_stale(struct ask *ask, const char *what, const struct error *err,
+                         uint64_t age_ms)
 {
     char age[64];
     char warning[400];
 
     print_age(age_ms, age, sizeof(age));
-    (void)snprintf(warning, sizeof(warning), "%s could not be asked (%s); checked %s ago",
-                   ask->upstream->name, err->text, age);
+    (void)snprintf(warning, sizeof(warning), "%s %s (%s); checked %s ago", ask->upstream->name,
+                   what, err->text, age);
     struct message_answer answer = {
         .state = ANSWER_STALE,
         .digest = ask->tag.digest,
@@ -102,23 +106,37 @@ static void answer_stale(struct ask *ask, const struct error *err, uint64_t age_
 
 static bool is_believed(const struct error *err, bool is_final)
 {
-    return is_final &&
-           (err->kind == ERR_NOT_FOUND || err->kind == ERR_UNAUTHORIZED || err->kind == ERR_DENIED);
+    return is_final && (err->kind == ERR_NOT_FOUND || err->kind == ERR_DENIED);
+}
+
+static uint64_t age_of(const struct ask *ask)
+{
+    uint64_t now_ms = clock_wall().ms;
+
+    return now_ms > ask->tag.checked_ms ? now_ms - ask->tag.checked_ms : 0;
+}
+
+/* The upstream itself says that the tag is gone, or forbidden. */
+static void refuse_tag(struct ask *ask, const struct error *err)
+{
+    const struct config_tag_rule *rule =
+        config_tag_rule(ask->upstream->config, slice_of(ask->reference));
+
+    if (rule->keeps_deleted && ask->tag.is_known && ask->tag.is_here)
+        answer_stale(ask, "no longer gives this tag", err, age_of(ask));
+    else
+        ask_fail(ask, err, 0);
 }
 
 static void fail_tag(struct ask *ask, const struct error *err, bool is_final, uint64_t retry_after)
 {
-    uint64_t now_ms = clock_wall().ms;
-    uint64_t age_ms = now_ms > ask->tag.checked_ms ? now_ms - ask->tag.checked_ms : 0;
+    uint64_t age_ms = age_of(ask);
 
     if (is_believed(err, is_final)) {
-        if (ask->tag.is_known)
-            tell_checked(ask, NULL, now_ms);
-        if (err->kind == ERR_NOT_FOUND)
-            absent_add(ask->fetcher, buf_bytes(&ask->key));
-        ask_fail(ask, err, 0);
+        absent_add(ask->fetcher, buf_bytes(&ask->key), err);
+        refuse_tag(ask, err);
     } else if (may_be_stale(ask, age_ms)) {
-        answer_stale(ask, err, age_ms);
+        answer_stale(ask, "could not be asked", err, age_ms);
     } else {
         ask_fail(ask, err, retry_after);
     }
@@ -193,12 +211,10 @@ void ask_begin_tag(struct ask *ask)
     struct error err;
 
     read_ledger(ask);
-    if (ask->tag.is_here) {
+    if (absent_find(ask->fetcher, buf_bytes(&ask->key), &err))
+        refuse_tag(ask, &err);
+    else if (ask->tag.is_here)
         check_tag(ask);
-    } else if (absent_find(ask->fetcher, buf_bytes(&ask->key))) {
-        error_set(&err, ERR_NOT_FOUND, "%s answered 404 a moment ago", ask->upstream->name);
-        ask_fail(ask, &err, 0);
-    } else {
+    else
         ask_get_manifest(ask, ask->reference, fail_tag);
-    }
 }

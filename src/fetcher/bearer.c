@@ -41,6 +41,9 @@ struct token_fetch {
     struct url_parts realm; /* into url */
     char *url;
     bool with_credentials;
+    bool is_fallback; /* anonymous because our login was refused */
+    bool is_foreign;
+    struct challenge challenge;
     struct transfer *transfer;
     int status;
     struct buf body;
@@ -102,13 +105,15 @@ static const struct token *keep_token(struct token_fetch *fetch, struct slice va
     }
     if (!upstream->tokens)
         upstream->tokens = map_new();
-    if (life_s < LIFE_MIN_S)
+    /* The login is tried again soon: it may have been mended. */
+    if (life_s < LIFE_MIN_S || fetch->is_fallback)
         life_s = LIFE_MIN_S;
     if (life_s > LIFE_MAX_S)
         life_s = LIFE_MAX_S;
     struct kept_token *kept = NEW(struct kept_token);
     kept->token.value = slice_dup(value);
     kept->token.with_credentials = fetch->with_credentials;
+    kept->token.is_fallback = fetch->is_fallback;
     kept->good_until = monotime_add(clock_mono(), life_s * 1000 - USED_UNTIL_MS);
     kept_free(map_set(upstream->tokens, slice_of(fetch->repository), kept));
     return &kept->token;
@@ -149,20 +154,23 @@ static const struct token *read_token(struct token_fetch *fetch)
     return keep_token(fetch, value, life_s);
 }
 
+static bool is_login_refusal(int status)
+{
+    return status >= 400 && status < 500 && status != 408 && status != 429;
+}
+
 static const struct token *judge_token_answer(struct token_fetch *fetch)
 {
     struct error *err = &fetch->err;
 
     if (fetch->status == 200)
         return read_token(fetch);
-    if (fetch->status == 401 || fetch->status == 403) {
-        error_set(err, fetch->status == 401 ? ERR_UNAUTHORIZED : ERR_DENIED,
-                  "the token server answered %d", fetch->status);
-    } else if (fetch->status == 429) {
+    if (is_login_refusal(fetch->status))
+        error_set(err, ERR_UNAUTHORIZED, "the token server answered %d", fetch->status);
+    else if (fetch->status == 429)
         error_set(err, ERR_BUSY, "the token server answered 429");
-    } else {
+    else
         error_set(err, ERR_UPSTREAM, "the token server answered %d", fetch->status);
-    }
     return NULL;
 }
 
@@ -239,6 +247,22 @@ static void blame_upstream(struct error *err)
         err->kind = ERR_UPSTREAM;
 }
 
+static int begin_fetch(struct token_fetch *fetch);
+
+/* Without a login most of what is public can still be had. False: *fetch is answered as it is. */
+static bool try_anonymously(struct token_fetch *fetch)
+{
+    if (!fetch->with_credentials || !is_login_refusal(fetch->status))
+        return false;
+    upstream_warn_login(fetch->upstream, "the token server", fetch->status);
+    fetch->is_fallback = true;
+    fetch->status = 0;
+    buf_clear(&fetch->body);
+    mem_free(fetch->url);
+    fetch->url = NULL;
+    return begin_fetch(fetch) == 0;
+}
+
 static void on_token_done(struct transfer *transfer, const struct error *err, void *arg)
 {
     struct token_fetch *fetch = arg;
@@ -246,8 +270,12 @@ static void on_token_done(struct transfer *transfer, const struct error *err, vo
 
     (void)transfer;
     fetch->transfer = NULL;
+    if (try_anonymously(fetch))
+        return;
     bool is_refusal = fetch->status != 0 && fetch->status != 200;
-    if (!is_refusal && fetch->body.is_over) {
+    if (fetch->err.kind != ERR_NONE) {
+        blame_upstream(&fetch->err); /* it could not be asked anonymously */
+    } else if (!is_refusal && fetch->body.is_over) {
         error_set(&fetch->err, ERR_UPSTREAM, "the token server's answer is over 1 MiB");
     } else if (!is_refusal && err) {
         fetch->err = *err;
@@ -296,8 +324,11 @@ static void build_url(struct token_fetch *fetch, const struct challenge *challen
     AUTO_BUF struct buf scope;
 
     buf_init(&url, 8192);
-    buf_init(&scope, 1024);
-    buf_printf(&scope, "repository:%s:pull", fetch->repository);
+    buf_init(&scope, 2048);
+    if (fetch->is_foreign)
+        buf_append_text(&scope, challenge->scope);
+    else
+        buf_printf(&scope, "repository:%s:pull", fetch->repository);
     buf_append_text(&url, challenge->realm);
     add_parameter(&url, "service", slice_of(challenge->service));
     add_parameter(&url, "scope", buf_bytes(&scope));
@@ -306,10 +337,10 @@ static void build_url(struct token_fetch *fetch, const struct challenge *challen
     fetch->url = url.is_over ? mem_strdup("") : slice_dup(buf_bytes(&url));
 }
 
-static int start_token_transfer(struct token_fetch *fetch, const struct challenge *challenge,
-                                struct error *err)
+static int start_token_transfer(struct token_fetch *fetch, struct error *err)
 {
     struct upstream *upstream = fetch->upstream;
+    const struct challenge *challenge = &fetch->challenge;
     AUTO_BUF struct buf basic;
     const char *headers[3] = {"Accept: application/json", NULL, NULL};
     struct url_parts realm;
@@ -320,8 +351,9 @@ static int start_token_transfer(struct token_fetch *fetch, const struct challeng
     int rc = upstream_check_url(upstream, &realm, err);
     if (rc != 0)
         return error_wrap(err, "token server");
-    fetch->with_credentials =
-        upstream_has_credentials(upstream) && upstream_is_realm(upstream, &realm);
+    fetch->with_credentials = !fetch->is_fallback && !fetch->is_foreign &&
+                              upstream_has_credentials(upstream) &&
+                              upstream_is_realm(upstream, &realm);
     build_url(fetch, challenge);
     if (!url_split(slice_of(fetch->url), &fetch->realm))
         return error_set(err, ERR_DENIED, "the address of the token server is not a URL");
@@ -348,12 +380,12 @@ static int start_token_transfer(struct token_fetch *fetch, const struct challeng
 }
 
 /* A token server that answered 429 is not asked before its time, like an upstream that did. */
-static int begin_fetch(struct token_fetch *fetch, const struct challenge *challenge)
+static int begin_fetch(struct token_fetch *fetch)
 {
     uint64_t wait_ms = monotime_since(fetch->upstream->tokens_busy_until, clock_mono());
 
     if (wait_ms == 0)
-        return start_token_transfer(fetch, challenge, &fetch->err);
+        return start_token_transfer(fetch, &fetch->err);
     fetch->retry_after = (wait_ms + 999) / 1000;
     return error_set(&fetch->err, ERR_BUSY, "the token server asked to wait (429)");
 }
@@ -378,31 +410,35 @@ static void free_tokens(struct upstream *upstream)
     }
 }
 
-static struct token_fetch *find_fetch(struct upstream *upstream, struct slice repository)
+static struct token_fetch *find_fetch(const struct bearer_request *request)
 {
-    LIST_EACH (link, &upstream->token_fetches) {
+    LIST_EACH (link, &request->upstream->token_fetches) {
         struct token_fetch *fetch = LIST_ITEM(link, struct token_fetch, link);
 
-        if (slice_equal(slice_of(fetch->repository), repository))
+        if (slice_equal(slice_of(fetch->repository), request->repository) &&
+            (fetch->is_fallback || !request->is_fallback))
             return fetch;
     }
     return NULL;
 }
 
-struct token_wait *bearer_get(struct upstream *upstream, struct slice repository,
-                              const struct challenge *challenge, bearer_fn *fn, void *arg)
+struct token_wait *bearer_get(const struct bearer_request *request, bearer_fn *fn, void *arg)
 {
-    struct token_fetch *fetch = find_fetch(upstream, repository);
+    struct upstream *upstream = request->upstream;
+    struct token_fetch *fetch = find_fetch(request);
 
     if (!fetch) {
         upstream->free_tokens = free_tokens;
         fetch = NEW(struct token_fetch);
         fetch->upstream = upstream_ref(upstream);
-        fetch->repository = slice_dup(repository);
+        fetch->repository = slice_dup(request->repository);
+        fetch->challenge = *request->challenge;
+        fetch->is_fallback = request->is_fallback;
+        fetch->is_foreign = request->is_foreign;
         buf_init(&fetch->body, TOKEN_JSON_MAX);
         list_init(&fetch->waits);
         list_append(&upstream->token_fetches, &fetch->link);
-        if (begin_fetch(fetch, challenge) != 0) {
+        if (begin_fetch(fetch) != 0) {
             blame_upstream(&fetch->err);
             loop_defer(upstream->fetcher->options.loop, on_token_refused, fetch);
         }

@@ -51,8 +51,7 @@ static const struct exchange_handler download_exchange;
 static const struct take_handler download_take;
 
 static void ask_source(struct download *download);
-static void exhaust_source(struct download *download, const struct error *err,
-                           uint64_t retry_after);
+static void on_download_failure(struct download *download, const struct exchange_end *end);
 
 static struct fetcher *fetcher_of(const struct download *download)
 {
@@ -235,16 +234,37 @@ static void start_pace(struct download *download, uint64_t ms)
     timer_start(download->pace.timer, ms);
 }
 
+/* No bytes come from it any more. */
+static void drop_exchange(struct download *download)
+{
+    exchange_cancel(&download->exchange);
+    download->is_held = false;
+    if (download->take)
+        take_rest(download->take);
+}
+
 void download_try_faster_source(struct download *download)
 {
     if (!download->exchange || !download->pace.is_slow ||
         !source_has_other(download->flight, download->source, false))
         return;
     flight_log(download->flight, LOG_WARN, "the upstream is slow: asking another");
-    exchange_cancel(&download->exchange);
-    download->is_held = false;
+    drop_exchange(download);
     source_set_slow(download->source);
     ask_source(download);
+}
+
+/* Has less than fetch.rate_min come, although we took what came? */
+static bool is_under_rate(struct download *download, uint64_t bytes)
+{
+    const struct config *config = fetcher_of(download)->config;
+    struct pace_window *window = &download->pace.window;
+
+    if (download->state != DOWNLOAD_STREAMING || download->is_held) {
+        pace_begin(window, bytes);
+        return false;
+    }
+    return pace_is_under(window, bytes, config->fetch.rate_min, config->fetch.stall_timeout);
 }
 
 void download_on_pace(void *arg)
@@ -255,6 +275,14 @@ void download_on_pace(void *arg)
     if (!download->exchange)
         return;
     /* Followers of a blob of unknown size get nothing before its end. */
+    if (is_under_rate(download, bytes)) {
+        struct exchange_end end = {0};
+
+        error_set(&end.err, ERR_TIMEOUT, "the upstream is slower than fetch.rate_min");
+        drop_exchange(download);
+        on_download_failure(download, &end);
+        return;
+    }
     bool is_slow = download->state == DOWNLOAD_REQUESTING || download->size == UINT64_MAX ||
                    (!download->is_held && bytes - download->pace.bytes < PROGRESS_BYTES);
     start_pace(download, BODY_MS);
@@ -319,6 +347,8 @@ static void ask_source(struct download *download)
     };
     download->exchange = exchange_start(&request, &download_exchange, download);
     start_pace(download, HEAD_MS);
+    if (exchange_is_queued(download->exchange))
+        flight_make_room(download->flight, next->upstream);
 }
 
 void download_on_timer(void *arg)
@@ -432,6 +462,7 @@ static bool on_download_head(const struct exchange_answer *answer, void *arg)
         source_set_proven(download->source);
     download_set_state(download, DOWNLOAD_STREAMING);
     start_pace(download, BODY_MS);
+    pace_begin(&download->pace.window, download->pace.bytes);
     flight_admit_all(flight);
     return true;
 }
@@ -462,6 +493,7 @@ static enum transfer_want on_download_data(struct slice bytes, void *arg)
     case TAKE_WRITTEN:
         break;
     case TAKE_BUSY:
+    case TAKE_NO_MEMORY:
         download->is_held = true;
         return TRANSFER_PAUSE;
     case TAKE_FULL:
@@ -493,6 +525,16 @@ static bool has_space(struct download *download)
     return false;
 }
 
+static void resume_exchange(void *arg)
+{
+    struct download *download = arg;
+
+    if (!download->is_held || !download->exchange)
+        return;
+    download->is_held = false;
+    exchange_resume(download->exchange);
+}
+
 static void on_take_written(void *arg)
 {
     struct download *download = arg;
@@ -504,10 +546,7 @@ static void on_take_written(void *arg)
     }
     if (!download->take || download->take->bytes == 0 || !has_space(download))
         return;
-    if (download->is_held && download->exchange) {
-        download->is_held = false;
-        exchange_resume(download->exchange);
-    }
+    resume_exchange(download);
     if (flight->base && !flight->is_strict && take_is_compared(download->take))
         flight_hand_over(flight);
     flight_grew(flight);
@@ -515,6 +554,18 @@ static void on_take_written(void *arg)
 }
 
 /* ---- the end of an exchange ---- */
+
+/* All tries of the source have failed: the next source is asked, or the flight fails. */
+static void exhaust_source(struct download *download, const struct error *err, uint64_t retry_after)
+{
+    if (download->source)
+        download->source->is_exhausted = true;
+    download->source = NULL;
+    if (source_next(download->flight, NULL))
+        ask_source(download);
+    else
+        flight_fail(download->flight, err, retry_after);
+}
 
 static void on_download_failure(struct download *download, const struct exchange_end *end)
 {
@@ -537,25 +588,13 @@ static void on_download_failure(struct download *download, const struct exchange
     timer_start(download->timer, delay_ms);
 }
 
-/* All tries of the source have failed: the next source is asked, or the flight fails. */
-static void exhaust_source(struct download *download, const struct error *err, uint64_t retry_after)
-{
-    if (download->source)
-        download->source->is_exhausted = true;
-    download->source = NULL;
-    if (source_next(download->flight, NULL))
-        ask_source(download);
-    else
-        flight_fail(download->flight, err, retry_after);
-}
-
 static void on_download_done(const struct exchange_end *end, void *arg)
 {
     struct download *download = arg;
     struct exchange_end outcome = *end;
 
     download->exchange = NULL;
-    download->is_held = false;
+    drop_exchange(download);
     if (download->refusal.err.kind != ERR_NONE) {
         outcome = (struct exchange_end){.err = download->refusal.err};
         download->refusal.err.kind = ERR_NONE;
@@ -645,6 +684,7 @@ static void on_take_failed(const struct error *err, void *arg)
 
 static const struct take_handler download_take = {
     .on_written = on_take_written,
+    .on_room = resume_exchange,
     .on_hashed = on_take_hashed,
     .on_adopted = on_take_adopted,
     .on_synced = on_take_synced,
@@ -667,6 +707,17 @@ bool download_is_asking(const struct download *download)
 {
     return download->state == DOWNLOAD_REQUESTING || download->state == DOWNLOAD_STREAMING ||
            download->state == DOWNLOAD_WAITING;
+}
+
+bool download_occupies(const struct download *download, const struct upstream *upstream)
+{
+    return download->exchange && !exchange_is_queued(download->exchange) && download->source &&
+           download->source->upstream == upstream;
+}
+
+bool download_is_crowded(const struct download *download)
+{
+    return download->exchange && exchange_others_wait(download->exchange);
 }
 
 bool download_is_idle(const struct download *download)
@@ -694,10 +745,9 @@ void download_forget_source(struct download *download, const struct source *sour
 
 void download_stop(struct download *download)
 {
-    exchange_cancel(&download->exchange);
+    drop_exchange(download);
     timer_stop(download->timer);
     timer_stop(download->pace.timer);
-    download->is_held = false;
     if (download->state != DOWNLOAD_IDLE)
         download_set_state(download, DOWNLOAD_IDLE);
 }

@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "pace.h"
 #include "retry.h"
 
 struct exchange;
@@ -28,6 +29,7 @@ struct flight;
 struct source;
 struct take;
 struct timer;
+struct upstream;
 
 enum download_state {
     DOWNLOAD_IDLE,
@@ -47,8 +49,9 @@ struct download_refusal {
 
 struct download_pace { /* the speed of the exchange */
     struct timer *timer;
-    uint64_t bytes; /* take->queued when the timer was started */
-    bool is_slow;   /* another upstream, if there is one, is asked instead */
+    uint64_t bytes;            /* take->queued when the timer was started */
+    struct pace_window window; /* for fetch.rate_min */
+    bool is_slow;              /* another upstream, if there is one, is asked instead */
 };
 
 struct download {
@@ -94,6 +97,10 @@ void download_hint_size(struct download *download, uint64_t size);
 bool download_has_spool(const struct download *download);
 /* Is it asking an upstream, or waiting for the next try? */
 bool download_is_asking(const struct download *download);
+/* Does it use one of the connections to that upstream? */
+bool download_occupies(const struct download *download, const struct upstream *upstream);
+/* Do downloads wait for a connection to the upstream that it asks? */
+bool download_is_crowded(const struct download *download);
 /* Is nothing of it in the pool? */
 bool download_is_idle(const struct download *download);
 /* If the current upstream is slow and there is another, go on with that one. */

@@ -241,7 +241,8 @@ static bool ask_next(struct exchange *exchange)
 
     if (!said.is_final && said.err.kind != ERR_BUSY)
         return false;
-    if (said.err.kind == ERR_BUSY)
+    /* A refused login says nothing about what is there. */
+    if (said.err.kind == ERR_BUSY || said.err.kind == ERR_UNAUTHORIZED)
         exchange->doubt = said;
     if (exchange->asked < exchange->request.upstream->url_count) {
         exchange->url = (exchange->url + 1) % exchange->request.upstream->url_count;
@@ -342,6 +343,20 @@ void exchange_resume(struct exchange *exchange)
 {
     if (exchange->hop)
         hop_resume(exchange->hop);
+}
+
+bool exchange_is_queued(const struct exchange *exchange)
+{
+    return exchange->state == EXCHANGE_QUEUED;
+}
+
+bool exchange_others_wait(const struct exchange *exchange)
+{
+    LIST_EACH (link, &exchange->request.upstream->queue) {
+        if (LIST_ITEM(link, const struct exchange, link)->request.kind == EXCHANGE_DOWNLOAD)
+            return true;
+    }
+    return false;
 }
 
 void exchange_cancel(struct exchange **exchange)

@@ -38,13 +38,15 @@ struct exchange_answer { /* 200; 206 when a range was asked for */
     bool with_credentials; /* the bytes are not public */
 };
 
-/* Kinds of err: ERR_UNAUTHORIZED, ERR_DENIED, ERR_NOT_FOUND are the upstream's own word when
- * is_final; ERR_BUSY is 429; ERR_CONFLICT is 416; ERR_TIMEOUT and ERR_UPSTREAM may be tried again;
+/* Kinds of err: ERR_DENIED and ERR_NOT_FOUND are the upstream's own word when is_final;
+ * ERR_UNAUTHORIZED says that the upstream or its token server refuses our login, or wants one;
+ * ERR_BUSY is 429; ERR_CONFLICT is 416; ERR_TIMEOUT and ERR_UPSTREAM may be tried again;
  * ERR_CANCELLED is the caller's own refusal. */
 struct exchange_end {
     struct error err;     /* ERR_NONE: the whole answer came */
     uint64_t retry_after; /* seconds, 0: unknown */
     bool is_final; /* the upstream's own word (401, 403, 404…): asking again does not help */
+    int status;    /* of a refusal, or 200 of an answer that is a web page; 0: none */
 };
 
 struct exchange_handler {

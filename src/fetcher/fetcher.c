@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "base/pool.h"
+#include "block_pool.h"
 #include "config/config.h"
 #include "flight.h"
 #include "follower.h"
@@ -33,6 +34,7 @@
 #include "role.h"
 #include "spool_index.h"
 #include "store/ledger.h"
+#include "trim.h"
 #include "upstream.h"
 
 #define GATE_WAIT_MS          5000
@@ -51,18 +53,21 @@ struct waiting_join { /* a JOIN that came before the gate opened */
 
 static bool is_known_kind(uint64_t kind)
 {
-    return kind >= JOIN_BLOB && kind <= JOIN_REFERRERS;
+    return kind >= JOIN_BLOB && kind <= JOIN_PRESENCE;
 }
 
 static int check_join(const struct message_join *join, struct error *err)
 {
-    bool wants_digest = join->kind != JOIN_TAG && join->kind != JOIN_TAGS_LIST;
+    bool wants_digest =
+        join->kind != JOIN_TAG && join->kind != JOIN_TAGS_LIST && join->kind != JOIN_PRESENCE;
 
     if (!is_known_kind(join->kind))
         return error_set(err, ERR_UNSUPPORTED, "a JOIN of an unknown kind");
     if (!name_is_valid(join->repository))
         return error_set(err, ERR_INVALID, "not a repository name");
     if (join->kind == JOIN_TAG && !tag_is_valid(join->reference))
+        return error_set(err, ERR_INVALID, "not a tag");
+    if (join->kind == JOIN_PRESENCE && join->reference.length > 0 && !tag_is_valid(join->reference))
         return error_set(err, ERR_INVALID, "not a tag");
     if (wants_digest && join->digest.algorithm != HASH_SHA256 &&
         join->digest.algorithm != HASH_SHA512)
@@ -319,6 +324,8 @@ struct fetcher *fetcher_new(const struct fetcher_options *options)
     fetcher->config = config_ref(options->config);
     fetcher->reader = ledger_reader_new(options->ledger);
     fetcher->large_key = pool_new_key();
+    fetcher->trim = trim_new(fetcher);
+    fetcher->blocks = block_pool_new(fetcher->config->fetch.memory);
     fetcher->resolver = resolver_new(options->loop);
     fetcher->upstreams = map_new();
     fetcher->flights = map_new();
@@ -342,6 +349,7 @@ void fetcher_set_config(struct fetcher *fetcher, struct config *config)
     struct config *old = fetcher->config;
 
     fetcher->config = config_ref(config);
+    block_pool_resize(fetcher->blocks, config->fetch.memory);
     upstream_reconfigure_all(fetcher);
     config_unref(&old);
 }
@@ -363,6 +371,8 @@ void fetcher_free(struct fetcher **fetcher)
     flight_free_all(gone);
     ask_free_all(gone);
     fetcher_wait_for_pool(gone);
+    block_pool_free(&gone->blocks);
+    trim_free(&gone->trim);
     keeper_client_free(&gone->keeper);
     upstream_free_all(gone);
     resolver_free(&gone->resolver);

@@ -230,7 +230,7 @@ static void pause_flight(struct flight *flight)
 void flight_check_abandoned(struct flight *flight)
 {
     if (!download_is_asking(&flight->download) || !list_is_empty(&flight->followers) ||
-        is_worth_it(&flight->download))
+        (is_worth_it(&flight->download) && !download_is_crowded(&flight->download)))
         return;
     if (flight->download.size == UINT64_MAX) { /* it may have no end */
         flight_log(flight, LOG_INFO, "ended, no client follows and the size is unknown");
@@ -238,6 +238,34 @@ void flight_check_abandoned(struct flight *flight)
     } else {
         pause_flight(flight);
     }
+}
+
+struct room { /* looked for */
+    const struct flight *flight;
+    const struct upstream *upstream;
+    struct flight *idler;
+};
+
+static void find_idler(struct slice key, void *value, void *arg)
+{
+    struct flight *flight = value;
+    struct room *room = arg;
+
+    (void)key;
+    if (!room->idler && flight != room->flight && list_is_empty(&flight->followers) &&
+        download_occupies(&flight->download, room->upstream))
+        room->idler = flight;
+}
+
+void flight_make_room(const struct flight *flight, const struct upstream *upstream)
+{
+    struct room room = {.flight = flight, .upstream = upstream};
+
+    if (list_is_empty(&flight->followers))
+        return;
+    map_each(flight->fetcher->flights, find_idler, &room);
+    if (room.idler)
+        flight_check_abandoned(room.idler);
 }
 
 static void on_flight_leave(struct follower *follower)

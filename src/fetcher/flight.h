@@ -95,7 +95,11 @@ void flight_fail(struct flight *flight, const struct error *err, uint64_t retry_
 /* If the take of a failed flight is idle, end the flight, or start it again for its followers. */
 void flight_reap(struct flight *flight);
 void flight_end(struct flight *flight, bool keep_spool);
-/* Pause or end a flight that has no followers, unless it is worth going on. */
+/* A download with followers waits for a connection to that upstream: pause one without, if there is
+ * one. */
+void flight_make_room(const struct flight *flight, const struct upstream *upstream);
+/* Pause or end a flight that has no followers, unless it is worth going on and no other download
+ * waits for its connection. */
 void flight_check_abandoned(struct flight *flight);
 
 /* ---- flight_followers.c: what followers are told ---- */

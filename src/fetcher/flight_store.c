@@ -19,7 +19,10 @@ static void on_flight_stored(const struct error *err, void *arg)
     flight->is_stored = !err;
     flight_set_state(flight, FLIGHT_STORED);
     flight_log(flight, LOG_INFO, err ? "verified, but not stored" : "stored");
-    timer_start(flight->timer, FLIGHT_STORED_KEPT_MS);
+    if (flight->is_stored && list_is_empty(&flight->followers))
+        flight_end(flight, false); /* who comes now finds the blob in the ledger */
+    else
+        timer_start(flight->timer, FLIGHT_STORED_KEPT_MS);
 }
 
 static struct source *first_proven(struct flight *flight)

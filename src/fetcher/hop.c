@@ -54,9 +54,11 @@ struct hop {
     enum hop_verdict verdict;
     struct challenge *challenge;
     unsigned redirects;
-    unsigned tokens;       /* asked for */
-    bool sends_basic;      /* the upstream wants a password with every request */
-    bool with_credentials; /* of this transfer */
+    unsigned tokens;         /* asked for */
+    unsigned foreign_tokens; /* asked for, of redirects' hosts */
+    bool sends_basic;        /* the upstream wants a password with every request */
+    bool with_credentials;   /* of this transfer */
+    bool is_fallback;        /* without our login, which was refused */
     size_t refused_bytes;
     struct exchange_end end;
 };
@@ -73,8 +75,8 @@ static struct breaker *breaker_of(const struct hop *hop)
     return &upstream_of(hop)->urls[hop->address].breaker;
 }
 
-/* Is this transfer to the upstream itself? Only then is the answer its word about the repository,
- * is a failure counted by the breaker, and is the token sent. */
+/* Is this transfer to the upstream itself? Only then is a failure counted by the breaker, and are
+ * token and password of the upstream sent. */
 static bool is_at_home(const struct hop *hop)
 {
     return upstream_trusts(upstream_of(hop), &hop->parts) == HOST_OWN;
@@ -179,22 +181,29 @@ static void judge_refusal(struct hop *hop, const struct transfer_response *respo
     enum error_kind kind = ERR_UPSTREAM;
     bool is_home = is_at_home(hop);
 
+    end->status = response->status;
     if (response->status == 429) {
         judge_busy(hop, response);
         return;
     }
     if (response->status == 416)
         kind = ERR_CONFLICT;
-    else if (is_home && (response->status == 404 || response->status == 410))
+    else if (response->status == 404 || response->status == 410)
         kind = ERR_NOT_FOUND;
-    else if (is_home && response->status == 401)
+    else if (response->status == 401)
         kind = ERR_UNAUTHORIZED;
-    else if (is_home && (response->status == 403 || response->status == 451))
+    else if (response->status == 403 || response->status == 451)
         kind = ERR_DENIED;
+    /* Somebody without a login may not be shown what is there. */
+    if (hop->is_fallback && (kind == ERR_NOT_FOUND || kind == ERR_DENIED))
+        kind = ERR_UNAUTHORIZED;
     /* 501 is about the method, as 405 is: asking again does not help. */
-    end->is_final = is_home && ((response->status >= 400 && response->status < 500 &&
-                                 response->status != 408 && response->status != 416) ||
-                                response->status == 501);
+    bool is_no = (response->status >= 400 && response->status < 500 && response->status != 408 &&
+                  response->status != 416) ||
+                 response->status == 501;
+    /* What a redirect's host does not like about a download may be the link, which expires. */
+    end->is_final =
+        is_no && (is_home || kind != ERR_UPSTREAM || hop->request->kind != EXCHANGE_DOWNLOAD);
     if (response->status >= 500) {
         end->retry_after = upstream_read_retry_after(response->headers);
         if (is_home && is_down(response->status))
@@ -224,17 +233,26 @@ static bool read_challenge(struct slice headers, struct challenge *out)
 /* True when there is a challenge to answer; `challenge` is set. */
 static bool judge_challenge(struct hop *hop, const struct transfer_response *response)
 {
-    if (response->status != 401 || !is_at_home(hop))
+    if (response->status != 401)
         return false;
     if (!hop->challenge)
         hop->challenge = NEW(struct challenge);
     if (!read_challenge(response->headers, hop->challenge))
         return false;
+    if (!is_at_home(hop))
+        return hop->challenge->scheme == CHALLENGE_BEARER && hop->foreign_tokens < TOKENS_MAX;
     switch (hop->challenge->scheme) {
     case CHALLENGE_BASIC:
         return upstream_has_credentials(upstream_of(hop)) && !hop->sends_basic;
     case CHALLENGE_BEARER:
-        return hop->tokens < TOKENS_MAX;
+        if (hop->tokens < TOKENS_MAX)
+            return true;
+        /* A fresh token of our login is refused: an anonymous one may do. */
+        if (!hop->with_credentials || hop->is_fallback)
+            return false;
+        upstream_warn_login(upstream_of(hop), "the registry", response->status);
+        hop->is_fallback = true;
+        return true;
     }
     return false;
 }
@@ -315,6 +333,7 @@ static bool is_foreign(const struct transfer_response *response, struct error *e
 static bool judge_answer(struct hop *hop, const struct transfer_response *response)
 {
     if (is_foreign(response, &hop->end.err)) {
+        hop->end.status = response->status;
         hop->verdict = HOP_REFUSAL;
         return false;
     }
@@ -381,14 +400,43 @@ static void on_token(const struct token *token, const struct error *err, uint64_
     }
     hop->end.err = *err;
     hop->end.retry_after = retry_after;
-    hop->end.is_final = err->kind == ERR_UNAUTHORIZED || err->kind == ERR_DENIED;
+    hop->end.is_final = err->kind == ERR_UNAUTHORIZED;
     hop_finish(hop);
+}
+
+/* The key of a token of a redirect's host: no repository has such a name. */
+static void print_foreign_key(const struct hop *hop, struct buf *out)
+{
+    buf_printf(out, "%.*s %.*s", SLICE_PRINT(hop->parts.authority),
+               SLICE_PRINT(hop->request->repository));
+}
+
+/* The registry behind a redirect wants a token of its own: an anonymous one, for what it names. */
+static void answer_foreign_challenge(struct hop *hop)
+{
+    AUTO_BUF struct buf key;
+
+    buf_init(&key, 1024);
+    print_foreign_key(hop, &key);
+    bearer_drop(upstream_of(hop), buf_bytes(&key));
+    hop->foreign_tokens++;
+    struct bearer_request request = {
+        .upstream = upstream_of(hop),
+        .repository = buf_bytes(&key),
+        .challenge = hop->challenge,
+        .is_foreign = true,
+    };
+    hop->wait = bearer_get(&request, on_token, hop);
 }
 
 static void answer_challenge(struct hop *hop)
 {
     struct slice repository = hop->request->repository;
 
+    if (!is_at_home(hop)) {
+        answer_foreign_challenge(hop);
+        return;
+    }
     if (hop->challenge->scheme == CHALLENGE_BASIC) {
         hop->sends_basic = true;
         send_request(hop);
@@ -396,7 +444,13 @@ static void answer_challenge(struct hop *hop)
     }
     bearer_drop(upstream_of(hop), repository);
     hop->tokens++;
-    hop->wait = bearer_get(upstream_of(hop), repository, hop->challenge, on_token, hop);
+    struct bearer_request request = {
+        .upstream = upstream_of(hop),
+        .repository = repository,
+        .challenge = hop->challenge,
+        .is_fallback = hop->is_fallback,
+    };
+    hop->wait = bearer_get(&request, on_token, hop);
 }
 
 /* Not the caller's own refusal, nor an option that libcurl refuses here. */
@@ -460,14 +514,28 @@ static bool may_connect(const struct sockaddr *address, void *arg)
     return address_is_allowed(found, upstream->own_classes);
 }
 
-/* Append the Authorization header; none after a redirect to another origin. */
+static void print_foreign_token(struct hop *hop, struct buf *out)
+{
+    AUTO_BUF struct buf key;
+
+    buf_init(&key, 1024);
+    print_foreign_key(hop, &key);
+    const struct token *token = bearer_find(upstream_of(hop), buf_bytes(&key));
+    if (token)
+        buf_printf(out, "Authorization: Bearer %s", token->value);
+}
+
+/* Append the Authorization header. The host of a redirect gets an anonymous token of its own at
+ * most. */
 static void print_authorization(struct hop *hop, struct buf *out)
 {
     const struct upstream *upstream = upstream_of(hop);
 
     hop->with_credentials = hop->with_credentials && hop->redirects > 0;
-    if (!is_at_home(hop))
+    if (!is_at_home(hop)) {
+        print_foreign_token(hop, out);
         return;
+    }
     const struct token *token = bearer_find(upstream_of(hop), hop->request->repository);
     if (hop->sends_basic) {
         upstream_print_basic(upstream, out);
@@ -475,6 +543,7 @@ static void print_authorization(struct hop *hop, struct buf *out)
     } else if (token) {
         buf_printf(out, "Authorization: Bearer %s", token->value);
         hop->with_credentials = token->with_credentials;
+        hop->is_fallback = hop->is_fallback || token->is_fallback;
     }
 }
 

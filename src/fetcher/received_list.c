@@ -189,6 +189,10 @@ static int write_index(struct received_list *list, struct jsonio_value root, str
         at++;
     if (at == count)
         return 0;
+    for (at = 0; at < count && !is_descriptor(jsonio_element(manifests, at)); at++)
+        continue;
+    if (at == count)
+        return error_set(err, ERR_UPSTREAM, "the upstream's list has no valid entry");
     buf_init(&out, INDEX_MAX);
     jsonio_writer_init(&json, &out);
     jsonio_put_object(&json, NULL);

@@ -13,6 +13,7 @@
 #include "ipc/keeper_client.h"
 #include "ipc/metrics.h"
 #include "net/loop.h"
+#include "trim.h"
 
 void fetcher_submit(struct fetcher *fetcher, struct pool_work *work)
 {
@@ -43,7 +44,11 @@ unsigned fetcher_flights(const struct fetcher *fetcher)
 
 void fetcher_count_flights(struct fetcher *fetcher)
 {
-    metrics_set(METRIC_flights, fetcher_flights(fetcher));
+    unsigned flights = fetcher_flights(fetcher);
+
+    metrics_set(METRIC_flights, flights);
+    if (flights == 0)
+        trim_soon(fetcher->trim);
 }
 
 /* ---- draining ---- */

@@ -12,12 +12,14 @@
 #include "fetcher/fetcher.h"
 #include "ipc/metrics.h"
 
+struct block_pool;
 struct config;
 struct keeper_client;
 struct map;
 struct resolver;
 struct spool_index;
 struct timer;
+struct trim;
 struct worker_link;
 
 struct fetcher {
@@ -32,7 +34,7 @@ struct fetcher {
     struct map *asks;              /* key → struct ask */
     struct list all_asks;          /* also those that can no longer be joined */
     struct list dead_flights;      /* freed after this turn */
-    struct map *absent;            /* tags an upstream lacks: key → struct absence */
+    struct map *absent;            /* tags an upstream refuses: key → struct absence */
     struct spool_index *spools;
     struct list workers; /* of struct worker_link */
     struct list waiting; /* JOINs that came before the gate opened */
@@ -41,10 +43,12 @@ struct fetcher {
     bool is_open;        /* the spools are listed: JOINs are answered */
     struct timer *drain;
     bool is_draining;
-    size_t drain_holds;   /* things that a drain waits for, besides the keeper */
-    bool is_closing;      /* fetcher_free is running: nothing new is started */
-    size_t works;         /* in the pool */
-    uint64_t large_key;   /* pool key: large lists and manifests are parsed one after the other */
+    size_t drain_holds; /* things that a drain waits for, besides the keeper */
+    bool is_closing;    /* fetcher_free is running: nothing new is started */
+    size_t works;       /* in the pool */
+    uint64_t large_key; /* pool key: large lists and manifests are parsed one after the other */
+    struct block_pool *blocks; /* bytes on their way to spools */
+    struct trim *trim;
     uint64_t memory_used; /* bytes reserved by spools in memory */
     uint64_t flights_made;
 };

@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "base/fd.h"
 #include "base/list.h"
+#include "net/loop.h"
 #include "role.h"
 #include "store/store.h"
 
@@ -124,6 +125,7 @@ static void sync_file(struct take *take)
 
     if (store_file_sync(store, PLACE_SPOOL, take->fd, true, &take->err) == 0)
         store_file_inode(take->fd, &take->inode, &take->err);
+    fd_close(&take->fd);
 }
 
 /* Closing the last descriptor of an unlinked file frees its blocks, which is as slow as unlink. */
@@ -193,13 +195,44 @@ static void push_block(struct take *take)
     }
 }
 
+static void on_take_room(void *arg)
+{
+    struct take *take = arg;
+
+    if (take->handler)
+        take->handler->on_room(take->arg);
+}
+
+/* The block is for the next bytes; we are inside the call of another take. */
+static void on_take_block(struct block_waiter *waiter, char *block)
+{
+    struct take *take = LIST_ITEM(waiter, struct take, waiter);
+
+    take->blocks[take->filling].data = block;
+    loop_defer(take->fetcher->options.loop, on_take_room, take);
+}
+
+void take_rest(struct take *take)
+{
+    struct take_block *block = &take->blocks[take->filling];
+
+    list_remove(&take->waiter.link);
+    loop_cancel_deferred(take->fetcher->options.loop, take);
+    if (block->length == 0)
+        block_pool_put(take->fetcher->blocks, &block->data);
+}
+
 static void take_free(struct take *take)
 {
+    struct block_pool *blocks = take->fetcher->blocks;
+
+    list_remove(&take->waiter.link);
+    loop_cancel_deferred(take->fetcher->options.loop, take);
+    block_pool_put(blocks, &take->blocks[0].data);
+    block_pool_put(blocks, &take->blocks[1].data);
     fd_close(&take->fd);
     fd_close(&take->read_fd);
     fd_close(&take->base.fd);
-    mem_free(take->blocks[0].data);
-    mem_free(take->blocks[1].data);
     CHECK(take->fetcher->memory_used >= take->memory);
     take->fetcher->memory_used -= take->memory;
     mem_free(take);
@@ -213,6 +246,7 @@ static void block_written(struct take *take)
     take->same_until = take->base.same_until;
     take->is_different = take->base.is_different;
     block->length = 0;
+    block_pool_put(take->fetcher->blocks, &block->data);
     push_block(take);
     take->handler->on_written(take->arg);
 }
@@ -253,13 +287,15 @@ enum take_write_result take_write(struct take *take, struct slice bytes)
 {
     struct take_block *block = &take->blocks[take->filling];
 
-    CHECK(bytes.length <= TAKE_BLOCK_SIZE && !take->is_finishing);
+    CHECK(bytes.length <= BLOCK_SIZE && !take->is_finishing);
     if (take->is_memory && bytes.length > take->memory - take->queued)
         return TAKE_FULL;
-    if (block->length + bytes.length > TAKE_BLOCK_SIZE)
+    if (block->length + bytes.length > BLOCK_SIZE)
         return TAKE_BUSY;
     if (!block->data)
-        block->data = mem_alloc(TAKE_BLOCK_SIZE);
+        block->data = block_pool_get(take->fetcher->blocks, &take->waiter);
+    if (!block->data)
+        return TAKE_NO_MEMORY;
     memcpy(block->data + block->length, bytes.data, bytes.length);
     block->length += bytes.length;
     take->queued += bytes.length;
@@ -312,6 +348,8 @@ static struct take *take_new(struct fetcher *fetcher, const struct take_options 
     take->fd = -1;
     take->read_fd = -1;
     take->base.fd = -1;
+    list_init(&take->waiter.link);
+    take->waiter.on_block = on_take_block;
     take->work = (struct pool_work){.run = run_task, .done = on_task_done, .key = pool_new_key()};
     hash_init(&take->hash, options->digest->algorithm);
     store_spool_name(options->digest, options->number, take->name);
@@ -382,6 +420,7 @@ void take_drop(struct take **take, bool keep)
 
     if (!gone)
         return;
+    take_rest(gone);
     gone->handler = NULL;
     gone->is_kept = keep;
     if (take_is_idle(gone))

@@ -6,6 +6,8 @@
  *   take_write → [block being filled] → [block in the pool] → file, hash, comparison with the base
  *                 256 KiB                256 KiB                → on_written
  *
+ * A block is borrowed when bytes come and given back when they are written (block_pool.h).
+ *
  * No byte is ever rewritten. When a download starts over, the new take is compared with the old one
  * (its base) as it is written, so that the followers of the base can be moved to it.
  */
@@ -20,16 +22,16 @@
 #include "base/hash.h"
 #include "base/pool.h"
 #include "base/slice.h"
+#include "block_pool.h"
 #include "oci/digest.h"
 #include "store/store.h"
-
-#define TAKE_BLOCK_SIZE (256ul * 1024)
 
 struct fetcher;
 struct take;
 
 struct take_handler {              /* called on the loop, never from inside another call */
     void (*on_written)(void *arg); /* take->bytes has grown; there is room again */
+    void (*on_room)(void *arg);    /* after TAKE_NO_MEMORY: take_write may be called again */
     /* After take_finish. */
     void (*on_hashed)(bool is_right, void *arg);
     /* After take_adopt: the file was read and hashed; is_right: it is whole. */
@@ -50,12 +52,13 @@ enum take_task {
 
 enum take_write_result {
     TAKE_WRITTEN,
-    TAKE_BUSY, /* both blocks are in use; on_written comes */
-    TAKE_FULL, /* it would need more memory than is reserved for it */
+    TAKE_BUSY,      /* both blocks are in use; on_written comes */
+    TAKE_NO_MEMORY, /* other takes use all blocks; on_room comes */
+    TAKE_FULL,      /* it would need more memory than is reserved for it */
 };
 
 struct take_block {
-    char *data; /* made when needed */
+    char *data; /* NULL: none is borrowed */
     size_t length;
 };
 
@@ -77,7 +80,7 @@ struct take {
     bool is_memory;
     bool is_private; /* credentials were used for some of it */
     char name[STORE_NAME_SIZE];
-    int fd;
+    int fd;          /* -1 after a sync */
     int read_fd;     /* opened read-only, for followers */
     uint64_t queued; /* bytes accepted */
     uint64_t bytes;  /* bytes in the file */
@@ -88,6 +91,7 @@ struct take {
     uint64_t space_seen_at; /* value of `bytes` when the disk was last found to have room */
     struct take_block blocks[2];
     unsigned filling; /* index of the block that is being filled */
+    struct block_waiter waiter;
     bool is_finishing;
     /* The work in the pool; while it runs, only it uses the members below. */
     struct pool_work work;
@@ -131,11 +135,13 @@ int take_adopt(struct fetcher *fetcher, const struct take_options *options, stru
 int take_compare(struct take *take, const struct take *base, uint64_t until, struct error *err);
 /* Is it known how far the take agrees with its base? */
 bool take_is_compared(const struct take *take);
-/* At most TAKE_BLOCK_SIZE bytes at a time; all of them or none. */
+/* At most BLOCK_SIZE bytes at a time; all of them or none. */
 enum take_write_result take_write(struct take *take, struct slice bytes);
+/* No bytes come for now: do not wait for a block, and give back one that has no bytes. */
+void take_rest(struct take *take);
 /* No more bytes will come: compare the hash with the digest; on_hashed comes. */
 void take_finish(struct take *take);
-/* Sync the file, after on_hashed; on_synced comes. */
+/* Sync the file and close it for writing, after on_hashed; on_synced comes. */
 void take_sync(struct take *take);
 bool take_is_idle(const struct take *take);
 /* Free it once it is idle. Its file is removed (or left, when `keep`) and closed in the pool, since

@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "base/map.h"
 #include "base/text.h"
 #include "config/config.h"
@@ -21,6 +22,7 @@
 
 #define RETRY_AFTER_MAX_S 300
 #define BUSY_DEFAULT_S    5
+#define LOGIN_WARNING_MS  60000
 
 static bool add_url(struct upstream *upstream, const char *text)
 {
@@ -256,6 +258,24 @@ bool upstream_has_credentials(const struct upstream *upstream)
     const struct config_upstream *config = upstream->config;
 
     return config->username && config->password && config->expose;
+}
+
+void upstream_warn_login(struct upstream *upstream, const char *whom, int status)
+{
+    struct monotime now = clock_mono();
+    struct log_line line;
+
+    if (upstream->login_warned_at.ms != 0 &&
+        monotime_since(now, upstream->login_warned_at) < LOGIN_WARNING_MS)
+        return;
+    upstream->login_warned_at = now;
+    log_begin(&line, LOG_WARN);
+    log_text(&line, "origin", upstream->config->name);
+    log_u64(&line, "status", (uint64_t)status);
+    log_end(&line,
+            "%s refuses our login; asking without it (see upstreams.%s.username and "
+            "password_file)",
+            whom, upstream->config->name);
 }
 
 void upstream_print_basic(const struct upstream *upstream, struct buf *out)

@@ -58,6 +58,7 @@ struct upstream {
     struct list token_fetches;                      /* that are running */
     unsigned own_classes; /* bits of enum address_class: where its own addresses were found */
     struct monotime tokens_busy_until; /* after a 429 of its token server */
+    struct monotime login_warned_at;   /* 0: never */
     struct list queue;                 /* exchanges that wait for one of fetch.connections */
     size_t running;                    /* exchanges that have a connection */
     size_t downloads;                  /* of those, downloads */
@@ -82,6 +83,9 @@ size_t upstream_running(const struct upstream *upstream, size_t *out_downloads);
 struct upstream *upstream_current(const struct upstream *upstream);
 /* Are there credentials, and does the configuration (`expose`) allow to serve what they bring? */
 bool upstream_has_credentials(const struct upstream *upstream);
+/* The login was refused by `whom` ("the registry") with this status: a line in the log, at most one
+ * a minute. */
+void upstream_warn_login(struct upstream *upstream, const char *whom, int status);
 /* Append "Authorization: Basic …". The upstream has credentials. */
 void upstream_print_basic(const struct upstream *upstream, struct buf *out);
 /* Of the `count` addresses from `first` on, the first that is not known to be down and (with

@@ -207,7 +207,7 @@ static void on_told_answer(struct keeper_call *call, const struct keeper_answer 
     if (!answer->is_done) {
         keeper_answer_error(answer, &err);
         log_begin(&line, LOG_WARN);
-        log_text(&line, "message", message_name(call->type));
+        log_text(&line, "call", message_name(call->type));
         log_end(&line, "the keeper did not store it: %s", err.text);
     }
     told_free(told);

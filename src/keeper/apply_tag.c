@@ -2,7 +2,8 @@
 /*
  * TAG_CHECKED: an upstream's answer about a tag. The latest answer wins, by the time the upstream
  * gave it, not by the time it arrived. A tag moves only to a manifest that is here and that the
- * repository may show.
+ * repository may show. An upstream's refusal is not told to the keeper: it hides a tag in the
+ * fetcher, and takes nothing away here.
  */
 #include "apply.h"
 #include "holdings.h"
@@ -15,15 +16,14 @@ static bool is_public(const struct apply *apply, const struct digest *digest)
     return blob_find(apply->txn, digest, &blob) && blob.is_public;
 }
 
-static void journal_tag(const struct apply *apply, const struct order *order,
-                        enum journal_kind kind, const struct digest *digest)
+static void journal_tag(const struct apply *apply, const struct order *order)
 {
     const struct message_tag_checked *checked = &order->message.tag_checked;
-    struct change change = {.kind = kind,
+    struct change change = {.kind = JOURNAL_TAG,
                             .origin = checked->origin,
                             .repository = checked->repository,
                             .tag = checked->tag,
-                            .digest = digest};
+                            .digest = &checked->digest};
 
     apply_journal(apply, order, &change);
 }
@@ -45,17 +45,16 @@ static void move_tag(const struct apply *apply, const struct order *order, struc
     holder_put(apply, holder);
     struct tag tag = {checked->digest, apply->now_ms, checked->checked};
     tag_put(apply->txn, holder->repository.id, checked->tag, &tag);
-    journal_tag(apply, order, JOURNAL_TAG, &checked->digest);
+    journal_tag(apply, order);
 }
 
 void apply_tag_checked(const struct apply *apply, struct order *order)
 {
     const struct message_tag_checked *checked = &order->message.tag_checked;
-    bool is_gone = (unsigned)checked->digest.algorithm == 0;
     struct holder holder;
 
     if (!holder_find(apply, checked->origin, checked->repository, &holder)) {
-        if (is_gone || !is_public(apply, &checked->digest))
+        if (!is_public(apply, &checked->digest))
             return;
         holder_get(apply, checked->origin, checked->repository, &holder);
     }
@@ -63,10 +62,7 @@ void apply_tag_checked(const struct apply *apply, struct order *order)
     bool was_there = tag_find(apply->txn, holder.repository.id, checked->tag, &old);
     if (was_there && old.checked_ms > checked->checked)
         return;
-    if (is_gone) {
-        if (was_there && tag_delete(apply->txn, holder.repository.id, checked->tag))
-            journal_tag(apply, order, JOURNAL_REMOVE_TAG, &old.digest);
-    } else if (was_there && digest_equal(&old.digest, &checked->digest)) {
+    if (was_there && digest_equal(&old.digest, &checked->digest)) {
         old.checked_ms = checked->checked;
         tag_put(apply->txn, holder.repository.id, checked->tag, &old);
     } else {

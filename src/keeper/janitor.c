@@ -85,12 +85,12 @@ static bool has_slot(const struct janitor *janitor, const struct upload_id *id)
 
 static void find_session(const char *name, uint64_t size, uint64_t modified_ms, void *arg)
 {
-    (void)size;
     struct janitor *janitor = arg;
-    struct upload_progress state = {.offset = 0};
+    struct upload_progress state = {.offset = 0, .unhashed = size};
     struct upload_id id;
     AUTO_CLOSE int fd = -1;
     struct error ignored;
+
     if (janitor->room == 0 || !store_upload_parse(name, &id, &state.repository_key))
         return;
     /* Once before the lock, which a client's request may need now, and once under it. */

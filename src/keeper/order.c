@@ -125,7 +125,7 @@ static bool is_tag_checked(const struct message_tag_checked *checked)
 {
     return is_repository(checked->repository) && checked->origin.length > 0 &&
            checked->origin.length <= REGISTRY_MAX_LENGTH && checked->tag.length > 0 &&
-           checked->tag.length <= TAG_MAX_LENGTH;
+           checked->tag.length <= TAG_MAX_LENGTH && has_digest(&checked->digest);
 }
 
 static bool is_remove(const struct message_remove *remove)

@@ -57,11 +57,11 @@ void child_free(struct child *child)
     mem_free(child);
 }
 
-/* Ctrl-C at a terminal reaches every process; only the master acts on it. */
+/* Ctrl-C at a terminal, and pkill, reach every process; only the master acts on signals. */
 static void set_signals(void)
 {
-    static const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
-    static const int usual[] = {SIGCHLD, SIGQUIT, SIGUSR1, SIGUSR2};
+    static const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGUSR1, SIGUSR2};
+    static const int usual[] = {SIGCHLD, SIGQUIT};
 
     for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
         (void)signal(ignored[i], SIG_IGN);

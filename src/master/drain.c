@@ -4,6 +4,10 @@
  * their clients wait for, with the help of fetcher and keeper; then the fetcher tells the keeper
  * what it has; then the keeper commits it.
  *
+ * The master's own copies of the listening sockets are closed at once. Workers keep theirs for
+ * limits.drain_delay and accept what is queued; when the last of them has closed its own, clients
+ * are refused.
+ *
  *   RUNNING ──► DRAINING, drain_order 1 ──► 2 ──► 3 ──► loop_stop
  *                 each: DRAIN to all children of the role, and on when the last of them is dead
  */
@@ -37,7 +41,8 @@ bool drain_is_wanted(const struct seat *seat)
 static uint64_t time_left(const struct master *master)
 {
     uint64_t whole = master->sealed.config->limits.drain_timeout;
-    uint64_t used = monotime_since(clock_mono(), master->drain_began);
+    uint64_t gone = monotime_since(clock_mono(), master->drain_began);
+    uint64_t used = gone < master->drain_delay_ms ? 0 : gone - master->drain_delay_ms;
     uint64_t left = used < whole ? whole - used : 0;
 
     return master->drain_order == 1 ? left : left + AFTER_WORKERS_MS / 3;
@@ -55,9 +60,10 @@ static bool is_over(const struct master *master)
 
 static void drain_role(struct master *master, unsigned drain_order)
 {
-    struct message_drain message = {.within_ms = 0};
+    struct message_drain message = {.keeps_admin = 1};
 
     master->drain_order = drain_order;
+    message.delay_ms = drain_order == 1 ? master->drain_delay_ms : 0;
     message.within_ms = time_left(master);
     for (size_t i = 0; i < master->seat_count; i++) {
         struct seat *seat = &master->seats[i];
@@ -106,10 +112,16 @@ void drain_begin(struct master *master)
     if (master->phase == PHASE_DRAINING)
         return;
     uint64_t within = master->sealed.config->limits.drain_timeout;
-    log_say(LOG_INFO, "draining, within %llu ms", (unsigned long long)within);
+    uint64_t delay = master->sealed.config->limits.drain_delay;
+    master->drain_delay_ms = master->phase == PHASE_RUNNING ? delay : 0;
     master->phase = PHASE_DRAINING;
     master->drain_began = clock_mono();
-    timer_start(master->hard_limit, within + AFTER_WORKERS_MS);
+    if (master->status == 0) {
+        log_say(LOG_INFO, "draining: clients are refused after %llu ms, requests end %llu ms later",
+                (unsigned long long)master->drain_delay_ms, (unsigned long long)within);
+    }
+    listeners_close(&master->listeners);
+    timer_start(master->hard_limit, master->drain_delay_ms + within + AFTER_WORKERS_MS);
     drain_role(master, 1);
 }
 

@@ -3,15 +3,25 @@
 #include "listeners.h"
 
 #include <errno.h>
+#include <grp.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "config/config.h"
 
 _Static_assert((CONFIG_LISTENS_MAX + 1) * LISTENER_SOCKETS_MAX == LISTENERS_MAX, "room for all");
 _Static_assert(CONFIG_WORKERS_MAX == WORKERS_MAX, "a slot for each worker");
+
+/* The workers of a server that was killed close their sockets within milliseconds. */
+#define IN_USE_ATTEMPTS 25
+#define IN_USE_PAUSE_NS 20000000L
 
 /* On a machine without IPv6, "[::]:5000" means every IPv4 address. */
 static int bind_any(struct slice address, int fds[LISTENER_SOCKETS_MAX],
@@ -30,16 +40,62 @@ static int bind_any(struct slice address, int fds[LISTENER_SOCKETS_MAX],
     return listener_bind(slice_of(other), fds, texts, count, err);
 }
 
+static int find_group(const char *name, gid_t *out, struct error *err)
+{
+    char buffer[16384];
+    struct group entry;
+    struct group *found = NULL;
+    uint64_t number = 0;
+
+    if (getgrnam_r(name, &entry, buffer, sizeof(buffer), &found) == 0 && found)
+        *out = found->gr_gid;
+    else if (text_parse_u64(slice_of(name), &number, err) == 0 && number < UINT32_MAX)
+        *out = (gid_t)number;
+    else
+        return error_set(err, ERR_NOT_FOUND, "listen: there is no group %s", name);
+    return 0;
+}
+
+/* The group first: until it is right, nobody new may connect. */
+static int give_socket(const struct config_listen *listen, struct error *err)
+{
+    const char *path = listen->address + sizeof("unix:") - 1;
+    gid_t gid = 0;
+    int rc = listen->group ? find_group(listen->group, &gid, err) : 0;
+
+    if (rc != 0)
+        return rc;
+    if (listen->group && chown(path, (uid_t)-1, gid) != 0) {
+        return error_set_errno(err, errno, "listen: cannot give %s to the group %s", path,
+                               listen->group);
+    }
+    if (listen->mode != 0 && chmod(path, listen->mode) != 0)
+        return error_set_errno(err, errno, "listen: cannot set the mode of %s", path);
+    return 0;
+}
+
 static int add(struct listeners *listeners, const char *address, enum listener_kind kind,
                struct error *err)
 {
     int fds[LISTENER_SOCKETS_MAX] = {-1, -1, -1, -1};
     char texts[LISTENER_SOCKETS_MAX][ADDRESS_TEXT_SIZE] = {{0}};
+    const char *setting = kind == LISTENER_ADMIN ? "admin" : "listen";
     unsigned count = 0;
     int rc = bind_any(slice_of(address), fds, texts, &count, err);
 
+    for (int again = 0; rc != 0 && err->sys == EADDRINUSE && again < IN_USE_ATTEMPTS; again++) {
+        (void)nanosleep(&(struct timespec){.tv_nsec = IN_USE_PAUSE_NS}, NULL);
+        rc = bind_any(slice_of(address), fds, texts, &count, err);
+    }
+    if (rc != 0 && err->sys == EADDRINUSE) {
+        return error_set(
+            err, ERR_BUSY,
+            "%s: another program listens on %s already (ss -ltnp shows it); stop it, or "
+            "choose another address with --%s",
+            setting, address, setting);
+    }
     if (rc != 0)
-        return error_wrap(err, "cannot listen on %s", address);
+        return error_wrap(err, "%s", setting);
     for (unsigned i = 0; i < count; i++) {
         struct bound *bound = &listeners->items[listeners->count++];
 
@@ -58,6 +114,8 @@ int listeners_open(const struct config *config, struct listeners *out, struct er
         const struct config_listen *listen = &config->listens[i];
 
         rc = add(out, listen->address, listen->is_mirror ? LISTENER_MIRROR : LISTENER_FULL, err);
+        if (rc == 0 && slice_starts_with(slice_of(listen->address), "unix:"))
+            rc = give_socket(listen, err);
     }
     if (rc == 0 && config->admin)
         rc = add(out, config->admin, LISTENER_ADMIN, err);

@@ -23,25 +23,65 @@
 #include "net/loop.h"
 #include "privileges.h"
 
-#define TICK_MS 2000
+#define TICK_MS  2000
+#define TEXT_MAX 8192
 
 /* ---- ready ---- */
+
+/* Each key comes once in a line, so the addresses are one value. */
+static void log_addresses(struct log_line *line, const char *key, const struct listeners *listeners,
+                          bool is_admin)
+{
+    AUTO_BUF struct buf text;
+
+    buf_init(&text, TEXT_MAX);
+    for (size_t i = 0; i < listeners->count; i++) {
+        const struct bound *bound = &listeners->items[i];
+
+        if ((bound->kind == LISTENER_ADMIN) == is_admin)
+            buf_printf(&text, "%s%s", buf_bytes(&text).length > 0 ? "," : "", bound->address);
+    }
+    log_slice(line, key, buf_bytes(&text).length > 0 ? buf_bytes(&text) : SLICE_LITERAL("none"));
+}
+
+/* The default comes first. */
+static void log_upstreams(struct log_line *line, const struct config *config)
+{
+    AUTO_BUF struct buf text;
+    const struct config_upstream *preferred = config_upstream_default(config);
+
+    buf_init(&text, TEXT_MAX);
+    if (preferred)
+        buf_append_text(&text, preferred->name);
+    for (size_t i = 0; i < config->upstream_count; i++) {
+        const struct config_upstream *upstream = &config->upstreams[i];
+
+        if (upstream != preferred)
+            buf_printf(&text, "%s%s", buf_bytes(&text).length > 0 ? "," : "", upstream->name);
+    }
+    log_slice(line, "upstreams",
+              buf_bytes(&text).length > 0 ? buf_bytes(&text) : SLICE_LITERAL("none"));
+}
 
 static void say_ready(struct master *master)
 {
     const char *addresses[LISTENERS_MAX];
+    const struct config *config = master->sealed.config;
     size_t count = 0;
     struct log_line line;
 
-    log_begin(&line, LOG_INFO);
     for (size_t i = 0; i < master->listeners.count; i++) {
-        const struct bound *bound = &master->listeners.items[i];
-
-        log_text(&line, bound->kind == LISTENER_ADMIN ? "admin" : "listen", bound->address);
-        if (bound->kind != LISTENER_ADMIN)
-            addresses[count++] = bound->address;
+        if (master->listeners.items[i].kind != LISTENER_ADMIN)
+            addresses[count++] = master->listeners.items[i].address;
     }
-    log_u64(&line, "workers", master->sealed.config->workers);
+    log_begin(&line, LOG_INFO);
+    log_addresses(&line, "listen", &master->listeners, false);
+    log_addresses(&line, "admin", &master->listeners, true);
+    log_text(&line, "data", config->storage.path);
+    log_text(&line, "config", master->options.config_file ? master->options.config_file : "none");
+    log_text(&line, "user", master->options.identity->name);
+    log_upstreams(&line, config);
+    log_u64(&line, "workers", config->workers);
     log_text(&line, "version", master->options.version);
     log_end(&line, "ready");
     if (master->options.on_ready)
@@ -82,6 +122,10 @@ static void on_signal(int signal_number, void *arg)
         supervise_reap(master);
     } else if (signal_number == SIGHUP) {
         reload_begin(master);
+    } else if (signal_number == SIGUSR1) {
+        log_say(LOG_INFO, "SIGUSR1: the log is standard error, so there is no file to open again");
+    } else if (signal_number == SIGUSR2) {
+        log_say(LOG_WARN, "SIGUSR2: this version cannot be upgraded while it runs; restart it");
     } else if (master->phase == PHASE_DRAINING) {
         drain_hurry(master);
     } else {
@@ -167,7 +211,7 @@ static void close_all(struct master *master)
 
 static void prepare(struct master *master)
 {
-    static const int signals[] = {SIGCHLD, SIGTERM, SIGINT, SIGHUP};
+    static const int signals[] = {SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2};
 
     master->loop = loop_new();
     for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
@@ -213,7 +257,10 @@ int master_run(const struct master_options *options)
         timer_start(master->tick, TICK_MS);
         start_first(master);
         loop_run(master->loop);
-        log_say(LOG_INFO, "stopped");
+        if (master->status == 0)
+            log_say(LOG_INFO, "stopped");
+        else
+            log_say(LOG_ERROR, "the server could not start; the lines above say why");
     } else {
         log_say(LOG_ERROR, "%s", err.text);
         master->status = 1;

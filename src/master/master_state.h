@@ -59,6 +59,7 @@ struct master {
     struct timer *hard_limit;
     uint64_t ping_number;
     struct monotime drain_began;
+    uint64_t drain_delay_ms; /* workers accept clients for so long after that */
     /* master.c's: a child has become ready; a child said what supervise.c does not know. */
     void (*on_child_ready)(struct child *child);
     void (*on_child_message)(struct child *child, enum message_type type, struct slice body);

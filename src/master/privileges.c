@@ -4,13 +4,18 @@
 
 #include <grp.h>
 #include <pwd.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/log.h"
+#include "base/slice.h"
+#include "base/text.h"
 #include "master/master.h"
 
 #define DESCRIPTORS_MAX (1u << 20)
@@ -30,25 +35,75 @@ static bool user_find(const char *name, struct identity *out)
     return true;
 }
 
+/* "1000" and "1000:1000", as containers write users; they need no entry in /etc/passwd. */
+static bool numbers_parse(const char *user, struct identity *out)
+{
+    struct slice rest = slice_of(user);
+    struct slice first;
+    uint64_t uid = 0;
+    uint64_t gid = 0;
+    struct error ignored;
+    struct passwd entry;
+    struct passwd *found = NULL;
+    char buffer[16384];
+
+    if (!slice_split(&rest, ':', &first) || text_parse_u64(first, &uid, &ignored) != 0 ||
+        uid >= UINT32_MAX)
+        return false;
+    bool has_group = first.length < strlen(user);
+    if (has_group && (text_parse_u64(rest, &gid, &ignored) != 0 || gid >= UINT32_MAX))
+        return false;
+    bool is_known = getpwuid_r((uid_t)uid, &entry, buffer, sizeof(buffer), &found) == 0 && found;
+    out->uid = (uid_t)uid;
+    out->gid = has_group ? (gid_t)gid : is_known ? found->pw_gid : (gid_t)uid;
+    out->has_no_groups = has_group || !is_known;
+    (void)snprintf(out->name, sizeof(out->name), "%s", is_known ? found->pw_name : user);
+    return true;
+}
+
+/* Root is there without /etc/passwd, too. */
+static bool identity_find(const char *user, struct identity *out)
+{
+    return user_find(user, out) || numbers_parse(strcmp(user, "root") == 0 ? "0" : user, out);
+}
+
+/* Nobody named a user and the usual one is not there, as in most containers: what we are. */
+static void fall_back(struct identity *identity)
+{
+    log_say(LOG_WARN,
+            "there is no user entrepot, so all processes run as root; add the user (useradd "
+            "--system --no-create-home --shell /usr/sbin/nologin entrepot), or set user: NAME or "
+            "UID:GID");
+    (void)snprintf(identity->name, sizeof(identity->name), "root");
+}
+
 int identity_resolve(const char *user, struct identity *out, struct error *err)
 {
     struct identity identity = {.uid = geteuid(), .gid = getegid()};
-    const char *name = user ? user : "entrepot";
     bool is_root = geteuid() == 0;
 
-    if (is_root || user) {
-        if (!user_find(name, &identity)) {
-            return error_set(err, ERR_NOT_FOUND,
-                             "there is no user %s; add it (useradd --system --no-create-home "
-                             "--shell /usr/sbin/nologin %s)%s",
-                             name, name,
-                             !user ? ", or start with --user root" : ", or set another one");
+    if (!is_root && !user) {
+        char own[32];
+        struct identity named = identity;
+
+        (void)snprintf(own, sizeof(own), "%u", (unsigned)identity.uid);
+        (void)numbers_parse(own, &named);
+        memcpy(identity.name, named.name, sizeof(identity.name));
+    } else if (!user && !user_find("entrepot", &identity)) {
+        fall_back(&identity);
+    } else if (user) {
+        if (!identity_find(user, &identity)) {
+            return error_set(
+                err, ERR_NOT_FOUND,
+                "user: there is no user %s; add it (useradd --system --no-create-home "
+                "--shell /usr/sbin/nologin %s), or set another one, or numbers: UID:GID",
+                user, user);
         }
         if (!is_root && identity.uid != geteuid()) {
             return error_set(
                 err, ERR_DENIED,
                 "only root can start the server as the user %s; start it as root, or as that user",
-                name);
+                user);
         }
     }
     identity.is_other = is_root && identity.uid != 0;
@@ -59,9 +114,13 @@ int identity_resolve(const char *user, struct identity *out, struct error *err)
 bool privileges_drop(const struct identity *identity)
 {
     (void)umask(027);
-    if (identity->is_other && (initgroups(identity->name, identity->gid) != 0 ||
-                               setgid(identity->gid) != 0 || setuid(identity->uid) != 0))
-        return false;
+    if (identity->is_other) {
+        int rc = identity->has_no_groups ? setgroups(1, &identity->gid)
+                                         : initgroups(identity->name, identity->gid);
+
+        if (rc != 0 || setgid(identity->gid) != 0 || setuid(identity->uid) != 0)
+            return false;
+    }
     return prctl(PR_SET_NO_NEW_PRIVS, 1UL, 0UL, 0UL, 0UL) == 0;
 }
 

@@ -164,8 +164,8 @@ static void log_death(const struct child *child, int status, uint64_t lived_ms,
     struct log_line line;
 
     log_begin(&line, is_clean && child->is_draining ? LOG_INFO : LOG_ERROR);
-    log_text(&line, "role", process_role_name(child->seat->role));
-    log_u64(&line, "slot", child->seat->slot);
+    log_text(&line, "process", process_role_name(child->seat->role));
+    log_u64(&line, "number", child->seat->slot);
     log_u64(&line, "pid", (uint64_t)child->pid);
     if (WIFSIGNALED(status))
         log_text(&line, "signal", sigabbrev_np(WTERMSIG(status)));

@@ -30,7 +30,8 @@
 #define PAUSES_MAX         10 /* then it accepts the connection in spite of its share */
 #define PAUSE_FAILED_MS    100
 #define PAUSE_FORGOTTEN_MS 20
-#define ALONE_MS           30 /* and for this long it accepts every connection */
+#define ALONE_MS           30   /* and for this long it accepts every connection */
+#define DRAINED_MAX        4096 /* connections that are accepted at the end: the queue's length */
 
 struct listener {
     struct loop *loop;
@@ -135,6 +136,25 @@ static bool should_wait(struct listener *listener)
     return false;
 }
 
+/* 0, or a positive errno. */
+static int accept_one(struct listener *listener)
+{
+    union peer_address peer = {0};
+    socklen_t length = sizeof(peer);
+    int fd = accept4(listener->fd, &peer.any, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+    if (fd < 0)
+        return errno;
+    int on = 1;
+    char text[ADDRESS_TEXT_SIZE];
+    if (peer.any.sa_family == AF_INET || peer.any.sa_family == AF_INET6)
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    print_peer(&peer, text);
+    listener->on_accept(&fd, listener->stream, text, listener->arg);
+    fd_close(&fd);
+    return 0;
+}
+
 static void on_ready(unsigned ready, void *arg)
 {
     struct listener *listener = arg;
@@ -145,28 +165,16 @@ static void on_ready(unsigned ready, void *arg)
         return;
     }
     listener->pauses = 0;
-    union peer_address peer = {0};
-    socklen_t length = sizeof(peer);
-    int fd = accept4(listener->fd, &peer.any, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd < 0) {
-        on_accept_failed(listener, errno);
-        return;
-    }
-    int on = 1;
-    char text[ADDRESS_TEXT_SIZE];
-    if (peer.any.sa_family == AF_INET || peer.any.sa_family == AF_INET6)
-        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    print_peer(&peer, text);
-    listener->on_accept(&fd, listener->stream, text, listener->arg);
-    fd_close(&fd);
+    int sys = accept_one(listener);
+    if (sys != 0)
+        on_accept_failed(listener, sys);
 }
 
 static void on_pause_over(void *arg)
 {
     struct listener *listener = arg;
 
-    if (!listener->is_stopped)
-        watch_set(listener->watch, WATCH_READ);
+    watch_set(listener->watch, WATCH_READ);
 }
 
 struct listener *listener_new(struct loop *loop, int *fd, const struct stream_kind *stream,
@@ -188,11 +196,19 @@ struct listener *listener_new(struct loop *loop, int *fd, const struct stream_ki
     return listener;
 }
 
-void listener_stop(struct listener *listener)
+void listener_drain(struct listener *listener)
 {
+    if (listener->is_stopped)
+        return;
     listener->is_stopped = true;
-    watch_set(listener->watch, WATCH_NONE);
     timer_stop(listener->pause);
+    for (int sys = 0, left = DRAINED_MAX; left > 0; left--) {
+        sys = accept_one(listener);
+        if (sys != 0 && sys != EINTR && sys != ECONNABORTED)
+            break;
+    }
+    watch_free(&listener->watch);
+    fd_close(&listener->fd);
 }
 
 void listener_free(struct listener **listener_address)

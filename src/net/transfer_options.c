@@ -5,7 +5,7 @@
 #include "base/slice.h"
 #include "transfer_parts.h"
 
-#define BUFFER_SIZE (256L * 1024)
+#define BUFFER_SIZE (64L * 1024)
 
 void transfer_judge_option(struct transfer_options *options, const char *name, CURLcode code)
 {

@@ -117,6 +117,15 @@ static char *place_of(struct challenge_reader *reader, struct slice key, size_t 
     return NULL;
 }
 
+/* A scope is seldom needed: one that is too long, or a second one, makes no challenge invalid. */
+static void keep_scope(struct challenge *challenge, struct slice scope)
+{
+    if (challenge->scope[0] != '\0' || scope.length >= sizeof(challenge->scope))
+        return;
+    memcpy(challenge->scope, scope.data, scope.length);
+    challenge->scope[scope.length] = '\0';
+}
+
 /* Reads the value after the '='. */
 static int read_parameter(struct challenge_reader *reader, struct slice key, struct error *err)
 {
@@ -126,7 +135,10 @@ static int read_parameter(struct challenge_reader *reader, struct slice key, str
 
     if (place && place[0] != '\0')
         return error_set(err, ERR_INVALID, "a parameter appears twice in WWW-Authenticate");
-    return read_value(reader, place ? place : ignored, size, err);
+    int rc = read_value(reader, place ? place : ignored, size, err);
+    if (rc == 0 && !place && reader->is_wanted && slice_is_nocase(key, "scope"))
+        keep_scope(&reader->current, slice_of(ignored));
+    return rc;
 }
 
 static int end_challenge(struct challenge_reader *reader, struct error *err)

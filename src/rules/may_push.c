@@ -47,6 +47,14 @@ int may_push(const struct config *config, struct ledger_txn *txn, const struct r
                      shown(name), name.data, namesake.upstream->name);
 }
 
+bool push_must_ask(const struct config *config, const struct resolved *target)
+{
+    return config->hosted.shadow_check != SHADOW_CHECK_OFF && config_upstream_default(config) &&
+           target->truth == TRUTH_HOSTED && !(target->is_known && target->repository.is_hosted) &&
+           !push_shadows_nobody(config, target->name) &&
+           !config_list_matches(&config->hosted.reserved, target->name);
+}
+
 bool push_mark_is_fresh(const struct config *config, const struct repository *repository,
                         uint64_t now_ms)
 {

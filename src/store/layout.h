@@ -14,14 +14,15 @@
 #define LAYOUT_FOLDER_MODE 0750
 #define LAYOUT_FILE_MODE   0640
 
-#define LAYOUT_FILE    "layout"
-#define LAYOUT_LOCK    "lock"
-#define LAYOUT_LEDGER  "ledger"
-#define LAYOUT_BLOBS   "blobs"
-#define LAYOUT_SHA256  "blobs/sha256"
-#define LAYOUT_SHA512  "blobs/sha512"
-#define LAYOUT_SPOOL   "spool"
-#define LAYOUT_UPLOADS "uploads"
+#define LAYOUT_FILE     "layout"
+#define LAYOUT_LOCK     "lock"
+#define LAYOUT_LEDGER   "ledger"
+#define LAYOUT_DATABASE "ledger/data.mdb"
+#define LAYOUT_BLOBS    "blobs"
+#define LAYOUT_SHA256   "blobs/sha256"
+#define LAYOUT_SHA512   "blobs/sha512"
+#define LAYOUT_SPOOL    "spool"
+#define LAYOUT_UPLOADS  "uploads"
 
 struct store {
     char *ledger_folder;

@@ -6,6 +6,9 @@
  * the map holds it alone. When a write transaction finds the map full, the next one begins by
  * growing it; readers in other processes notice at their next begin. A loop may be the one that
  * notices: long reads let it pass between two keys of a walk, and the lock prefers it to readers.
+ *
+ * The writer keeps LEDGER_RESERVE bytes of the disk allocated behind the end of the file: on a disk
+ * that blobs have filled, deletes and other small commits still have room.
  */
 #include "store/ledger.h"
 
@@ -28,7 +31,10 @@
 #define LEDGER_VERSION 1
 #define LEDGER_READERS 1024
 #define LEDGER_MODE    0640
+#define LEDGER_RESERVE ((uint64_t)8 << 20)
+#define RESERVE_LEAST  ((uint64_t)1 << 20)
 #define MAP_SIZE       ((size_t)16 << 30) /* sparse: address space, not disk */
+#define MAP_MIN        ((size_t)16 << 20)
 
 static const char *const table_names[LEDGER_TABLES] = {
     "meta",   "repository", "repository_name", "tag", "manifest", "blob",   "link",
@@ -41,6 +47,7 @@ struct ledger {
     pthread_rwlock_t map_lock;
     atomic_uint resizing; /* threads that wait to change the size of the map, or do */
     atomic_bool is_full;  /* grow before the next write */
+    uint64_t reserved;    /* writer: the disk has room for the file up to here */
 };
 
 struct ledger_txn {
@@ -128,8 +135,8 @@ static size_t choose_map_size(const char *folder, size_t min)
     return size;
 }
 
-static int open_environment(struct ledger *ledger, const char *folder, bool is_writer,
-                            size_t map_size, struct error *err)
+/* A code of LMDB. */
+static int make_environment(struct ledger *ledger, size_t map_size)
 {
     int code = mdb_env_create(&ledger->env);
 
@@ -137,14 +144,46 @@ static int open_environment(struct ledger *ledger, const char *folder, bool is_w
         code = mdb_env_set_maxdbs(ledger->env, 16);
     if (code == 0)
         code = mdb_env_set_maxreaders(ledger->env, LEDGER_READERS);
-    if (code == 0)
-        code = mdb_env_set_mapsize(ledger->env, choose_map_size(folder, map_size));
+    return code == 0 ? mdb_env_set_mapsize(ledger->env, map_size) : code;
+}
+
+static int open_environment(struct ledger *ledger, const char *folder, bool is_writer,
+                            size_t map_size, struct error *err)
+{
+    int code = make_environment(ledger, choose_map_size(folder, map_size));
+
     if (code == 0) {
         unsigned flags = MDB_NOTLS | MDB_NORDAHEAD | (is_writer ? 0 : (unsigned)MDB_RDONLY);
 
         code = mdb_env_open(ledger->env, folder, flags, LEDGER_MODE);
+        /* Address space may be limited (ulimit -v): a smaller map does until the file grows. */
+        for (size_t size = choose_map_size(folder, map_size) / 2; code == ENOMEM && size >= MAP_MIN;
+             size /= 2) {
+            mdb_env_close(ledger->env);
+            ledger->env = NULL;
+            code = make_environment(ledger, size);
+            if (code == 0)
+                code = mdb_env_open(ledger->env, folder, flags, LEDGER_MODE);
+        }
     }
-    return code == 0 ? 0 : set_code(err, code, "open");
+    if (code == 0)
+        return 0;
+    int rc = set_code(err, code, "open");
+    if (rc == -ERR_NOT_FOUND) /* a reader that came before the writer */
+        return rc;
+    if (code == ENOMEM) {
+        return error_wrap(err,
+                          "%s/data.mdb: the limit of address space (ulimit -v) leaves no room "
+                          "for it; raise the limit",
+                          folder);
+    }
+    if (rc == -ERR_CORRUPT) {
+        return error_wrap(err,
+                          "%s/data.mdb is damaged; restore it from a backup, or move %s and "
+                          "blobs/ beside it away to begin with an empty registry",
+                          folder, folder);
+    }
+    return error_wrap(err, "%s/data.mdb", folder);
 }
 
 /* The version of the ledger on disk; 0: there is none yet. */
@@ -223,6 +262,38 @@ static int open_ledger(struct ledger *ledger, const char *folder, bool is_writer
     return open_tables(ledger, is_writer, version == 0, err);
 }
 
+/* ---- room on the disk ---- */
+
+static uint64_t used_bytes(const struct ledger *ledger)
+{
+    MDB_envinfo info;
+    MDB_stat stat;
+
+    if (mdb_env_info(ledger->env, &info) != 0 || mdb_env_stat(ledger->env, &stat) != 0)
+        return 0;
+    return (uint64_t)(info.me_last_pgno + 1) * stat.ms_psize;
+}
+
+/* A file system that cannot allocate ahead, or has no room left, has no reserve. */
+static void keep_reserve(struct ledger *ledger)
+{
+    uint64_t used = used_bytes(ledger);
+    mdb_filehandle_t fd;
+
+    if (ledger->reserved >= used + LEDGER_RESERVE / 2 || mdb_env_get_fd(ledger->env, &fd) != 0)
+        return;
+    for (uint64_t size = LEDGER_RESERVE; size >= RESERVE_LEAST; size /= 2) {
+        if (fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)used, (off_t)size) == 0) {
+            ledger->reserved = used + size;
+            return;
+        }
+        if (errno != ENOSPC && errno != EDQUOT) {
+            ledger->reserved = UINT64_MAX;
+            return;
+        }
+    }
+}
+
 /* A thread that waits to change the size is not overtaken by readers that begin again and again. No
  * thread reads twice at a time. */
 static void init_lock(pthread_rwlock_t *lock)
@@ -247,6 +318,8 @@ int ledger_open_sized(const char *folder, bool is_writer, size_t map_size, struc
         ledger_close(&ledger);
         return rc;
     }
+    if (is_writer)
+        keep_reserve(ledger);
     *out = ledger;
     return 0;
 }
@@ -452,6 +525,8 @@ int ledger_commit(struct ledger_txn **txn, struct error *err)
         (*txn)->txn = NULL; /* freed in either case */
         if (code != 0)
             set_failed(*txn, code, "commit");
+        else
+            keep_reserve((*txn)->ledger);
     }
     int rc = -(int)(*txn)->error.kind;
     if (rc != 0)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Makes ROOT with its folders and the file `layout`, and gives them to the server's user. Refuses a
- * newer layout, a network file system (locks and memory maps do not work there), and folders on
- * several file systems (files are renamed between them).
+ * Makes ROOT with its folders and the file `layout`. Refuses a folder that somebody else uses, a
+ * newer layout, a network file system (locks and memory maps do not work there), folders on several
+ * file systems (files are renamed between them), and blobs whose ledger is lost.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/buf.h"
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/slice.h"
@@ -23,6 +24,9 @@
 
 #define CIFS_MAGIC 0xff534d42UL
 #define SMB2_MAGIC 0xfe534d42UL
+
+#define STOCK_FOLDER "docker/registry/v2"
+#define NAMES_MAX    2048
 
 static const char *const folders[] = {
     LAYOUT_BLOBS, LAYOUT_SHA256, LAYOUT_SHA512, LAYOUT_SPOOL, LAYOUT_UPLOADS, LAYOUT_LEDGER,
@@ -150,29 +154,33 @@ static int check_one_file_system(int root_fd, struct error *err)
 
 /* ---- layout ---- */
 
-static int check_layout(struct slice text, struct error *err)
+static int refuse_layout(const char *root, struct error *err)
+{
+    return error_set(err, ERR_CORRUPT,
+                     "%s/" LAYOUT_FILE
+                     " was not written by Entrepot, or is damaged; if the images in "
+                     "%s are yours, make its content the line `entrepot %d`, else set storage.path "
+                     "to another folder",
+                     root, root, LAYOUT_VERSION);
+}
+
+static int check_layout(const char *root, struct slice text, struct error *err)
 {
     static const char product[] = "entrepot ";
     uint64_t version = 0;
     struct error ignored;
 
-    if (!slice_starts_with(text, product) || !slice_ends_with(text, "\n")) {
-        return error_set(err, ERR_CORRUPT,
-                         "the file `layout` in the storage folder was not written by Entrepot; set "
-                         "storage.path to another folder");
-    }
+    if (!slice_starts_with(text, product) || !slice_ends_with(text, "\n"))
+        return refuse_layout(root, err);
     struct slice number = slice_skip(text, sizeof(product) - 1);
     number.length--;
-    if (text_parse_u64(number, &version, &ignored) != 0 || version == 0) {
-        return error_set(err, ERR_CORRUPT,
-                         "the file `layout` in the storage folder was not written by Entrepot; set "
-                         "storage.path to another folder");
-    }
+    if (text_parse_u64(number, &version, &ignored) != 0 || version == 0)
+        return refuse_layout(root, err);
     if (version > LAYOUT_VERSION) {
         return error_set(err, ERR_UNSUPPORTED,
-                         "the storage folder has layout %llu, but this program only knows up to "
-                         "%d; use a newer program",
-                         (unsigned long long)version, LAYOUT_VERSION);
+                         "%s has layout %llu, but this program only knows up to %d; use a newer "
+                         "program",
+                         root, (unsigned long long)version, LAYOUT_VERSION);
     }
     return 0;
 }
@@ -196,7 +204,7 @@ static int write_layout(int root_fd, struct error *err)
     return layout_sync(root_fd, "the storage folder", err);
 }
 
-static int read_layout(int root_fd, bool *out_is_there, struct error *err)
+static int read_layout(int root_fd, const char *root, bool *out_is_there, struct error *err)
 {
     AUTO_CLOSE int fd = openat(root_fd, LAYOUT_FILE, O_RDONLY | O_CLOEXEC);
 
@@ -207,7 +215,150 @@ static int read_layout(int root_fd, bool *out_is_there, struct error *err)
     ssize_t length = read(fd, text, sizeof(text));
     if (length < 0)
         return error_set_errno(err, errno, "cannot read the file layout");
-    return check_layout(slice_from(text, (size_t)length), err);
+    return check_layout(root, slice_from(text, (size_t)length), err);
+}
+
+/* ---- whose folder it is ---- */
+
+#define NAMES_SHOWN 5
+
+static DIR *open_entries(int at, const char *name)
+{
+    int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *entries = fd < 0 ? NULL : fdopendir(fd);
+
+    if (!entries)
+        fd_close(&fd);
+    return entries;
+}
+
+/* The next name, without "." and ".."; NULL at the end. */
+static const char *next_name(DIR *entries)
+{
+    const struct dirent *entry = NULL;
+
+    while ((entry = readdir(entries))) { /* NOLINT(concurrency-mt-unsafe) */
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            return entry->d_name;
+    }
+    return NULL;
+}
+
+/* `lost+found` is the file system's, and a start that was killed leaves `layout.new`. */
+static bool may_be_in_new_folder(const char *name)
+{
+    return strcmp(name, "lost+found") == 0 || strcmp(name, LAYOUT_FILE ".new") == 0;
+}
+
+/* A folder without our `layout` must be empty: what is in it is not ours to change or to give away.
+ */
+static int refuse_foreign(int root_fd, const char *root, struct error *err)
+{
+    AUTO_BUF struct buf names;
+    DIR *entries = open_entries(root_fd, ".");
+    const char *name = NULL;
+    size_t count = 0;
+    struct stat status;
+
+    if (!entries)
+        return error_set_errno(err, errno, "cannot read the folder %s", root);
+    buf_init(&names, NAMES_MAX);
+    while ((name = next_name(entries))) {
+        if (!may_be_in_new_folder(name) && ++count <= NAMES_SHOWN)
+            buf_printf(&names, "%s%s", count > 1 ? ", " : "", name);
+    }
+    (void)closedir(entries);
+    if (count == 0)
+        return 0;
+    if (fstatat(root_fd, STOCK_FOLDER, &status, 0) == 0 && S_ISDIR(status.st_mode)) {
+        return error_set(err, ERR_CONFLICT,
+                         "%s holds the images of a stock registry (" STOCK_FOLDER "), which this "
+                         "version cannot take over; set storage.path to an empty folder",
+                         root);
+    }
+    if (count > NAMES_SHOWN)
+        buf_printf(&names, " and %zu more", count - NAMES_SHOWN);
+    return error_set(err, ERR_CONFLICT,
+                     "%s is not empty and was not made by Entrepot: it has %s; set storage.path to "
+                     "an empty folder",
+                     root, buf_text(&names));
+}
+
+/* ---- a lost ledger ---- */
+
+static bool has_blobs(int root_fd, const char *algorithm)
+{
+    DIR *folders_of_blobs = open_entries(root_fd, algorithm);
+    const char *name = NULL;
+    bool is_found = false;
+
+    while (folders_of_blobs && !is_found && (name = next_name(folders_of_blobs))) {
+        DIR *blobs = open_entries(dirfd(folders_of_blobs), name);
+
+        is_found = blobs && next_name(blobs);
+        if (blobs)
+            (void)closedir(blobs);
+    }
+    if (folders_of_blobs)
+        (void)closedir(folders_of_blobs);
+    return is_found;
+}
+
+/* The ledger is made before the first blob is placed. Blobs without one were not left by a crash,
+ * and an empty registry in their place would go unnoticed. */
+static int refuse_lost_ledger(int root_fd, const char *root, struct error *err)
+{
+    struct stat status;
+    bool is_there = fstatat(root_fd, LAYOUT_DATABASE, &status, 0) == 0;
+
+    if (is_there ? status.st_size > 0 : errno != ENOENT)
+        return 0;
+    if (!has_blobs(root_fd, LAYOUT_SHA256) && !has_blobs(root_fd, LAYOUT_SHA512))
+        return 0;
+    return error_set(err, ERR_CORRUPT,
+                     "%s/" LAYOUT_DATABASE " is %s, but %s/" LAYOUT_BLOBS " holds images: their "
+                     "names and tags are in that file; restore it from a backup, or move "
+                     "%s/" LAYOUT_BLOBS " away to begin with an empty registry",
+                     root, is_there ? "empty" : "missing", root, root);
+}
+
+/* The nearest folder above that exists is where the first one would be made. */
+static int examine_above(const char *root, struct error *err)
+{
+    AUTO_FREE char *path = mem_strdup(root);
+    const char *nearest = path;
+    struct stat status;
+
+    while (nearest == path && stat(path, &status) != 0) {
+        char *slash = strrchr(path, '/');
+
+        if (!slash || slash == path)
+            nearest = slash ? "/" : ".";
+        else
+            *slash = '\0';
+    }
+    if (access(nearest, W_OK | X_OK) != 0) {
+        return error_set_errno(err, errno, "storage.path %s: it is not there, and %s", root,
+                               nearest);
+    }
+    return 0;
+}
+
+int store_examine(const char *root, struct error *err)
+{
+    AUTO_CLOSE int root_fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool is_there = false;
+
+    if (root_fd < 0 && errno == ENOENT)
+        return examine_above(root, err);
+    if (root_fd < 0 || access(root, W_OK | X_OK) != 0)
+        return error_set_errno(err, errno, "storage.path %s", root);
+    int rc = read_layout(root_fd, root, &is_there, err);
+    if (rc == 0)
+        rc = refuse_network(root_fd, root, err);
+    if (rc != 0)
+        return rc;
+    return is_there ? refuse_lost_ledger(root_fd, root, err) : refuse_foreign(root_fd, root, err);
 }
 
 int store_prepare(const char *root, struct error *err)
@@ -221,80 +372,20 @@ int store_prepare(const char *root, struct error *err)
     if (rc != 0)
         return rc;
     bool is_there = false;
-    rc = read_layout(root_fd, &is_there, err);
+    rc = read_layout(root_fd, root, &is_there, err);
     if (rc == 0)
         rc = refuse_network(root_fd, root, err);
+    if (rc == 0 && !is_there)
+        rc = refuse_foreign(root_fd, root, err);
+    if (rc == 0 && is_there)
+        rc = refuse_lost_ledger(root_fd, root, err);
+    if (rc == 0 && !is_there)
+        rc = write_layout(root_fd, err);
     if (rc == 0)
         rc = make_folders(root_fd, err);
     if (rc == 0)
         rc = check_one_file_system(root_fd, err);
-    if (rc == 0 && !is_there)
-        rc = write_layout(root_fd, err);
+    if (rc != 0 && err->sys != 0) /* the texts of the kernel do not name the folder */
+        return error_wrap(err, "storage.path %s", root);
     return rc;
-}
-
-/* ---- the folder's owner ---- */
-
-#define GIVE_DEPTH  3 /* ROOT/blobs/sha256/ab */
-#define GIVE_ALWAYS 2 /* ROOT and its folders are looked at even when they are the user's */
-
-struct new_owner {
-    uid_t uid;
-    gid_t gid;
-    const char *name;
-};
-
-static int give_folder(int at, const char *name, const struct new_owner *owner, unsigned depth,
-                       struct error *err);
-
-/* A file with a second name is left alone: somebody may have linked another file here, to be given
- * it. */
-static int give_entry(int folder, const char *name, const struct new_owner *owner, unsigned depth,
-                      struct error *err)
-{
-    struct stat status;
-
-    if (name[0] == '.' || fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) != 0)
-        return 0;
-    bool is_roots = status.st_uid == 0;
-    if (S_ISDIR(status.st_mode) && depth > 0 && (is_roots || depth > GIVE_ALWAYS))
-        return give_folder(folder, name, owner, depth - 1, err);
-    if (S_ISREG(status.st_mode) && is_roots && status.st_nlink == 1 &&
-        fchownat(folder, name, owner->uid, owner->gid, AT_SYMLINK_NOFOLLOW) != 0)
-        return error_set_errno(err, errno, "cannot give %s to %s", name, owner->name);
-    return 0;
-}
-
-/* The contents are given before the folder: so a folder that is the user's already is done, and a
- * start does not look at every blob. */
-static int give_folder(int at, const char *name, const struct new_owner *owner, unsigned depth,
-                       struct error *err)
-{
-    int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | (at == AT_FDCWD ? 0 : O_NOFOLLOW);
-    int fd = openat(at, name, flags);
-    DIR *folder = fd < 0 ? NULL : fdopendir(fd);
-
-    if (!folder) {
-        int rc = error_set_errno(err, errno, "cannot read folder %s", name);
-
-        fd_close(&fd);
-        return rc;
-    }
-    int rc = 0;
-    const struct dirent *entry = NULL;
-    while (rc == 0 && (entry = readdir(folder))) /* NOLINT(concurrency-mt-unsafe) */
-        rc = give_entry(fd, entry->d_name, owner, depth, err);
-    struct stat status;
-    if (rc == 0 && fstat(fd, &status) == 0 && status.st_uid == 0 &&
-        fchown(fd, owner->uid, owner->gid) != 0)
-        rc = error_set_errno(err, errno, "cannot give folder %s to %s", name, owner->name);
-    (void)closedir(folder);
-    return rc;
-}
-
-int store_give(const char *root, uid_t uid, gid_t gid, const char *name, struct error *err)
-{
-    struct new_owner owner = {.uid = uid, .gid = gid, .name = name};
-
-    return give_folder(AT_FDCWD, root, &owner, GIVE_DEPTH, err);
 }

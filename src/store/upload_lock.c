@@ -4,11 +4,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/failpoint.h"
 #include "base/fd.h"
+#include "base/log.h"
 #include "store/store.h"
 #include "store/upload_table.h"
 
@@ -70,7 +72,7 @@ bool upload_is_left(struct store *store, const struct upload_id *id,
 
 /* The slot is read again under the lock: a request may have used the session meanwhile. */
 static bool end_if_idle(struct store *store, struct upload_table *table,
-                        const struct upload_idle *idle, uint64_t before_ms)
+                        const struct upload_idle *idle, const struct upload_choice *choice)
 {
     AUTO_CLOSE int fd = -1;
     char name[STORE_NAME_SIZE];
@@ -83,26 +85,44 @@ static bool end_if_idle(struct store *store, struct upload_table *table,
         upload_table_remove(table, &idle->id);
         return true;
     }
-    return rc == 0 && upload_claim(store, name, fd, &ignored) == 0 &&
-           upload_table_get(table, &idle->id, &progress) && progress.used_ms < before_ms &&
-           upload_end(store, table, &idle->id, name, &ignored) == 0;
+    if (rc != 0 || upload_claim(store, name, fd, &ignored) != 0 ||
+        !upload_table_get(table, &idle->id, &progress) || !upload_choice_has(choice, &progress) ||
+        upload_end(store, table, &idle->id, name, &ignored) != 0)
+        return false;
+    /* The close gives the space back too, but perhaps later than the next write needs it. */
+    if (ftruncate(fd, 0) != 0)
+        log_say(LOG_DEBUG, "cannot truncate %s, which was removed", name);
+    struct log_line line;
+    log_begin(&line, LOG_INFO);
+    log_text(&line, "upload", name);
+    log_u64(&line, "bytes", progress.offset + progress.unhashed);
+    log_end(&line, "an upload that nobody is using was ended to make room for another");
+    return true;
 }
 
 int upload_end_idlest(struct store *store, struct upload_table *table,
-                      const uint64_t *repository_key, uint64_t before_ms, struct error *err)
+                      const struct upload_choice *choice, struct error *err)
 {
     struct upload_idle idle[IDLE_TRIES];
-    uint64_t from_ms = 0;
+    struct upload_choice rest = *choice;
     unsigned count = IDLE_TRIES;
 
     for (unsigned page = 0; page < PAGES_MAX && count == IDLE_TRIES; page++) {
-        count = upload_table_idlest(table, repository_key, from_ms, before_ms, idle, IDLE_TRIES);
+        count = upload_table_idlest(table, &rest, idle, IDLE_TRIES);
         for (unsigned i = 0; i < count; i++) {
-            if (end_if_idle(store, table, &idle[i], before_ms))
+            if (end_if_idle(store, table, &idle[i], choice))
                 return 0;
         }
         if (count > 0)
-            from_ms = idle[count - 1].used_ms + 1;
+            rest.from_ms = idle[count - 1].used_ms + 1;
     }
     return error_set(err, ERR_BUSY, "too many uploads are open; finish or end some of them");
+}
+
+bool upload_make_space(struct store *store, struct upload_table *table)
+{
+    struct upload_choice choice = {.before_ms = UINT64_MAX, .content = UPLOAD_WITH_BYTES};
+    struct error ignored;
+
+    return upload_end_idlest(store, table, &choice, &ignored) == 0;
 }

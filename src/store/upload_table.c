@@ -304,17 +304,25 @@ static unsigned insert_idle(struct upload_idle *out, unsigned count, unsigned ma
     return count;
 }
 
-unsigned upload_table_idlest(const struct upload_table *table, const uint64_t *repository_key,
-                             uint64_t from_ms, uint64_t before_ms, struct upload_idle *out,
-                             unsigned max)
+bool upload_choice_has(const struct upload_choice *choice, const struct upload_progress *state)
+{
+    bool is_empty = state->offset == 0 && state->unhashed == 0;
+
+    if (choice->repository_key && state->repository_key != *choice->repository_key)
+        return false;
+    if (choice->content != UPLOAD_ANY && is_empty != (choice->content == UPLOAD_EMPTY))
+        return false;
+    return state->used_ms >= choice->from_ms && state->used_ms < choice->before_ms;
+}
+
+unsigned upload_table_idlest(const struct upload_table *table, const struct upload_choice *choice,
+                             struct upload_idle *out, unsigned max)
 {
     unsigned count = 0;
     struct session session;
 
     for (unsigned i = 0; i < table->slot_count; i++) {
-        if (read_taken(table, i, &session) && session.state.used_ms >= from_ms &&
-            session.state.used_ms < before_ms &&
-            (!repository_key || session.state.repository_key == *repository_key))
+        if (read_taken(table, i, &session) && upload_choice_has(choice, &session.state))
             count = insert_idle(out, count, max, &session);
     }
     return count;

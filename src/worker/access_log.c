@@ -10,6 +10,8 @@
 #include "request.h"
 #include "worker_state.h"
 
+#define AGENT_MAX 200
+
 static void count_request(const struct request *request, uint64_t sent, uint64_t us)
 {
     const char *label = request->endpoint ? request->endpoint->label : "none";
@@ -51,12 +53,24 @@ static void log_reference(struct log_line *line, const struct operation *operati
 {
     char text[DIGEST_TEXT_SIZE];
 
+    bool has_digest = operation->digest.algorithm != 0;
+
     if (operation->tag.length > 0)
         log_slice(line, "ref", operation->tag);
-    else if (operation->digest.algorithm != 0)
+    else if (has_digest)
         log_text(line, "ref", digest_print(&operation->digest, text));
     else if (operation->upload_id.length > 0)
         log_slice(line, "ref", operation->upload_id);
+}
+
+/* What a push has made, when its address does not say so. */
+static void log_digest(struct log_line *line, const struct request *request)
+{
+    char text[DIGEST_TEXT_SIZE];
+    const struct digest *digest = &request->pushed;
+
+    if (digest->algorithm != 0)
+        log_text(line, "digest", digest_print(digest, text));
 }
 
 static const char *outcome_of(const struct request *request, enum http_end end)
@@ -72,12 +86,32 @@ static const char *outcome_of(const struct request *request, enum http_end end)
     return end == HTTP_END_ABORTED ? "aborted" : "answered";
 }
 
+/* Probes come every few seconds, and say something only when they fail. */
+static enum log_level level_of_request(const struct request *request)
+{
+    bool is_probe = request->listener == LISTENER_ADMIN && request->status < 400;
+
+    return is_probe ? LOG_DEBUG : LOG_INFO;
+}
+
+static void log_agent(struct log_line *line, const struct request *request)
+{
+    const struct slice *agent = http_head_find(request->head, "User-Agent");
+
+    if (agent && agent->length > 0) {
+        log_slice(line, "agent",
+                  slice_from(agent->data, agent->length < AGENT_MAX ? agent->length : AGENT_MAX));
+    }
+}
+
 static void print_line(const struct request *request, enum http_end end, uint64_t sent, uint64_t us)
 {
-    if (!request->config->log.access || !log_is_on(LOG_INFO))
+    enum log_level level = level_of_request(request);
+
+    if (!request->config->log.access || !log_is_on(level))
         return;
     struct log_line line;
-    log_begin(&line, LOG_INFO);
+    log_begin(&line, level);
     log_text(&line, "log", "access");
     log_u64(&line, "conn", http_conn_id(request->conn));
     log_u64(&line, "req", request->id);
@@ -92,15 +126,17 @@ static void print_line(const struct request *request, enum http_end end, uint64_
             log_slice(&line, "repo", request->target.name);
         }
         log_reference(&line, &request->operation);
+        log_digest(&line, request);
     } else {
         log_slice(&line, "target", request->head->target);
     }
     log_u64(&line, "status", (uint64_t)request->status);
     log_u64(&line, "bytes", sent);
-    log_printf(&line, "ms", "%.1f", (double)us / 1000.0);
+    log_ms(&line, "ms", us);
     log_text(&line, "source", source_name(request->source));
     if (request->is_joined)
         log_u64(&line, "joined", 1);
+    log_agent(&line, request);
     log_end(&line, "%s", outcome_of(request, end));
 }
 

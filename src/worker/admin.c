@@ -4,6 +4,7 @@
 
 #include "answer.h"
 #include "base/buf.h"
+#include "base/clock.h"
 #include "fetcher_client.h"
 #include "ipc/keeper_client.h"
 #include "ipc/metrics.h"
@@ -11,6 +12,7 @@
 #include "worker_state.h"
 
 #define METRICS_PAGE_MAX ((size_t)1024 * 1024)
+#define LATE_MS          1500 /* six heartbeats of child.c */
 
 static void answer_text(struct request *request, int status, struct slice text)
 {
@@ -28,13 +30,23 @@ void admin_answer_health(struct request *request, struct ledger_txn *txn)
     answer_text(request, 200, SLICE_LITERAL("ok\n"));
 }
 
+/* It lives, but its loop does not turn: the master aborts it in a while. 0: it never said so. */
+static bool is_late(enum process_role role)
+{
+    uint64_t beat = metrics_sum(METRIC_heartbeat_ms, role);
+
+    return beat != 0 && clock_mono().ms > beat + LATE_MS;
+}
+
 void admin_answer_ready(struct request *request, struct ledger_txn *txn)
 {
-    bool has_keeper = keeper_client_is_up(request->worker->keeper);
-    bool has_fetcher = fetcher_client_is_up(request->worker->fetcher);
+    bool has_keeper = keeper_client_is_up(request->worker->keeper) && !is_late(ROLE_KEEPER);
+    bool has_fetcher = fetcher_client_is_up(request->worker->fetcher) && !is_late(ROLE_FETCHER);
 
     (void)txn;
-    if (has_keeper && has_fetcher)
+    if (request->worker->ending.is_begun)
+        answer_text(request, 503, SLICE_LITERAL("the server is ending\n"));
+    else if (has_keeper && has_fetcher)
         answer_text(request, 200, SLICE_LITERAL("ok\n"));
     else if (has_keeper)
         answer_text(request, 503, SLICE_LITERAL("fetcher is down\n"));

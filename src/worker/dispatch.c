@@ -36,6 +36,29 @@ static int fail_method(const struct request *request, struct api_error *error)
     return api_error_set(error, API_UNSUPPORTED, "this address has %s only", buf_text(&methods));
 }
 
+/* Probes are often pointed at the port that everybody knows. */
+static bool is_of_admin(const struct request *request, struct slice path)
+{
+    struct endpoint_address address = {.listener = LISTENER_ADMIN, .path = path};
+
+    return endpoint_has_path(&request->worker->endpoints, &address);
+}
+
+static int fail_admin_path(const struct request *request, struct slice path,
+                           struct api_error *error)
+{
+    const char *admin = request->config->admin;
+
+    if (!admin) {
+        return api_error_set_status(
+            error, API_UNSUPPORTED, 404,
+            "%.*s is at the admin address, which is disabled (`admin: none`)", SLICE_PRINT(path));
+    }
+    return api_error_set_status(error, API_UNSUPPORTED, 404,
+                                "%.*s is at the admin address, %s (the setting `admin`)",
+                                SLICE_PRINT(path), admin);
+}
+
 /* A path of its own, or else an address of the API, which the admin listener does not have. */
 static int find_address(struct request *request, struct api_error *error)
 {
@@ -49,6 +72,8 @@ static int find_address(struct request *request, struct api_error *error)
         return 0;
     if (request->listener == LISTENER_ADMIN)
         return fail_path(request, error);
+    if (is_of_admin(request, address->path))
+        return fail_admin_path(request, address->path, error);
     address->path = (struct slice){NULL, 0};
     if (operation_parse_address(&request->operation, request->operation.method, target, error) != 0)
         return -1;

@@ -23,8 +23,7 @@ static const struct mapping mappings[] = {
 
 bool fetch_error_is_believed(const struct message_failed *failed)
 {
-    return failed->kind == ERR_NOT_FOUND || failed->kind == ERR_DENIED ||
-           failed->kind == ERR_UNAUTHORIZED;
+    return failed->kind == ERR_NOT_FOUND || failed->kind == ERR_DENIED;
 }
 
 void fetch_error_answer(struct request *request, const struct message_failed *failed,

@@ -10,7 +10,8 @@
 struct message_failed;
 struct request;
 
-/* The upstream itself has said no (not found, denied); false: it failed, or cannot be reached. */
+/* The upstream itself has said no (not found, denied); false: it failed, cannot be reached, or
+ * refuses our login. */
 bool fetch_error_is_believed(const struct message_failed *failed);
 /* Answers the request. `not_found`: the code for content that the upstream does not have. */
 void fetch_error_answer(struct request *request, const struct message_failed *failed,

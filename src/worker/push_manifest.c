@@ -19,6 +19,7 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/check.h"
+#include "base/failpoint.h"
 #include "base/fd.h"
 #include "base/jsonio.h"
 #include "base/log.h"
@@ -32,8 +33,10 @@
 #include "oci/reference_list.h"
 #include "request.h"
 #include "rules/may_push.h"
+#include "shadow.h"
 #include "store/ledger.h"
 #include "store/store.h"
+#include "store/upload_lock.h"
 #include "worker_state.h"
 
 #define READ_STEP        ((size_t)64 * 1024)
@@ -179,6 +182,7 @@ static void answer_done(struct push *push)
     char text[DIGEST_TEXT_SIZE];
 
     digest_print(&push->digest, text);
+    request->pushed = push->digest;
     request_headers(request, &headers);
     headers_addf(&headers, "Location", "/v2/%.*s/manifests/%s",
                  SLICE_PRINT(request->operation.name), text);
@@ -294,7 +298,7 @@ static int check_manifest(struct push *push, struct error *err)
     return rc != 0 ? rc : check_entries(push, err);
 }
 
-static int write_file(struct push *push, struct error *err)
+static int write_new_file(struct push *push, struct error *err)
 {
     struct store *store = push->worker->options.store;
     struct slice bytes = buf_bytes(&push->body);
@@ -306,13 +310,29 @@ static int write_file(struct push *push, struct error *err)
         rc = store_file_create(store, PLACE_UPLOADS, push->file, &fd, err);
     if (rc != 0)
         return rc;
-    rc = fd_write_all(fd, bytes.data, bytes.length, err);
+    rc = FAILPOINT("push.write")
+             ? error_set(err, ERR_NO_SPACE, "cannot write a manifest (failpoint)")
+             : fd_write_all(fd, bytes.data, bytes.length, err);
     if (rc == 0)
         rc = store_file_sync(store, PLACE_UPLOADS, fd, false, err);
     if (rc == 0)
         rc = store_file_inode(fd, &push->inode, err);
     if (rc != 0)
         store_file_remove(store, PLACE_UPLOADS, push->file, &ignored);
+    return rc;
+}
+
+static int write_file(struct push *push, struct error *err)
+{
+    const struct worker_options *options = &push->worker->options;
+    struct error failed;
+    int rc;
+
+    do
+        rc = write_new_file(push, &failed);
+    while (rc == -ERR_NO_SPACE && upload_make_space(options->store, options->uploads));
+    if (rc != 0)
+        *err = failed;
     return rc;
 }
 
@@ -515,6 +535,8 @@ void push_manifest(struct request *request, struct ledger_txn *txn)
                       "there may be one Content-Type, of at most %d bytes", CONTENT_TYPE_MAX - 1);
         return;
     }
+    if (!shadow_may_push(request))
+        return;
     struct digest current;
     bool is_there = condition_find_current(request, txn, &current);
     if (!condition_may_write(request, is_there ? &current : NULL))

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* For a cached repository the upstream's own list is relayed; while the upstream cannot be asked,
- * the client gets what is cached of it. */
+ * the client gets what is cached of it, or an error when that is nothing. */
 #include "referrers.h"
 
 #include <stdio.h>
@@ -22,9 +22,8 @@
 #include "worker_state.h"
 
 /* Answers with what is cached of the list, for a manifest that is here. */
-static bool list_cached_referrers(struct request *request, struct slice warning)
+static bool list_cached_referrers(struct request *request, const struct message_failed *failed)
 {
-    struct serve_age age = {.is_stale = true, .warning = warning};
     struct ledger_txn *txn = worker_read(request->worker);
 
     resolve_refresh(&request->target, txn);
@@ -32,16 +31,20 @@ static bool list_cached_referrers(struct request *request, struct slice warning)
     bool is_here = visible_links(&request->permit, txn, &request->operation.digest) != 0 &&
                    referrers_page_is_valid(request);
     if (is_here)
-        referrers_page_answer(request, &age);
+        referrers_page_answer(request, failed);
     worker_read_end(request->worker);
     return is_here;
 }
 
-static void respond_index(struct request *request, struct slice body, struct slice next)
+/* `age`: NULL when it is fresh. */
+static void respond_index(struct request *request, struct slice body, struct slice next,
+                          const struct serve_age *age)
 {
     struct headers headers;
 
     request_headers(request, &headers);
+    if (age)
+        serve_mark_stale(&headers, age);
     headers_add(&headers, "Content-Type", SLICE_LITERAL(MEDIA_TYPE_OCI_INDEX));
     upstream_list_add_link(request, next, &headers);
     request_respond_shared(request, 200, &headers, NULL, body);
@@ -53,16 +56,17 @@ static void respond_none(struct request *request)
     respond_index(request,
                   SLICE_LITERAL("{\"schemaVersion\":2,\"mediaType\":\"" MEDIA_TYPE_OCI_INDEX
                                 "\",\"manifests\":[]}"),
-                  slice_of(""));
+                  slice_of(""), NULL);
 }
 
 static void fail_or_list_cached(struct request *request, const struct message_failed *failed)
 {
-    if (fetch_error_is_believed(failed) || !list_cached_referrers(request, failed->text))
+    if (fetch_error_is_believed(failed) || !list_cached_referrers(request, failed))
         fetch_error_answer(request, failed, API_NAME_UNKNOWN);
 }
 
-/* ---- upstreams without the API: clients keep the index under a tag made from the digest ---- */
+/* ---- upstreams whose address for referrers is no use: clients keep the index under a tag made
+ * from the digest ---- */
 
 /* distribution-spec, "Referrers Tag Schema": the tag has at most 64 digits of the digest. */
 static void print_tag(const struct digest *digest, char out[TAG_MAX_LENGTH + 1])
@@ -74,7 +78,8 @@ static void print_tag(const struct digest *digest, char out[TAG_MAX_LENGTH + 1])
 }
 
 /* The fetcher said which index the tag names, and that it is in the ledger. */
-static bool respond_stored(struct request *request, const struct digest *digest)
+static bool respond_stored(struct request *request, const struct digest *digest,
+                           const struct serve_age *age)
 {
     struct manifest_record record;
     struct ledger_txn *txn = worker_read(request->worker);
@@ -84,27 +89,45 @@ static bool respond_stored(struct request *request, const struct digest *digest)
                     media_kind_of(record.media_type) == MEDIA_INDEX;
     bool is_sent = is_index && record.bytes.length > 0;
     if (is_sent)
-        respond_index(request, record.bytes, slice_of(""));
+        respond_index(request, record.bytes, slice_of(""), age);
     else if (is_index)
-        is_sent = serve_manifest_record(request, digest, &record, NULL);
+        is_sent = serve_manifest_record(request, digest, &record, age);
     worker_read_end(request->worker);
     return is_sent;
 }
 
+static bool respond_tagged(struct request *request, const struct message_answer *answer)
+{
+    struct serve_age stale = {
+        .is_stale = true, .checked_ms = answer->checked, .warning = answer->warning};
+    const struct serve_age *age = answer->state == ANSWER_STALE ? &stale : NULL;
+
+    if (answer->body.length == 0)
+        return respond_stored(request, &answer->digest, age);
+    if (media_kind_of(answer->media_type) != MEDIA_INDEX)
+        return false;
+    respond_index(request, answer->body, slice_of(""), age);
+    return true;
+}
+
+/* Only the upstream's word makes an empty list: to clients it says that nothing is signed. */
 static void on_tag(struct request *request, enum message_type type, const void *message)
 {
-    const struct message_answer *answer = message;
     const struct message_failed *failed = message;
+    struct message_failed unusable = {
+        .kind = ERR_UPSTREAM,
+        .text =
+            SLICE_LITERAL("what the upstream has under the tag for referrers is no image index"),
+    };
 
     request->source = SOURCE_UPSTREAM;
     request->outcome = "listed by the upstream, under a tag";
-    if (type == MESSAGE_FAILED && failed->kind != ERR_NOT_FOUND)
-        fail_or_list_cached(request, failed);
-    else if (type == MESSAGE_ANSWER && answer->body.length > 0 &&
-             media_kind_of(answer->media_type) == MEDIA_INDEX)
-        respond_index(request, answer->body, slice_of(""));
-    else if (type != MESSAGE_ANSWER || !respond_stored(request, &answer->digest))
+    if (type == MESSAGE_FAILED && failed->kind == ERR_NOT_FOUND)
         respond_none(request);
+    else if (type == MESSAGE_FAILED)
+        fail_or_list_cached(request, failed);
+    else if (type != MESSAGE_ANSWER || !respond_tagged(request, message))
+        fail_or_list_cached(request, &unusable);
 }
 
 static void ask_for_tag(struct request *request)
@@ -132,7 +155,7 @@ static void on_referrers(struct request *request, enum message_type type, const 
 
         request->source = SOURCE_UPSTREAM;
         request->outcome = "listed by the upstream";
-        respond_index(request, answer->body, answer->link);
+        respond_index(request, answer->body, answer->link, NULL);
     } else if (type == MESSAGE_FAILED && failed->kind != ERR_NOT_FOUND) {
         fail_or_list_cached(request, failed);
     } else {

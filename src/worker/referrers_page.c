@@ -17,6 +17,8 @@
 #include "base/jsonio.h"
 #include "base/text.h"
 #include "config/config.h"
+#include "fetch_error.h"
+#include "ipc/message.h"
 #include "oci/api_error.h"
 #include "oci/manifest.h"
 #include "oci/media_type.h"
@@ -44,10 +46,10 @@ struct referrers_page {
     struct request *request; /* a reference */
     bool is_gone;            /* the client left meanwhile */
     struct store *store;
-    struct ledger_txn *txn; /* while entries are collected */
-    struct error err;       /* of the ledger */
-    bool is_stale;
-    char *warning;
+    struct ledger_txn *txn;       /* while entries are collected */
+    struct error err;             /* of the ledger */
+    struct message_failed failed; /* of the upstream: this is what is cached; kind 0: none */
+    char *warning;                /* its text */
 
     uint64_t limit;
     struct referrer *entries;
@@ -263,6 +265,18 @@ static void add_link(const struct referrers_page *page, struct headers *headers)
     headers_add(headers, "Link", buf_bytes(&link));
 }
 
+static bool is_stale(const struct referrers_page *page)
+{
+    return page->failed.kind != ERR_NONE;
+}
+
+/* What is cached need not be all, and an empty list would say that there is nothing. */
+static bool knows_nothing(const struct referrers_page *page)
+{
+    return is_stale(page) && page->count == 0 && !page->has_more &&
+           !page->request->operation.has_last;
+}
+
 static void answer_page(struct referrers_page *page)
 {
     struct request *request = page->request;
@@ -273,8 +287,12 @@ static void answer_page(struct referrers_page *page)
         request_failf(request, API_UNAVAILABLE, "the ledger cannot be read: %s", page->err.text);
         return;
     }
+    if (knows_nothing(page)) {
+        fetch_error_answer(request, &page->failed, API_NAME_UNKNOWN);
+        return;
+    }
     request_headers(request, &headers);
-    if (page->is_stale) {
+    if (is_stale(page)) {
         struct serve_age age = {.is_stale = true, .warning = slice_of(page->warning)};
 
         serve_mark_stale(&headers, &age);
@@ -284,7 +302,7 @@ static void answer_page(struct referrers_page *page)
         headers_add(&headers, "OCI-Filters-Applied", SLICE_LITERAL("artifactType"));
     add_link(page, &headers);
     request->source = SOURCE_DISK;
-    request->outcome = page->is_stale ? "listed what is cached" : "listed";
+    request->outcome = is_stale(page) ? "listed what is cached" : "listed";
     request_respond_buf(request, 200, &headers, &page->out);
 }
 
@@ -327,7 +345,7 @@ bool referrers_page_is_valid(const struct request *request)
     return !request->operation.has_last || read_last(request, &ignored);
 }
 
-void referrers_page_answer(struct request *request, const struct serve_age *age)
+void referrers_page_answer(struct request *request, const struct message_failed *failed)
 {
     struct referrers_page *page = NEW(struct referrers_page);
 
@@ -337,8 +355,11 @@ void referrers_page_answer(struct request *request, const struct serve_age *age)
     page->limit = page_limit(&request->operation, max);
     if (page->limit == PAGE_UNLIMITED)
         page->limit = max;
-    page->is_stale = age;
-    page->warning = age ? slice_dup(age->warning) : NULL;
+    if (failed) {
+        page->warning = slice_dup(failed->text);
+        page->failed = *failed;
+        page->failed.text = slice_of(page->warning);
+    }
     buf_init(&page->out, INDEX_MAX + DESCRIPTOR_MAX);
     request_set_step(request, &page_steps, page);
     page->job.run = run_collect;

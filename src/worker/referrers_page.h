@@ -8,12 +8,13 @@
 
 #include <stdbool.h>
 
+struct message_failed;
 struct request;
-struct serve_age;
 
 /* last= of the query, if there is one, is a digest. */
 bool referrers_page_is_valid(const struct request *request);
-/* Answers the request, later. `age` may be NULL, and is copied. */
-void referrers_page_answer(struct request *request, const struct serve_age *age);
+/* Answers the request, later. `failed` (copied): the upstream could not be asked, and the page is
+ * what is cached; an empty one is answered as that failure. NULL: the page is the whole truth. */
+void referrers_page_answer(struct request *request, const struct message_failed *failed);
 
 #endif

@@ -58,13 +58,15 @@ struct request {
     char *principal_name; /* what its name points to, but for the anonymous; owned */
     struct resolved target;
     struct permit permit; /* for the target */
+    struct digest pushed; /* what a push stored; algorithm 0: nothing yet */
     uint64_t id;
     uint64_t began_us;
     const struct request_steps *steps;
-    void *step;     /* belongs to `steps` */
-    int fd;         /* the file that is being sent, or -1 */
-    int status;     /* 0: not answered yet */
-    unsigned tries; /* how often the fetcher said that the content is here */
+    void *step;            /* belongs to `steps` */
+    int fd;                /* the file that is being sent, or -1 */
+    int status;            /* 0: not answered yet */
+    unsigned shadow_asked; /* questions of worker/shadow.c that were answered */
+    unsigned tries;        /* how often the fetcher said that the content is here */
     enum request_source source;
     bool is_joined;      /* it shares a flight or a question with another client */
     bool is_asked;       /* the fetcher had to be asked */

@@ -60,6 +60,7 @@ void upload_answer_stored(struct upload *upload)
     struct headers headers;
 
     digest_print(&upload->digest, text);
+    upload->request->pushed = upload->digest;
     request_headers(upload->request, &headers);
     headers_addf(&headers, "Location", "/v2/%.*s/blobs/%s",
                  SLICE_PRINT(upload->request->operation.name), text);

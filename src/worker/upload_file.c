@@ -68,14 +68,19 @@ void upload_file_forget(struct upload_file *file)
 
 int upload_file_create(struct upload_file *file, struct error *err)
 {
-    struct error ignored;
-    int rc = store_file_create(file->store, PLACE_UPLOADS, file->name, &file->fd, err);
+    struct error failed;
+    int rc;
 
-    if (rc != 0)
+    do
+        rc = store_file_create(file->store, PLACE_UPLOADS, file->name, &file->fd, &failed);
+    while (rc == -ERR_NO_SPACE && upload_make_space(file->store, file->table));
+    if (rc != 0) {
+        *err = failed;
         return rc;
+    }
     rc = upload_claim(file->store, file->name, file->fd, err);
     if (rc != 0) {
-        store_file_remove(file->store, PLACE_UPLOADS, file->name, &ignored);
+        store_file_remove(file->store, PLACE_UPLOADS, file->name, &failed);
         fd_close(&file->fd);
     }
     return rc;
@@ -110,8 +115,10 @@ static int catch_up(struct upload_file *file, struct error *err)
         return error_set(err, ERR_NOT_FOUND, "the upload has lost data; begin it again");
     if (size > progress->offset)
         rc = hash_range(file->fd, &progress->hash, progress->offset, size, err);
-    if (rc == 0)
+    if (rc == 0) {
         progress->offset = size;
+        progress->unhashed = 0;
+    }
     file->written_back = size;
     return rc;
 }
@@ -150,16 +157,27 @@ int upload_file_measure(struct upload_file *file, struct error *err)
 
 /* ---- write ---- */
 
+static int write_piece(const struct upload_file *file, const void *data, size_t length,
+                       struct error *err)
+{
+    if (FAILPOINT("upload.write"))
+        return error_set(err, ERR_NO_SPACE, "cannot write an upload (failpoint)");
+    return fd_pwrite_all(file->fd, data, length, file->progress.offset, err);
+}
+
 int upload_file_append(struct upload_file *file, const void *data, size_t length, struct error *err)
 {
     struct upload_progress *progress = &file->progress;
+    struct error failed;
     int rc;
 
-    if (FAILPOINT("upload.write"))
-        return error_set(err, ERR_NO_SPACE, "cannot write an upload (failpoint)");
-    rc = fd_pwrite_all(file->fd, data, length, progress->offset, err);
-    if (rc != 0)
+    do
+        rc = write_piece(file, data, length, &failed);
+    while (rc == -ERR_NO_SPACE && upload_make_space(file->store, file->table));
+    if (rc != 0) {
+        *err = failed;
         return rc;
+    }
     hash_update(&progress->hash, data, length);
     progress->offset += length;
     if (progress->offset - file->written_back >= WRITE_BACK_STEP) {

@@ -43,7 +43,8 @@ int upload_file_add_slot(struct upload_file *file, struct error *err);
 /* Give up the slot of a session that has no file. */
 void upload_file_drop_slot(struct upload_file *file);
 
-/* In the pool: create the file and lock it. */
+/* In the pool: create the file and lock it. While the disk is full, this and upload_file_append end
+ * sessions that nobody is using, one after the other, before they fail with ERR_NO_SPACE. */
 int upload_file_create(struct upload_file *file, struct error *err);
 /* In the pool: open the file, lock it, and hash what the hash in the slot has not seen. ERR_BUSY:
  * another request holds the lock. ERR_NOT_FOUND: there is no such session. */

@@ -164,8 +164,13 @@ static void run_release(struct worker_job *job)
 {
     struct upload *upload = LIST_ITEM(job, struct upload, job);
 
-    upload_body_write_rest(&upload->body, &upload->err);
-    upload_file_release(&upload->file);
+    struct error ignored;
+
+    /* The bytes would only keep the disk full for everybody else. */
+    if (upload_body_write_rest(&upload->body, &upload->err) == -ERR_NO_SPACE)
+        upload_file_remove(&upload->file, &ignored);
+    else
+        upload_file_release(&upload->file);
 }
 
 static void on_released(struct worker_job *job)
@@ -214,7 +219,7 @@ static void on_stored(struct keeper_call *call, const struct keeper_answer *answ
         return;
     }
     keeper_answer_error(answer, &upload->refusal);
-    if (upload->aim == AIM_WHOLE)
+    if (upload->aim == AIM_WHOLE || upload->refusal.kind == ERR_NO_SPACE)
         upload_remove(upload, &upload->refusal);
     else
         upload_run(upload, UPLOAD_RESTORING, run_restore, on_restored);
@@ -244,7 +249,8 @@ static void run_close(struct worker_job *job)
         upload_file_finish(&upload->file, &upload->digest, &upload->err);
 }
 
-/* Bytes that could not be written may come again to the session; all other errors end it. */
+/* Bytes that could not be written may come again to the session, unless the disk is full; all other
+ * errors end it. */
 static void on_closed(struct worker_job *job)
 {
     struct upload *upload = LIST_ITEM(job, struct upload, job);
@@ -252,7 +258,8 @@ static void on_closed(struct worker_job *job)
     if (upload->err.kind == ERR_NONE) {
         upload_body_cleanup(&upload->body);
         ask_to_store(upload);
-    } else if (upload->body.err.kind != ERR_NONE && upload->aim != AIM_WHOLE) {
+    } else if (upload->body.err.kind != ERR_NONE && upload->body.err.kind != ERR_NO_SPACE &&
+               upload->aim != AIM_WHOLE) {
         upload_file_release(&upload->file);
         upload_refuse(upload, &upload->err);
         upload_finish(upload);
@@ -265,7 +272,7 @@ static void on_closed(struct worker_job *job)
 
 static void end_early(struct upload *upload, const struct error *err)
 {
-    if (upload->aim == AIM_WHOLE)
+    if (upload->aim == AIM_WHOLE || (err && err->kind == ERR_NO_SPACE))
         upload_remove(upload, err);
     else
         upload_run(upload, UPLOAD_RELEASING, run_release, on_released);

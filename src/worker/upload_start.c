@@ -15,6 +15,7 @@
 #include "rules/may_push.h"
 #include "rules/visible.h"
 #include "serve.h"
+#include "shadow.h"
 #include "store/upload_lock.h"
 #include "upload.h"
 #include "upload_answer.h"
@@ -107,9 +108,10 @@ static void evict(struct upload *upload, const uint64_t *repository_key)
 {
     uint64_t now = clock_wall().ms;
     uint64_t idle = upload->job.config->limits.upload_idle;
+    struct upload_choice choice = {.repository_key = repository_key,
+                                   .before_ms = now > idle ? now - idle : 0};
 
-    upload_end_idlest(upload->file.store, upload->file.table, repository_key,
-                      now > idle ? now - idle : 0, &upload->err);
+    upload_end_idlest(upload->file.store, upload->file.table, &choice, &upload->err);
 }
 
 static void run_evict_own(struct worker_job *job)
@@ -264,7 +266,7 @@ void upload_start(struct request *request, struct ledger_txn *txn)
     struct upload *upload;
     struct error err;
 
-    if (!check_start(request, txn))
+    if (!check_start(request, txn) || !shadow_may_push(request))
         return;
     if (upload_id_new(&id, &err) != 0) {
         request_fail_error(request, &err, API_UNKNOWN);

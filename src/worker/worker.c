@@ -2,7 +2,8 @@
 /*
  * The worker as an object: what it owns, its fronts and listeners, and how it ends.
  *
- *   running → draining (no new connections, running requests finish) → drained
+ *   running → not ready (for limits.drain_delay) → draining (no new connections, running requests
+ *   finish) → drained
  */
 #include "worker/worker.h"
 
@@ -110,6 +111,7 @@ void worker_listen(struct worker *worker, int *fd, enum listener_kind kind, cons
     CHECK(worker->listener_count < LISTENERS_MAX);
     struct front *front = front_of(worker, kind);
     log_say(LOG_DEBUG, "serving %s", address);
+    worker->listener_kinds[worker->listener_count] = kind;
     worker->listeners[worker->listener_count++] =
         listener_new(worker->options.loop, fd, &stream_plain, on_accept, should_pause, front);
 }
@@ -128,7 +130,9 @@ static void warn_of_connection_limit(const struct worker *worker)
     uint64_t descriptors = fd_limit();
     uint64_t limit = connection_limit(setting, descriptors);
 
-    if (options->slot == 0 && limit * options->workers < setting) {
+    /* Nobody has asked for the default. */
+    if (options->slot == 0 && limit * options->workers < setting &&
+        !config_is_initial(worker->config, "limits.connections")) {
         log_say(LOG_WARN,
                 "limits.connections is %llu, but a process may have only %llu descriptors: each "
                 "worker takes at most %llu connections",
@@ -261,7 +265,7 @@ void worker_free(struct worker **worker)
     fetcher_client_free(&old->fetcher);
     ledger_reader_free(&old->reader);
     config_unref(&old->config);
-    timer_free(&old->drain_timer);
+    timer_free(&old->ending.timer);
     timer_free(&old->gauge_timer);
     while (old->block_count > 0)
         mem_free(old->blocks[--old->block_count]);
@@ -284,33 +288,58 @@ static bool is_idle(const struct worker *worker)
            keeper_client_pending(worker->keeper) == 0;
 }
 
+static void close_listeners(struct worker *worker, bool keeps_admin)
+{
+    for (unsigned i = 0; i < worker->listener_count; i++) {
+        if (!keeps_admin || worker->listener_kinds[i] != LISTENER_ADMIN)
+            listener_drain(worker->listeners[i]);
+    }
+}
+
+/* Clients are accepted for the last time before their connections are told to end. */
+static void stop_serving(struct worker *worker)
+{
+    worker->ending.has_stopped_serving = true;
+    close_listeners(worker, true);
+    for (unsigned i = 0; i < LISTENER_ADMIN; i++)
+        http_server_drain(worker->fronts[i].server);
+}
+
 static void on_drain_timer(void *arg)
 {
     struct worker *worker = arg;
+    uint64_t now = clock_mono().ms;
 
-    if (!is_idle(worker) && clock_mono().ms < worker->drain_until_ms) {
-        timer_start(worker->drain_timer, DRAIN_CHECK_MS);
+    if (now < worker->ending.delay_until_ms) {
+        timer_start(worker->ending.timer, worker->ending.delay_until_ms - now);
+        return;
+    }
+    if (!worker->ending.has_stopped_serving)
+        stop_serving(worker);
+    if (!is_idle(worker) && clock_mono().ms < worker->ending.until_ms) {
+        timer_start(worker->ending.timer, DRAIN_CHECK_MS);
         return;
     }
     if (worker->options.on_drained)
         worker->options.on_drained(worker->options.arg);
 }
 
-void worker_drain(struct worker *worker, uint64_t within_ms)
+void worker_drain(struct worker *worker, const struct message_drain *how)
 {
-    uint64_t until = clock_mono().ms + within_ms;
+    uint64_t delay_until = clock_mono().ms + how->delay_ms;
+    uint64_t until = delay_until + how->within_ms;
 
-    if (worker->is_draining) {
-        if (until < worker->drain_until_ms)
-            worker->drain_until_ms = until;
-        return;
+    if (!worker->ending.is_begun) {
+        worker->ending.is_begun = true;
+        worker->ending.delay_until_ms = delay_until;
+        worker->ending.until_ms = until;
+        worker->ending.timer = timer_new(worker->options.loop, on_drain_timer, worker);
     }
-    worker->is_draining = true;
-    worker->drain_until_ms = until;
-    for (unsigned i = 0; i < worker->listener_count; i++)
-        listener_stop(worker->listeners[i]);
-    for (unsigned i = 0; i < LISTENER_ADMIN; i++)
-        http_server_drain(worker->fronts[i].server);
-    worker->drain_timer = timer_new(worker->options.loop, on_drain_timer, worker);
-    timer_start(worker->drain_timer, 0);
+    if (delay_until < worker->ending.delay_until_ms)
+        worker->ending.delay_until_ms = delay_until;
+    if (until < worker->ending.until_ms)
+        worker->ending.until_ms = until;
+    if (!how->keeps_admin)
+        close_listeners(worker, false);
+    timer_start(worker->ending.timer, 0);
 }

@@ -33,6 +33,14 @@ struct front { /* one HTTP server for each kind of listener; it is the server's 
     struct http_server *server;
 };
 
+struct ending { /* of a worker that drains */
+    struct timer *timer;
+    uint64_t delay_until_ms; /* the sockets are closed then */
+    uint64_t until_ms;
+    bool is_begun;
+    bool has_stopped_serving; /* its sockets for clients are closed */
+};
+
 #define WORKER_BLOCKS_MAX 16
 
 struct worker {
@@ -41,6 +49,7 @@ struct worker {
     struct http_settings settings;
     struct front fronts[LISTENER_ADMIN]; /* by kind - 1 */
     struct listener *listeners[LISTENERS_MAX];
+    enum listener_kind listener_kinds[LISTENERS_MAX];
     unsigned listener_count;
     struct endpoint_set endpoints;
 
@@ -65,9 +74,7 @@ struct worker {
     unsigned block_count;
 
     struct timer *gauge_timer; /* publishes the number of connections while there are any */
-    struct timer *drain_timer;
-    uint64_t drain_until_ms;
-    bool is_draining;
+    struct ending ending;
 };
 
 /* The read transaction of the loop's thread. It nests, and shows the snapshot of the outermost

@@ -4,11 +4,12 @@
 
 usage: tests/bench/bench.py [--build build/release] [--seconds 6] [--rounds 3] [ROW ...]
 
-Rows: manifest head blob push idle memory. CPU is what the kernel accounts to the server's processes; every figure is the median of
+Rows: manifest head blob push idle memory burst cold. CPU is what the kernel accounts to the server's processes; every figure is the median of
 the rounds, ours and the other's taken in turn, and their ratio. Needs wrk, ab (apache2-utils), nginx, and the program `chain` that the
 release preset builds here.
 """
 import argparse
+import concurrent.futures
 import hashlib
 import http.client
 import os
@@ -67,11 +68,12 @@ def pss_kib(root):
 
 
 class Entrepot:
-    def __init__(self, binary, folder, workers=2):
+    def __init__(self, binary, folder, workers=2, extra=()):
+        self.binary = binary
         self.log = open(folder / "entrepot.log", "w+")
         self.process = subprocess.Popen(
             [binary, "serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--data", str(folder / "data"),
-             "--workers", str(workers), "--user", "root"],
+             "--workers", str(workers), "--user", "root", *extra],
             stderr=self.log, stdout=subprocess.DEVNULL)
         end = time.time() + 20
         while True:
@@ -151,6 +153,18 @@ def push_image(port, repository, layer):
     answer.read()
     assert answer.status == 201, answer.status
     return digest, body
+
+
+def pull(port, path):
+    """The number of bytes that came."""
+    connection, buffer, total = http.client.HTTPConnection("127.0.0.1", port, timeout=120), bytearray(1 << 20), 0
+    connection.request("GET", path)
+    answer = connection.getresponse()
+    assert answer.status == 200, answer.status
+    while count := answer.readinto(buffer):
+        total += count
+    connection.close()
+    return total
 
 
 def wrk(port, path, connections, seconds):
@@ -267,6 +281,57 @@ class Bench:
         for s in sockets:
             s.close()
 
+    def mirror(self, sizes):
+        """A second server whose upstream is nginx, which has a blob of each of these sizes: (server, paths of the blobs)."""
+        folder = self.folder / f"mirror{len(sizes)}"
+        blobs = self.nginx.folder / "files" / "v2" / "bench" / "cold" / "blobs"
+        folder.mkdir()
+        blobs.mkdir(parents=True, exist_ok=True)
+        (folder / "entrepot.yaml").write_text(f"upstreams: {{ docker.io: {{ url: 'http://127.0.0.1:{self.nginx.port}', default: true }} }}\n")
+        paths, seed = [], os.urandom(1 << 20)
+        for number, size in enumerate(sizes):
+            digest, left = hashlib.sha256(), size
+            with open(blobs / "new", "wb") as out:
+                piece = number.to_bytes(8, "big")
+                while left:
+                    piece = piece[:left]
+                    digest.update(piece)
+                    out.write(piece)
+                    left, piece = left - len(piece), seed
+            (blobs / "new").rename(blobs / f"sha256:{digest.hexdigest()}")
+            paths.append(f"/v2/bench/cold/blobs/sha256:{digest.hexdigest()}")
+        return Entrepot(self.ours.binary, folder, extra=["--config", str(folder / "entrepot.yaml")]), paths
+
+    def burst(self):
+        """Distinct blobs that nobody has pulled before, by 48 clients: what all processes take more than the idle server."""
+        for count in (3000, 8000):
+            server, paths = self.mirror([300_000] * count)
+            idle, peak, begin = pss_kib(server.pid), 0, time.time()
+            with concurrent.futures.ThreadPoolExecutor(48) as clients:
+                done = [clients.submit(pull, server.port, path) for path in paths]
+                while not all(future.done() for future in done):
+                    peak = max(peak, pss_kib(server.pid))
+                    time.sleep(0.1)
+                assert all(future.result() == 300_000 for future in done)
+            seconds = time.time() - begin
+            time.sleep(3)
+            after = pss_kib(server.pid)
+            print(f"burst of {count} cold blobs of 300 KB in {seconds:.1f} s, PSS over idle: {(peak - idle) / 1024:.1f} MiB at the peak "
+                  f"(at most 24), {(after - idle) / 1024:.1f} after (at most 8)", flush=True)
+            server.stop()
+
+    def cold(self):
+        """One large blob that nobody has pulled before."""
+        rates = []
+        for _ in range(self.options.rounds):
+            server, (path,) = self.mirror([1 << 30])
+            begin = time.time()
+            assert pull(server.port, path) == 1 << 30
+            rates.append((1 << 30) / (time.time() - begin) / 1e6)
+            server.stop()
+            shutil.rmtree(self.folder / "mirror1")
+        print(f"one cold blob of 1 GiB: {statistics.median(rates):.0f} MB/s", flush=True)
+
     def memory(self):
         print(f"memory of the idle server, PSS: {self.idle_pss / 1024:.1f} MiB (at most 14 MB)")
 
@@ -280,7 +345,7 @@ def main():
     options = parser.parse_args()
     bench = Bench(options)
     try:
-        for row in options.rows or ["memory", "manifest", "head", "blob", "push", "idle"]:
+        for row in options.rows or ["memory", "manifest", "head", "blob", "push", "idle", "burst", "cold"]:
             getattr(bench, row)()
     finally:
         bench.close()

@@ -1,13 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """SIGTERM: what runs ends well, then the program ends with 0."""
 
+import errno
+import os
+import signal
+import socket
 import threading
+import time
 import unittest
 
 from support import images
 from support.case import Scenario
-from support.client import Many, Raw, check_ok
+from support.client import Client, Many, Raw, check_ok
 from support.images import sha256
+from support.server import seconds
 from support.waiting import wait_until
 
 MIB = 1 << 20
@@ -74,6 +80,70 @@ class DrainTest(Scenario):
             check_ok(api.blob("team/app", digest), digest)
         self.docker.down()
         check_ok(api.blob("library/cold", self.cold, keep=False), self.cold)
+
+    def pull_that_waits(self, many):
+        """A pull that is under way until the gate opens."""
+        many.start(self.api.slow_blob, "team/app", self.hosted, 8e6, progress=self.at("slow", True))
+        wait_until(lambda: "slow" in self.progress, 30, "the pull is under way")
+
+    @staticmethod
+    def refuses(port):
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", port)) == errno.ECONNREFUSED
+
+    @staticmethod
+    def status(port, path):
+        return Client(port).request("GET", path).status
+
+    def test_new_clients_are_refused_while_a_pull_ends(self):
+        many = Many()
+        self.pull_that_waits(many)
+        self.assertEqual(self.status(self.registry.admin, "/readyz"), 200)
+        self.registry.send_signal()
+        wait_until(lambda: self.refuses(self.registry.port), seconds(2), "clients are refused")
+        self.assertEqual(self.status(self.registry.admin, "/readyz"), 503)
+        self.gate.set()
+        check_ok(many.join(60)[0], self.hosted)
+        self.assertEqual(self.registry.wait_end(), 0)
+
+    def test_delay_keeps_the_port_open(self):
+        registry = self.server(self.docker, {"limits": {"drain_delay": "10m"}})
+        registry.send_signal()
+        wait_until(lambda: self.status(registry.admin, "/readyz") == 503, seconds(2), "it is not ready")
+        self.assertEqual(self.status(registry.port, "/v2/"), 200)
+        registry.send_signal()
+        registry.expected_exit = registry.wait_end(15)
+
+    def test_successor_of_a_killed_master_has_the_port(self):
+        many = Many()
+        self.pull_that_waits(many)
+        ports = {"listen": f"127.0.0.1:{self.registry.port}", "admin": f"127.0.0.1:{self.registry.admin}"}
+        os.kill(self.registry.process.pid, signal.SIGKILL)
+        self.registry.process.wait()
+        self.registry.process = None
+        began = time.monotonic()
+        successor = self.server(self.docker, ports, folder=self.registry.folder)
+        self.assertEqual(self.status(successor.port, "/v2/"), 200)
+        self.assertLess(time.monotonic() - began, seconds(2))
+        self.gate.set()
+        check_ok(many.join(60)[0], self.hosted)
+
+    def test_fetcher_or_keeper_that_hangs_is_not_ready(self):
+        for role in ("fetcher", "keeper"):
+            with self.subTest(role=role):
+                wait_until(lambda: self.status(self.registry.admin, "/readyz") == 200, 10, "it is ready")
+                pid = self.registry.pid(role)
+                os.kill(pid, signal.SIGSTOP)
+                try:
+                    wait_until(lambda: self.status(self.registry.admin, "/readyz") == 503, seconds(2), "it is not ready")
+                finally:
+                    os.kill(pid, signal.SIGCONT)
+                wait_until(lambda: self.status(self.registry.admin, "/readyz") == 200, 10, "it is ready again")
+
+    def test_probe_at_the_wrong_port_is_told_the_right_one(self):
+        answer = Client(self.registry.port).request("GET", "/readyz")
+        self.assertEqual(answer.status, 404)
+        self.assertIn("admin address, 127.0.0.1:0", answer.json()["errors"][0]["message"])
 
     def test_idle_server_ends_at_once(self):
         self.registry.send_signal()

@@ -234,11 +234,25 @@ class TagTest(MirrorScenario):
             wait_until(lambda: "warning" not in self.api.manifest("library/hello", "latest").headers, 20,
                        "no warning once the upstream is well")
 
-    def test_404_is_believed(self):
+    def test_404_hides_a_tag_while_the_upstream_can_be_asked(self):
         check_ok(self.pull(), self.image.digest)
         self.docker.delete_tag("library/hello", "latest")
         self.assertEqual(self.pull().status, 404)
         check_ok(self.api.manifest("library/hello", self.image.digest), self.image.digest)
+        self.docker.down()
+        answer = check_ok(self.pull(), self.image.digest)
+        self.assertIn("warning", answer.headers)
+
+    def test_refused_login_does_not_take_a_cached_tag_away(self):
+        check_ok(self.pull(), self.image.digest)
+        self.docker.fault(kind="manifest", status=401)
+        answer = check_ok(self.pull(), self.image.digest)
+        self.assertIn("warning", answer.headers)
+        self.docker.clear_faults()
+        self.docker.expire_tokens()
+        self.docker.fault(kind="token", status=403)
+        answer = check_ok(self.pull(), self.image.digest)
+        self.assertIn("warning", answer.headers)
 
     def test_slow_check_does_not_hold_a_pull_up(self):
         check_ok(self.pull(), self.image.digest)

@@ -71,6 +71,7 @@ class OwnNameTest(NamesScenario):
 
     def test_our_own_name_as_ns_means_hosted(self):
         digest = self.push("team/own")
+        self.docker.forget()
         own = Client(self.registry.port, ns="registry.lab.example")
         check_ok(own.manifest("team/own", "1"), digest)
         self.assertEqual(own.manifest("library/hello", "latest").status, 404)
@@ -82,8 +83,8 @@ class HostedTest(NamesScenario):
         return {"hosted": {"reserved": ["acme/*"]}}
 
     def test_hosted_name_never_goes_upstream(self):
-        self.docker.publish("team/own", "2", images.make_image([b"of somebody else"]))
         digest = self.push("team/own")
+        self.docker.publish("team/own", "2", images.make_image([b"of somebody else"]))
         self.docker.forget()
         check_ok(self.api.manifest("team/own", "1"), digest)
         self.assertEqual(self.api.manifest("team/own", "2").status, 404)
@@ -97,8 +98,8 @@ class HostedTest(NamesScenario):
         self.assertEqual(self.docker.requests, [])
 
     def test_hosted_name_stays_ours_when_its_images_are_gone(self):
-        self.docker.publish("team/own", "1", images.make_image([b"of somebody else"]))
         digest = self.push("team/own")
+        self.docker.publish("team/own", "1", images.make_image([b"of somebody else"]))
         check_status(self.api.delete_manifest("team/own", digest), 202)
         self.docker.forget()
         self.assertEqual(self.api.manifest("team/own", "1").status, 404)

@@ -80,7 +80,10 @@ class Line(dict):
     """One line of the log: its fields, `text`, and who wrote it (`role`, `slot`)."""
 
     def __init__(self, text):
-        super().__init__((key, value.strip('"')) for key, value in FIELD.findall(text))
+        if text.startswith("{"):
+            super().__init__((key, str(value)) for key, value in json.loads(text).items())
+        else:
+            super().__init__((key, value.strip('"')) for key, value in FIELD.findall(text))
         self.text = text
         writer = WRITER.search(text)
         self.role = writer.group(1) if writer else ""
@@ -203,14 +206,15 @@ class Server:
         except BaseException:
             self.end()
             raise
-        self.listens = [int(port) for port in re.findall(r'listen="?[^" ]*:(\d+)', line.text)]
-        admin = re.search(r'admin="?[^" ]*:(\d+)', line.text)
+        addresses = re.search(r'listen(?:=|":)"?([^" ]+)', line.text).group(1)
+        self.listens = [int(port) for port in re.findall(r":(\d+)(?:,|$)", addresses)]
+        admin = re.search(r'admin(?:=|":)"?[^" ]*:(\d+)', line.text)
         self.admin = int(admin.group(1)) if admin else None
         return self
 
     def _ready_line(self):
         for line in self.log.lines():
-            if re.search(r"\bready\b", line.text, re.IGNORECASE) and "listen=" in line.text:
+            if re.search(r"\bready\b", line.text, re.IGNORECASE) and re.search(r'\blisten(=|":)', line.text):
                 return line
         if self.process.poll() is not None:
             raise AssertionError(f"the server ended with {self.process.returncode}\n{self.log.tail()}")

@@ -59,6 +59,17 @@ static void strings_are_copied_with_their_end(void **state)
     assert_string_equal(none, "");
 }
 
+static void pages_are_zeroed_and_given_back(void **state)
+{
+    (void)state;
+    char *pages = mem_alloc_pages(10000);
+    assert_int_equal(pages[0], 0);
+    assert_int_equal(pages[9999], 0);
+    pages[9999] = 1;
+    mem_free_pages(pages, 10000);
+    mem_free_pages(NULL, 10000);
+}
+
 static void take_hands_over(void **state)
 {
     (void)state;
@@ -77,6 +88,7 @@ int main(void)
         cmocka_unit_test(zalloc_aborts_when_the_product_overflows),
         cmocka_unit_test(try_alloc_refuses_nonsense_sizes),
         cmocka_unit_test(strings_are_copied_with_their_end),
+        cmocka_unit_test(pages_are_zeroed_and_given_back),
         cmocka_unit_test(take_hands_over),
     };
 

@@ -83,12 +83,14 @@ static void json_lines_are_json(void **state)
     log_open("fetcher", 0, LOG_INFO, LOG_JSON);
     log_begin(&line, LOG_ERROR);
     log_u64(&line, "conn", 812);
+    log_ms(&line, "ms", 12345);
     log_text(&line, "evil", "a\"\\\n\x1b\xff");
     log_end(&line, "no\tmore");
-    assert_string_equal(read_captured(fd),
-                        "{\"time\":\"2026-09-18T10:11:12.345Z\",\"level\":\"error\",\"role\":"
-                        "\"fetcher\",\"slot\":0,\"conn\":812,\"evil\":\"a\\\"\\\\\\n\\\\x1b"
-                        "\\\\xff\",\"message\":\"no\\\\x09more\"}\n");
+    assert_string_equal(
+        read_captured(fd),
+        "{\"time\":\"2026-09-18T10:11:12.345Z\",\"level\":\"error\",\"role\":"
+        "\"fetcher\",\"slot\":0,\"conn\":812,\"ms\":12.3,\"evil\":\"a\\\"\\\\\\n\\\\x1b"
+        "\\\\xff\",\"message\":\"no\\\\x09more\"}\n");
     assert_int_equal(jsonio_parse(slice_of(captured), &document, &err), 0);
 }
 

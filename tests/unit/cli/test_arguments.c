@@ -6,6 +6,10 @@
 
 #include <cmocka.h>
 
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include "cli/cli.h"
 
 #define ARGUMENTS_MAX 16
@@ -55,6 +59,64 @@ static void the_master_names_role_and_slot(void **state)
     assert_int_equal(arguments.command, CLI_CHILD);
     assert_int_equal(arguments.role, ROLE_WORKER);
     assert_int_equal(arguments.slot, 7);
+}
+
+/* A command line, and what is said about it. */
+struct mistake {
+    const char *words[5];
+    const char *said;
+};
+
+static const struct mistake mistakes[] = {
+    {{"entrepot", "serv"}, "unknown command serv, did you mean serve?"},
+    {{"entrepot", "zzzzzz"}, "unknown command zzzzzz; entrepot --help lists them"},
+    {{"entrepot", "serve", "entrepot.yaml"},
+     "unexpected argument entrepot.yaml; a configuration file is given with --config FILE"},
+    {{"entrepot", "check", "entrepot.yaml"}, "given with --config FILE"},
+    {{"entrepot", "serve", "-c", "x"}, "unknown option -c, did you mean --config?"},
+    {{"entrepot", "serve", "-V"}, "entrepot --version prints the version"},
+    {{"entrepot", "serve", "--version"}, "entrepot --version prints the version"},
+    {{"entrepot", "serve", "--prot", "5000"}, "unknown option --prot, did you mean --listen?"},
+    {{"entrepot", "serve", "--port=5000"}, "did you mean --listen?"},
+    {{"entrepot", "serve", "--lisen", "x"}, "did you mean --listen?"},
+    {{"entrepot", "serve", "--root", "/x"}, "did you mean --data?"},
+    {{"entrepot", "serve", "--zzzzzz"},
+     "unknown option --zzzzzz; entrepot help COMMAND lists them"},
+    {{"entrepot", "serve", "--listen"}, "--listen needs a value"},
+    {{"entrepot", "help", "nothing"}, "there is no help about nothing"},
+};
+
+/* What cli_parse prints on standard error. */
+static void parse_captured(const char *const *words, struct cli_arguments *out, char *said,
+                           size_t size)
+{
+    int fd = memfd_create("said", MFD_CLOEXEC);
+    int before = dup(STDERR_FILENO);
+
+    assert_true(fd >= 0 && before >= 0);
+    assert_true(dup2(fd, STDERR_FILENO) >= 0);
+    parse(words, out);
+    assert_true(dup2(before, STDERR_FILENO) >= 0);
+    ssize_t length = pread(fd, said, size - 1, 0);
+    assert_true(length >= 0);
+    said[length] = '\0';
+    (void)close(fd);
+    (void)close(before);
+}
+
+static void mistakes_say_what_to_do(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(mistakes) / sizeof(mistakes[0]); i++) {
+        struct cli_arguments arguments;
+        char said[4096];
+
+        parse_captured(mistakes[i].words, &arguments, said, sizeof(said));
+        if (!strstr(said, mistakes[i].said))
+            fail_msg("said: %s\nnot: %s", said, mistakes[i].said);
+        assert_int_equal(arguments.status, CLI_STATUS_USAGE);
+        cli_arguments_free(&arguments);
+    }
 }
 
 static void mistakes_end_with_status_2(void **state)
@@ -142,6 +204,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(flags_become_settings),
         cmocka_unit_test(the_master_names_role_and_slot),
+        cmocka_unit_test(mistakes_say_what_to_do),
         cmocka_unit_test(mistakes_end_with_status_2),
         cmocka_unit_test(what_is_too_long_or_too_much_is_refused),
         cmocka_unit_test(help_and_version_end_with_status_0),

@@ -170,6 +170,9 @@ static void wrong_flags_are_refused(void **state)
     (void)state;
     static const char *const flags[][2] = {
         {"workers", "\"workers\" is not KEY=VALUE"},
+        {"storage=/data", "--set storage: this is a group of settings; set one of storage.path, "},
+        {"upstreams=a b", "--set upstreams: \"a b\" is not a host name"},
+        {"upstreams={", "names separated by commas, or a map as YAML"},
         {"storage.pth=x", "--set storage.pth: unknown setting, did you mean storage.path?"},
         {"limits.connections=x", "--set limits.connections: limits.connections: \"x\""},
         {"upstreams.ghcr.io.ulr=x", "expected upstreams.NAME.KEY=VALUE"},
@@ -189,6 +192,125 @@ static void wrong_flags_are_refused(void **state)
     }
 }
 
+/* A Service called registry-auth, or entrepot-storage, makes these in every container. */
+static void what_kubernetes_makes_is_no_wish(void **state)
+{
+    (void)state;
+    const char *const environment[] = {"REGISTRY_AUTH_PORT=tcp://10.0.0.1:80",
+                                       "REGISTRY_AUTH_SERVICE_HOST=10.0.0.1",
+                                       "REGISTRY_AUTH_SERVICE_PORT=80",
+                                       "REGISTRY_AUTH_SERVICE_PORT_HTTP=80",
+                                       "REGISTRY_AUTH_PORT_80_TCP=tcp://10.0.0.1:80",
+                                       "REGISTRY_AUTH_PORT_80_TCP_PROTO=tcp",
+                                       "REGISTRY_AUTH_PORT_80_TCP_ADDR=10.0.0.1",
+                                       "REGISTRY_HTTP_TLS_PORT_53_UDP_PORT=53",
+                                       "ENTREPOT_STORAGE_PORT=udp://10.0.0.1:80",
+                                       "ENTREPOT_LIMITS_SERVICE_HOST=10.0.0.1",
+                                       NULL};
+    struct result result;
+    assert_int_equal(load("", environment, NULL, &result), 0);
+    assert_string_equal(buf_text(&result.warnings), "");
+    result_free(&result);
+}
+
+static void false_and_empty_are_no_wish(void **state)
+{
+    (void)state;
+    const char *const environment[] = {"REGISTRY_AUTH=",
+                                       "REGISTRY_HTTP_ADDR=",
+                                       "REGISTRY_HTTP_TLS_CERTIFICATE=",
+                                       "REGISTRY_STORAGE=",
+                                       "REGISTRY_STORAGE_DELETE_ENABLED=",
+                                       "REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY=",
+                                       "REGISTRY_STORAGE_MAINTENANCE_READONLY_ENABLED=false",
+                                       "REGISTRY_STORAGE_MAINTENANCE_READONLY={\"enabled\":false}",
+                                       "REGISTRY_HTTP_TLS_LETSENCRYPT=False",
+                                       "ENTREPOT_WORKERS=",
+                                       "ENTREPOT_LISTEN=",
+                                       "ENTREPOT_UPSTREAMS=",
+                                       "ENTREPOT_CONFIG=",
+                                       NULL};
+    struct result result;
+    assert_int_equal(load("", environment, NULL, &result), 0);
+    assert_string_equal(result.config->listens[0].address, "localhost:32000");
+    assert_int_equal(result.config->upstream_count, 1);
+    result_free(&result);
+}
+
+static void upstreams_come_from_the_environment(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *variable;
+        size_t count;
+        const char *preferred; /* NULL: there is no default */
+    } rows[] = {
+        {"ENTREPOT_UPSTREAMS=ghcr.io, docker.io", 2, "docker.io"},
+        {"ENTREPOT_UPSTREAMS=localhost:5000", 1, NULL},
+        {"ENTREPOT_UPSTREAMS=[ghcr.io, quay.io]", 2, NULL},
+        {"ENTREPOT_UPSTREAMS={}", 0, NULL},
+        {"ENTREPOT_UPSTREAMS={ ghcr.io: { default: true }, quay.io: {} }", 2, "ghcr.io"},
+        {"ENTREPOT_UPSTREAMS=ghcr.io:\n  url: http://a:1\n", 1, NULL},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const char *const environment[] = {rows[i].variable, NULL};
+        struct result result;
+
+        if (load("upstreams: { a.io: {} }\n", environment, NULL, &result) != 0)
+            fail_msg("%s: %s", rows[i].variable, buf_text(&result.problems));
+        assert_int_equal(result.config->upstream_count, rows[i].count);
+        const struct config_upstream *preferred = config_upstream_default(result.config);
+        assert_int_equal(!preferred, !rows[i].preferred);
+        if (preferred)
+            assert_string_equal(preferred->name, rows[i].preferred);
+        result_free(&result);
+    }
+}
+
+static void the_file_may_be_named_by_the_environment(void **state)
+{
+    (void)state;
+    static const char *const environment[] = {"ENTREPOT_CONFIG=/nonexistent/a.yaml", NULL};
+    struct config_sources sources = {.environment = environment};
+    AUTO_BUF struct buf problems;
+    AUTO_BUF struct buf warnings;
+    struct config *config = NULL;
+    struct error err;
+    buf_init(&problems, 65536);
+    buf_init(&warnings, 65536);
+    assert_string_equal(config_file(&sources), "/nonexistent/a.yaml");
+    assert_int_equal(config_load(&sources, &config, &problems, &warnings, &err), -ERR_INVALID);
+    assert_string_equal(
+        buf_text(&problems),
+        "/nonexistent/a.yaml: the configuration file cannot be opened: No such file "
+        "or directory; --config or ENTREPOT_CONFIG names it\n");
+    sources.file = "/b.yaml";
+    assert_string_equal(config_file(&sources), "/b.yaml");
+}
+
+static void what_has_no_effect_yet_is_said(void **state)
+{
+    (void)state;
+    struct result result;
+    assert_int_equal(load("storage: { cache_limit: 10GiB, grace: 2h }\n", NULL, NULL, &result), 0);
+    assert_non_null(strstr(buf_text(&result.warnings), ":1:25: storage.cache_limit: this version"));
+    assert_non_null(strstr(buf_text(&result.warnings), "storage.grace: this version"));
+    result_free(&result);
+    assert_int_equal(load("", NULL, NULL, &result), 0);
+    assert_string_equal(buf_text(&result.warnings), "");
+    result_free(&result);
+}
+
+static void a_port_alone_is_on_this_machine(void **state)
+{
+    (void)state;
+    const char *const settings[] = {"listen=5000", NULL};
+    struct result result;
+    assert_int_equal(load("", NULL, settings, &result), 0);
+    assert_string_equal(result.config->listens[0].address, "localhost:5000");
+    result_free(&result);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -197,6 +319,12 @@ int main(void)
         cmocka_unit_test(variables_of_the_stock_registry_are_understood),
         cmocka_unit_test(a_proxied_registry_becomes_the_default_upstream),
         cmocka_unit_test(what_would_open_a_registry_is_refused),
+        cmocka_unit_test(what_kubernetes_makes_is_no_wish),
+        cmocka_unit_test(false_and_empty_are_no_wish),
+        cmocka_unit_test(upstreams_come_from_the_environment),
+        cmocka_unit_test(the_file_may_be_named_by_the_environment),
+        cmocka_unit_test(what_has_no_effect_yet_is_said),
+        cmocka_unit_test(a_port_alone_is_on_this_machine),
         cmocka_unit_test(flags_reach_into_upstreams),
         cmocka_unit_test(wrong_flags_are_refused),
     };

@@ -44,7 +44,6 @@ static struct {
     bool is_drained;
     uint64_t commits;
     unsigned messages[MESSAGE_TYPES];
-    struct digest tag_checked;
     struct seen seen[REQUESTS_MAX];
     uint64_t last_request;
     char *contents[CONTENTS_MAX];
@@ -244,11 +243,7 @@ static void put_tag(struct ledger_txn *txn, const struct message_tag_checked *ch
     struct tag tag = {.digest = checked->digest, .checked_ms = checked->checked};
 
     repository_get(txn, checked->origin, checked->repository, &repository);
-    stage.tag_checked = checked->digest;
-    if (checked->digest.algorithm)
-        tag_put(txn, repository.id, checked->tag, &tag);
-    else
-        tag_delete(txn, repository.id, checked->tag);
+    tag_put(txn, repository.id, checked->tag, &tag);
 }
 
 static void store_blob(struct ledger_txn *txn, const struct message_blob_stored *stored)
@@ -373,11 +368,6 @@ unsigned stage_messages(enum message_type type)
     return stage.messages[type];
 }
 
-const struct digest *stage_tag_checked(void)
-{
-    return &stage.tag_checked;
-}
-
 /* ---- time ---- */
 
 void stage_until(bool (*holds)(uint64_t number), uint64_t number)
@@ -394,17 +384,12 @@ void stage_pass(uint64_t ms)
 {
     uint64_t end = clock_mono().ms + ms;
 
-    for (unsigned turn = 0; turn < 100000 && clock_mono().ms < end; turn++) {
-        uint64_t before = clock_mono().ms;
-
-        fake_loop_hold_clock(stage.loop, end - before);
-        loop_turn(stage.loop, 1);
-        if (clock_mono().ms == before && turn > 200)
-            clock_advance(end - before);
-    }
+    fake_loop_hold_clock(stage.loop, ms);
+    fake_loop_settle(stage.loop);
+    if (clock_mono().ms < end) /* no timer is left before the end */
+        clock_advance(end - clock_mono().ms);
     fake_loop_hold_clock(stage.loop, 0);
-    for (unsigned turn = 0; turn < 50; turn++)
-        loop_turn(stage.loop, 0);
+    fake_loop_settle(stage.loop);
     fake_loop_hold_clock(stage.loop, UINT64_MAX);
 }
 

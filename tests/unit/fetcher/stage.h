@@ -90,8 +90,6 @@ void stage_pass(uint64_t ms);
 void stage_hold_keeper(bool is_held);            /* held: it answers only BARRIER */
 uint64_t stage_commits(void);                    /* number of requests applied */
 unsigned stage_messages(enum message_type type); /* number of them that the keeper got */
-/* The digest of the last TAG_CHECKED. */
-const struct digest *stage_tag_checked(void);
 
 /* Content that depends on a number only. Borrowed until the next stage_open. */
 struct slice stage_bytes(unsigned number, size_t length);

@@ -229,8 +229,6 @@ static void tag_is_stale_when_a_token_server_is_not_allowed(void **state)
         assert_int_equal(ask_tag()->state, ANSWER_STALE);
     }
     assert_int_equal(stage_messages(MESSAGE_TAG_CHECKED), 0);
-    script.extra = NULL;
-    assert_int_equal(ask_tag()->failure, ERR_UNAUTHORIZED);
 }
 
 static void tag_is_stale_on_429_and_the_upstream_is_left_alone(void **state)
@@ -365,20 +363,83 @@ static void tag_is_not_stale_for_longer_than_allowed(void **state)
     assert_int_equal(ask_tag()->failure, ERR_UPSTREAM);
 }
 
-static void tag_that_is_gone_is_believed_and_remembered(void **state)
+static void tag_that_is_refused_is_hidden_and_not_forgotten(void **state)
+{
+    static const struct {
+        int status;
+        enum error_kind kind;
+    } cases[] = {{403, ERR_DENIED}, {404, ERR_NOT_FOUND}, {410, ERR_NOT_FOUND}, {451, ERR_DENIED}};
+
+    (void)state;
+    bring_tag();
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        script.status = cases[i].status;
+        assert_int_equal(ask_tag()->failure, cases[i].kind);
+        size_t before = fake_upstream_count();
+        stage_pass(9000);
+        assert_int_equal(ask_tag()->failure, cases[i].kind);
+        assert_int_equal(fake_upstream_count(), before);
+        assert_int_equal(stage_messages(MESSAGE_TAG_CHECKED), 0);
+        stage_pass(2000);
+        script.status = 0;
+        script.failure = ERR_UPSTREAM;
+        assert_int_equal(ask_tag()->state, ANSWER_STALE);
+        script.failure = 0;
+        stage_pass(40000); /* the breaker */
+    }
+    assert_int_equal(ask_tag()->state, ANSWER_FRESH);
+}
+
+static void tag_is_stale_when_the_login_is_refused(void **state)
 {
     (void)state;
     bring_tag();
-    script.status = 404;
-    assert_int_equal(ask_tag()->failure, ERR_NOT_FOUND);
-    stage_until(stage_has_commits, 2);
-    assert_int_equal(stage_tag_checked()->algorithm, 0);
-    size_t before = fake_upstream_count();
-    assert_int_equal(ask_tag()->failure, ERR_NOT_FOUND);
-    assert_int_equal(fake_upstream_count(), before);
-    stage_pass(11000);
+    script.status = 401;
+    const struct seen *seen = ask_tag();
+    assert_int_equal(seen->state, ANSWER_STALE);
+    assert_non_null(strstr(seen->text, "answered 401"));
+    assert_int_equal(stage_messages(MESSAGE_TAG_CHECKED), 0);
+}
+
+static void tag_without_a_copy_is_refused_when_the_login_is(void **state)
+{
+    (void)state;
+    script.status = 401;
+    assert_int_equal(ask_tag()->failure, ERR_UNAUTHORIZED);
     script.status = 0;
     assert_int_equal(ask_tag()->answers, 1);
+}
+
+static int setup_keep(void **state)
+{
+    (void)state;
+    memset(&script, 0, sizeof(script));
+    stage_open("  docker.io:\n    url: https://hub.test\n    default: true\n"
+               "    tags:\n      - { match: \"*\", ttl: 60s, deleted: keep }\n");
+    script.manifest = stage_manifest();
+    fake_upstream_set(answer_manifest, NULL);
+    return 0;
+}
+
+static void tag_that_is_refused_is_kept_where_one_says_so(void **state)
+{
+    static const int statuses[] = {403, 404, 410, 451};
+
+    (void)state;
+    script.status = 404;
+    assert_int_equal(ask_tag()->failure, ERR_NOT_FOUND);
+    stage_pass(11000);
+    script.status = 0;
+    bring_tag();
+    for (size_t i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++) {
+        script.status = statuses[i];
+        assert_int_equal(ask_tag()->state, ANSWER_STALE);
+        size_t before = fake_upstream_count();
+        assert_int_equal(ask_tag()->state, ANSWER_STALE);
+        assert_int_equal(fake_upstream_count(), before);
+        stage_pass(11000);
+    }
+    assert_int_equal(stage_messages(MESSAGE_TAG_CHECKED), 0);
 }
 
 static void tag_digest_of_the_upstream_is_never_relayed(void **state)
@@ -686,6 +747,41 @@ static void referrers_have_descriptors_alone(void **state)
     assert_int_equal(referrers("{\"mediaType\":7,\"manifests\":[]}")->failure, ERR_UPSTREAM);
 }
 
+static enum error_kind referrers_after(int status, const char *content_type)
+{
+    struct digest digest = stage_digest(SLICE_LITERAL("subject"));
+
+    script.status = status;
+    script.content_type = content_type;
+    uint64_t request = stage_join(0, JOIN_REFERRERS, "library/app", "", &digest, UINT64_MAX);
+    stage_until(stage_is_over, request);
+    stage_pass(60000);
+    return stage_seen(request)->failure;
+}
+
+/* NOT_FOUND makes the worker ask for the tag that clients keep such lists under. */
+static void referrers_address_that_is_no_use_is_told_from_a_failure(void **state)
+{
+    static const int no_use[] = {400, 401, 403, 404, 405, 406, 410, 501};
+    static const int failures[] = {500, 502, 503, 504};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(no_use) / sizeof(no_use[0]); i++)
+        assert_int_equal(referrers_after(no_use[i], NULL), ERR_NOT_FOUND);
+    for (size_t i = 0; i < sizeof(failures) / sizeof(failures[0]); i++)
+        assert_int_equal(referrers_after(failures[i], NULL), ERR_UPSTREAM);
+    assert_int_equal(referrers_after(429, NULL), ERR_BUSY);
+    assert_int_equal(referrers_after(200, "Content-Type: text/html\r\n"), ERR_NOT_FOUND);
+}
+
+static void referrers_are_not_emptied(void **state)
+{
+    (void)state;
+    assert_int_equal(referrers("{\"schemaVersion\":2,\"manifests\":[7,{}]}")->failure,
+                     ERR_UPSTREAM);
+    assert_int_equal(referrers("{\"schemaVersion\":2,\"manifests\":[]}")->answers, 1);
+}
+
 static void tags_list_with_a_bad_query_is_refused(void **state)
 {
     (void)state;
@@ -803,6 +899,8 @@ static void no_of_all_addresses_is_believed(void **state)
     assert_int_equal(ask_pair(404, 404)->failure, ERR_NOT_FOUND);
     assert_int_equal(ask_pair(403, 403)->failure, ERR_DENIED);
     assert_int_equal(fake_upstream_count(), 4);
+    assert_int_equal(ask_pair(401, 404)->failure, ERR_UNAUTHORIZED);
+    assert_int_equal(ask_pair(404, 401)->failure, ERR_UNAUTHORIZED);
 }
 
 static void no_of_one_address_is_not_that_of_all(void **state)
@@ -868,7 +966,11 @@ int main(void)
         TEST(part_of_an_answer_is_none),
         TEST(tag_is_stale_when_a_check_gives_a_part),
         TEST(tag_is_not_stale_for_longer_than_allowed),
-        TEST(tag_that_is_gone_is_believed_and_remembered),
+        TEST(tag_that_is_refused_is_hidden_and_not_forgotten),
+        TEST(tag_is_stale_when_the_login_is_refused),
+        TEST(tag_without_a_copy_is_refused_when_the_login_is),
+        cmocka_unit_test_setup_teardown(tag_that_is_refused_is_kept_where_one_says_so, setup_keep,
+                                        teardown),
         TEST(tag_digest_of_the_upstream_is_never_relayed),
         TEST(tag_of_a_web_page_fails),
         TEST(tag_of_a_coded_manifest_fails),
@@ -888,6 +990,8 @@ int main(void)
         TEST(tags_list_drops_what_json_can_say_and_a_tag_cannot),
         TEST(tags_list_of_all_is_cut_into_pages),
         TEST(referrers_have_descriptors_alone),
+        TEST(referrers_address_that_is_no_use_is_told_from_a_failure),
+        TEST(referrers_are_not_emptied),
         TEST(tags_list_with_a_bad_query_is_refused),
         TEST(join_of_nonsense_is_refused),
         TEST(fetcher_stops_asking_an_upstream_that_is_down),

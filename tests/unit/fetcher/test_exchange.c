@@ -20,22 +20,38 @@ static struct {
     const char *token_headers;
     uint64_t token_drip_ms; /* between the bytes of the token server's answer */
     bool has_own_fault;     /* transfers end with ERR_INTERNAL */
+    bool refuses_login;     /* the token server refuses whoever logs in */
+    bool refuses_member;    /* the registry refuses the token of a login */
+    int target_status;      /* of a redirect's target, if not 0; with target_challenge: without a
+                               token */
+    const char *target_challenge;
+    int anonymous_status; /* if not 0, what a token without a login gets */
 } script;
 
 static const char *const bearer =
     "WWW-Authenticate: Bearer realm=\"https://hub.test/token\",service=\"hub\"\r\n";
 
-static void answer_token(struct fake_answer *answer)
+static bool is_login(const struct fake_request *request)
+{
+    return strstr(request->headers, "Authorization: Basic ");
+}
+
+static void answer_token(const struct fake_request *request, struct fake_answer *answer)
 {
     answer->status = script.token_status ? script.token_status : 200;
+    if (script.refuses_login && is_login(request))
+        answer->status = script.token_status ? script.token_status : 401;
+    else if (script.refuses_login)
+        answer->status = 200;
     answer->headers = script.token_headers;
     answer->pause_ms = script.token_drip_ms;
     answer->piece = script.token_drip_ms > 0 ? 1 : 0;
     if (answer->status != 200)
         return;
     answer->body = slice_of(
-        script.token_json ? script.token_json
-                          : "{\"token\":\"ticket\",\"access_token\":\"x\",\"expires_in\":300}");
+        script.token_json   ? script.token_json
+        : is_login(request) ? "{\"token\":\"member\"}"
+                            : "{\"token\":\"ticket\",\"access_token\":\"x\",\"expires_in\":300}");
 }
 
 static void answer_hub(const struct fake_request *request, struct fake_answer *answer, void *arg)
@@ -47,10 +63,17 @@ static void answer_hub(const struct fake_request *request, struct fake_answer *a
     if (script.has_own_fault) {
         answer->failure = ERR_INTERNAL;
     } else if (strstr(request->url, "/token?")) {
-        answer_token(answer);
+        answer_token(request, answer);
     } else if (!is_home) {
-        answer->status = 200;
-        answer->body = script.blob;
+        bool is_welcome = !script.target_status;
+
+        if (script.target_challenge)
+            is_welcome = strstr(request->headers, "Bearer ticket");
+        answer->status = is_welcome ? 200 : script.target_status;
+        if (is_welcome)
+            answer->body = script.blob;
+        else
+            answer->headers = script.target_challenge;
         answer->address = script.target_address;
     } else if (script.status) {
         answer->status = script.status;
@@ -58,6 +81,12 @@ static void answer_hub(const struct fake_request *request, struct fake_answer *a
                (script.refuses_token || !strstr(request->headers, "Authorization: "))) {
         answer->status = 401;
         answer->headers = script.challenge;
+    } else if (script.refuses_member && strstr(request->headers, "Bearer member")) {
+        answer->status = 401;
+        answer->headers = script.challenge;
+    } else if (script.anonymous_status && !strstr(request->headers, "Bearer member") &&
+               !is_login(request)) {
+        answer->status = script.anonymous_status;
     } else if (script.location) {
         answer->status = 307;
         (void)snprintf(headers, sizeof(headers), "Location: %s\r\n", script.location);
@@ -282,7 +311,7 @@ static void exchange_waits_for_no_body_it_does_not_need(void **state)
     script.status = 0;
     script.challenge = bearer;
     script.token_status = 403;
-    assert_int_equal(stage_seen(pull_for(2100))->failure, ERR_DENIED);
+    assert_int_equal(stage_seen(pull_for(2100))->failure, ERR_UNAUTHORIZED);
     script.token_status = 0;
     script.location = "https://cdn.test/blob";
     assert_int_equal(stage_seen(pull_for(2100))->verifieds, 1);
@@ -397,6 +426,52 @@ static void exchange_follows_a_redirect_without_credentials(void **state)
     assert_false(was_told(last, "Authorization"));
 }
 
+static void exchange_tries_anonymously_when_its_login_is_refused(void **state)
+{
+    static const int statuses[] = {400, 401, 403, 404};
+
+    (void)state;
+    script.challenge = bearer;
+    script.refuses_login = true;
+    for (size_t i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++) {
+        char repository[40];
+
+        (void)snprintf(repository, sizeof(repository), "library/app%zu", i);
+        script.token_status = statuses[i];
+        script.blob = stage_bytes((unsigned)i + 200, 1000);
+        size_t before = fake_upstream_count();
+        assert_int_equal(pull_of(repository)->verifieds, 1);
+        assert_int_equal(fake_upstream_count(), before + 4);
+        assert_true(was_told(before + 1, basic));
+        assert_false(was_told(before + 2, "Authorization"));
+        assert_true(was_told(before + 3, "Authorization: Bearer ticket\r\n"));
+    }
+}
+
+static void exchange_tries_anonymously_when_the_token_of_its_login_is_refused(void **state)
+{
+    (void)state;
+    script.challenge = bearer;
+    script.refuses_member = true;
+    assert_int_equal(pull()->verifieds, 1);
+    assert_true(was_told(fake_upstream_count() - 1, "Authorization: Bearer ticket\r\n"));
+    assert_true(fake_upstream_count() <= 5);
+}
+
+/* Without its login, what an upstream does not show may be there. */
+static void exchange_believes_no_absence_when_its_login_is_refused(void **state)
+{
+    static const int statuses[] = {401, 403, 404};
+
+    (void)state;
+    script.challenge = bearer;
+    script.refuses_login = true;
+    for (size_t i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++) {
+        script.anonymous_status = statuses[i];
+        assert_int_equal(pull()->failure, ERR_UNAUTHORIZED);
+    }
+}
+
 static void exchange_refuses_redirects_that_are_not_allowed(void **state)
 {
     static const char *const targets[] = {"http://cdn.test/blob",
@@ -422,6 +497,84 @@ static void exchange_refuses_names_that_lead_to_private_addresses(void **state)
     script.target_address = "127.0.0.1";
     assert_int_equal(pull()->failure, ERR_UPSTREAM);
     assert_true(fake_upstream_at(1)->is_refused);
+}
+
+static void exchange_believes_the_last_host_of_a_redirect(void **state)
+{
+    static const struct {
+        int status;
+        enum error_kind kind;
+    } cases[] = {
+        {404, ERR_NOT_FOUND}, {410, ERR_NOT_FOUND},    {403, ERR_DENIED},
+        {451, ERR_DENIED},    {401, ERR_UNAUTHORIZED},
+    };
+
+    (void)state;
+    script.location = "https://cdn.test/blob";
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        script.target_status = cases[i].status;
+        size_t before = fake_upstream_count();
+        script.blob = stage_bytes((unsigned)i + 300, 1000);
+        assert_int_equal(pull()->failure, cases[i].kind);
+        assert_int_equal(fake_upstream_count(), before + 2);
+        before = fake_upstream_count();
+        uint64_t request = stage_join(0, JOIN_TAG, "library/app",
+                                      cases[i].status == 404 ? "a" : "b", NULL, UINT64_MAX);
+        stage_until(stage_is_over, request);
+        assert_int_equal(stage_seen(request)->failure, cases[i].kind);
+        stage_pass(11000);
+    }
+    script.target_status = 404;
+    uint64_t request = stage_join(0, JOIN_TAG, "library/app", "c", NULL, UINT64_MAX);
+    stage_until(stage_is_over, request);
+    size_t before = fake_upstream_count();
+    request = stage_join(0, JOIN_TAG, "library/app", "c", NULL, UINT64_MAX);
+    stage_until(stage_is_over, request);
+    assert_int_equal(stage_seen(request)->failure, ERR_NOT_FOUND);
+    assert_int_equal(fake_upstream_count(), before);
+}
+
+/* A host in front of a registry: the registry behind it asks for a token of its own. */
+static void exchange_answers_the_challenge_behind_a_redirect_anonymously(void **state)
+{
+    (void)state;
+    script.location = "https://behind.test/v2/their/app/blobs/x";
+    script.target_status = 401;
+    script.target_challenge = "WWW-Authenticate: Bearer realm=\"https://auth.behind.test/token\","
+                              "service=\"behind\",scope=\"repository:their/app:pull\"\r\n";
+    assert_int_equal(pull()->verifieds, 1);
+    assert_int_equal(fake_upstream_count(), 4);
+    assert_string_equal(fake_upstream_at(2)->url, "https://auth.behind.test/token?service=behind&"
+                                                  "scope=repository:their/app:pull");
+    assert_false(was_told(0, "Authorization"));
+    assert_false(was_told(2, "Authorization"));
+    assert_true(was_told(3, "Authorization: Bearer ticket\r\n"));
+    /* The token is that host's: the upstream does not get it, and the host is not asked in vain. */
+    script.blob = stage_bytes(400, 1000);
+    assert_int_equal(pull()->verifieds, 1);
+    assert_int_equal(fake_upstream_count(), 6);
+    assert_false(was_told(4, "Authorization"));
+    assert_true(was_told(5, "Authorization: Bearer ticket\r\n"));
+}
+
+static void exchange_gives_no_password_behind_a_redirect(void **state)
+{
+    static const char *const challenges[] = {
+        "WWW-Authenticate: Basic realm=\"x\"\r\n",
+        "WWW-Authenticate: Bearer realm=\"https://169.254.169.254/token\"\r\n",
+        "WWW-Authenticate: Bearer realm=\"https://behind.test/none\",scope=\"a\"\r\n"};
+
+    (void)state;
+    script.location = "https://behind.test/blob";
+    script.target_status = 401;
+    for (size_t i = 0; i < sizeof(challenges) / sizeof(challenges[0]); i++) {
+        script.target_challenge = challenges[i];
+        script.blob = stage_bytes((unsigned)i + 500, 1000);
+        enum error_kind kind = pull()->failure;
+        assert_true(kind == ERR_UNAUTHORIZED || kind == ERR_UPSTREAM);
+    }
+    for (size_t i = 0; i < fake_upstream_count(); i++)
+        assert_false(was_told(i, "Authorization"));
 }
 
 static void exchange_ends_a_loop_of_redirects(void **state)
@@ -478,8 +631,14 @@ int main(void)
         TEST(exchange_answers_a_basic_challenge_in_a_later_field, setup_password),
         TEST(exchange_needs_no_scope_of_a_challenge, setup),
         TEST(exchange_follows_a_redirect_without_credentials, setup_password),
+        TEST(exchange_tries_anonymously_when_its_login_is_refused, setup_password),
+        TEST(exchange_tries_anonymously_when_the_token_of_its_login_is_refused, setup_password),
+        TEST(exchange_believes_no_absence_when_its_login_is_refused, setup_password),
         TEST(exchange_refuses_redirects_that_are_not_allowed, setup),
         TEST(exchange_refuses_names_that_lead_to_private_addresses, setup),
+        TEST(exchange_believes_the_last_host_of_a_redirect, setup),
+        TEST(exchange_answers_the_challenge_behind_a_redirect_anonymously, setup_password),
+        TEST(exchange_gives_no_password_behind_a_redirect, setup_password),
         TEST(exchange_ends_a_loop_of_redirects, setup),
         TEST(private_bytes_need_a_proof_for_another_repository, setup_password),
         TEST(public_bytes_are_public, setup),

@@ -5,6 +5,9 @@
 
 #include "base/failpoint.h"
 #include "base/fd.h"
+#include "base/map.h"
+#include "block_pool.h"
+#include "fakes/pool.h"
 #include "role.h"
 #include "spool_index.h"
 #include "stage.h"
@@ -160,6 +163,184 @@ static void a_blob_larger_than_its_memory_is_refused(void **state)
     stage_assert_file(stage_seen(right)->fd, blob);
 }
 
+static void answer_whole(const struct fake_request *request, struct fake_answer *answer, void *arg)
+{
+    const struct slice *blobs = arg;
+    char text[DIGEST_TEXT_SIZE];
+
+    answer->status = 200;
+    for (unsigned i = 0; i < 3; i++) {
+        struct digest digest = stage_digest(blobs[i]);
+
+        if (strstr(request->url, digest_print(&digest, text)))
+            answer->body = blobs[i];
+    }
+}
+
+/* One block is all the memory there is, and the disk takes a minute for it: the other downloads
+ * wait, which is no stall of their upstream. */
+static void downloads_wait_for_memory(void **state)
+{
+    (void)state;
+    struct slice blobs[3];
+    uint64_t requests[3];
+    struct pool *pool = stage_fetcher()->options.pool;
+    block_pool_resize(stage_fetcher()->blocks, BLOCK_SIZE);
+    fake_upstream_set(answer_whole, blobs);
+    fake_pool_hold(pool, true);
+    for (unsigned i = 0; i < 3; i++) {
+        blobs[i] = stage_bytes(i + 1, 700000);
+        struct digest digest = stage_digest(blobs[i]);
+        requests[i] = stage_join(0, JOIN_BLOB, "library/app", "", &digest, UINT64_MAX);
+    }
+    stage_pass(60000);
+    assert_int_equal(block_pool_used(stage_fetcher()->blocks), 1);
+    fake_pool_hold(pool, false);
+    for (unsigned i = 0; i < 3; i++) {
+        stage_until(stage_is_verified, requests[i]);
+        stage_assert_file(stage_seen(requests[i])->fd, blobs[i]);
+        assert_int_equal(stage_seen(requests[i])->faileds, 0);
+    }
+    assert_int_equal(block_pool_used(stage_fetcher()->blocks), 0);
+}
+
+/* A client that goes while its download waits for memory leaves nothing in the line. */
+static void a_download_that_ends_waits_no_more(void **state)
+{
+    (void)state;
+    struct slice blobs[3];
+    uint64_t requests[3];
+    struct pool *pool = stage_fetcher()->options.pool;
+    block_pool_resize(stage_fetcher()->blocks, BLOCK_SIZE);
+    fake_upstream_set(answer_whole, blobs);
+    fake_pool_hold(pool, true);
+    for (unsigned i = 0; i < 3; i++) {
+        blobs[i] = stage_bytes(i + 1, 100 * 1024 * 1024);
+        struct digest digest = stage_digest(blobs[i]);
+        requests[i] = stage_join(0, JOIN_BLOB, "library/app", "", &digest, UINT64_MAX);
+    }
+    stage_pass(100);
+    stage_leave(0, requests[0]);
+    stage_leave(0, requests[1]);
+    stage_pass(100);
+    fake_pool_hold(pool, false);
+    stage_until(stage_is_verified, requests[2]);
+    assert_int_equal(block_pool_used(stage_fetcher()->blocks), 0);
+}
+
+static void answer_slowly(const struct fake_request *request, struct fake_answer *answer, void *arg)
+{
+    answer_whole(request, answer, arg);
+    if (answer->body.length > 1000000) {
+        answer->piece = 1;
+        answer->pause_ms = 1000;
+    }
+}
+
+static void a_download_that_crawls_is_given_up(void **state)
+{
+    (void)state;
+    struct slice blobs[3] = {stage_bytes(1, 2000000), stage_bytes(2, 10), stage_bytes(3, 10)};
+    struct digest digest = stage_digest(blobs[0]);
+    fake_upstream_set(answer_slowly, blobs);
+    uint64_t request = stage_join(0, JOIN_BLOB, "library/app", "", &digest, UINT64_MAX);
+    stage_pass(29000);
+    assert_int_equal(fake_upstream_count(), 1);
+    stage_pass(300000);
+    assert_true(fake_upstream_count() > 1);
+    assert_int_equal(stage_seen(request)->failure, ERR_TIMEOUT);
+}
+
+static int setup_few_connections(void **state)
+{
+    (void)state;
+    stage_open("  docker.io:\n    url: https://hub.test\n    default: true\n"
+               "fetch:\n  connections: 4\n");
+    stage_pass(10);
+    return 0;
+}
+
+/* Three downloads may run, and their clients have gone before they end. */
+static void a_download_without_clients_gives_way(void **state)
+{
+    (void)state;
+    struct slice crawling[3];
+    struct slice blobs[3] = {stage_bytes(4, 10), stage_bytes(5, 10), stage_bytes(6, 10)};
+    uint64_t requests[3];
+    fake_upstream_set(answer_slowly, crawling);
+    for (unsigned i = 0; i < 3; i++) {
+        crawling[i] = stage_bytes(i + 1, 2000000);
+        struct digest digest = stage_digest(crawling[i]);
+        requests[i] = stage_join(0, JOIN_BLOB, "library/app", "", &digest, UINT64_MAX);
+    }
+    stage_pass(4000);
+    for (unsigned i = 1; i < 3; i++)
+        stage_leave(0, requests[i]);
+    stage_pass(1000);
+    fake_upstream_set(answer_whole, blobs);
+    for (unsigned i = 0; i < 2; i++) {
+        struct digest digest = stage_digest(blobs[i]);
+        uint64_t request = stage_join(0, JOIN_BLOB, "library/app", "", &digest, UINT64_MAX);
+
+        stage_pass(100);
+        assert_int_equal(stage_seen(request)->verifieds, 1);
+    }
+    assert_int_equal(stage_seen(requests[0])->faileds, 0);
+}
+
+/* All three have clients: the fourth waits until the first client goes. */
+static void a_download_whose_client_goes_gives_way(void **state)
+{
+    (void)state;
+    struct slice crawling[3];
+    struct slice blobs[3] = {stage_bytes(4, 10), stage_bytes(5, 10), stage_bytes(6, 10)};
+    uint64_t requests[3];
+    fake_upstream_set(answer_slowly, crawling);
+    for (unsigned i = 0; i < 3; i++) {
+        crawling[i] = stage_bytes(i + 1, 2000000);
+        struct digest digest = stage_digest(crawling[i]);
+        requests[i] = stage_join(0, JOIN_BLOB, "library/app", "", &digest, UINT64_MAX);
+    }
+    stage_pass(4000);
+    fake_upstream_set(answer_whole, blobs);
+    struct digest digest = stage_digest(blobs[0]);
+    uint64_t request = stage_join(0, JOIN_BLOB, "library/app", "", &digest, UINT64_MAX);
+    stage_pass(1000);
+    assert_int_equal(stage_seen(request)->verifieds, 0);
+    stage_leave(0, requests[1]);
+    stage_pass(100);
+    assert_int_equal(stage_seen(request)->verifieds, 1);
+}
+
+static unsigned count_descriptors(void)
+{
+    unsigned count = 0;
+
+    for (int fd = 0; fd < 1024; fd++)
+        count += fcntl(fd, F_GETFD) >= 0;
+    return count;
+}
+
+static void a_stored_blob_holds_no_memory_and_no_descriptor(void **state)
+{
+    (void)state;
+    struct slice blobs[3] = {stage_bytes(1, 300000), stage_bytes(2, 300000), stage_bytes(3, 1)};
+    fake_upstream_set(answer_whole, blobs);
+    unsigned before = count_descriptors();
+    for (unsigned i = 0; i < 3; i++) {
+        struct digest digest = stage_digest(blobs[i]);
+        uint64_t request = stage_join(0, JOIN_BLOB, "library/app", "", &digest, UINT64_MAX);
+
+        stage_until(stage_is_verified, request);
+        stage_until(stage_has_commits, i + 1);
+        stage_pass(10);
+        fd_close(&stage_seen(request)->fd);
+    }
+    assert_int_equal(count_descriptors(), before);
+    assert_int_equal(map_count(stage_fetcher()->flights), 0);
+    assert_int_equal(block_pool_used(stage_fetcher()->blocks), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -170,6 +351,14 @@ int main(void)
         TEST(an_older_spool_is_removed_in_the_pool),
         TEST(a_memory_take_takes_what_is_reserved_for_it),
         TEST(a_blob_larger_than_its_memory_is_refused),
+        TEST(downloads_wait_for_memory),
+        TEST(a_download_that_ends_waits_no_more),
+        TEST(a_download_that_crawls_is_given_up),
+        cmocka_unit_test_setup_teardown(a_download_without_clients_gives_way, setup_few_connections,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_download_whose_client_goes_gives_way,
+                                        setup_few_connections, teardown),
+        TEST(a_stored_blob_holds_no_memory_and_no_descriptor),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

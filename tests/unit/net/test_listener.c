@@ -284,16 +284,29 @@ static void a_connection_that_nobody_else_takes_is_taken_after_ten_pauses(void *
     stop(&a);
 }
 
-static void stopped_it_accepts_no_more(void **state)
+/* Also when this process has more than its share, or pauses: nobody comes for them later. */
+static void drained_it_takes_what_is_queued_and_refuses_the_next(void **state)
 {
     (void)state;
     struct accepting a;
+    struct sockaddr_storage address;
+    socklen_t length = sizeof(address);
     start(&a, on_accept);
-    listener_stop(a.listener);
-    AUTO_CLOSE int client = connect_to(a.bound.fds[0]);
+    a.pauses = UINT_MAX;
+    assert_int_equal(getsockname(a.bound.fds[0], (struct sockaddr *)&address, &length), 0);
+    AUTO_CLOSE int first = connect_to(a.bound.fds[0]);
+    AUTO_CLOSE int second = connect_to(a.bound.fds[0]);
+    AUTO_CLOSE int third = connect_to(a.bound.fds[0]);
+    close_all(&a.bound); /* the master's copy */
+    listener_drain(a.listener);
+    assert_int_equal(a.accepted, 3);
+    AUTO_CLOSE int late = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(late, (struct sockaddr *)&address, length), -1);
+    assert_int_equal(errno, ECONNREFUSED);
+    listener_drain(a.listener);
     for (int i = 0; i < 5; i++)
         loop_turn(a.loop, 0);
-    assert_int_equal(a.accepted, 0);
+    assert_int_equal(a.accepted, 3);
     stop(&a);
 }
 
@@ -354,7 +367,7 @@ int main(void)
         cmocka_unit_test(one_connection_is_accepted_a_turn),
         cmocka_unit_test(it_pauses_for_a_millisecond_above_its_share),
         cmocka_unit_test(a_connection_that_nobody_else_takes_is_taken_after_ten_pauses),
-        cmocka_unit_test(stopped_it_accepts_no_more),
+        cmocka_unit_test(drained_it_takes_what_is_queued_and_refuses_the_next),
         cmocka_unit_test(what_the_callback_does_not_take_is_closed),
         cmocka_unit_test(without_descriptors_the_queue_still_moves),
     };

@@ -6,7 +6,9 @@
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -370,6 +372,22 @@ static _Noreturn void die_reading(const char *path)
     _exit(0);
 }
 
+/* Blobs cannot take it, and deletes find it when they have taken everything else. */
+static void writer_keeps_room_on_the_disk(void **state)
+{
+    struct ledger *ledger;
+    char path[4096];
+    struct stat status;
+
+    assert_int_equal(ledger_open(folder(state), true, &ledger, &err), 0);
+    put_use(ledger, "a", 1);
+    (void)snprintf(path, sizeof(path), "%s/data.mdb", path_of_folder);
+    assert_int_equal(stat(path, &status), 0);
+    assert_true(status.st_size < 1 << 20);
+    assert_true((uint64_t)status.st_blocks * 512 >= (uint64_t)status.st_size + (4u << 20));
+    ledger_close(&ledger);
+}
+
 static void readers_of_dead_processes_are_forgotten(void **state)
 {
     const char *path = folder(state);
@@ -423,6 +441,7 @@ int main(void)
         TEST(a_full_map_grows_before_the_next_write),
         TEST(a_reader_in_another_process_follows_the_growth),
         TEST(a_long_read_keeps_no_thread_from_the_growth),
+        TEST(writer_keeps_room_on_the_disk),
         TEST(readers_of_dead_processes_are_forgotten),
         TEST(a_reader_keeps_its_snapshot_until_its_end),
     };

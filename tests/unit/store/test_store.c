@@ -18,6 +18,8 @@
 #include "store/store.h"
 #include "support/scratch.h"
 
+#define HEX_64 "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
 static struct error err;
 static char root[300];
 static struct store *store;
@@ -98,6 +100,121 @@ static void a_newer_layout_is_refused(void **state)
     assert_int_equal(store_prepare(root, &err), -ERR_CORRUPT);
     write_text(below("layout"), "entrepot 1");
     assert_int_equal(store_prepare(root, &err), -ERR_CORRUPT);
+}
+
+/* `other` under the scratch folder, with these entries; a name that ends in '/' is a folder. */
+static const char *make_other(const char *const *names)
+{
+    static char other[400];
+    char path[600];
+
+    (void)snprintf(other, sizeof(other), "%s/other", below("../.."));
+    assert_int_equal(mkdir(other, 0750), 0);
+    for (; *names; names++) {
+        (void)snprintf(path, sizeof(path), "%s/%s", other, *names);
+        if ((*names)[strlen(*names) - 1] == '/')
+            assert_int_equal(mkdir(path, 0750), 0);
+        else
+            write_text(path, "theirs");
+    }
+    return other;
+}
+
+static void a_folder_of_somebody_else_is_refused_untouched(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"a", "b", "c/", "d", "e", "f", "lost+found/", NULL};
+    const char *other = make_other(names);
+    char path[600];
+    struct stat status;
+    assert_int_equal(store_prepare(other, &err), -ERR_CONFLICT);
+    assert_non_null(strstr(err.text, other));
+    assert_non_null(strstr(err.text, " and 1 more"));
+    assert_non_null(strstr(err.text, "storage.path"));
+    assert_null(strstr(err.text, "lost+found"));
+    (void)snprintf(path, sizeof(path), "%s/blobs", other);
+    assert_int_equal(stat(path, &status), -1);
+}
+
+static void a_stock_registry_is_refused_and_named(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"docker/", "docker/registry/", "docker/registry/v2/", NULL};
+    assert_int_equal(store_prepare(make_other(names), &err), -ERR_CONFLICT);
+    assert_non_null(strstr(err.text, "stock registry (docker/registry/v2)"));
+}
+
+static void a_hidden_file_is_somebody_elses_too(void **state)
+{
+    (void)state;
+    static const char *const names[] = {".bashrc", NULL};
+    assert_int_equal(store_prepare(make_other(names), &err), -ERR_CONFLICT);
+    assert_non_null(strstr(err.text, ".bashrc"));
+}
+
+static void an_empty_file_system_and_a_killed_start_are_taken(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"lost+found/", "layout.new", NULL};
+    assert_int_equal(store_prepare(make_other(names), &err), 0);
+}
+
+static void blobs_without_a_ledger_are_refused(void **state)
+{
+    (void)state;
+    assert_int_equal(mkdir(below("blobs/sha256/ab"), 0750), 0);
+    assert_int_equal(store_prepare(root, &err), 0);
+    write_text(below("blobs/sha256/ab/cd"), "hello");
+    assert_int_equal(store_prepare(root, &err), -ERR_CORRUPT);
+    assert_non_null(strstr(err.text, "ledger/data.mdb is missing"));
+    write_text(below("ledger/data.mdb"), "");
+    assert_int_equal(store_prepare(root, &err), -ERR_CORRUPT);
+    assert_non_null(strstr(err.text, "ledger/data.mdb is empty"));
+    write_text(below("ledger/data.mdb"), "x");
+    assert_int_equal(store_prepare(root, &err), 0);
+}
+
+/* What a run as root has left changes hands, and nothing that somebody else put there. */
+static void only_our_own_entries_change_hands(void **state)
+{
+    (void)state;
+    static const char *const ours[] = {"layout",
+                                       "blobs",
+                                       "blobs/sha256",
+                                       "blobs/sha256/ab",
+                                       "blobs/sha256/ab/" HEX_64,
+                                       "ledger",
+                                       "ledger/data.mdb",
+                                       "uploads",
+                                       "uploads/t-0123456789abcdef0123456789abcdef",
+                                       "spool",
+                                       ""};
+    static const char *const theirs[] = {
+        "notes",          "photos",  "photos/a",           "ledger/copy",
+        "blobs/sha256/x", ".hidden", "blobs/sha256/ab/me", "uploads/me"};
+    struct stat status;
+
+    if (geteuid() != 0)
+        skip();
+    assert_int_equal(mkdir(below("photos"), 0750), 0);
+    assert_int_equal(mkdir(below("blobs/sha256/ab"), 0750), 0);
+    assert_int_equal(mkdir(below("blobs/sha256/x"), 0750), 0);
+    write_text(below(ours[4]), "x");
+    write_text(below(ours[6]), "x");
+    write_text(below(ours[8]), "x");
+    for (size_t i = 0; i < sizeof(theirs) / sizeof(theirs[0]); i++) {
+        if (stat(below(theirs[i]), &status) != 0)
+            write_text(below(theirs[i]), "theirs");
+    }
+    assert_int_equal(store_give(root, 12345, 12345, "somebody", &err), 0);
+    for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++) {
+        assert_int_equal(stat(below(ours[i]), &status), 0);
+        assert_int_equal(status.st_uid, 12345);
+    }
+    for (size_t i = 0; i < sizeof(theirs) / sizeof(theirs[0]); i++) {
+        assert_int_equal(stat(below(theirs[i]), &status), 0);
+        assert_int_equal(status.st_uid, 0);
+    }
 }
 
 static void the_lock_names_who_has_it(void **state)
@@ -411,6 +528,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(preparing_twice_changes_nothing),
         TEST(a_newer_layout_is_refused),
+        TEST(a_folder_of_somebody_else_is_refused_untouched),
+        TEST(a_stock_registry_is_refused_and_named),
+        TEST(a_hidden_file_is_somebody_elses_too),
+        TEST(an_empty_file_system_and_a_killed_start_are_taken),
+        TEST(blobs_without_a_ledger_are_refused),
+        TEST(only_our_own_entries_change_hands),
         TEST(the_lock_names_who_has_it),
         TEST(the_lock_makes_the_folders_of_blobs),
         TEST(a_placed_file_is_found_by_its_digest),

@@ -135,6 +135,13 @@ static void assert_ended(uint8_t number, uint64_t repository_key)
     assert_false(has_file(number, repository_key));
 }
 
+static int end_idlest(const uint64_t *repository_key, uint64_t before_ms)
+{
+    struct upload_choice choice = {.repository_key = repository_key, .before_ms = before_ms};
+
+    return upload_end_idlest(store, table, &choice, &err);
+}
+
 static void idlest_is_ended(void **state)
 {
     (void)state;
@@ -142,12 +149,12 @@ static void idlest_is_ended(void **state)
     add_session(1, TEAM, 20);
     add_session(2, TEAM, 10);
     add_session(3, OTHER, 5);
-    assert_int_equal(upload_end_idlest(store, table, &team, NOW_MS, &err), 0);
+    assert_int_equal(end_idlest(&team, NOW_MS), 0);
     assert_ended(2, TEAM);
-    assert_int_equal(upload_end_idlest(store, table, NULL, NOW_MS, &err), 0);
+    assert_int_equal(end_idlest(NULL, NOW_MS), 0);
     assert_ended(3, OTHER);
     assert_whole(1, TEAM);
-    assert_int_equal(upload_end_idlest(store, table, NULL, 20, &err), -ERR_BUSY);
+    assert_int_equal(end_idlest(NULL, 20), -ERR_BUSY);
     assert_whole(1, TEAM);
 }
 
@@ -158,10 +165,10 @@ static void session_in_use_is_passed_over(void **state)
     add_session(2, TEAM, 20);
     int fd = open_session(1, TEAM);
     assert_int_equal(upload_lock(fd, &err), 0);
-    assert_int_equal(upload_end_idlest(store, table, NULL, NOW_MS, &err), 0);
+    assert_int_equal(end_idlest(NULL, NOW_MS), 0);
     assert_whole(1, TEAM);
     assert_ended(2, TEAM);
-    assert_int_equal(upload_end_idlest(store, table, NULL, NOW_MS, &err), -ERR_BUSY);
+    assert_int_equal(end_idlest(NULL, NOW_MS), -ERR_BUSY);
     assert_whole(1, TEAM);
     fd_close(&fd);
 }
@@ -173,10 +180,10 @@ static void slots_without_a_file_are_passed_over(void **state)
     for (uint8_t i = 1; i <= 40; i++)
         add_slot(i, TEAM, NOW_MS - UPLOAD_FILELESS_MS);
     add_session(50, TEAM, NOW_MS - 1);
-    assert_int_equal(upload_end_idlest(store, table, NULL, NOW_MS, &err), 0);
+    assert_int_equal(end_idlest(NULL, NOW_MS), 0);
     assert_true(has_slot(1));
     assert_ended(50, TEAM);
-    assert_int_equal(upload_end_idlest(store, table, NULL, NOW_MS, &err), -ERR_BUSY);
+    assert_int_equal(end_idlest(NULL, NOW_MS), -ERR_BUSY);
 }
 
 /* The worker died before it made the file, or while the keeper was asked to take it. */
@@ -185,9 +192,44 @@ static void slot_that_was_left_without_a_file_is_freed(void **state)
     (void)state;
     add_slot(1, TEAM, NOW_MS - UPLOAD_FILELESS_MS - 1);
     add_session(2, TEAM, NOW_MS - UPLOAD_FILELESS_MS);
-    assert_int_equal(upload_end_idlest(store, table, NULL, NOW_MS, &err), 0);
+    assert_int_equal(end_idlest(NULL, NOW_MS), 0);
     assert_false(has_slot(1));
     assert_whole(2, TEAM);
+}
+
+static void add_bytes(uint8_t number, uint64_t repository_key, uint64_t used_ms, uint64_t unhashed)
+{
+    struct upload_id one = id(number);
+    struct upload_progress progress = {.repository_key = repository_key, .used_ms = used_ms};
+
+    hash_init(&progress.hash, HASH_SHA256);
+    if (unhashed == 0)
+        hash_update(&progress.hash, "hello", 5);
+    progress.offset = unhashed == 0 ? 5 : 0;
+    progress.unhashed = unhashed;
+    assert_int_equal(upload_table_set(table, &one, &progress, &err), 0);
+}
+
+/* Of these the idlest goes first, also one that a former run left; a session without a byte gives
+ * nothing back, and one that is in use is somebody's push. */
+static void sessions_with_bytes_make_space(void **state)
+{
+    (void)state;
+    for (uint8_t i = 1; i <= 4; i++)
+        add_session(i, TEAM, i);
+    add_bytes(2, TEAM, 20, 0);
+    add_bytes(3, TEAM, 10, 0);
+    add_bytes(4, TEAM, 15, 7);
+    int fd = open_session(3, TEAM);
+    assert_int_equal(upload_lock(fd, &err), 0);
+    assert_true(upload_make_space(store, table));
+    assert_ended(4, TEAM);
+    assert_true(upload_make_space(store, table));
+    assert_ended(2, TEAM);
+    assert_false(upload_make_space(store, table));
+    assert_whole(1, TEAM);
+    assert_whole(3, TEAM);
+    fd_close(&fd);
 }
 
 static void session_whose_file_stays_keeps_its_slot(void **state)
@@ -212,6 +254,7 @@ int main(void)
         TEST(session_in_use_is_passed_over),
         TEST(slots_without_a_file_are_passed_over),
         TEST(slot_that_was_left_without_a_file_is_freed),
+        TEST(sessions_with_bytes_make_space),
         TEST(session_whose_file_stays_keeps_its_slot),
     };
 

@@ -138,7 +138,8 @@ static void assert_idlest(const struct upload_table *table, const uint64_t *repo
                           uint64_t before_ms, unsigned max, const char *numbers)
 {
     struct upload_idle idle[8];
-    unsigned count = upload_table_idlest(table, repository_key, 0, before_ms, idle, max);
+    struct upload_choice choice = {.repository_key = repository_key, .before_ms = before_ms};
+    unsigned count = upload_table_idlest(table, &choice, idle, max);
 
     assert_int_equal(count, strlen(numbers));
     for (unsigned i = 0; i < count; i++) {

@@ -74,6 +74,8 @@ struct scene *scene_new_with(const char *settings, const struct worker_options *
     (void)signal(SIGPIPE, SIG_IGN);
     clock_freeze((struct monotime){1000000}, (struct walltime){1700000000000});
     assert_int_equal(config_parse(buf_bytes(&text), &scene->config, &err), 0);
+    if (!strstr(settings, "shadow_check"))
+        scene->config->hosted.shadow_check = SHADOW_CHECK_OFF;
     buf_cleanup(&text);
     assert_int_equal(store_prepare(root, &err), 0);
     assert_int_equal(store_open(root, &scene->store, &err), 0);

@@ -32,6 +32,7 @@ union any_message {
     struct message_used used;
 };
 
+/* `hosted.shadow_check` is off unless the settings have it. */
 struct scene *scene_new(const char *settings);
 /* With the authenticator, the authorizer and the endpoints of these options. */
 struct scene *scene_new_with(const char *settings, const struct worker_options *extra);

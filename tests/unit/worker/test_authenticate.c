@@ -327,7 +327,7 @@ static void authenticate_finishes_while_the_worker_drains(void **state)
     is_held = true;
     guest_come(scene, &guest, LISTENER_FULL);
     get("/v2/app/manifests/v1", "Basic good");
-    worker_drain(scene_worker(scene), 30000);
+    worker_drain(scene_worker(scene), &(struct message_drain){.within_ms = 30000});
     scene_pass(scene, 2000);
     assert_int_equal(guest_status(scene, &guest), 0);
     tell_held();

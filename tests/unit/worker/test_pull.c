@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/fd.h"
+#include "oci/media_type.h"
 #include "scene.h"
 
 #define UPSTREAMS "upstreams: { docker.io: { default: true } }\n"
@@ -712,7 +713,7 @@ static void pusher_is_told_of_a_manifest_only_where_the_repository_has_it(void *
     scene_heard_nothing(scene, ROLE_FETCHER);
 }
 
-static void referrers_of_what_is_here_are_listed_while_the_upstream_is_down(void **state)
+static void referrers_are_no_empty_list_while_the_upstream_is_down(void **state)
 {
     (void)state;
     struct digest digest;
@@ -731,15 +732,67 @@ static void referrers_of_what_is_here_are_listed_while_the_upstream_is_down(void
         .text = SLICE_LITERAL("it is down"),
     };
     scene_say(scene, ROLE_FETCHER, MESSAGE_FAILED, &failed, -1);
-    assert_int_equal(guest_status(scene, &guest), 200);
-    assert_has(&guest, "Warning: 299 - \"it is down\"");
-    assert_has(&guest, "\"manifests\":[]");
+    assert_int_equal(guest_status(scene, &guest), 502);
+    assert_has(&guest, "it is down");
 
     get(&guest, target);
     failed.request = scene_heard(scene, ROLE_FETCHER, MESSAGE_JOIN)->join.request;
     failed.kind = ERR_DENIED;
     scene_say(scene, ROLE_FETCHER, MESSAGE_FAILED, &failed, -1);
     assert_int_equal(guest_status(scene, &guest), 403);
+}
+
+/* The upstream has no such address; what becomes of the tag that clients keep the list under? */
+static void referrers_under_a_tag_are_none_only_by_the_upstreams_word(void **state)
+{
+    static const char *const nothing = "\"manifests\":[]";
+    static const struct {
+        enum error_kind kind;
+        const char *type; /* of what the tag names; NULL: it fails with `kind` */
+        bool is_stale;
+        int status;
+    } rows[] = {
+        {ERR_NOT_FOUND, NULL, false, 200},
+        {ERR_UPSTREAM, NULL, false, 502},
+        {ERR_UNAUTHORIZED, NULL, false, 403},
+        {ERR_DENIED, NULL, false, 403},
+        {ERR_BUSY, NULL, false, 429},
+        {ERR_TIMEOUT, NULL, false, 504},
+        {ERR_NONE, MEDIA_TYPE_OCI_MANIFEST, false, 502},
+        {ERR_NONE, MEDIA_TYPE_OCI_INDEX, false, 200},
+        {ERR_NONE, MEDIA_TYPE_OCI_INDEX, true, 200},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        get(&guest, "/v2/docker.io/library/redis/referrers/sha256:"
+                    "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+        struct message_failed failed = {
+            .request = scene_heard(scene, ROLE_FETCHER, MESSAGE_JOIN)->join.request,
+            .kind = ERR_NOT_FOUND};
+        scene_say(scene, ROLE_FETCHER, MESSAGE_FAILED, &failed, -1);
+        const union any_message *said = scene_heard(scene, ROLE_FETCHER, MESSAGE_JOIN);
+        assert_int_equal(said->join.kind, JOIN_TAG);
+        failed.request = said->join.request;
+        failed.kind = rows[i].kind;
+        struct message_answer answer = {
+            .request = failed.request,
+            .state = rows[i].is_stale ? ANSWER_STALE : ANSWER_FRESH,
+            .warning = rows[i].is_stale ? SLICE_LITERAL("an old list") : slice_of(""),
+            .media_type = slice_of(rows[i].type ? rows[i].type : ""),
+            .body = SLICE_LITERAL("{\"manifests\":[1]}"),
+        };
+        if (rows[i].type)
+            scene_say(scene, ROLE_FETCHER, MESSAGE_ANSWER, &answer, -1);
+        else
+            scene_say(scene, ROLE_FETCHER, MESSAGE_FAILED, &failed, -1);
+        assert_int_equal(guest_status(scene, &guest), rows[i].status);
+        const char *text = guest_got(scene, &guest);
+        bool is_empty = strstr(text, nothing);
+        bool is_marked = strstr(text, "Warning: 299 - \"an old list\"");
+        assert_int_equal(is_empty, rows[i].kind == ERR_NOT_FOUND);
+        assert_int_equal(is_marked, rows[i].is_stale);
+    }
 }
 
 static void ready_says_who_is_down(void **state)
@@ -793,7 +846,8 @@ int main(void)
         TEST(upstreams_no_is_believed_and_its_failure_is_not),
         TEST(pushers_question_turns_failure_into_404),
         TEST(pusher_is_told_of_a_manifest_only_where_the_repository_has_it),
-        TEST(referrers_of_what_is_here_are_listed_while_the_upstream_is_down),
+        TEST(referrers_under_a_tag_are_none_only_by_the_upstreams_word),
+        TEST(referrers_are_no_empty_list_while_the_upstream_is_down),
         TEST(ready_says_who_is_down),
         cmocka_unit_test_setup_teardown(tag_without_ttl_is_asked_in_the_millisecond_of_its_check,
                                         set_up_without_ttl, tear_down),

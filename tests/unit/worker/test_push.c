@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "base/error.h"
+#include "base/failpoint.h"
 #include "oci/reference_list.h"
 #include "scene.h"
 
@@ -186,6 +187,60 @@ static void one_post_that_the_keeper_refuses_leaves_nothing(void **state)
     assert_status(507);
     scene_settle(scene);
     assert_int_equal(files_of_uploads(), 0);
+}
+
+/* Else the bytes would keep the disk full for everybody else. */
+static void blob_for_whose_record_is_no_space_ends_its_session(void **state)
+{
+    (void)state;
+    start();
+    struct message_refused refused = {
+        .request = put(HELLO, "hello")->head.request,
+        .kind = ERR_NO_SPACE,
+        .text = SLICE_LITERAL("the disk is full"),
+    };
+    scene_say(scene, ROLE_KEEPER, MESSAGE_REFUSED, &refused, -1);
+    assert_status(507);
+    scene_settle(scene);
+    assert_int_equal(files_of_uploads(), 0);
+}
+
+/* The disk is full for one write: there is room when the session that nobody uses has gone. */
+static void push_ends_a_session_with_bytes_before_it_is_507(void **state)
+{
+    (void)state;
+    start();
+    patch("left alone");
+    assert_status(202);
+    start();
+    failpoint_arm("upload.write", 0, 1);
+    patch("hello");
+    assert_status(202);
+    scene_settle(scene);
+    assert_int_equal(files_of_uploads(), 1);
+    scene_done(scene, put(HELLO, "")->head.request);
+    assert_status(201);
+    failpoint_clear();
+}
+
+static void manifest_ends_a_session_with_bytes_before_it_is_507(void **state)
+{
+    (void)state;
+    start();
+    patch("left alone");
+    assert_status(202);
+    failpoint_arm("push.write", 0, 1);
+    ask("PUT /v2/team/app/manifests/v1 HTTP/1.1\r\nHost: x\r\nContent-Length: %zu\r\n\r\n%s",
+        strlen(MANIFEST), MANIFEST);
+    scene_done(scene,
+               scene_heard(scene, ROLE_KEEPER, MESSAGE_MANIFEST_PUT)->manifest_put.head.request);
+    assert_status(201);
+    failpoint_clear();
+    failpoint_arm("push.write", 0, 9);
+    ask("PUT /v2/team/app/manifests/v1 HTTP/1.1\r\nHost: x\r\nContent-Length: %zu\r\n\r\n%s",
+        strlen(MANIFEST), MANIFEST);
+    assert_status(507);
+    failpoint_clear();
 }
 
 static void blob_by_sha512_is_hashed_from_its_file(void **state)
@@ -527,6 +582,9 @@ int main(void)
         TEST(blob_in_one_post_is_stored),
         TEST(one_post_that_is_cut_leaves_nothing),
         TEST(one_post_that_the_keeper_refuses_leaves_nothing),
+        TEST(blob_for_whose_record_is_no_space_ends_its_session),
+        TEST(push_ends_a_session_with_bytes_before_it_is_507),
+        TEST(manifest_ends_a_session_with_bytes_before_it_is_507),
         TEST(blob_by_sha512_is_hashed_from_its_file),
         TEST(wrong_digest_ends_the_session),
         TEST(put_without_a_digest_keeps_the_session),
