@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Looks up host names without blocking the loop. getaddrinfo() runs on threads of its own
- * (base/detached), one query for a name at a time. It does not tell how long a record is valid, so
+ * (base/detached), one query for a name at a time, and eight at a time for all names; the others
+ * wait their turn. A query that runs longer than 3 s hangs: it is logged, and another may run
+ * instead, up to 64 threads. It does not tell how long a record is valid, so
  * results are kept for fixed times: an answer for 30 s, a failure for 5 s. An answer up to 24 hours
  * old is used again when a new one fails or takes more than 1.8 s, unless the name server says that
  * the name does not exist (decision 11).

@@ -2,14 +2,18 @@
 /*
  * The resolver and its cache. A host is one name; it is settled while its result is recent enough.
  *
- *              ask                   answer or failure
- *   expired ---------> queried ------------------------> settled for 30 s or 5 s
- *                         |                                 |
- *                         +-- 1.8 s --> late                +--> ask: the result, after this turn
- *                                        |
- *                                        +--> waits and asks get the old answer; the query goes on
+ *              ask               a thread                answer or failure
+ *   expired ---------> queued ------------> queried ------------------------> settled for 30 s or 5
+ * s |                  |   |                             |
+ *                         +------ 1.8 s -----+   +-- 3 s --> hanging           +--> ask: the
+ * result, |                          |                    after this turn late +--> another query
+ * may start
+ *                                   |
+ *                                   +--> waits and asks get the old answer; the query goes on
  *
- * Invariant: a host with waits has a query under way, or a deferred call to on_host_settled.
+ * Invariants: a host with waits has a query queued or running, or a deferred call to
+ * on_host_settled. Hosts are queued only while QUERIES_MAX queries run that do not hang, or
+ * THREADS_MAX in all; so each query that was submitted has a thread at once.
  */
 #include "net/resolve.h"
 
@@ -27,7 +31,8 @@
 #include "net/loop.h"
 #include "resolve_query.h"
 
-#define THREADS_MAX     8
+#define QUERIES_MAX     8  /* that run at a time, not counting those that hang */
+#define THREADS_MAX     64 /* in all */
 #define HOSTS_MAX       1024
 #define NAME_LENGTH_MAX 255
 #define FRESH_MS        30000    /* how long an answer is used without a new query */
@@ -35,16 +40,20 @@
 #define USABLE_MS       86400000 /* how long an answer is used when a new query fails */
 #define PATIENCE_MS     1800     /* for a new answer while an old one is usable (RFC 8767 5) */
 #define SLOW_MS         2000     /* a query that took longer is logged */
+#define HANG_MS         3000     /* a query that runs longer hangs: it holds up no other name */
 
 struct host {
     struct list link; /* in the resolver's list, the least recently used first */
     struct resolver *resolver;
     char *name; /* in lower case */
     struct list waits;
-    struct name_query *query; /* under way; NULL: none */
-    struct monotime asked_at;
-    struct timer *patience; /* runs while an old answer is held back */
-    bool is_late;           /* the query under way takes too long: do not wait for it */
+    struct list queued;       /* in the resolver's queue: a query is due, but may not run yet */
+    struct name_query *query; /* running; NULL: none */
+    struct monotime asked_at; /* when it began to run */
+    struct timer *patience;   /* runs while an old answer is held back */
+    bool is_late;             /* the query under way takes too long: do not wait for it */
+    struct timer *hang;
+    bool is_hanging; /* the query runs for HANG_MS or longer */
     struct resolved_name *answer;
     struct monotime answered_at;
     struct error err; /* of the last query; ERR_NONE: it succeeded */
@@ -65,6 +74,9 @@ struct resolver {
     struct watch *watch;
     struct map *by_name;
     struct list hosts;
+    struct list queue;   /* hosts whose query may not run yet, the first to ask first */
+    unsigned running;    /* queries that have a thread */
+    unsigned hanging;    /* of those, the ones that hang */
     struct list refused; /* waits without a host; they fail after the turn */
 };
 
@@ -78,7 +90,9 @@ static void host_free(struct host *host)
     loop_cancel_deferred(resolver->loop, host);
     map_remove(resolver->by_name, slice_of(host->name));
     list_remove(&host->link);
+    list_remove(&host->queued);
     timer_free(&host->patience);
+    timer_free(&host->hang);
     mem_free(host->answer);
     mem_free(host->name);
     mem_free(host);
@@ -89,9 +103,15 @@ static bool has_usable_answer(const struct host *host)
     return host->answer && monotime_since(clock_mono(), host->answered_at) < USABLE_MS;
 }
 
+/* Queued or running. */
+static bool is_under_way(const struct host *host)
+{
+    return host->query || !list_is_empty(&host->queued);
+}
+
 static bool is_settled(const struct host *host)
 {
-    return !host->query && clock_mono().ms < host->settled_until.ms;
+    return !is_under_way(host) && clock_mono().ms < host->settled_until.ms;
 }
 
 /* A callback may cancel other waits, and may ask for another name, which can evict this host. So
@@ -103,7 +123,7 @@ static void tell_waits(struct host *host)
     struct error err = host->err;
     struct list waits;
 
-    if (!is_known && host->query) /* there is no result yet */
+    if (!is_known && is_under_way(host)) /* there is no result yet */
         return;
     if (is_known)
         answer = *host->answer;
@@ -164,14 +184,53 @@ static void host_set_answer(struct host *host, const struct resolved_name *answe
     host->err.kind = ERR_NONE;
 }
 
+static void log_hanging(const struct host *host)
+{
+    struct log_line line;
+
+    log_begin(&line, LOG_WARN);
+    log_text(&line, "host", host->name);
+    log_u64(&line, "took_ms", monotime_since(clock_mono(), host->asked_at));
+    log_u64(&line, "hanging", host->resolver->hanging);
+    log_u64(&line, "queued", list_length(&host->resolver->queue));
+    if (host->resolver->running < THREADS_MAX)
+        log_end(&line, "the lookup of this name hangs; other names do not wait for it");
+    else
+        log_end(&line, "the lookup of this name hangs; no more than %d are run", THREADS_MAX);
+}
+
+static void start_queued(struct resolver *resolver);
+
+static void on_query_hangs(void *arg)
+{
+    struct host *host = arg;
+
+    host->is_hanging = true;
+    host->resolver->hanging++;
+    log_hanging(host);
+    start_queued(host->resolver);
+}
+
+static void free_thread(struct host *host)
+{
+    struct resolver *resolver = host->resolver;
+
+    host->query = NULL;
+    resolver->running--;
+    resolver->hanging -= host->is_hanging ? 1 : 0;
+    host->is_hanging = false;
+    timer_stop(host->hang);
+}
+
 static void on_query_done(struct detached_call *call)
 {
     struct name_query *query = (struct name_query *)(void *)call;
     struct host *host = query->owner;
+    struct resolver *resolver = host->resolver;
     uint64_t took_ms = monotime_since(clock_mono(), host->asked_at);
     int rc = name_query_judge(query, &host->err);
 
-    host->query = NULL;
+    free_thread(host);
     host->is_late = false;
     timer_stop(host->patience);
     if (rc == 0) {
@@ -183,23 +242,47 @@ static void on_query_done(struct detached_call *call)
     if (rc != 0 || took_ms >= SLOW_MS)
         log_query(host, took_ms);
     name_query_free(&query);
-    tell_waits(host);
+    start_queued(resolver);
+    tell_waits(host); /* last: a callback may ask for names, and evict this host */
 }
 
 static void host_start_query(struct host *host)
 {
+    struct resolver *resolver = host->resolver;
     struct name_query *query = name_query_new(slice_of(host->name), on_query_done, host);
 
     host->asked_at = clock_mono();
-    if (detached_submit(host->resolver->threads, &query->call, &host->err) != 0) {
+    if (detached_submit(resolver->threads, &query->call, &host->err) != 0) {
+        timer_stop(host->patience);
+        host->is_late = false;
         host->settled_until = monotime_add(clock_mono(), FAILED_MS);
         log_query(host, 0);
         name_query_free(&query);
+        loop_defer(resolver->loop, on_host_settled, host);
         return;
     }
     host->query = query;
+    resolver->running++;
+    timer_start(host->hang, HANG_MS);
+}
+
+static void start_queued(struct resolver *resolver)
+{
+    while (!list_is_empty(&resolver->queue) && resolver->running < THREADS_MAX &&
+           resolver->running - resolver->hanging < QUERIES_MAX) {
+        struct host *host = LIST_ITEM(resolver->queue.next, struct host, queued);
+
+        list_remove(&host->queued);
+        host_start_query(host);
+    }
+}
+
+static void host_queue_query(struct host *host)
+{
+    list_append(&host->resolver->queue, &host->queued);
     if (has_usable_answer(host))
         timer_start(host->patience, PATIENCE_MS);
+    start_queued(host->resolver);
 }
 
 static void on_threads_ready(unsigned ready, void *arg)
@@ -244,7 +327,7 @@ static bool evict_host(struct resolver *resolver)
     LIST_EACH (link, &resolver->hosts) {
         struct host *host = LIST_ITEM(link, struct host, link);
 
-        if (!host->query && list_is_empty(&host->waits)) {
+        if (!is_under_way(host) && list_is_empty(&host->waits)) {
             host_free(host);
             return true;
         }
@@ -259,6 +342,8 @@ static struct host *host_new(struct resolver *resolver, const char *name)
     host->resolver = resolver;
     host->name = mem_strdup(name);
     host->patience = timer_new(resolver->loop, on_host_late, host);
+    host->hang = timer_new(resolver->loop, on_query_hangs, host);
+    list_init(&host->queued);
     list_init(&host->waits);
     list_append(&resolver->hosts, &host->link);
     map_set(resolver->by_name, slice_of(name), host);
@@ -320,9 +405,9 @@ struct name_wait *resolver_ask(struct resolver *resolver, struct slice name, nam
     list_append(&host->waits, &wait->link);
     list_remove(&host->link);
     list_append(&resolver->hosts, &host->link);
-    if (!host->query && !is_settled(host))
-        host_start_query(host);
-    if (!host->query || host->is_late)
+    if (!is_under_way(host) && !is_settled(host))
+        host_queue_query(host);
+    if (!is_under_way(host) || host->is_late)
         loop_defer(resolver->loop, on_host_settled, host);
     return wait;
 }
@@ -351,6 +436,7 @@ struct resolver *resolver_new(struct loop *loop)
     watch_set(resolver->watch, WATCH_READ);
     resolver->by_name = map_new();
     list_init(&resolver->hosts);
+    list_init(&resolver->queue);
     list_init(&resolver->refused);
     return resolver;
 }

@@ -364,7 +364,121 @@ static void names_that_are_looked_up_are_not_forgotten(void **state)
     }
     assert_null(addresses_of("one.more.test"));
     assert_int_equal(asks[0].err.kind, ERR_BUSY);
-    assert_int_equal(fake_detached_held(), 1024);
+    assert_int_equal(fake_detached_held(), 8); /* the others wait for a thread */
+}
+
+/* ---- lookups that hang ---- */
+
+/* Asks for `count` more names, whose lookups do not return, and gives up. */
+static void hang(unsigned first, unsigned count)
+{
+    char name[32];
+
+    fake_detached_hold(true);
+    for (unsigned i = first; i < first + count; i++) {
+        (void)snprintf(name, sizeof(name), "hang%u.test", i);
+        struct name_wait *wait = resolver_ask(resolver, slice_of(name), on_name, &asks[0]);
+        resolver_cancel(&wait);
+    }
+}
+
+static void on_passed(void *arg)
+{
+    *(bool *)arg = true;
+}
+
+static void pass(uint64_t ms)
+{
+    bool is_over = false;
+    struct timer *timer = timer_new(loop, on_passed, &is_over);
+
+    fake_loop_hold_clock(loop, UINT64_MAX);
+    timer_start(timer, ms);
+    while (!is_over)
+        loop_turn(loop, ms);
+    timer_free(&timer);
+    settle();
+}
+
+static void a_name_waits_three_seconds_for_lookups_that_hang(void **state)
+{
+    (void)state;
+    hang(0, 8);
+    fake_detached_hold(false);
+    fake_name_set("a.test", "192.0.2.1", 0);
+    uint64_t began_ms = clock_mono().ms;
+    ask(&asks[0], "a.test");
+    pass(2999);
+    assert_int_equal(asks[0].told, 0);
+    pass(100);
+    assert_string_equal(asks[0].addresses, "192.0.2.1");
+    assert_int_equal(asks[0].told_at_ms - began_ms, 3000);
+    fake_name_set("b.test", "192.0.2.2", 0); /* the next does not wait */
+    assert_string_equal(addresses_of("b.test"), "192.0.2.2");
+    assert_int_equal(fake_detached_held(), 8);
+}
+
+static void no_more_than_64_lookups_run(void **state)
+{
+    (void)state;
+    hang(0, 200);
+    assert_int_equal(fake_detached_held(), 8);
+    pass(3100);
+    assert_int_equal(fake_detached_held(), 16);
+    pass(60000);
+    assert_int_equal(fake_detached_held(), 64);
+    fake_name_set("a.test", "192.0.2.1", 0);
+    memset(&asks[0], 0, sizeof(asks[0]));
+    ask(&asks[0], "a.test");
+    pass(60000);
+    assert_int_equal(asks[0].told, 0);
+    while (fake_detached_held() > 0) { /* the name server is back */
+        fake_detached_release();
+        pass(1);
+    }
+    assert_int_equal(asks[0].told, 1);
+    assert_string_equal(asks[0].addresses, "192.0.2.1");
+    fake_detached_hold(false);
+    fake_name_set("b.test", "192.0.2.2", 0);
+    assert_string_equal(addresses_of("b.test"), "192.0.2.2");
+}
+
+/* A known name that waits for a thread is late like one that waits for the name server. */
+static void old_answer_is_used_while_lookups_hang(void **state)
+{
+    (void)state;
+    fake_name_set("a.test", "192.0.2.1", 0);
+    addresses_of("a.test");
+    clock_advance(30000);
+    hang(0, 8);
+    memset(&asks[0], 0, sizeof(asks[0]));
+    uint64_t began_ms = clock_mono().ms;
+    ask(&asks[0], "a.test");
+    pass(1900);
+    assert_int_equal(asks[0].told_at_ms - began_ms, 1800);
+    assert_string_equal(asks[0].addresses, "192.0.2.1");
+}
+
+static void queued_name_is_busy_when_its_thread_cannot_start(void **state)
+{
+    (void)state;
+    hang(0, 8);
+    ask(&asks[0], "a.test");
+    fake_detached_refuse();
+    pass(3100);
+    assert_int_equal(asks[0].told, 1);
+    assert_int_equal(asks[0].err.kind, ERR_BUSY);
+}
+
+static void free_forgets_what_hangs_and_what_is_queued(void **state)
+{
+    (void)state;
+    hang(0, 20);
+    ask(&asks[1], "a.test");
+    pass(3100);
+    resolver_free(&resolver);
+    settle();
+    assert_int_equal(asks[1].told, 0);
 }
 
 static void without_a_thread_it_is_busy(void **state)
@@ -416,6 +530,11 @@ int main(void)
         TEST(names_are_limited_in_length),
         TEST(the_least_recently_asked_of_1024_names_is_forgotten),
         TEST(names_that_are_looked_up_are_not_forgotten),
+        TEST(a_name_waits_three_seconds_for_lookups_that_hang),
+        TEST(no_more_than_64_lookups_run),
+        TEST(old_answer_is_used_while_lookups_hang),
+        TEST(queued_name_is_busy_when_its_thread_cannot_start),
+        TEST(free_forgets_what_hangs_and_what_is_queued),
         TEST(without_a_thread_it_is_busy),
         TEST(literal_addresses_need_no_name_server),
     };
