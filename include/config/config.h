@@ -67,9 +67,10 @@ struct config_upstream {
     char *password_file;
     char *ca_file;
     char *proxy;
-    struct config_list redirects; /* hosts, perhaps with a port, that it may redirect to */
-    bool expose;                  /* everybody may get what was fetched with the credentials */
-    bool is_strict;               /* nothing leaves before its digest is verified */
+    struct config_list redirects;  /* hosts, perhaps with a port, that it may redirect to */
+    struct config_list auth_hosts; /* of its token server: they get the password */
+    bool expose;                   /* everybody may get what was fetched with the credentials */
+    bool is_strict;                /* nothing leaves before its digest is verified */
     struct config_tag_rule *tags;
     size_t tag_count;
 };

@@ -21,6 +21,7 @@
 
 #include "base/slice.h"
 #include "net/http_parser.h"
+#include "net/listener.h"
 
 struct http_conn;
 struct http_server;
@@ -100,6 +101,9 @@ unsigned http_server_connections(const struct http_server *server);
 void http_conn_set_user(struct http_conn *conn, void *user);
 void *http_conn_user(const struct http_conn *conn);
 const char *http_conn_peer(const struct http_conn *conn);
+/* The address that the client has connected to, printed as listener_print_address does; empty when
+ * it is not known. A system call. */
+void http_conn_print_local(const struct http_conn *conn, char out[ADDRESS_TEXT_SIZE]);
 /* Has the client shut down its side? It may have left, or it may just wait for the answer: there is
  * no way to tell. */
 bool http_conn_has_ended(struct http_conn *conn);

@@ -18,6 +18,9 @@ struct stream_kind;
 #define ADDRESS_TEXT_SIZE    128
 #define LISTENER_SOCKETS_MAX 4 /* of one address */
 
+/* The address that a socket is bound to, "HOST:PORT", "[HOST]:PORT" or "unix:PATH"; an IPv4 one of
+ * a dual-stack socket as IPv4. */
+int listener_print_address(int fd, char out[ADDRESS_TEXT_SIZE], struct error *err);
 /* "0.0.0.0:32000", "[::]:32000" (dual stack), "127.0.0.1:0", "localhost:32000" (both loopbacks:
  * several sockets), "unix:/path". Binds and listens. Sets *count descriptors in `fds` and their
  * real addresses in `texts`: port 0 is replaced by the one the kernel chose, the same for both

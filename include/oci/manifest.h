@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Image manifests and image indexes (image-spec, manifest.md and image-index.md), OCI and Docker
- * schema 2. They are only read: their bytes are stored and served as they came.
+ * schema 2, and OCI artifact manifests. They are only read: their bytes are stored and served as
+ * they came.
  */
 #ifndef OCI_MANIFEST_H
 #define OCI_MANIFEST_H
@@ -24,7 +25,7 @@ struct error;
 /* What a descriptor is to the manifest that names it. */
 enum descriptor_role {
     DESCRIPTOR_CONFIG,
-    DESCRIPTOR_LAYER,
+    DESCRIPTOR_LAYER, /* a blob of an artifact too */
     DESCRIPTOR_CHILD, /* a manifest named by an index */
 };
 
@@ -49,10 +50,15 @@ struct manifest {
 
 /* `content_type` is the header's, or empty. ERR_INVALID with the path of the bad field;
  * ERR_TOO_LARGE; ERR_UNSUPPORTED (schema 1, unknown type). Refused: no media type anywhere,
- * Content-Type against mediaType, both `manifests` and `layers`/`config`, duplicate keys. The
+ * Content-Type against mediaType, both `manifests` and `layers`/`config`, duplicate keys. `layers`
+ * may be null, which Docker writes for an image without layers. The
  * caller frees *out with manifest_free. */
 int manifest_parse(struct slice bytes, struct slice content_type, struct manifest **out,
                    struct error *err);
+/* The same for what an upstream answered. The document's own mediaType decides; without one the
+ * Content-Type does if it is that of a manifest, else its members. A list may be missing. */
+int manifest_parse_fetched(struct slice bytes, struct slice content_type, struct manifest **out,
+                           struct error *err);
 void manifest_free(struct manifest **manifest);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The manifest media types we know (image-spec, media-types.md; Docker schema 2). */
+/* The manifest media types we know (image-spec, media-types.md; Docker schema 2; the artifact
+ * manifests of image-spec 1.1's first candidates, which ORAS 1.0 wrote). */
 #ifndef OCI_MEDIA_TYPE_H
 #define OCI_MEDIA_TYPE_H
 
@@ -11,10 +12,11 @@
 #define MEDIA_TYPE_OCI_INDEX       "application/vnd.oci.image.index.v1+json"
 #define MEDIA_TYPE_DOCKER_MANIFEST "application/vnd.docker.distribution.manifest.v2+json"
 #define MEDIA_TYPE_DOCKER_LIST     "application/vnd.docker.distribution.manifest.list.v2+json"
+#define MEDIA_TYPE_OCI_ARTIFACT    "application/vnd.oci.artifact.manifest.v1+json"
 /* The Accept header for upstreams: always all of them. */
 #define MEDIA_TYPE_ACCEPT_ALL                                                                      \
     MEDIA_TYPE_OCI_INDEX ", " MEDIA_TYPE_DOCKER_LIST ", " MEDIA_TYPE_OCI_MANIFEST                  \
-                         ", " MEDIA_TYPE_DOCKER_MANIFEST
+                         ", " MEDIA_TYPE_DOCKER_MANIFEST ", " MEDIA_TYPE_OCI_ARTIFACT
 #define MEDIA_TYPE_MAX_LENGTH 255
 
 /* The kind of manifest that a media type means. */
@@ -22,6 +24,7 @@ enum media_kind {
     MEDIA_UNKNOWN,
     MEDIA_IMAGE, /* OCI manifest or Docker schema 2 */
     MEDIA_INDEX, /* OCI index or Docker manifest list */
+    MEDIA_ARTIFACT,
 };
 
 /* A known manifest type in its usual spelling; other types unchanged. */

@@ -50,8 +50,9 @@ struct resolve_question {
     const struct config *config;
     const struct operation *operation;
     enum action action;
-    bool is_mirror;  /* the request came through a mirror listener */
-    uint64_t now_ms; /* wall clock */
+    struct slice local; /* the address that the client has connected to, for ns=; or empty */
+    bool is_mirror;     /* the request came through a mirror listener */
+    uint64_t now_ms;    /* wall clock */
 };
 
 /* 0, or -1 with *error: 404 NAME_UNKNOWN, 405 UNSUPPORTED for what cannot be written. *out is set
@@ -73,8 +74,14 @@ void resolved_from_record(struct slice origin, struct slice name,
 unsigned resolved_sources(const struct resolved *target);
 /* The 405 for writing to a cached repository; returns -1. */
 int resolve_refuse_write(const struct resolved *cached, struct api_error *error);
-/* ?ns= names this server itself (`names:`). */
+/* ?ns= names this server itself: it is one of `names:`. */
 bool resolve_is_own_name(const struct config *config, struct slice registry);
+/* The same by an address: one that we listen on, the one that the client has connected to, or a
+ * loopback with any port, which is how a node calls us whose port is forwarded to us. An upstream
+ * of that name comes first. */
+bool resolve_is_own_address(const struct config *config, struct slice registry, struct slice local);
+/* The first of several components is a registry's name: it has a dot, or is localhost. */
+bool resolve_names_registry(struct slice name);
 /* Looks the repository's record up again, in a newer snapshot. */
 void resolve_refresh(struct resolved *target, struct ledger_txn *txn);
 /* The default upstream's repository of the same bare name: a hosted name may be answered from it by

@@ -61,7 +61,7 @@ bool absent_find(struct fetcher *fetcher, struct slice key, struct error *err)
     if (!absence)
         return false;
     if (clock_mono().ms < absence->until.ms) {
-        error_set(err, absence->kind, "%s a moment ago", absence->text);
+        error_set(err, absence->kind, "%s", absence->text);
         return true;
     }
     absence_free(map_remove(fetcher->absent, key));

@@ -165,12 +165,13 @@ static const struct token *judge_token_answer(struct token_fetch *fetch)
 
     if (fetch->status == 200)
         return read_token(fetch);
-    if (is_login_refusal(fetch->status))
-        error_set(err, ERR_UNAUTHORIZED, "the token server answered %d", fetch->status);
-    else if (fetch->status == 429)
-        error_set(err, ERR_BUSY, "the token server answered 429");
-    else
-        error_set(err, ERR_UPSTREAM, "the token server answered %d", fetch->status);
+    struct slice host = fetch->realm.authority;
+    if (fetch->status == 429) {
+        error_set(err, ERR_BUSY, "the token server %.*s answered 429", SLICE_PRINT(host));
+    } else {
+        error_set(err, is_login_refusal(fetch->status) ? ERR_UNAUTHORIZED : ERR_UPSTREAM,
+                  "the token server %.*s answered %d", SLICE_PRINT(host), fetch->status);
+    }
     return NULL;
 }
 
@@ -279,7 +280,7 @@ static void on_token_done(struct transfer *transfer, const struct error *err, vo
         error_set(&fetch->err, ERR_UPSTREAM, "the token server's answer is over 1 MiB");
     } else if (!is_refusal && err) {
         fetch->err = *err;
-        error_wrap(&fetch->err, "token server");
+        error_wrap(&fetch->err, "token server %.*s", SLICE_PRINT(fetch->realm.authority));
         blame_upstream(&fetch->err);
     } else {
         token = judge_token_answer(fetch);
@@ -354,6 +355,9 @@ static int start_token_transfer(struct token_fetch *fetch, struct error *err)
     fetch->with_credentials = !fetch->is_fallback && !fetch->is_foreign &&
                               upstream_has_credentials(upstream) &&
                               upstream_is_realm(upstream, &realm);
+    if (!fetch->with_credentials && !fetch->is_fallback && !fetch->is_foreign &&
+        upstream_has_credentials(upstream))
+        upstream_warn_realm(upstream, &realm);
     build_url(fetch, challenge);
     if (!url_split(slice_of(fetch->url), &fetch->realm))
         return error_set(err, ERR_DENIED, "the address of the token server is not a URL");

@@ -29,7 +29,9 @@ struct breaker {                                /* zeroed is closed */
 bool breaker_allows(struct breaker *breaker);
 /* The outcome of a request that was sent at `began`. While the breaker is open only probes count:
  * requests that were on their way when it opened say nothing new. */
-void breaker_failed(struct breaker *breaker, struct monotime began);
-void breaker_worked(struct breaker *breaker);
+/* True: the breaker has opened by it. */
+bool breaker_failed(struct breaker *breaker, struct monotime began);
+/* True: the breaker was open. */
+bool breaker_worked(struct breaker *breaker);
 
 #endif

@@ -13,6 +13,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/list.h"
+#include "base/log.h"
 #include "config/config.h"
 #include "hop.h"
 #include "ipc/metrics.h"
@@ -21,6 +22,7 @@
 #include "upstream.h"
 
 #define PATIENCE_STEP_MS 200
+#define FAILURE_LOG_MS   10000
 
 enum exchange_state {
     EXCHANGE_QUEUED,  /* waits for a connection */
@@ -142,13 +144,33 @@ static void exchange_free(struct exchange *exchange)
     mem_free(exchange);
 }
 
+/* One line in ten seconds for each upstream; "not found" is no failure. */
+static void log_failure(const struct exchange *exchange)
+{
+    struct upstream *upstream = exchange->request.upstream;
+    struct monotime now = clock_mono();
+    struct log_line line;
+
+    if (exchange->end.err.kind == ERR_NOT_FOUND ||
+        (upstream->failure_logged_at.ms != 0 &&
+         monotime_since(now, upstream->failure_logged_at) < FAILURE_LOG_MS))
+        return;
+    upstream->failure_logged_at = now;
+    log_begin(&line, LOG_WARN);
+    log_text(&line, "origin", upstream->name);
+    log_slice(&line, "repo", exchange->request.repository);
+    log_end(&line, "a request to the upstream failed: %s", exchange->end.err.text);
+}
+
 static void exchange_finish(void *arg)
 {
     struct exchange *exchange = arg;
     enum error_kind kind = exchange->end.err.kind;
 
-    if (kind != ERR_NONE && kind != ERR_CANCELLED)
+    if (kind != ERR_NONE && kind != ERR_CANCELLED) {
         metrics_add(METRIC_upstream_failures, 1);
+        log_failure(exchange);
+    }
     exchange->handler->on_done(&exchange->end, exchange->arg);
     exchange_free(exchange);
 }

@@ -22,6 +22,7 @@
 #include "base/text.h"
 #include "bearer.h"
 #include "config/config.h"
+#include "hop_text.h"
 #include "ipc/metrics.h"
 #include "net/loop.h"
 #include "oci/challenge.h"
@@ -48,6 +49,7 @@ struct hop {
     void *arg;
     char *url; /* of this transfer: the address, or a redirect's target */
     struct url_parts parts;
+    struct hop_place place;
     struct transfer *transfer;
     struct monotime began_at; /* of this transfer */
     struct token_wait *wait;
@@ -56,9 +58,10 @@ struct hop {
     unsigned redirects;
     unsigned tokens;         /* asked for */
     unsigned foreign_tokens; /* asked for, of redirects' hosts */
-    bool sends_basic;        /* the upstream wants a password with every request */
-    bool with_credentials;   /* of this transfer */
-    bool is_fallback;        /* without our login, which was refused */
+    bool sends_basic_unasked;
+    bool sends_basic;      /* the upstream wants a password with every request */
+    bool with_credentials; /* of this transfer */
+    bool is_fallback;      /* without our login, which was refused */
     size_t refused_bytes;
     struct exchange_end end;
 };
@@ -174,10 +177,16 @@ static bool is_down(int status)
     return status >= 502 && status <= 504;
 }
 
+/* The address itself has failed; end.err says how. */
+static void note_failure(struct hop *hop)
+{
+    if (breaker_failed(breaker_of(hop), hop->began_at))
+        hop_text_state(&hop->place, &hop->end.err);
+}
+
 static void judge_refusal(struct hop *hop, const struct transfer_response *response)
 {
     struct exchange_end *end = &hop->end;
-    const char *name = upstream_of(hop)->name;
     enum error_kind kind = ERR_UPSTREAM;
     bool is_home = is_at_home(hop);
 
@@ -204,12 +213,12 @@ static void judge_refusal(struct hop *hop, const struct transfer_response *respo
     /* What a redirect's host does not like about a download may be the link, which expires. */
     end->is_final =
         is_no && (is_home || kind != ERR_UPSTREAM || hop->request->kind != EXCHANGE_DOWNLOAD);
-    if (response->status >= 500) {
+    if (response->status >= 500)
         end->retry_after = upstream_read_retry_after(response->headers);
-        if (is_home && is_down(response->status))
-            breaker_failed(breaker_of(hop), hop->began_at);
-    }
-    error_set(&end->err, kind, "%s answered %d", name, response->status);
+    end->err.kind = kind;
+    hop_text_status(&hop->place, response->status, &end->err);
+    if (is_home && is_down(response->status))
+        note_failure(hop);
 }
 
 /* Challenges may be in several fields (RFC 9110 11.6.1); those that we cannot use are skipped. */
@@ -230,6 +239,15 @@ static bool read_challenge(struct slice headers, struct challenge *out)
     return is_found;
 }
 
+/* The password is refused. If it was sent unasked, the request was not made without it yet. */
+static bool may_try_bare(struct hop *hop)
+{
+    upstream_warn_login(upstream_of(hop), "the registry", 401);
+    upstream_of(hop)->urls[hop->address].wants_basic = false;
+    hop->is_fallback = hop->sends_basic_unasked;
+    return hop->is_fallback;
+}
+
 /* True when there is a challenge to answer; `challenge` is set. */
 static bool judge_challenge(struct hop *hop, const struct transfer_response *response)
 {
@@ -243,7 +261,8 @@ static bool judge_challenge(struct hop *hop, const struct transfer_response *res
         return hop->challenge->scheme == CHALLENGE_BEARER && hop->foreign_tokens < TOKENS_MAX;
     switch (hop->challenge->scheme) {
     case CHALLENGE_BASIC:
-        return upstream_has_credentials(upstream_of(hop)) && !hop->sends_basic;
+        return upstream_has_credentials(upstream_of(hop)) && !hop->is_fallback &&
+               (!hop->sends_basic || may_try_bare(hop));
     case CHALLENGE_BEARER:
         if (hop->tokens < TOKENS_MAX)
             return true;
@@ -283,28 +302,34 @@ static bool resolve_location(struct hop *hop, struct slice location)
     return url_split(slice_of(hop->url), &hop->parts);
 }
 
-static void judge_redirect(struct hop *hop, const struct transfer_response *response)
+/* False: *err says why it is not followed. */
+static bool follow_redirect(struct hop *hop, const struct transfer_response *response,
+                            struct error *err)
 {
     struct slice location;
 
+    if (hop->redirects >= REDIRECTS_MAX)
+        return error_set(err, ERR_UPSTREAM, "over %d redirects", REDIRECTS_MAX) == 0;
+    if (!transfer_header(response->headers, "Location", &location))
+        return error_set(err, ERR_UPSTREAM, "a redirect without a Location") == 0;
+    if (resolve_location(hop, location))
+        return true;
+    if (err->kind == ERR_NONE)
+        error_set(err, ERR_UPSTREAM, "a redirect to something that is not a URL");
+    /* The refusal is ours, but to the client the upstream has failed. */
+    err->kind = ERR_UPSTREAM;
+    return false;
+}
+
+static void judge_redirect(struct hop *hop, const struct transfer_response *response)
+{
+    if (follow_redirect(hop, response, &hop->end.err)) {
+        hop->redirects++;
+        hop->verdict = HOP_REDIRECT;
+        return;
+    }
     hop->verdict = HOP_REFUSAL;
-    if (hop->redirects >= REDIRECTS_MAX) {
-        error_set(&hop->end.err, ERR_UPSTREAM, "over %d redirects", REDIRECTS_MAX);
-        return;
-    }
-    if (!transfer_header(response->headers, "Location", &location)) {
-        error_set(&hop->end.err, ERR_UPSTREAM, "a redirect without a Location");
-        return;
-    }
-    if (!resolve_location(hop, location)) {
-        if (hop->end.err.kind == ERR_NONE)
-            error_set(&hop->end.err, ERR_UPSTREAM, "a redirect to something that is not a URL");
-        /* The refusal is ours, but to the client the upstream has failed. */
-        hop->end.err.kind = ERR_UPSTREAM;
-        return;
-    }
-    hop->redirects++;
-    hop->verdict = HOP_REDIRECT;
+    hop_text_failure(&hop->place, &hop->end.err);
 }
 
 static bool is_redirect(int status)
@@ -334,6 +359,7 @@ static bool judge_answer(struct hop *hop, const struct transfer_response *respon
 {
     if (is_foreign(response, &hop->end.err)) {
         hop->end.status = response->status;
+        hop_text_failure(&hop->place, &hop->end.err);
         hop->verdict = HOP_REFUSAL;
         return false;
     }
@@ -347,6 +373,12 @@ static bool judge_answer(struct hop *hop, const struct transfer_response *respon
     return hop->handler->on_head(&answer, hop->arg);
 }
 
+static void note_success(struct hop *hop)
+{
+    if (breaker_worked(breaker_of(hop)))
+        hop_text_state(&hop->place, NULL);
+}
+
 static bool on_transfer_head(struct transfer *transfer, const struct transfer_response *response,
                              void *arg)
 {
@@ -358,7 +390,7 @@ static bool on_transfer_head(struct transfer *transfer, const struct transfer_re
     if (is_at_home(hop)) {
         read_pulls_left(upstream_of(hop), response->headers);
         if (response->status < 500 || response->status == 501)
-            breaker_worked(breaker_of(hop));
+            note_success(hop);
     }
     if (response->status == 200 || (response->status == 206 && hop->request->range_start > 0))
         return judge_answer(hop, response);
@@ -399,6 +431,7 @@ static void on_token(const struct token *token, const struct error *err, uint64_
         return;
     }
     hop->end.err = *err;
+    error_wrap(&hop->end.err, "%s", upstream_of(hop)->name);
     hop->end.retry_after = retry_after;
     hop->end.is_final = err->kind == ERR_UNAUTHORIZED;
     hop_finish(hop);
@@ -438,7 +471,8 @@ static void answer_challenge(struct hop *hop)
         return;
     }
     if (hop->challenge->scheme == CHALLENGE_BASIC) {
-        hop->sends_basic = true;
+        hop->sends_basic = !hop->is_fallback;
+        upstream_of(hop)->urls[hop->address].wants_basic = hop->sends_basic;
         send_request(hop);
         return;
     }
@@ -483,8 +517,10 @@ static void on_transfer_done(struct transfer *transfer, const struct error *err,
         hop->end.err = *err;
         if (err->kind == ERR_DENIED)
             hop->end.err.kind = ERR_UPSTREAM;
+        if (is_of_upstream(err))
+            hop_text_failure(&hop->place, &hop->end.err);
         if (is_of_upstream(err) && hop->verdict == HOP_NOTHING && is_at_home(hop))
-            breaker_failed(breaker_of(hop), hop->began_at);
+            note_failure(hop);
     }
     hop_finish(hop);
 }
@@ -503,6 +539,7 @@ static bool may_connect(const struct sockaddr *address, void *arg)
     struct upstream *upstream = upstream_of(hop);
     enum address_class found = address_class_of(address);
 
+    hop_place_note(&hop->place, address);
     if (upstream->config->proxy)
         return true;
     if (is_at_home(hop)) {
@@ -614,6 +651,7 @@ static void send_request(struct hop *hop)
 {
     hop->verdict = HOP_NOTHING;
     hop->began_at = clock_mono();
+    hop->place = (struct hop_place){.upstream = upstream_of(hop), .url = hop->url};
     if (start_transfer(hop, &hop->end.err) == 0)
         return;
     if (hop->end.err.kind == ERR_INVALID)
@@ -631,6 +669,8 @@ struct hop *hop_start(const struct hop_options *options)
     hop->ends_at = options->ends_at;
     hop->handler = options->handler;
     hop->arg = options->arg;
+    hop->sends_basic_unasked = upstream_of(hop)->urls[hop->address].wants_basic;
+    hop->sends_basic = hop->sends_basic_unasked;
     buf_init(&url, 8192);
     buf_printf(&url, "%s%s", upstream_of(hop)->urls[hop->address].text, hop->request->path);
     hop->url = slice_dup(buf_bytes(&url));

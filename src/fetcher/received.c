@@ -31,7 +31,8 @@ static void read_manifest(struct received *received)
     struct error *err = &received->err;
 
     digest_of(received->digest.algorithm, body, &received->digest);
-    if (manifest_parse(body, slice_of(received->content_type), &received->manifest, err) != 0) {
+    if (manifest_parse_fetched(body, slice_of(received->content_type), &received->manifest, err) !=
+        0) {
         error_wrap(err, "the upstream's manifest");
         err->kind = ERR_UPSTREAM;
         return;

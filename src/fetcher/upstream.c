@@ -260,15 +260,38 @@ bool upstream_has_credentials(const struct upstream *upstream)
     return config->username && config->password && config->expose;
 }
 
-void upstream_warn_login(struct upstream *upstream, const char *whom, int status)
+static bool may_warn(struct upstream *upstream)
 {
     struct monotime now = clock_mono();
-    struct log_line line;
 
     if (upstream->login_warned_at.ms != 0 &&
         monotime_since(now, upstream->login_warned_at) < LOGIN_WARNING_MS)
-        return;
+        return false;
     upstream->login_warned_at = now;
+    return true;
+}
+
+void upstream_warn_realm(struct upstream *upstream, const struct url_parts *realm)
+{
+    struct log_line line;
+
+    if (!may_warn(upstream))
+        return;
+    log_begin(&line, LOG_WARN);
+    log_text(&line, "origin", upstream->config->name);
+    log_slice(&line, "host", realm->authority);
+    log_end(&line,
+            "the token server is on another host than the upstream and is asked without the "
+            "password; if it is right, set upstreams.%s.auth_hosts: [%.*s]",
+            upstream->config->name, SLICE_PRINT(realm->authority));
+}
+
+void upstream_warn_login(struct upstream *upstream, const char *whom, int status)
+{
+    struct log_line line;
+
+    if (!may_warn(upstream))
+        return;
     log_begin(&line, LOG_WARN);
     log_text(&line, "origin", upstream->config->name);
     log_u64(&line, "status", (uint64_t)status);
@@ -405,14 +428,24 @@ enum host_trust upstream_trusts(const struct upstream *upstream, const struct ur
     return HOST_OTHER;
 }
 
+/* Token servers of registries that everybody knows, where they are on another host. */
+static bool is_known_realm(const struct url_parts *own, const struct url_parts *url)
+{
+    return own->is_https && url->is_https && url->port == 443 &&
+           slice_is_nocase(own->host, "registry.gitlab.com") &&
+           slice_is_nocase(url->host, "gitlab.com");
+}
+
 bool upstream_is_realm(const struct upstream *upstream, const struct url_parts *url)
 {
-    if (upstream_trusts(upstream, url) != HOST_OTHER)
+    if (upstream_trusts(upstream, url) != HOST_OTHER ||
+        is_listed(&upstream->config->auth_hosts, url))
         return true;
     for (size_t i = 0; i < upstream->url_count; i++) {
         const struct url_parts *own = &upstream->urls[i].parts;
 
-        if (is_same_host(own, url) && (url->is_https || !own->is_https))
+        if (is_known_realm(own, url) ||
+            (is_same_host(own, url) && (url->is_https || !own->is_https)))
             return true;
     }
     return false;

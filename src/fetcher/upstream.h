@@ -38,6 +38,7 @@ struct upstream_url {
     struct url_parts parts;
     struct breaker breaker;
     struct monotime busy_until; /* after a 429 */
+    bool wants_basic;           /* it has asked for a password: it gets it with every request */
 };
 
 struct upstream {
@@ -59,6 +60,7 @@ struct upstream {
     unsigned own_classes; /* bits of enum address_class: where its own addresses were found */
     struct monotime tokens_busy_until; /* after a 429 of its token server */
     struct monotime login_warned_at;   /* 0: never */
+    struct monotime failure_logged_at; /* 0: never */
     struct list queue;                 /* exchanges that wait for one of fetch.connections */
     size_t running;                    /* exchanges that have a connection */
     size_t downloads;                  /* of those, downloads */
@@ -86,6 +88,8 @@ bool upstream_has_credentials(const struct upstream *upstream);
 /* The login was refused by `whom` ("the registry") with this status: a line in the log, at most one
  * a minute. */
 void upstream_warn_login(struct upstream *upstream, const char *whom, int status);
+/* The token server is at a host that must not get the credentials: a line as above. */
+void upstream_warn_realm(struct upstream *upstream, const struct url_parts *realm);
 /* Append "Authorization: Basic …". The upstream has credentials. */
 void upstream_print_basic(const struct upstream *upstream, struct buf *out);
 /* Of the `count` addresses from `first` on, the first that is not known to be down and (with
@@ -111,8 +115,8 @@ enum host_trust {
     HOST_OTHER,
 };
 enum host_trust upstream_trusts(const struct upstream *upstream, const struct url_parts *url);
-/* May the token server at this URL get the credentials? It is HOST_OWN or HOST_LISTED, or has the
- * same host name as one of the addresses. */
+/* May the token server at this URL get the credentials? It is HOST_OWN or HOST_LISTED, is in
+ * `auth_hosts:`, is known for one of the addresses, or has the same host name as one. */
 bool upstream_is_realm(const struct upstream *upstream, const struct url_parts *url);
 /* May we follow an answer to this URL, as far as its text says? ERR_DENIED: no. Addresses that
  * names resolve to are checked again when connecting. */

@@ -240,7 +240,7 @@ static void on_used_order(struct keeper *keeper, const struct peer_line *line, s
 {
     if (keeper->uses >= USES_MAX)
         return;
-    struct order *order = order_new(MESSAGE_USED, body);
+    struct order *order = order_new(MESSAGE_USED, body, peer_line_role(line));
     if (order_is_bad(order)) {
         report_bad(keeper, order, line);
         finish_order(order);
@@ -283,7 +283,7 @@ static void on_line_message(struct peer_line *line, enum message_type type, stru
         on_line_watches(keeper, line);
         return;
     }
-    struct order *order = order_new(type, body);
+    struct order *order = order_new(type, body, peer_line_role(line));
     order->line = line;
     peer_line_ref(line);
     if (FAILPOINT("keeper.order_is_bad"))

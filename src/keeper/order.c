@@ -169,7 +169,23 @@ static bool is_well_formed(struct order *order)
     return order->type == MESSAGE_USED || order->type == MESSAGE_BARRIER;
 }
 
-struct order *order_new(enum message_type type, struct slice body)
+/* The table of messages says who may send which. What an upstream is said to have is the fetcher's
+ * word alone: a worker talks to strangers, and may be running their code. */
+static bool may_say(const struct order *order, enum process_role sender)
+{
+    const union order_message *message = &order->message;
+
+    if (sender != ROLE_WORKER)
+        return true;
+    if (order->type == MESSAGE_LINK)
+        return message->link.origin.length == 0;
+    if (order->type != MESSAGE_BLOB_STORED)
+        return true;
+    return message->blob_stored.place == PLACE_UPLOADS && message->blob_stored.is_public == 0 &&
+           message->blob_stored.origin.length == 0;
+}
+
+struct order *order_new(enum message_type type, struct slice body, enum process_role sender)
 {
     struct order *order = NEW(struct order);
 
@@ -186,6 +202,8 @@ struct order *order_new(enum message_type type, struct slice body)
     order->head = message_head_of(type, &order->message);
     if (!is_well_formed(order) && order->refusal.kind == ERR_NONE)
         order_refuse(order, ERR_INVALID, "bad request to the keeper");
+    if (order->refusal.kind == ERR_NONE && !may_say(order, sender))
+        order_refuse(order, ERR_DENIED, "a worker speaks of hosted repositories alone");
     return order;
 }
 

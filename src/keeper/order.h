@@ -56,8 +56,9 @@ struct order {
 };
 
 /* Copies the body. A message that is malformed, or asks for something impossible, gives an order
- * that is refused already (order_is_bad). */
-struct order *order_new(enum message_type type, struct slice body);
+ * that is refused already (order_is_bad), and so does one that its sender may not send: a
+ * worker speaks of files under uploads/ and of hosted repositories alone. */
+struct order *order_new(enum message_type type, struct slice body, enum process_role sender);
 void order_free(struct order *order);
 bool order_is_bad(const struct order *order);
 /* Forgets the outcome, so that the order can be applied again. */

@@ -586,6 +586,14 @@ const char *http_conn_peer(const struct http_conn *conn)
     return conn->peer;
 }
 
+void http_conn_print_local(const struct http_conn *conn, char out[ADDRESS_TEXT_SIZE])
+{
+    struct error ignored;
+
+    if (listener_print_address(conn->stream.fd, out, &ignored) != 0)
+        out[0] = '\0';
+}
+
 bool http_conn_has_ended(struct http_conn *conn)
 {
     return stream_look(&conn->stream) == STREAM_PEER_ENDED;

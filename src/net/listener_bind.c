@@ -55,7 +55,7 @@ static int set_options(int fd, const union bind_address *address, bool is_dual, 
     return 0;
 }
 
-static int print_bound(int fd, char out[ADDRESS_TEXT_SIZE], struct error *err)
+int listener_print_address(int fd, char out[ADDRESS_TEXT_SIZE], struct error *err)
 {
     union bind_address address = {0};
     socklen_t length = sizeof(address);
@@ -66,6 +66,9 @@ static int print_bound(int fd, char out[ADDRESS_TEXT_SIZE], struct error *err)
     if (address.any.sa_family == AF_INET) {
         (void)inet_ntop(AF_INET, &address.v4.sin_addr, host, sizeof(host));
         (void)snprintf(out, ADDRESS_TEXT_SIZE, "%s:%u", host, ntohs(address.v4.sin_port));
+    } else if (address.any.sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&address.v6.sin6_addr)) {
+        (void)inet_ntop(AF_INET, &address.v6.sin6_addr.s6_addr[12], host, sizeof(host));
+        (void)snprintf(out, ADDRESS_TEXT_SIZE, "%s:%u", host, ntohs(address.v6.sin6_port));
     } else if (address.any.sa_family == AF_INET6) {
         (void)inet_ntop(AF_INET6, &address.v6.sin6_addr, host, sizeof(host));
         (void)snprintf(out, ADDRESS_TEXT_SIZE, "[%s]:%u", host, ntohs(address.v6.sin6_port));
@@ -92,7 +95,7 @@ static int open_socket(const union bind_address *address, bool is_dual, struct b
         return error_set_errno(err, errno, "cannot restrict access to %s", address->local.sun_path);
     if (listen(fd, BACKLOG) < 0)
         return error_set_errno(err, errno, "cannot listen");
-    rc = print_bound(fd, out->text, err);
+    rc = listener_print_address(fd, out->text, err);
     if (rc)
         return rc;
     out->fd = fd_take(&fd);

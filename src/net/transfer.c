@@ -84,6 +84,47 @@ void transfer_cancel(struct transfer **transfer)
     loop_defer(gone->set->loop, on_finished, gone);
 }
 
+/* libcurl's texts for these do not say what is wrong, or where. */
+static const char *text_of(CURLcode code)
+{
+    switch ((unsigned)code) {
+    case CURLE_COULDNT_RESOLVE_HOST:
+        return "the name is not known";
+    case CURLE_COULDNT_RESOLVE_PROXY:
+        return "the name of the proxy is not known";
+    case CURLE_PEER_FAILED_VERIFICATION:
+        return "the certificate is not trusted, has expired or is for another name";
+    case CURLE_SSL_CACERT_BADFILE:
+        return "the CA certificates (ca_file) cannot be read";
+    case CURLE_SSL_CONNECT_ERROR:
+        return "the TLS handshake failed (does this address speak https?)";
+    case CURLE_GOT_NOTHING:
+        return "the connection was closed without an answer";
+    case CURLE_RECV_ERROR:
+        return "the connection broke while the answer was read";
+    case CURLE_SEND_ERROR:
+        return "the connection broke while the request was sent";
+    case CURLE_PARTIAL_FILE:
+        return "the connection was closed before the end of the answer";
+    default:
+        return NULL;
+    }
+}
+
+/* A proxy answers CONNECT itself when it does not open the way. */
+static bool describe_proxy(struct transfer *transfer)
+{
+    long status = 0;
+
+    if (transfer->set->curl->easy_get(transfer->easy, CURLINFO_HTTP_CONNECTCODE, &status) !=
+            CURLE_OK ||
+        status < 300)
+        return false;
+    error_set(&transfer->err, ERR_UPSTREAM, "the proxy answered %ld%s", status,
+              status == 407 ? " (it wants a user and a password)" : "");
+    return true;
+}
+
 /* The system's error text is preferred: "connection refused" says more than "could not connect". */
 static void describe_failure(struct transfer *transfer, CURLcode code)
 {
@@ -97,10 +138,10 @@ static void describe_failure(struct transfer *transfer, CURLcode code)
             return;
         }
     }
-    if (code == CURLE_SSL_CACERT_BADFILE)
-        error_set(&transfer->err, ERR_UPSTREAM, "the CA certificates (ca_file) cannot be read");
-    else
-        error_set(&transfer->err, ERR_UPSTREAM, "%s", curl->easy_text(code));
+    if (describe_proxy(transfer))
+        return;
+    const char *text = text_of(code);
+    error_set(&transfer->err, ERR_UPSTREAM, "%s", text ? text : curl->easy_text(code));
 }
 
 void transfer_end(struct transfer *transfer, CURLcode code)

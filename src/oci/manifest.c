@@ -49,19 +49,29 @@ static int agree_on_type(struct jsonio_value root, struct slice content_type, st
     return 0;
 }
 
+/* What fields no manifest of the kind has, because another kind has them. */
+static const struct kind_fields {
+    const char *name;
+    const char *unwanted[5];
+} kind_fields[] = {
+    [MEDIA_IMAGE] = {"image manifest", {"manifests", "fsLayers"}},
+    [MEDIA_INDEX] = {"image index", {"config", "layers", "fsLayers"}},
+    [MEDIA_ARTIFACT] = {"artifact manifest", {"manifests", "config", "layers", "fsLayers"}},
+};
+
 static int check_fields(struct jsonio_value root, enum media_kind kind, struct error *err)
 {
-    static const char *const image_fields[] = {"config", "layers", "fsLayers", NULL};
-    static const char *const index_fields[] = {"manifests", "fsLayers", NULL};
-    const char *const *unwanted = kind == MEDIA_INDEX ? image_fields : index_fields;
+    const struct kind_fields *fields = &kind_fields[kind];
     uint64_t version = 0;
 
-    for (size_t i = 0; unwanted[i]; i++) {
-        if (is_present(root, unwanted[i])) {
-            return error_set(err, ERR_INVALID, "%s: does not belong in an %s", unwanted[i],
-                             kind == MEDIA_INDEX ? "image index" : "image manifest");
+    for (size_t i = 0; fields->unwanted[i]; i++) {
+        if (is_present(root, fields->unwanted[i])) {
+            return error_set(err, ERR_INVALID, "%s: does not belong in an %s", fields->unwanted[i],
+                             fields->name);
         }
     }
+    if (kind == MEDIA_ARTIFACT) /* it has no schemaVersion */
+        return 0;
     if (!jsonio_u64(jsonio_member(root, "schemaVersion"), &version))
         return error_set(err, ERR_INVALID, "schemaVersion: expected 2");
     if (version == 1)
@@ -104,13 +114,17 @@ static int read_list(struct jsonio_value list, const char *key, enum descriptor_
     return 0;
 }
 
-/* Allocates room for all descriptors, after checking that the list is an array and not too long. */
-static int make_room(struct jsonio_value list, const char *key, struct manifest *out,
+/* Allocates room for all descriptors, after checking that the list is an array and not too long.
+ * `may_lack`: it may be null or missing. */
+static int make_room(struct jsonio_value list, const char *key, bool may_lack, struct manifest *out,
                      struct error *err)
 {
-    if (jsonio_type(list) != JSONIO_ARRAY)
+    enum jsonio_type type = jsonio_type(list);
+    bool is_lacking = type == JSONIO_NULL || type == JSONIO_ABSENT;
+
+    if (type != JSONIO_ARRAY && !(is_lacking && may_lack))
         return error_set(err, ERR_INVALID, "%s: expected an array", key);
-    size_t count = jsonio_length(list);
+    size_t count = is_lacking ? 0 : jsonio_length(list);
     if (count > MANIFEST_MAX_DESCRIPTORS)
         return error_set(err, ERR_INVALID, "%s: more than %d", key, MANIFEST_MAX_DESCRIPTORS);
     out->descriptors = (struct descriptor *)mem_try_alloc((count + 1) * sizeof(struct descriptor));
@@ -119,11 +133,12 @@ static int make_room(struct jsonio_value list, const char *key, struct manifest 
     return 0;
 }
 
-static int read_image(struct jsonio_value root, struct manifest *out, struct slice *config_type,
-                      struct error *err)
+static int read_image(struct jsonio_value root, bool is_fetched, struct manifest *out,
+                      struct slice *config_type, struct error *err)
 {
     struct jsonio_value layers = jsonio_member(root, "layers");
-    int rc = make_room(layers, "layers", out, err);
+    bool may_lack = is_fetched || jsonio_type(layers) == JSONIO_NULL;
+    int rc = make_room(layers, "layers", may_lack, out, err);
 
     if (rc == 0)
         rc = read_config(root, out, config_type, err);
@@ -132,10 +147,19 @@ static int read_image(struct jsonio_value root, struct manifest *out, struct sli
     return rc;
 }
 
-static int read_index(struct jsonio_value root, struct manifest *out, struct error *err)
+static int read_artifact(struct jsonio_value root, struct manifest *out, struct error *err)
+{
+    struct jsonio_value blobs = jsonio_member(root, "blobs");
+    int rc = make_room(blobs, "blobs", true, out, err);
+
+    return rc != 0 ? rc : read_list(blobs, "blobs", DESCRIPTOR_LAYER, out, err);
+}
+
+static int read_index(struct jsonio_value root, bool is_fetched, struct manifest *out,
+                      struct error *err)
 {
     struct jsonio_value children = jsonio_member(root, "manifests");
-    int rc = make_room(children, "manifests", out, err);
+    int rc = make_room(children, "manifests", is_fetched, out, err);
 
     return rc != 0 ? rc : read_list(children, "manifests", DESCRIPTOR_CHILD, out, err);
 }
@@ -172,14 +196,48 @@ static int read_artifact_type(struct jsonio_value root, struct slice config_type
     return 0;
 }
 
-static int read_document(struct jsonio_value root, struct slice content_type, struct manifest *out,
-                         struct error *err)
+/* What a document without any usable type is by its members; "": nothing that we know. */
+static struct slice guess_type(struct jsonio_value root)
+{
+    struct slice config = jsonio_string(jsonio_member(jsonio_member(root, "config"), "mediaType"));
+
+    if (jsonio_type(jsonio_member(root, "manifests")) == JSONIO_ARRAY)
+        return SLICE_LITERAL(MEDIA_TYPE_OCI_INDEX);
+    if (slice_starts_with(config, "application/vnd.docker."))
+        return SLICE_LITERAL(MEDIA_TYPE_DOCKER_MANIFEST);
+    return slice_of(config.length > 0 ? MEDIA_TYPE_OCI_MANIFEST : "");
+}
+
+/* Upstreams that keep manifests as plain files label them as text or JSON. */
+static struct slice fetched_type(struct jsonio_value root, struct slice content_type)
+{
+    struct slice inner = jsonio_string(jsonio_member(root, "mediaType"));
+
+    if (inner.length > 0)
+        return inner;
+    return media_kind_of(content_type) != MEDIA_UNKNOWN ? content_type : guess_type(root);
+}
+
+static int read_members(struct jsonio_value root, bool is_fetched, struct manifest *out,
+                        struct slice *config_type, struct error *err)
+{
+    if (out->kind == MEDIA_INDEX)
+        return read_index(root, is_fetched, out, err);
+    if (out->kind == MEDIA_ARTIFACT)
+        return read_artifact(root, out, err);
+    return read_image(root, is_fetched, out, config_type, err);
+}
+
+static int read_document(struct jsonio_value root, struct slice content_type, bool is_fetched,
+                         struct manifest *out, struct error *err)
 {
     struct slice media_type = {NULL, 0};
     struct slice config_type = {NULL, 0};
 
     if (jsonio_type(root) != JSONIO_OBJECT)
         return error_set(err, ERR_INVALID, "a manifest is a JSON object");
+    if (is_fetched)
+        content_type = fetched_type(root, content_type);
     int rc = agree_on_type(root, content_type, &media_type, err);
     if (rc != 0)
         return rc;
@@ -187,10 +245,8 @@ static int read_document(struct jsonio_value root, struct slice content_type, st
     out->media_type = slice_dup(media_type_canonical(media_type));
     out->is_typed = is_present(root, "mediaType");
     rc = check_fields(root, out->kind, err);
-    if (rc == 0) {
-        rc = out->kind == MEDIA_INDEX ? read_index(root, out, err)
-                                      : read_image(root, out, &config_type, err);
-    }
+    if (rc == 0)
+        rc = read_members(root, is_fetched, out, &config_type, err);
     if (rc == 0)
         rc = read_subject(root, out, err);
     if (rc == 0)
@@ -198,8 +254,8 @@ static int read_document(struct jsonio_value root, struct slice content_type, st
     return rc != 0 ? rc : annotations_check(root, "", err);
 }
 
-int manifest_parse(struct slice bytes, struct slice content_type, struct manifest **out,
-                   struct error *err)
+static int parse_document(struct slice bytes, struct slice content_type, bool is_fetched,
+                          struct manifest **out, struct error *err)
 {
     AUTO_JSONIO struct jsonio *document = NULL;
 
@@ -211,13 +267,25 @@ int manifest_parse(struct slice bytes, struct slice content_type, struct manifes
         return -(int)err->kind;
     }
     struct manifest *manifest = NEW(struct manifest);
-    int rc = read_document(jsonio_root(document), content_type, manifest, err);
+    int rc = read_document(jsonio_root(document), content_type, is_fetched, manifest, err);
     if (rc != 0) {
         manifest_free(&manifest);
         return rc;
     }
     *out = manifest;
     return 0;
+}
+
+int manifest_parse(struct slice bytes, struct slice content_type, struct manifest **out,
+                   struct error *err)
+{
+    return parse_document(bytes, content_type, false, out, err);
+}
+
+int manifest_parse_fetched(struct slice bytes, struct slice content_type, struct manifest **out,
+                           struct error *err)
+{
+    return parse_document(bytes, content_type, true, out, err);
 }
 
 void manifest_free(struct manifest **manifest)

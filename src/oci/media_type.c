@@ -16,7 +16,8 @@ struct slice media_type_bare(struct slice media_type)
 struct slice media_type_canonical(struct slice media_type)
 {
     static const char *const known[] = {MEDIA_TYPE_OCI_MANIFEST, MEDIA_TYPE_DOCKER_MANIFEST,
-                                        MEDIA_TYPE_OCI_INDEX, MEDIA_TYPE_DOCKER_LIST};
+                                        MEDIA_TYPE_OCI_INDEX, MEDIA_TYPE_DOCKER_LIST,
+                                        MEDIA_TYPE_OCI_ARTIFACT};
 
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
         if (slice_is_nocase(media_type, known[i]))
@@ -35,6 +36,8 @@ enum media_kind media_kind_of(struct slice media_type)
     if (slice_is_nocase(bare, MEDIA_TYPE_OCI_INDEX) ||
         slice_is_nocase(bare, MEDIA_TYPE_DOCKER_LIST))
         return MEDIA_INDEX;
+    if (slice_is_nocase(bare, MEDIA_TYPE_OCI_ARTIFACT))
+        return MEDIA_ARTIFACT;
     return MEDIA_UNKNOWN;
 }
 

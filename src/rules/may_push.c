@@ -11,7 +11,10 @@
 
 bool push_shadows_nobody(const struct config *config, struct slice name)
 {
-    if (config_list_matches(&config->hosted.allow, name))
+    /* Without a default upstream, or where a registry's name stands first, there is nothing to take
+     * the place of. */
+    if (config_list_matches(&config->hosted.allow, name) || !config_upstream_default(config) ||
+        resolve_names_registry(name))
         return true;
     /* Mirror clients always send two components or more. */
     return slice_find(name, '/') < 0 && !config_list_matches(&config->hosted.protect, name);

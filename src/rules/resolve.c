@@ -2,10 +2,10 @@
 /*
  * See rules/resolve.h.
  *
- *   ?ns=REGISTRY        → that upstream, or hosted when it is one of our own names, else 404
- *   UPSTREAM/name       → that upstream
- *   name                → hosted, when the name is hosted, reserved, or being pushed to;
- *                         else the default upstream
+ *   ?ns=REGISTRY        → that upstream, or hosted when it is one of our own names or addresses;
+ * one that is neither: hosted for pushers and for what was pushed, else 404 UPSTREAM/name       →
+ * that upstream name                → hosted, when the name is hosted, reserved, or being pushed
+ * to; else the default upstream
  */
 #include "rules/resolve.h"
 
@@ -85,6 +85,13 @@ static void set_upstream(struct resolved *out, struct ledger_txn *txn,
     set(out, txn, upstream, name);
 }
 
+#define NAME_SHOWN 80 /* of a name in an error's text */
+
+static int shown(struct slice name)
+{
+    return name.length > NAME_SHOWN ? NAME_SHOWN : (int)name.length;
+}
+
 static int name_unknown(struct api_error *error, const char *why)
 {
     return api_error_set(error, API_NAME_UNKNOWN, "%s", why);
@@ -99,6 +106,41 @@ bool resolve_is_own_name(const struct config *config, struct slice registry)
     return false;
 }
 
+static bool is_loopback(struct slice host)
+{
+    if (slice_is_nocase(host, "localhost") || slice_is(host, "[::1]"))
+        return true;
+    for (size_t i = 0; i < host.length; i++) {
+        if ((host.data[i] < '0' || host.data[i] > '9') && host.data[i] != '.')
+            return false;
+    }
+    return slice_starts_with(host, "127.");
+}
+
+bool resolve_is_own_address(const struct config *config, struct slice registry, struct slice local)
+{
+    ptrdiff_t colon = slice_find_last(registry, ':');
+    bool has_port = colon >= 0 && registry.data[registry.length - 1] != ']';
+
+    if (is_loopback(has_port ? slice_from(registry.data, (size_t)colon) : registry))
+        return true;
+    if (local.length > 0 && slice_equal(registry, local))
+        return true;
+    for (size_t i = 0; i < config->listen_count; i++) {
+        if (slice_is_nocase(registry, config->listens[i].address))
+            return true;
+    }
+    return false;
+}
+
+bool resolve_names_registry(struct slice name)
+{
+    struct slice first;
+
+    return slice_find(name, '/') >= 0 && slice_split(&name, '/', &first) &&
+           (slice_find(first, '.') >= 0 || slice_is(first, "localhost"));
+}
+
 static const struct config_upstream *prefix_upstream(const struct config *config, struct slice name,
                                                      struct slice *out_rest)
 {
@@ -108,6 +150,35 @@ static const struct config_upstream *prefix_upstream(const struct config *config
         return NULL;
     *out_rest = slice_skip(name, (size_t)slash + 1);
     return config_upstream_find(config, slice_from(name.data, (size_t)slash));
+}
+
+/* A mark of the first upload keeps a pusher's HEAD of a tag from being asked upstream. */
+static bool is_being_pushed(const struct resolve_question *question, const struct resolved *out)
+{
+    if (!out->is_known)
+        return false;
+    return out->repository.links > 0 ||
+           push_mark_is_fresh(question->config, &out->repository, question->now_ms);
+}
+
+/* The registry is neither an upstream nor one of our names. It is us by a name that we were not
+ * told, or one that we cannot ask: what was pushed here, and what is being pushed, is hosted. */
+static int by_other_namespace(const struct resolve_question *question, struct ledger_txn *txn,
+                              struct resolved *out, struct api_error *error)
+{
+    const struct operation *operation = question->operation;
+
+    set(out, txn, NULL, operation->name);
+    if (resolve_is_own_address(question->config, operation->ns, question->local))
+        return 0;
+    if (!question->is_mirror &&
+        (action_is_write(question->action) || is_being_pushed(question, out) ||
+         (out->is_known && out->repository.is_hosted)))
+        return 0;
+    return api_error_set(error, API_NAME_UNKNOWN,
+                         "ns=%.*s is not known here: if it is this server, add it to `names:`; if "
+                         "it is another registry, add it under `upstreams:`",
+                         shown(operation->ns), operation->ns.data);
 }
 
 static int by_namespace(const struct resolve_question *question, struct ledger_txn *txn,
@@ -122,10 +193,8 @@ static int by_namespace(const struct resolve_question *question, struct ledger_t
     struct slice registry = registry_canonical(operation->ns);
     const struct config_upstream *upstream =
         registry.length == 0 ? NULL : config_upstream_find(question->config, registry);
-    if (!upstream) {
-        return name_unknown(error, "the registry named by ns= is not an upstream of this server; "
-                                   "add it under `upstreams:`");
-    }
+    if (!upstream)
+        return by_other_namespace(question, txn, out, error);
     /* Mirrors configured with a path say it twice: /v2/docker.io/NAME?ns=docker.io. */
     struct slice name = operation->name;
     struct slice rest;
@@ -133,15 +202,6 @@ static int by_namespace(const struct resolve_question *question, struct ledger_t
         name = rest;
     set_upstream(out, txn, upstream, name);
     return 0;
-}
-
-/* A mark of the first upload keeps a pusher's HEAD of a tag from being asked upstream. */
-static bool is_being_pushed(const struct resolve_question *question, const struct resolved *out)
-{
-    if (!out->is_known)
-        return false;
-    return out->repository.links > 0 ||
-           push_mark_is_fresh(question->config, &out->repository, question->now_ms);
 }
 
 /* `out` has been looked up as hosted. */
@@ -158,8 +218,11 @@ static bool is_hosted_here(const struct resolve_question *question, struct ledge
         return is_being_pushed(question, out) ||
                (operation->by_digest && push_shadows_nobody(question->config, operation->name));
     }
+    /* A pusher's question, unless the push would be refused where the upstream has the name: then
+     * the upstream's word about this repository is right for pushers and for caches that we feed.
+     */
     if (operation->kind == OPERATION_BLOB && operation->method == METHOD_HEAD)
-        return true; /* a pusher's question */
+        return is_being_pushed(question, out) || !push_must_ask(question->config, out);
     if (operation->kind == OPERATION_BLOB && operation->method == METHOD_GET)
         return out->is_known && link_find(txn, out->repository.id, &operation->digest) != 0;
     return false;
@@ -183,6 +246,17 @@ static int bare(const struct resolve_question *question, struct ledger_txn *txn,
     if (!upstream) {
         return name_unknown(error, "no image was pushed to this name, and there is no default "
                                    "upstream to ask");
+    }
+    if (resolve_names_registry(operation->name)) {
+        struct slice rest = operation->name;
+        struct slice registry;
+
+        (void)slice_split(&rest, '/', &registry);
+        return api_error_set(
+            error, API_NAME_UNKNOWN,
+            "no image was pushed to this name, and %.*s is not an upstream of this "
+            "server: add it under `upstreams:`",
+            shown(registry), registry.data);
     }
     set_upstream(out, txn, upstream, operation->name);
     return 0;

@@ -120,10 +120,15 @@ static int find_endpoint(struct request *request, struct api_error *error)
 static int resolve_and_authorize(struct request *request, struct ledger_txn *txn,
                                  struct api_error *error)
 {
+    char local[ADDRESS_TEXT_SIZE] = "";
+
+    if (request->operation.has_ns)
+        http_conn_print_local(request->conn, local);
     struct resolve_question question = {
         .config = request->config,
         .operation = &request->operation,
         .action = request->endpoint->action,
+        .local = slice_of(local),
         .is_mirror = request->listener == LISTENER_MIRROR,
         .now_ms = clock_wall().ms,
     };

@@ -34,6 +34,7 @@
 
 static const struct endpoint rows[] = {
     API(BASE,                METHODS_READ,       "base",            server_answer_base),
+    API(BASE,                METHOD_BIT(OPTIONS), "options",        server_answer_options),
     API(CATALOG,             METHODS_READ,       "catalog",         list_catalog),
     REPOSITORY(TAGS,         METHODS_READ,       "list_tags",       LIST,   list_tags),
     REPOSITORY(REFERRERS,    METHODS_READ,       "list_referrers",  LIST,   list_referrers),

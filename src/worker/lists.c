@@ -135,10 +135,14 @@ static bool find_catalog(const struct request *request, struct slice *out_origin
     *out_origin = slice_of("");
     if (!operation->has_ns || resolve_is_own_name(request->config, operation->ns))
         return true;
-    upstream = config_upstream_find(request->config, operation->ns);
-    if (upstream)
+    upstream = config_upstream_find(request->config, registry_canonical(operation->ns));
+    if (upstream) {
         *out_origin = slice_of(upstream->name);
-    return upstream;
+        return true;
+    }
+    char local[ADDRESS_TEXT_SIZE];
+    http_conn_print_local(request->conn, local);
+    return resolve_is_own_address(request->config, operation->ns, slice_of(local));
 }
 
 static bool add_repository(struct slice name, const struct repository *repository, void *arg)

@@ -24,6 +24,22 @@
 
 /* ---- HEAD of what is not here: the size alone ---- */
 
+/* HEAD by a bare name may be a pusher's question: nothing but the repository's own blobs, or the
+ * upstream's word about this repository, may tell it that a blob is here. */
+static bool is_pushers_question(const struct request *request)
+{
+    return request_is_head(request) && request->target.is_bare &&
+           request->listener != LISTENER_MIRROR && request->target.truth == TRUTH_UPSTREAM;
+}
+
+static void fail_size(struct request *request, const struct message_failed *failure)
+{
+    if (is_pushers_question(request))
+        request_failf(request, API_BLOB_UNKNOWN, "%.*s", SLICE_PRINT(failure->text));
+    else
+        fetch_error_answer(request, failure, API_BLOB_UNKNOWN);
+}
+
 static void on_size(struct request *request, enum message_type type, const void *message)
 {
     if (type == MESSAGE_ANSWER) {
@@ -33,7 +49,7 @@ static void on_size(struct request *request, enum message_type type, const void 
         request->outcome = "the upstream has it";
         serve_blob_size(request, &request->operation.digest, answer->size);
     } else if (type == MESSAGE_FAILED) {
-        fetch_error_answer(request, message, API_BLOB_UNKNOWN);
+        fail_size(request, message);
     } else {
         pull_blob_again(request);
     }
@@ -115,6 +131,8 @@ static bool serve_visible(struct request *request, struct ledger_txn *txn,
     struct blob_record record;
     const struct digest *digest = &request->operation.digest;
 
+    if (is_pushers_question(request) && (visible_links(permit, txn, digest) & LINK_BLOB) == 0)
+        return false;
     return visible_blob(permit, txn, digest, &record) == VISIBLE_HERE &&
            (!condition_may_read(request, digest) || serve_blob(request, digest, record.size));
 }

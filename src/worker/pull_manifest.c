@@ -80,12 +80,12 @@ static bool is_pushers_question(const struct request *request)
            request->listener != LISTENER_MIRROR;
 }
 
-/* A client that hears from HEAD that a manifest is here does not push it. Then the repository
- * itself must have it: it is not enough that its bytes are public. */
+/* A client that hears that a manifest is here does not push it; some ask by GET. Then the
+ * repository itself must have it: it is not enough that its bytes are public. */
 static bool needs_proof(const struct request *request)
 {
-    return is_pushers_question(request) && request->operation.by_digest &&
-           request->target.truth == TRUTH_UPSTREAM;
+    return request->target.is_bare && request->listener != LISTENER_MIRROR &&
+           request->operation.by_digest && request->target.truth == TRUTH_UPSTREAM;
 }
 
 static void handle_failure(struct request *request, bool may_be_stale,

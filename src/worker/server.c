@@ -26,7 +26,12 @@ void server_answer_options(struct request *request, struct ledger_txn *txn)
 
     (void)txn;
     buf_init(&methods, ALLOW_MAX);
-    endpoint_print_all_methods(&request->worker->endpoints, request->listener, &methods);
+    if (request->address.path.data) {
+        endpoint_print_all_methods(&request->worker->endpoints, request->listener, &methods);
+    } else {
+        endpoint_print_methods(&request->worker->endpoints, &request->address,
+                               request->listener == LISTENER_MIRROR, METHOD_OTHER, &methods);
+    }
     headers_init(&headers);
     headers_add(&headers, "Allow", buf_bytes(&methods));
     request->outcome = "OPTIONS";

@@ -29,6 +29,8 @@ void upload_file_init(struct upload_file *file, struct store *store, struct uplo
 int upload_file_add_slot(struct upload_file *file, struct error *err)
 {
     file->progress.used_ms = clock_wall().ms;
+    if (file->is_unlisted)
+        return 0;
     return upload_table_add(file->table, &file->id, &file->progress, err);
 }
 
@@ -43,6 +45,8 @@ void upload_file_save(struct upload_file *file)
     struct error err;
 
     file->progress.used_ms = clock_wall().ms;
+    if (file->is_unlisted)
+        return;
     if (upload_table_set(file->table, &file->id, &file->progress, &err) != 0) {
         struct log_line line;
 

@@ -10,6 +10,7 @@
 #ifndef WORKER_UPLOAD_FILE_H
 #define WORKER_UPLOAD_FILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,6 +29,7 @@ struct upload_file {
     struct upload_id id;
     char name[STORE_NAME_SIZE];       /* by which requests find the file */
     char whole_name[STORE_NAME_SIZE]; /* its name since upload_file_finish; "": not finished */
+    bool is_unlisted;                 /* without a slot: one request makes it and ends it */
     int fd;                           /* locked; -1: closed */
     struct upload_progress progress;
     uint64_t written_back; /* so many bytes the kernel was asked to write to the disk */
@@ -38,7 +40,8 @@ struct upload_file {
 void upload_file_init(struct upload_file *file, struct store *store, struct upload_table *table,
                       const struct upload_id *id, struct slice repository);
 
-/* A slot for a session that has no file yet. ERR_BUSY: the table is full. */
+/* A slot for a session that has no file yet; none for an unlisted one. ERR_BUSY: the table is full.
+ */
 int upload_file_add_slot(struct upload_file *file, struct error *err);
 /* Give up the slot of a session that has no file. */
 void upload_file_drop_slot(struct upload_file *file);

@@ -104,14 +104,20 @@ static void take_slot(struct upload *upload)
         create(upload);
 }
 
+/* A session without a byte costs its client nothing to begin again: of these the oldest goes first,
+ * so that nobody who only begins uploads keeps others from pushing. */
 static void evict(struct upload *upload, const uint64_t *repository_key)
 {
     uint64_t now = clock_wall().ms;
     uint64_t idle = upload->job.config->limits.upload_idle;
-    struct upload_choice choice = {.repository_key = repository_key,
-                                   .before_ms = now > idle ? now - idle : 0};
+    struct upload_choice empty = {
+        .repository_key = repository_key, .before_ms = UINT64_MAX, .content = UPLOAD_EMPTY};
+    struct upload_choice left = {.repository_key = repository_key,
+                                 .before_ms = now > idle ? now - idle : 0};
+    struct error ignored;
 
-    upload_end_idlest(upload->file.store, upload->file.table, &choice, &upload->err);
+    if (upload_end_idlest(upload->file.store, upload->file.table, &empty, &ignored) != 0)
+        upload_end_idlest(upload->file.store, upload->file.table, &left, &upload->err);
 }
 
 static void run_evict_own(struct worker_job *job)
@@ -141,8 +147,10 @@ static void make_room(struct upload *upload)
     const struct config *config = upload->request->config;
     const struct upload_file *file = &upload->file;
 
-    if (upload_table_count_of(file->table, file->progress.repository_key) >=
-        config->limits.uploads_per_repository)
+    if (file->is_unlisted)
+        take_slot(upload);
+    else if (upload_table_count_of(file->table, file->progress.repository_key) >=
+             config->limits.uploads_per_repository)
         upload_run(upload, UPLOAD_EVICTING, run_evict_own, on_evicted);
     else if (upload_table_count(file->table) >= config->limits.uploads)
         upload_run(upload, UPLOAD_EVICTING, run_evict_any, on_evicted);
@@ -274,6 +282,7 @@ void upload_start(struct request *request, struct ledger_txn *txn)
     }
     upload = upload_new(request, &id, aim_of(request));
     upload->digest = request->operation.digest_query;
+    upload->file.is_unlisted = upload->aim == AIM_WHOLE;
     if (may_mount(request, txn))
         mount(upload);
     else

@@ -124,10 +124,13 @@ class SizeTest(LimitScenario):
         self.assertEqual(self.api.tags("team/app").json()["tags"], ["t0", "t1"])
 
     def begin(self, name):
+        """A session with a byte: one without makes room for others at once."""
         answer = self.api.request("POST", f"/v2/{name}/blobs/uploads/", headers={"Content-Length": "0"})
         if answer.status == 429:
             self.assertEqual(answer.code, "TOOMANYREQUESTS")
             self.assertIn("retry-after", answer.headers)
+        else:
+            check_status(self.api.request("PATCH", answer.headers["location"], body=b"x"), 202)
         return answer.status
 
     def test_uploads(self):
@@ -147,8 +150,14 @@ class SizeTest(LimitScenario):
         self.assertEqual([self.begin("team/app") for _ in range(3)], [202, 202, 429])
         self.assertEqual(self.begin("team/other"), 202)
 
+    def test_uploads_without_a_byte_make_room(self):
+        locations = [self.api.begin_upload("team/app") for _ in range(5)]
+        self.assertEqual([self.api.request("GET", location).status for location in locations],
+                         [404, 404, 404, 204, 204])
+
     def test_upload_idle(self):
         location = self.api.begin_upload("team/app")
+        check_status(self.api.request("PATCH", location, body=b"x"), 202)
         self.assertEqual([self.begin("team/app"), self.begin("team/app")], [202, 429])
         wait_until(lambda: self.begin("team/app") == 202, 10, "the upload that was left has gone")
         self.assertEqual(self.api.request("GET", location).status, 404)

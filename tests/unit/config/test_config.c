@@ -391,7 +391,7 @@ static void what_needs_a_restart_keeps_its_value(void **state)
     assert_null(next.config->user);
     assert_string_equal(next.config->storage.path, "/var/lib/entrepot");
     assert_int_equal(next.config->workers, 3);
-    assert_int_equal(next.config->limits.uploads, 1000);
+    assert_int_equal(next.config->limits.uploads, 4096);
     assert_int_equal(next.config->storage.grace_ms, 7200000);
     assert_int_equal(next.config->log.level, LOG_DEBUG);
     buf_clear(&paths);

@@ -94,7 +94,7 @@ static void breaker_opens_after_five_failures_in_ten_seconds(void **state)
     (void)state;
     for (unsigned i = 0; i < BREAKER_FAILURES; i++) {
         assert_true(breaker_allows(&breaker));
-        breaker_failed(&breaker, clock_mono());
+        assert_int_equal(breaker_failed(&breaker, clock_mono()), i + 1 == BREAKER_FAILURES);
         clock_advance(1000);
     }
     assert_false(breaker_allows(&breaker));
@@ -106,7 +106,8 @@ static void breaker_opens_after_five_failures_in_ten_seconds(void **state)
     assert_false(breaker_allows(&breaker));
     clock_advance(1);
     assert_true(breaker_allows(&breaker));
-    breaker_worked(&breaker);
+    assert_true(breaker_worked(&breaker));
+    assert_false(breaker_worked(&breaker));
     assert_true(breaker_allows(&breaker));
     assert_true(breaker_allows(&breaker));
 }

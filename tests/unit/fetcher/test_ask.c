@@ -209,8 +209,10 @@ static void tag_is_stale_when_the_upstream_is_down(void **state)
     script.failure = ERR_UPSTREAM;
     const struct seen *seen = ask_tag();
     assert_int_equal(seen->state, ANSWER_STALE);
-    assert_string_equal(seen->text,
-                        "docker.io could not be asked (connection refused); checked 5 minutes ago");
+    assert_non_null(
+        strstr(seen->text, "docker.io could not be asked (docker.io: https://hub.test/"));
+    assert_non_null(strstr(seen->text, "connection refused"));
+    assert_non_null(strstr(seen->text, "; checked 5 minutes ago"));
     assert_int_equal(stage_messages(MESSAGE_TAG_CHECKED), 0);
 }
 

@@ -25,6 +25,7 @@ static struct {
     int target_status;      /* of a redirect's target, if not 0; with target_challenge: without a
                                token */
     const char *target_challenge;
+    bool target_failure;
     int anonymous_status; /* if not 0, what a token without a login gets */
 } script;
 
@@ -70,6 +71,10 @@ static void answer_hub(const struct fake_request *request, struct fake_answer *a
         if (script.target_challenge)
             is_welcome = strstr(request->headers, "Bearer ticket");
         answer->status = is_welcome ? 200 : script.target_status;
+        if (script.target_failure) {
+            answer->status = 0;
+            answer->failure = ERR_UPSTREAM;
+        }
         if (is_welcome)
             answer->body = script.blob;
         else
@@ -95,6 +100,31 @@ static void answer_hub(const struct fake_request *request, struct fake_answer *a
         answer->status = 200;
         answer->body = script.blob;
     }
+}
+
+static void answer_gitlab(const struct fake_request *request, struct fake_answer *answer, void *arg)
+{
+    (void)arg;
+    if (strncmp(request->url, "https://gitlab.com/jwt/auth?", 28) == 0) {
+        answer_token(request, answer);
+    } else if (!strstr(request->headers, "Authorization: ")) {
+        answer->status = 401;
+        answer->headers = "WWW-Authenticate: Bearer realm=\"https://gitlab.com/jwt/auth\"\r\n";
+    } else {
+        answer->status = 200;
+        answer->body = script.blob;
+    }
+}
+
+/* It refuses every password, and asks for none. */
+static void answer_open_hub(const struct fake_request *request, struct fake_answer *answer,
+                            void *arg)
+{
+    (void)arg;
+    answer->status = strstr(request->headers, "Authorization: ") ? 401 : 200;
+    answer->body = script.blob;
+    if (answer->status == 401)
+        answer->headers = script.challenge;
 }
 
 /* One byte of 100, then nothing for an hour. */
@@ -356,6 +386,79 @@ static void exchange_gives_no_password_to_another_realm(void **state)
     assert_false(was_told(1, "Authorization"));
 }
 
+static int setup_auth_hosts(void **state)
+{
+    (void)state;
+    return setup_with(WITH_PASSWORD "    expose: true\n    auth_hosts: [ auth.test ]\n");
+}
+
+static void exchange_gives_the_password_to_the_hosts_that_one_names(void **state)
+{
+    static const struct {
+        const char *realm;
+        bool is_trusted;
+    } rows[] = {
+        {"https://auth.test/token", true},
+        {"https://auth.test.evil.test/token", false},
+        {"https://xauth.test/token", false},
+        {"https://gitlab.com/token", false},
+    };
+    char challenge[200];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char repository[20];
+
+        (void)snprintf(challenge, sizeof(challenge), "WWW-Authenticate: Bearer realm=\"%s\"\r\n",
+                       rows[i].realm);
+        (void)snprintf(repository, sizeof(repository), "library/%zu", i);
+        script.challenge = challenge;
+        script.blob = stage_bytes((unsigned)i + 600, 1000);
+        size_t before = fake_upstream_count();
+        assert_int_equal(pull_of(repository)->verifieds, 1);
+        assert_int_equal(was_told(before + 1, basic), rows[i].is_trusted);
+    }
+}
+
+static int setup_gitlab(void **state)
+{
+    (void)state;
+    memset(&script, 0, sizeof(script));
+    stage_open("  registry.gitlab.com:\n    default: true\n    username: me\n"
+               "    password: secret\n    expose: true\n");
+    script.blob = stage_bytes(1, 1000);
+    fake_upstream_set(answer_gitlab, NULL);
+    stage_use_origin("registry.gitlab.com");
+    return 0;
+}
+
+static void exchange_knows_the_token_server_of_gitlab(void **state)
+{
+    (void)state;
+    assert_int_equal(pull()->verifieds, 1);
+    assert_int_equal(fake_upstream_count_of("https://gitlab.com/jwt/auth?"), 1);
+    assert_true(was_told(1, basic));
+}
+
+/* Upstream, URL, address, reason and setting; never a query, which may be a signature. */
+static void exchange_says_what_has_failed(void **state)
+{
+    (void)state;
+    script.target_failure = true;
+    script.location = "https://cdn.test/data?signature=secret";
+    script.target_address = "192.0.2.7";
+    const char *text = pull()->text;
+    assert_non_null(strstr(text, "docker.io: https://cdn.test/data at 192.0.2.7:"));
+    assert_non_null(strstr(text, "connection refused"));
+    assert_non_null(strstr(text, "(see upstreams.docker.io.url)"));
+    assert_null(strstr(text, "secret"));
+    script.target_failure = false;
+    script.status = 500;
+    script.blob = stage_bytes(7, 1000);
+    text = pull()->text;
+    assert_non_null(strstr(text, "docker.io answered 500 for https://hub.test/v2/library/app/"));
+}
+
 static void exchange_uses_no_password_unless_exposed(void **state)
 {
     (void)state;
@@ -371,6 +474,34 @@ static void exchange_answers_a_basic_challenge(void **state)
     script.challenge = "WWW-Authenticate: Basic realm=\"hub\"\r\n";
     assert_int_equal(pull()->verifieds, 1);
     assert_true(was_told(1, basic));
+}
+
+static void exchange_sends_the_password_unasked_from_the_second_request_on(void **state)
+{
+    (void)state;
+    script.challenge = "WWW-Authenticate: Basic realm=\"hub\"\r\n";
+    assert_int_equal(pull()->verifieds, 1);
+    assert_int_equal(fake_upstream_count(), 2);
+    script.blob = stage_bytes(700, 1000);
+    script.location = "https://cdn.test/data";
+    assert_int_equal(pull()->verifieds, 1);
+    assert_int_equal(fake_upstream_count(), 4);
+    assert_true(was_told(2, basic));
+    assert_false(was_told(3, "Authorization"));
+}
+
+/* The registry no longer takes the password, and would give the blob to anybody. */
+static void exchange_leaves_a_refused_password_out(void **state)
+{
+    (void)state;
+    script.challenge = "WWW-Authenticate: Basic realm=\"hub\"\r\n";
+    assert_int_equal(pull()->verifieds, 1);
+    fake_upstream_set(answer_open_hub, NULL);
+    script.blob = stage_bytes(701, 1000);
+    assert_int_equal(pull()->verifieds, 1);
+    assert_int_equal(fake_upstream_count(), 2);
+    assert_true(was_told(0, basic));
+    assert_false(was_told(1, "Authorization"));
 }
 
 static void exchange_finds_its_challenge_among_several_fields(void **state)
@@ -625,8 +756,13 @@ int main(void)
         TEST(exchange_obeys_the_429_of_a_token_server, setup),
         TEST(exchange_gives_the_password_to_its_own_realm, setup_password),
         TEST(exchange_gives_no_password_to_another_realm, setup_password),
+        TEST(exchange_gives_the_password_to_the_hosts_that_one_names, setup_auth_hosts),
+        TEST(exchange_knows_the_token_server_of_gitlab, setup_gitlab),
+        TEST(exchange_says_what_has_failed, setup),
         TEST(exchange_uses_no_password_unless_exposed, setup_hidden_password),
         TEST(exchange_answers_a_basic_challenge, setup_password),
+        TEST(exchange_sends_the_password_unasked_from_the_second_request_on, setup_password),
+        TEST(exchange_leaves_a_refused_password_out, setup_password),
         TEST(exchange_finds_its_challenge_among_several_fields, setup),
         TEST(exchange_answers_a_basic_challenge_in_a_later_field, setup_password),
         TEST(exchange_needs_no_scope_of_a_challenge, setup),

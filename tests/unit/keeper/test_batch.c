@@ -207,6 +207,34 @@ static void a_fetcher_that_sends_nonsense_is_reported(void **state)
     assert_int_equal(close(fds[0]), 0);
 }
 
+/* Somebody else's code may run in a worker. */
+static void a_worker_speaks_of_hosted_repositories_alone(void **state)
+{
+    (void)state;
+    struct message_blob_stored stored = world_blob("library/app", "wrong");
+    stored.origin = SLICE_LITERAL("docker.io");
+    assert_int_equal(world_ask(WORKER_0, MESSAGE_BLOB_STORED, &stored).kind, ERR_DENIED);
+    assert_int_equal(world_liar, WORKER_0 + 1);
+    world_liar = 0;
+    stored.origin = SLICE_LITERAL("");
+    stored.is_public = 1;
+    assert_int_equal(world_ask(WORKER_0, MESSAGE_BLOB_STORED, &stored).kind, ERR_DENIED);
+    stored.is_public = 0;
+    stored.place = PLACE_SPOOL;
+    assert_int_equal(world_ask(WORKER_0, MESSAGE_BLOB_STORED, &stored).kind, ERR_DENIED);
+    assert_int_equal(world_liar, WORKER_0 + 1);
+    struct message_link link = {
+        .digest = world_push_blob("team/app", "hello"),
+        .origin = SLICE_LITERAL("docker.io"),
+        .repository = SLICE_LITERAL("library/app"),
+    };
+    assert_int_equal(world_ask(WORKER_0, MESSAGE_LINK, &link).kind, ERR_DENIED);
+    link.origin = SLICE_LITERAL("");
+    assert_int_equal(world_ask(WORKER_0, MESSAGE_LINK, &link).type, MESSAGE_DONE);
+    stored.place = PLACE_UPLOADS;
+    assert_int_equal(world_ask(WORKER_0, MESSAGE_BLOB_STORED, &stored).type, MESSAGE_DONE);
+}
+
 static void bad_messages_are_refused(void **state)
 {
     (void)state;
@@ -326,6 +354,7 @@ int main(void)
         TEST(nothing_is_removed_when_the_ledger_cannot_be_read),
         TEST(all_that_was_answered_is_there_after_a_crash),
         TEST(a_fetcher_that_sends_nonsense_is_reported),
+        TEST(a_worker_speaks_of_hosted_repositories_alone),
         TEST(bad_messages_are_refused),
         TEST(the_journal_is_trimmed_after_a_week),
         TEST(a_long_journal_is_trimmed_to_its_age_at_once),

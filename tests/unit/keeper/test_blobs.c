@@ -114,7 +114,7 @@ static void public_is_what_an_upstream_gave_and_stays_so(void **state)
     assert_true(world_blob_record(&fetched.digest).is_public);
     struct message_blob_stored pushed = world_blob("team/app", "own");
     pushed.is_public = 1; /* no upstream, not public */
-    assert_int_equal(world_ask(WORKER_0, MESSAGE_BLOB_STORED, &pushed).type, MESSAGE_DONE);
+    assert_int_equal(world_ask(FETCHER, MESSAGE_BLOB_STORED, &pushed).type, MESSAGE_DONE);
     assert_false(world_blob_record(&pushed.digest).is_public);
 }
 

@@ -53,6 +53,103 @@ static void expect_invalid(const char *text)
     assert_null(manifest);
 }
 
+static void manifest_without_layers_may_say_null(void **state)
+{
+    (void)state;
+
+    assert_int_equal(parse(IMAGE("\"layers\":null")), 0);
+    assert_int_equal(manifest->descriptor_count, 1);
+    expect_invalid("{" TYPED(MEDIA_TYPE_OCI_MANIFEST) "\"config\":" CONFIG "}");
+    expect_invalid(INDEX("\"manifests\":null"));
+}
+
+#define ARTIFACT(more) "{\"mediaType\":\"" MEDIA_TYPE_OCI_ARTIFACT "\"" more "}"
+
+static void artifact_manifest_has_blobs_subject_and_type(void **state)
+{
+    (void)state;
+
+    assert_int_equal(parse_as(ARTIFACT(",\"artifactType\":\"application/x\",\"blobs\":[" DESCRIPTOR(
+                                  LAYER, "") "],\"subject\":" CHILD),
+                              MEDIA_TYPE_OCI_ARTIFACT),
+                     0);
+    assert_int_equal(manifest->kind, MEDIA_ARTIFACT);
+    assert_string_equal(manifest->artifact_type, "application/x");
+    assert_int_equal(manifest->descriptor_count, 1);
+    assert_int_equal(manifest->descriptors[0].role, DESCRIPTOR_LAYER);
+    assert_true(manifest->has_subject);
+    assert_int_equal(parse(ARTIFACT(",\"blobs\":null")), 0);
+    assert_int_equal(parse(ARTIFACT("")), 0);
+    expect_invalid(ARTIFACT(",\"blobs\":{}"));
+    expect_invalid(ARTIFACT(",\"blobs\":[7]"));
+    expect_invalid(ARTIFACT(",\"layers\":[]"));
+    expect_invalid(ARTIFACT(",\"manifests\":[]"));
+    expect_invalid(ARTIFACT(",\"config\":{}"));
+    assert_true(parse_as(ARTIFACT(""), MEDIA_TYPE_OCI_MANIFEST) < 0);
+}
+
+static void fetched_manifest_is_what_it_says_itself(void **state)
+{
+    static const char *const labels[] = {
+        "",
+        "text/plain",
+        "text/plain; charset=utf-8",
+        "application/json",
+        "application/octet-stream",
+        MEDIA_TYPE_OCI_INDEX,
+        MEDIA_TYPE_OCI_MANIFEST "; charset=utf-8",
+    };
+    static const struct {
+        const char *text;
+        const char *media_type;
+    } rows[] = {
+        {IMAGE("\"layers\":[]"), MEDIA_TYPE_OCI_MANIFEST},
+        {IMAGE("\"layers\":null"), MEDIA_TYPE_OCI_MANIFEST},
+        {INDEX("\"manifests\":[]"), MEDIA_TYPE_OCI_INDEX},
+        {INDEX("\"manifests\":null"), MEDIA_TYPE_OCI_INDEX},
+        {ARTIFACT(""), MEDIA_TYPE_OCI_ARTIFACT},
+    };
+    static const struct {
+        const char *text;
+        const char *media_type;
+    } untyped[] = {
+        {"{\"schemaVersion\":2,\"config\":" CONFIG ",\"layers\":[]}", MEDIA_TYPE_OCI_MANIFEST},
+        {"{\"schemaVersion\":2,\"config\":" CONFIG "}", MEDIA_TYPE_OCI_MANIFEST},
+        {"{\"schemaVersion\":2,\"manifests\":[]}", MEDIA_TYPE_OCI_INDEX},
+        {"{\"schemaVersion\":2,\"config\":" DESCRIPTOR(
+             "application/vnd.docker.container.image.v1+json", "") ",\"layers\":[]}",
+         MEDIA_TYPE_DOCKER_MANIFEST},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(labels) / sizeof(labels[0]); i++) {
+        for (size_t k = 0; k < sizeof(rows) / sizeof(rows[0]); k++) {
+            manifest_free(&manifest);
+            assert_int_equal(manifest_parse_fetched(slice_of(rows[k].text), slice_of(labels[i]),
+                                                    &manifest, &err),
+                             0);
+            assert_string_equal(manifest->media_type, rows[k].media_type);
+        }
+    }
+    for (size_t i = 0; i < 5; i++) {
+        for (size_t k = 0; k < sizeof(untyped) / sizeof(untyped[0]); k++) {
+            manifest_free(&manifest);
+            assert_int_equal(manifest_parse_fetched(slice_of(untyped[k].text), slice_of(labels[i]),
+                                                    &manifest, &err),
+                             0);
+            assert_string_equal(manifest->media_type, untyped[k].media_type);
+        }
+    }
+    manifest_free(&manifest);
+    assert_true(manifest_parse_fetched(SLICE_LITERAL("{\"schemaVersion\":2}"),
+                                       SLICE_LITERAL("application/json"), &manifest, &err) < 0);
+    assert_int_equal(manifest_parse_fetched(
+                         SLICE_LITERAL("{\"schemaVersion\":2,\"config\":" CONFIG ",\"layers\":[]}"),
+                         SLICE_LITERAL(MEDIA_TYPE_DOCKER_MANIFEST "; charset=x"), &manifest, &err),
+                     0);
+    assert_string_equal(manifest->media_type, MEDIA_TYPE_DOCKER_MANIFEST);
+}
+
 static void manifest_parse_lists_config_and_layers_in_order(void **state)
 {
     (void)state;
@@ -155,7 +252,6 @@ static void manifest_parse_refuses_what_is_no_manifest(void **state)
         "\xef\xbb\xbf{}",
         IMAGE("\"layers\":[]") "x",
         IMAGE("\"layers\":[]") IMAGE("\"layers\":[]"),
-        IMAGE("\"layers\":null"),
         IMAGE("\"layers\":{}"),
         IMAGE("\"x\":1"),
         "{" TYPED(MEDIA_TYPE_OCI_MANIFEST) "\"layers\":[]}",
@@ -318,6 +414,9 @@ static void manifest_parse_refuses_bombs(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(manifest_without_layers_may_say_null),
+        cmocka_unit_test(artifact_manifest_has_blobs_subject_and_type),
+        cmocka_unit_test(fetched_manifest_is_what_it_says_itself),
         cmocka_unit_test(manifest_parse_lists_config_and_layers_in_order),
         cmocka_unit_test(manifest_parse_reads_artifacts),
         cmocka_unit_test(manifest_parse_lists_the_children_of_an_index),

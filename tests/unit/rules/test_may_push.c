@@ -111,6 +111,25 @@ static void push_may_take_names_that_shadow_nobody(void **state)
     }
 }
 
+static void without_an_upstream_every_name_is_free(void **state)
+{
+    (void)state;
+    static const char *const free[] = {"library/nginx", "bitnami/redis", "nginx"};
+    struct config *lone;
+    struct error err;
+    assert_int_equal(config_parse(slice_of("upstreams: {}\n"), &lone, &err), 0);
+    for (size_t i = 0; i < sizeof(free) / sizeof(free[0]); i++) {
+        struct resolved target;
+        struct ledger_txn *txn = ledger_read(reader);
+
+        resolve_hosted(txn, slice_of(free[i]), &target);
+        assert_int_equal(may_push(lone, txn, &target, &err), 0);
+        assert_false(push_must_ask(lone, &target));
+        ledger_read_end(reader);
+    }
+    config_unref(&lone);
+}
+
 static void refusal_says_what_to_change(void **state)
 {
     (void)state;
@@ -180,6 +199,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(push_may_take_names_that_shadow_nobody),
+        cmocka_unit_test(without_an_upstream_every_name_is_free),
         cmocka_unit_test(refusal_says_what_to_change),
         cmocka_unit_test(long_name_leaves_room_for_what_to_change),
         cmocka_unit_test(mark_is_renewed_while_it_is_fresh),

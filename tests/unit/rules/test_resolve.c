@@ -20,6 +20,7 @@
 
 static const struct operation_limits limits = {.parameters = 100, .tags = OPERATION_TAGS_MAX};
 static const char settings[] = "names: [registry.lab.example]\n"
+                               "listen: [\"192.0.2.7:32000\"]\n"
                                "upstreams:\n"
                                "  docker.io:\n"
                                "    default: true\n"
@@ -53,6 +54,7 @@ static int set_up(void **state)
     assert_int_equal(ledger_open(scratch_make(), true, &ledger, &err), 0);
     assert_int_equal(ledger_write(ledger, &txn, &err), 0);
     put(txn, "", "team/app", true, 0);
+    put(txn, "", "quay.io/ours", true, 0);
     put(txn, "", "team/new", false, NOW - GRACE + 1);
     put(txn, "", "team/old", false, NOW - GRACE - 1);
     put(txn, "docker.io", "bitnami/redis", false, 0);
@@ -94,8 +96,18 @@ static const struct row rows[] = {
     {"GET", "/v2/docker.io/a/manifests/1?ns=ghcr.io", "ghcr.io", "docker.io/a", 0, false},
     {"GET", "/v2/app/manifests/1?ns=ghcr.io", "ghcr.io", "app", 0, false},
     {"GET", "/v2/a/b/manifests/1?ns=registry.lab.example", "", "a/b", 0, false},
-    {"GET", "/v2/a/b/manifests/1?ns=127.0.0.1", NULL, NULL, 404, false},
+    {"GET", "/v2/a/b/manifests/1?ns=127.0.0.1", "", "a/b", 0, false},
+    {"GET", "/v2/a/b/manifests/1?ns=localhost:5001", "", "a/b", 0, false},
+    {"GET", "/v2/a/b/manifests/1?ns=%5B::1%5D:5001", "", "a/b", 0, false},
+    {"GET", "/v2/a/b/manifests/1?ns=192.0.2.7:32000", "", "a/b", 0, false},
+    {"GET", "/v2/a/b/manifests/1?ns=192.0.2.8:5000", "", "a/b", 0, false},
+    {"GET", "/v2/a/b/manifests/1?ns=192.0.2.8:5001", NULL, NULL, 404, false},
+    {"GET", "/v2/a/b/manifests/1?ns=127.evil.example", NULL, NULL, 404, false},
     {"GET", "/v2/a/b/manifests/1?ns=unknown.example", NULL, NULL, 404, false},
+    {"GET", "/v2/team/app/manifests/1?ns=unknown.example", "", "team/app", 0, false},
+    {"HEAD", "/v2/team/new/blobs/" DIGEST "?ns=unknown.example", "", "team/new", 0, false},
+    {"POST", "/v2/a/b/blobs/uploads/?ns=unknown.example", "", "a/b", 0, false},
+    {"GET", "/v2/team/app/manifests/1?ns=unknown.example", NULL, NULL, 404, true},
     {"PUT", "/v2/a/b/manifests/1?ns=ghcr.io", NULL, NULL, 405, false},
     /* our own name, and then an upstream's: nobody could pull it without ns */
     {"PUT", "/v2/a/b/manifests/1?ns=registry.lab.example", "", "a/b", 0, false},
@@ -116,7 +128,14 @@ static const struct row rows[] = {
     {"GET", "/v2/nginx/manifests/1", "docker.io", "library/nginx", 0, false},
     {"GET", "/v2/a/b/manifests/1", "docker.io", "a/b", 0, false},
     {"GET", "/v2/a/b/blobs/" DIGEST, "docker.io", "a/b", 0, false},
-    {"GET", "/v2/quay.io/b/manifests/1", "docker.io", "quay.io/b", 0, false},
+    {"GET", "/v2/quay.io/b/manifests/1", NULL, NULL, 404, false},
+    {"HEAD", "/v2/quay.io/b/c/manifests/1", NULL, NULL, 404, false},
+    {"GET", "/v2/localhost/b/blobs/" DIGEST, NULL, NULL, 404, false},
+    {"GET", "/v2/quay.io/b/tags/list", NULL, NULL, 404, true},
+    {"GET", "/v2/quay.io/manifests/1", "docker.io", "library/quay.io", 0, false},
+    {"GET", "/v2/quay.io/ours/manifests/1", "", "quay.io/ours", 0, false},
+    {"HEAD", "/v2/quay.io/b/blobs/" DIGEST, "", "quay.io/b", 0, false},
+    {"POST", "/v2/quay.io/b/blobs/uploads/", "", "quay.io/b", 0, false},
     {"GET", "/v2/a/b/tags/list", "docker.io", "a/b", 0, false},
     /* bare: hosted, reserved */
     {"GET", "/v2/team/app/manifests/1", "", "team/app", 0, false},
@@ -126,6 +145,11 @@ static const struct row rows[] = {
     /* pushers */
     {"HEAD", "/v2/nginx/blobs/" DIGEST, "", "nginx", 0, false},
     {"HEAD", "/v2/team/new/manifests/1", "", "team/new", 0, false},
+    {"HEAD", "/v2/team/new/blobs/" DIGEST, "", "team/new", 0, false},
+    {"HEAD", "/v2/team/old/blobs/" DIGEST, "docker.io", "team/old", 0, false},
+    {"HEAD", "/v2/a/b/blobs/" DIGEST, "docker.io", "a/b", 0, false},
+    {"HEAD", "/v2/acme/any/blobs/" DIGEST, "", "acme/any", 0, false},
+    {"HEAD", "/v2/library/ours/blobs/" DIGEST, "", "library/ours", 0, false},
     {"HEAD", "/v2/nginx/manifests/" DIGEST, "", "nginx", 0, false},
     {"HEAD", "/v2/nginx/manifests/1", "docker.io", "library/nginx", 0, false},
     {"HEAD", "/v2/a/b/manifests/" DIGEST, "docker.io", "a/b", 0, false},
@@ -171,6 +195,7 @@ static void check_row(const struct row *row)
     struct resolve_question question = {.config = config,
                                         .operation = &operation,
                                         .action = action_of(&operation),
+                                        .local = SLICE_LITERAL("192.0.2.8:5000"),
                                         .is_mirror = row->is_mirror,
                                         .now_ms = NOW};
     int rc = resolve(&question, ledger_read(reader), &resolved, &error);

@@ -48,7 +48,7 @@ static void endpoints_have_the_methods_of_the_api(void **state)
         const char *all;
         const char *read_only;
     } rows[] = {
-        {OPERATION_BASE, "GET, HEAD", "GET, HEAD"},
+        {OPERATION_BASE, "GET, HEAD, OPTIONS", "GET, HEAD, OPTIONS"},
         {OPERATION_CATALOG, "GET, HEAD", "GET, HEAD"},
         {OPERATION_TAGS, "GET, HEAD", "GET, HEAD"},
         {OPERATION_REFERRERS, "GET, HEAD", "GET, HEAD"},

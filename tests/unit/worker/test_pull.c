@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/fd.h"
+#include "config/config.h"
 #include "oci/media_type.h"
 #include "scene.h"
 
@@ -713,6 +714,71 @@ static void pusher_is_told_of_a_manifest_only_where_the_repository_has_it(void *
     scene_heard_nothing(scene, ROLE_FETCHER);
 }
 
+/* Some clients ask by GET before they push. */
+static void get_and_head_of_a_manifest_agree(void **state)
+{
+    (void)state;
+    struct digest digest;
+    char text[DIGEST_TEXT_SIZE];
+    static const char *const names[] = {"team/new", "redis"};
+    put_tag(1000);
+    digest_of(HASH_SHA256, slice_of("{\"public\":true}"), &digest);
+    struct ledger_txn *txn = scene_write(scene);
+    scene_put_manifest(txn, "docker.io", "library/other", "v1", slice_of("{\"public\":true}"), 0);
+    scene_commit(txn);
+    digest_print(&digest, text);
+    for (size_t i = 0; i < 2; i++) {
+        guest_forget(&guest);
+        guest_send(scene, &guest, "GET /v2/%s/manifests/%s HTTP/1.1\r\nHost: x\r\n\r\n", names[i],
+                   text);
+        const union any_message *said = scene_heard(scene, ROLE_FETCHER, MESSAGE_JOIN);
+        assert_int_equal(said->join.is_check, 1);
+        struct message_failed failed = {.request = said->join.request, .kind = ERR_NOT_FOUND};
+        scene_say(scene, ROLE_FETCHER, MESSAGE_FAILED, &failed, -1);
+        assert_int_equal(guest_status(scene, &guest), 404);
+    }
+}
+
+static void ask_head_of_blob(const char *name, const char *digest)
+{
+    guest_forget(&guest);
+    guest_send(scene, &guest, "HEAD /v2/%s/blobs/%s HTTP/1.1\r\nHost: x\r\n\r\n", name, digest);
+}
+
+/* A push of what the upstream has would be refused: a registry that pulls through us by bare names
+ * may be told. Bytes that other repositories have made public say nothing about this one. */
+static void head_of_a_blob_is_the_upstreams_word_where_no_push_is_accepted(void **state)
+{
+    (void)state;
+    struct digest digest;
+    char text[DIGEST_TEXT_SIZE];
+    struct ledger_txn *txn = scene_write(scene);
+    scene_put_blob(scene, txn, slice_of("hello"), true, &digest);
+    scene_commit(txn);
+    digest_print(&digest, text);
+    scene_config(scene)->hosted.shadow_check = SHADOW_CHECK_ASK;
+    ask_head_of_blob("team/new", text);
+    const union any_message *said = scene_heard(scene, ROLE_FETCHER, MESSAGE_JOIN);
+    assert_int_equal(said->join.kind, JOIN_BLOB_SIZE);
+    struct message_answer answer = {
+        .request = said->join.request, .state = ANSWER_FRESH, .size = 5, .digest = digest};
+    scene_say(scene, ROLE_FETCHER, MESSAGE_ANSWER, &answer, -1);
+    assert_int_equal(guest_status(scene, &guest), 200);
+    static const enum error_kind kinds[] = {ERR_NOT_FOUND, ERR_UPSTREAM, ERR_BUSY, ERR_DENIED};
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        ask_head_of_blob("team/new", text);
+        struct message_failed failed = {
+            .request = scene_heard(scene, ROLE_FETCHER, MESSAGE_JOIN)->join.request,
+            .kind = kinds[i]};
+        scene_say(scene, ROLE_FETCHER, MESSAGE_FAILED, &failed, -1);
+        assert_int_equal(guest_status(scene, &guest), 404);
+    }
+    scene_config(scene)->hosted.shadow_check = SHADOW_CHECK_OFF;
+    ask_head_of_blob("team/new", text);
+    assert_int_equal(guest_status(scene, &guest), 404);
+    scene_heard_nothing(scene, ROLE_FETCHER);
+}
+
 static void referrers_are_no_empty_list_while_the_upstream_is_down(void **state)
 {
     (void)state;
@@ -846,6 +912,8 @@ int main(void)
         TEST(upstreams_no_is_believed_and_its_failure_is_not),
         TEST(pushers_question_turns_failure_into_404),
         TEST(pusher_is_told_of_a_manifest_only_where_the_repository_has_it),
+        TEST(get_and_head_of_a_manifest_agree),
+        TEST(head_of_a_blob_is_the_upstreams_word_where_no_push_is_accepted),
         TEST(referrers_under_a_tag_are_none_only_by_the_upstreams_word),
         TEST(referrers_are_no_empty_list_while_the_upstream_is_down),
         TEST(ready_says_who_is_down),

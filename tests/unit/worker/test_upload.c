@@ -27,7 +27,7 @@
 
 #define HELLO "sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
 
-#define IDLE_MS ((uint64_t)10 * 60 * 1000)
+#define IDLE_MS ((uint64_t)60 * 1000)
 
 enum found {
     FOUND_NOTHING, /* no answer came */
@@ -219,6 +219,15 @@ static void begin_another_after(uint64_t ms)
     scene_settle(scene);
 }
 
+/* A session that has received something is not ended as long as its client may come back. */
+static void send_bytes(void)
+{
+    guest_forget(&guest);
+    guest_send(scene, &guest, "PATCH %s HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nhel",
+               location);
+    assert_int_equal(guest_status(scene, &guest), 202);
+}
+
 static bool file_is_there(void)
 {
     struct stat status;
@@ -230,6 +239,7 @@ static bool file_is_there(void)
 static void one_upload_too_many_is_429(void **state)
 {
     (void)state;
+    send_bytes();
     begin_another_after(IDLE_MS - 1);
     scene_heard_nothing(scene, ROLE_KEEPER); /* no mark of who is refused */
     assert_int_equal(guest_status(scene, &guest), 429);
@@ -239,6 +249,7 @@ static void one_upload_too_many_is_429(void **state)
 static void one_upload_too_many_ends_one_that_is_idle(void **state)
 {
     (void)state;
+    send_bytes();
     begin_another_after(IDLE_MS + 1);
     scene_done(scene, scene_heard(scene, ROLE_KEEPER, MESSAGE_PUSH_BEGUN)->push_begun.head.request);
     assert_int_equal(guest_status(scene, &guest), 202);
@@ -246,6 +257,30 @@ static void one_upload_too_many_ends_one_that_is_idle(void **state)
     guest_forget(&guest);
     guest_send(scene, &guest, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", location);
     assert_int_equal(guest_status(scene, &guest), 404);
+}
+
+static void upload_without_a_byte_makes_room_at_once(void **state)
+{
+    (void)state;
+    begin_another_after(0);
+    scene_done(scene, scene_heard(scene, ROLE_KEEPER, MESSAGE_PUSH_BEGUN)->push_begun.head.request);
+    assert_int_equal(guest_status(scene, &guest), 202);
+    assert_false(file_is_there());
+}
+
+static void blob_in_one_post_needs_no_room(void **state)
+{
+    (void)state;
+    send_bytes();
+    guest_forget(&guest);
+    guest_send(scene, &guest,
+               "POST /v2/team/app/blobs/uploads/?digest=" HELLO
+               " HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello");
+    scene_done(scene, scene_heard(scene, ROLE_KEEPER, MESSAGE_PUSH_BEGUN)->push_begun.head.request);
+    scene_done(scene,
+               scene_heard(scene, ROLE_KEEPER, MESSAGE_BLOB_STORED)->blob_stored.head.request);
+    assert_int_equal(guest_status(scene, &guest), 201);
+    assert_true(file_is_there());
 }
 
 /* Somebody may be writing to it: neither its slot nor its file is another's. */
@@ -370,6 +405,8 @@ int main(void)
         TEST(blob_on_its_way_to_the_keeper_has_no_session),
         TEST(one_upload_too_many_is_429),
         TEST(one_upload_too_many_ends_one_that_is_idle),
+        TEST(upload_without_a_byte_makes_room_at_once),
+        TEST(blob_in_one_post_needs_no_room),
         TEST(upload_in_use_is_not_ended_for_another),
         TEST(upload_that_is_used_again_is_not_ended_for_another),
         TEST(refused_blob_that_was_placed_leaves_no_session),
