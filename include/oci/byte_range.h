@@ -29,7 +29,8 @@ enum byte_range_verdict {
 enum byte_range_verdict byte_range_resolve(struct slice header, uint64_t size, unsigned max,
                                            struct byte_range out[BYTE_RANGES_MAX], unsigned *count);
 /* Content-Range of an upload chunk: "FIRST-LAST", with or without "bytes " before it and "/SIZE" or
- * "/" "*" after it. ERR_INVALID; ERR_CONFLICT when last < first. */
+ * "/" "*" after it. Some clients write the offset after the last byte for LAST: their "LAST/SIZE"
+ * may be equal. ERR_INVALID; ERR_CONFLICT when last < first. */
 int content_range_parse_upload(struct slice header, struct byte_range *out, struct error *err);
 /* Content-Range of an upstream's 206: "bytes FIRST-LAST/SIZE". *out_size is UINT64_MAX for "*".
  * ERR_INVALID. */

@@ -163,7 +163,7 @@ int content_range_parse_upload(struct slice header, struct byte_range *out, stru
         return -(int)err->kind;
     if (range.last < range.first)
         return error_set(err, ERR_CONFLICT, "Content-Range ends before it begins");
-    if (range.last >= size)
+    if (range.last > size)
         return error_set(err, ERR_INVALID, "Content-Range ends after its own size");
     *out = range;
     return 0;

@@ -8,9 +8,9 @@
  *   /v2/  team/app   /referrers/  sha256:…  REFERRERS
  *   /v2/  team/app   /tags/list             TAGS
  *
- * Components are decoded once and never normalised: dots, an encoded '/', backslashes, controls
- * and bytes beyond ASCII are refused wherever they stand. The text buffer is as large as the target
- * from the start, so that slices into it stay valid.
+ * Components are decoded once and never normalised: dots, backslashes, controls and bytes beyond
+ * ASCII are refused wherever they stand, an encoded '/' everywhere but in a name. The text buffer
+ * is as large as the target from the start, so that slices into it stay valid.
  */
 #include "oci/operation.h"
 
@@ -62,25 +62,38 @@ bool operation_decode(struct operation *operation, struct slice text, struct sli
 }
 
 /* No name, tag or digest has these bytes; attacks on paths do. */
-static bool component_is_clean(struct slice component)
+static bool part_is_clean(struct slice component)
 {
     if (slice_is(component, ".") || slice_is(component, ".."))
         return false;
     for (size_t i = 0; i < component.length; i++) {
         unsigned char c = (unsigned char)component.data[i];
 
-        if (c < 0x20 || c >= 0x7f || c == '/' || c == '\\' || c == '%')
+        if (c < 0x20 || c >= 0x7f || c == '\\' || c == '%')
             return false;
     }
     return true;
 }
 
-/* Decodes the path after "/v2/". */
+/* A component of a name may have an encoded '/' in it: some clients encode a name as a whole. */
+static bool component_is_clean(struct slice component)
+{
+    struct slice part;
+
+    while (slice_split(&component, '/', &part)) {
+        if (!part_is_clean(part))
+            return false;
+    }
+    return true;
+}
+
+/* Decodes the path after "/v2/". *out_joined: where the last encoded '/' stands in it, -1: none. */
 static int decode_path(struct operation *operation, struct slice raw, struct slice *out,
-                       struct api_error *error)
+                       ptrdiff_t *out_joined, struct api_error *error)
 {
     struct slice decoded = {NULL, 0};
 
+    *out_joined = -1;
     if (raw.length > PATH_MAX_LENGTH)
         return api_error_set(error, API_NAME_INVALID, "the path is longer than any name may be");
     for (;;) {
@@ -92,6 +105,10 @@ static int decode_path(struct operation *operation, struct slice raw, struct sli
         if (!component_is_clean(decoded)) {
             return api_error_set(error, API_NAME_INVALID,
                                  "the path has a component that no name, tag or digest can be");
+        }
+        if (slice_find(decoded, '/') >= 0) {
+            *out_joined = (ptrdiff_t)(operation->text.length - decoded.length) +
+                          slice_find_last(decoded, '/');
         }
         if (slash < 0)
             break;
@@ -187,6 +204,7 @@ int operation_parse_address(struct operation *out, enum http_method method, stru
     ptrdiff_t mark = slice_find(target, '?');
     struct slice path = mark < 0 ? target : slice_from(target.data, (size_t)mark);
     struct slice decoded = {NULL, 0};
+    ptrdiff_t joined;
 
     *out = (struct operation){.kind = OPERATION_BASE, .method = method};
     out->query = mark < 0 ? slice_of("") : slice_skip(target, (size_t)mark + 1);
@@ -197,9 +215,12 @@ int operation_parse_address(struct operation *out, enum http_method method, stru
     if (slice_is(path, "/v2/") || slice_is(path, "/v2") || slice_is(path, "/"))
         return 0;
     if (slice_starts_with(path, "/v2/")) {
-        if (decode_path(out, slice_skip(path, 4), &decoded, error) != 0)
+        if (decode_path(out, slice_skip(path, 4), &decoded, &joined, error) != 0)
             return -1;
-        if (find_kind(decoded, out))
+        bool is_found = find_kind(decoded, out);
+        if (joined >= 0 && (!is_found || (size_t)joined >= out->name.length))
+            return api_error_set(error, API_NAME_INVALID, "only a name may have an encoded slash");
+        if (is_found)
             return 0;
     }
     return api_error_set_status(error, API_UNSUPPORTED, 404, "nothing of the API has this address");

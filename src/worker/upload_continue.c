@@ -76,7 +76,8 @@ static bool check_content_range(struct upload *upload)
     } else if (rc != 0 || range.first != upload->file.progress.offset) {
         refuse_range(upload);
     } else if (head->body == HTTP_BODY_LENGTH &&
-               head->content_length != range.last - range.first + 1) {
+               head->content_length != range.last - range.first + 1 &&
+               head->content_length != range.last - range.first) { /* the end is exclusive */
         api_error_set(&error, API_SIZE_INVALID,
                       "Content-Range and Content-Length say different lengths");
         refuse_piece(upload, &error);

@@ -21,6 +21,9 @@
 #include "upload_answer.h"
 #include "upload_session.h"
 
+/* Some clients send a small JSON text with the POST. */
+#define IGNORED_BODY_MAX 4096u
+
 /* ---- CREATING: the file ---- */
 
 static void run_create(struct worker_job *job)
@@ -244,9 +247,13 @@ static bool check_start(struct request *request, struct ledger_txn *txn)
         request_fail_error(request, &err, API_NAME_UNKNOWN);
         return false;
     }
-    if (has_body(request->head) && !operation->has_digest) {
+    if (has_body(request->head) && !operation->has_digest &&
+        (request->head->body == HTTP_BODY_CHUNKED ||
+         request->head->content_length > IGNORED_BODY_MAX)) {
         request_failf(request, API_BLOB_UPLOAD_INVALID,
-                      "a POST that begins an upload may have a body only with ?digest=");
+                      "a POST that begins an upload may have a body only with ?digest=, but for "
+                      "%u bytes, which are ignored",
+                      IGNORED_BODY_MAX);
         return false;
     }
     if (request->head->body == HTTP_BODY_LENGTH &&

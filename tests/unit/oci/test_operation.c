@@ -116,11 +116,24 @@ static void operation_parse_answers_404_to_other_addresses(void **state)
         expect_error("GET", targets[i], 404, API_UNSUPPORTED);
 }
 
+/* Some clients encode a name as a whole. */
+static void operation_parse_decodes_a_slash_in_a_name(void **state)
+{
+    (void)state;
+    expect("GET", "/v2/a%2Fb/manifests/t", OPERATION_MANIFEST, "a/b");
+    expect("GET", "/v2/a%2fb%2Fc/tags/list", OPERATION_TAGS, "a/b/c");
+    expect("POST", "/v2/a%2Fb/blobs/uploads/", OPERATION_UPLOAD_START, "a/b");
+    expect_error("GET", "/v2/a%2Fmanifests/t", 400, API_NAME_INVALID);
+    expect_error("GET", "/v2/a/manifests%2Ft", 400, API_NAME_INVALID);
+    expect_error("GET", "/v2/a%2F%2Fb/tags/list", 400, API_NAME_INVALID);
+    expect_error("GET", "/v2/a%252Fb/tags/list", 400, API_NAME_INVALID);
+}
+
 static void operation_parse_never_normalises(void **state)
 {
     static const char *const targets[] = {
         "/v2/../etc/passwd",      "/v2/./x/tags/list",      "/v2/a/../b/manifests/t",
-        "/v2/%2e%2e/manifests/t", "/v2/a%2Fb/manifests/t",  "/v2/a%2fb/tags/list",
+        "/v2/%2e%2e/manifests/t", "/v2/a/tags%2Flist",      "/v2/a%2F..%2Fb/tags/list",
         "/v2/a%5cb/tags/list",    "/v2/a%00b/tags/list",    "/v2/a%0d%0ab/tags/list",
         "/v2/a%252fb/tags/list",  "/v2/a/manifests/%2F",    "/v2/a/manifests/..",
         "/v2/%c0%af/tags/list",   "/v2/\xc3\xa4/tags/list", "/v2/%/tags/list",
@@ -326,6 +339,7 @@ int main(void)
         cmocka_unit_test(operation_parse_finds_every_kind),
         cmocka_unit_test(operation_parse_reads_names_from_the_right_end),
         cmocka_unit_test(operation_parse_answers_404_to_other_addresses),
+        cmocka_unit_test(operation_parse_decodes_a_slash_in_a_name),
         cmocka_unit_test(operation_parse_never_normalises),
         cmocka_unit_test(operation_parse_bounds_the_path),
         cmocka_unit_test(operation_parse_answers_bad_tags_by_method),

@@ -292,6 +292,35 @@ static void chunk_out_of_order_is_416_and_the_session_intact(void **state)
     assert_has("Range: 0-4\r\n");
 }
 
+/* Some clients write the offset after the last byte. */
+static void chunk_with_an_exclusive_end_is_taken(void **state)
+{
+    (void)state;
+    start();
+    ask("PATCH %s HTTP/1.1\r\nHost: x\r\nContent-Range: 0-3\r\nContent-Length: 3\r\n\r\nhel",
+        location);
+    assert_status(202);
+    assert_has("Range: 0-2\r\n");
+    ask("PATCH %s HTTP/1.1\r\nHost: x\r\nContent-Range: bytes 3-5/5\r\nContent-Length: "
+        "2\r\n\r\nlo",
+        location);
+    assert_status(202);
+    scene_done(scene, put(HELLO, "")->head.request);
+    assert_status(201);
+}
+
+static void small_body_of_a_post_is_ignored(void **state)
+{
+    (void)state;
+    ask("POST /v2/team/app/blobs/uploads/ HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}");
+    scene_done(scene, scene_heard(scene, ROLE_KEEPER, MESSAGE_PUSH_BEGUN)->push_begun.head.request);
+    assert_status(202);
+    guest_leave(scene, &guest); /* the body was not read */
+    guest_come(scene, &guest, LISTENER_FULL);
+    ask("POST /v2/team/app/blobs/uploads/ HTTP/1.1\r\nHost: x\r\nContent-Length: 4097\r\n\r\n");
+    assert_status(400);
+}
+
 static void chunk_of_another_length_than_said_is_400(void **state)
 {
     (void)state;
@@ -589,6 +618,8 @@ int main(void)
         TEST(wrong_digest_ends_the_session),
         TEST(put_without_a_digest_keeps_the_session),
         TEST(chunk_out_of_order_is_416_and_the_session_intact),
+        TEST(chunk_with_an_exclusive_end_is_taken),
+        TEST(small_body_of_a_post_is_ignored),
         TEST(chunk_of_another_length_than_said_is_400),
         TEST(patch_cut_by_the_client_keeps_what_came),
         TEST(session_in_use_is_409),
