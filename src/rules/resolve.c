@@ -161,8 +161,16 @@ static bool is_being_pushed(const struct resolve_question *question, const struc
            push_mark_is_fresh(question->config, &out->repository, question->now_ms);
 }
 
-/* The registry is neither an upstream nor one of our names. It is us by a name that we were not
- * told, or one that we cannot ask: what was pushed here, and what is being pushed, is hosted. */
+/* Nodes call a registry in their own network by a name with a port, or by one without a dot. Other
+ * names are of public registries: what was pushed here must not take the place of their images. */
+static bool may_be_our_name(struct slice registry)
+{
+    return registry_is_valid(registry) &&
+           (slice_find(registry, ':') >= 0 || slice_find(registry, '.') < 0);
+}
+
+/* The registry is neither an upstream nor one of our names. It may be us by a name that we were not
+ * told: then what was pushed here, and what is being pushed, is hosted. */
 static int by_other_namespace(const struct resolve_question *question, struct ledger_txn *txn,
                               struct resolved *out, struct api_error *error)
 {
@@ -171,7 +179,7 @@ static int by_other_namespace(const struct resolve_question *question, struct le
     set(out, txn, NULL, operation->name);
     if (resolve_is_own_address(question->config, operation->ns, question->local))
         return 0;
-    if (!question->is_mirror &&
+    if (!question->is_mirror && may_be_our_name(operation->ns) &&
         (action_is_write(question->action) || is_being_pushed(question, out) ||
          (out->is_known && out->repository.is_hosted)))
         return 0;
