@@ -89,7 +89,7 @@ struct transfer_handler {
      * with ERR_CANCELLED. It may come before the request's body has been sent. With a status of 400
      * or more the rest of the body is not sent; with any other it is. */
     bool (*on_head)(struct transfer *transfer, const struct transfer_response *response, void *arg);
-    /* Up to 256 KiB at a time. */
+    /* Up to 64 KiB at a time. */
     enum transfer_want (*on_data)(struct transfer *transfer, struct slice bytes, void *arg);
     /* Comes exactly once, never from inside another call; err is NULL when the whole response has
      * arrived. Kinds: ERR_TIMEOUT (connection, head, stall or total), ERR_UPSTREAM (unknown name,

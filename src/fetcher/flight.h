@@ -45,7 +45,7 @@ enum flight_state {
     FLIGHT_FLYING,
     FLIGHT_PAUSED,  /* no follower is left; the spool is kept for a while */
     FLIGHT_STORING, /* the file is synced, then handed to the keeper */
-    FLIGHT_STORED,  /* or it could not be; stays for a while, for JOINs that are on their way */
+    FLIGHT_STORED,  /* or it could not be: then it stays for a while */
     FLIGHT_FAILED,  /* its take has work in the pool */
     FLIGHT_STATES,
 };

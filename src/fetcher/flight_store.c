@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What happens to a flight whose digest is right: followers are told, the file is synced and handed
- * to the keeper, and the flight stays for a while, for JOINs that are on their way.
+ * to the keeper. Then the flight ends, unless followers wait for a proof or the file could not be
+ * stored: such a flight stays for a while.
  */
 #include "base/list.h"
 #include "config/config.h"

@@ -233,6 +233,8 @@ class HostedTest(DamageScenario):
                 self.assertEqual(len(self.errors_of(digest)), before + 1, self.registry.log.tail())
                 self.assertIn("push", self.errors_of(digest)[-1])
                 self.assertEqual(self.api.blob("team/app", digest, "HEAD").status, 404)
+                known = self.api.request("GET", f"/v2/team/app/blobs/{digest}", headers={"If-None-Match": f'"{digest}"'})
+                self.assertEqual(known.status, 404)
                 mount = self.api.request("POST", f"/v2/team/other/blobs/uploads/?mount={digest}&from=team/app",
                                          headers={"Content-Length": "0"})
                 check_status(mount, 202)
