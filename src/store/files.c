@@ -39,6 +39,8 @@ int store_file_create(struct store *store, enum store_place place, const char *n
                     O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, LAYOUT_FILE_MODE);
     if (fd < 0 && errno == EEXIST)
         return error_set(err, ERR_CONFLICT, "file %s exists already", name);
+    if (fd < 0 && errno == ENOENT)
+        return layout_folder_lost(place == PLACE_SPOOL ? "spool" : "uploads", err);
     if (fd < 0)
         return error_set_errno(err, errno, "cannot make file %s", name);
     *out_fd = fd;

@@ -42,5 +42,8 @@ int layout_check_name(const char *name, struct error *err);
 int layout_place(const struct store *store, enum store_place place);
 int layout_open_folder(int at, const char *name, int *out_fd, struct error *err);
 int layout_sync(int fd, const char *what, struct error *err);
+/* A folder of ours is gone while the store is open: logs it and returns -ERR_IO. It is no
+ * ERR_NOT_FOUND, which says that a blob or an upload does not exist. */
+int layout_folder_lost(const char *folder, struct error *err);
 
 #endif

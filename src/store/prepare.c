@@ -18,6 +18,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/fd.h"
+#include "base/log.h"
 #include "base/slice.h"
 #include "base/text.h"
 #include "layout.h"
@@ -38,6 +39,13 @@ int layout_sync(int fd, const char *what, struct error *err)
     if (fsync(fd) != 0)
         return error_set_errno(err, errno, "cannot sync %s", what);
     return 0;
+}
+
+int layout_folder_lost(const char *folder, struct error *err)
+{
+    log_say(LOG_ERROR, "the folder %s was removed while the server runs; start the server again",
+            folder);
+    return error_set(err, ERR_IO, "the folder %s was removed while the server runs", folder);
 }
 
 int layout_open_folder(int at, const char *name, int *out_fd, struct error *err)

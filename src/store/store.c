@@ -301,8 +301,11 @@ static int make_blob_folder(struct store *store, const struct digest *digest,
 
     if (atomic_load(is_synced) != 0)
         return 0;
-    if (mkdirat(path->at, path->folder, LAYOUT_FOLDER_MODE) != 0 && errno != EEXIST)
-        return error_set_errno(err, errno, "cannot make folder %s/%s", path->parent, path->folder);
+    int number = mkdirat(path->at, path->folder, LAYOUT_FOLDER_MODE) != 0 ? errno : 0;
+    if (number == ENOENT)
+        return layout_folder_lost(path->parent, err);
+    if (number != 0 && number != EEXIST)
+        return error_set_errno(err, number, "cannot make folder %s/%s", path->parent, path->folder);
     int rc = layout_sync(path->at, LAYOUT_BLOBS, err);
     if (rc == 0)
         atomic_store(is_synced, 1);

@@ -278,6 +278,21 @@ static void placing_again_is_done_already(void **state)
     assert_int_equal(place(PLACE_SPOOL, "s1", inode + 1, 5, &d), -ERR_NOT_FOUND);
 }
 
+/* Not "not found": a client would be told that its upload does not exist. */
+static void a_lost_folder_is_an_error_of_the_disk(void **state)
+{
+    (void)state;
+    struct digest d;
+    int fd = -1;
+    uint64_t inode = make_file(PLACE_UPLOADS, "u1", "hello");
+    digest_of(HASH_SHA512, slice_of("hello"), &d);
+    assert_int_equal(rmdir(below("blobs/sha512")), 0);
+    assert_int_equal(place(PLACE_UPLOADS, "u1", inode, 5, &d), -ERR_IO);
+    assert_int_equal(store_file_remove(store, PLACE_UPLOADS, "u1", &err), 0);
+    assert_int_equal(rmdir(below("uploads")), 0);
+    assert_int_equal(store_file_create(store, PLACE_UPLOADS, "u2", &fd, &err), -ERR_IO);
+}
+
 static void placing_replaces_what_is_there(void **state)
 {
     (void)state;
@@ -538,6 +553,7 @@ int main(void)
         TEST(the_lock_makes_the_folders_of_blobs),
         TEST(a_placed_file_is_found_by_its_digest),
         TEST(placing_again_is_done_already),
+        TEST(a_lost_folder_is_an_error_of_the_disk),
         TEST(placing_replaces_what_is_there),
         TEST(another_file_under_the_same_name_is_not_placed),
         TEST(a_file_that_was_written_to_since_is_not_placed),
