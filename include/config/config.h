@@ -69,6 +69,7 @@ struct config_upstream {
     char *proxy;
     struct config_list redirects;  /* hosts, perhaps with a port, that it may redirect to */
     struct config_list auth_hosts; /* of its token server: they get the password */
+    struct config_list http_hosts; /* that an https upstream may lead to over http */
     bool expose;                   /* everybody may get what was fetched with the credentials */
     bool is_strict;                /* nothing leaves before its digest is verified */
     struct config_tag_rule *tags;

@@ -71,6 +71,7 @@ bool config_upstream_is_reached_alike(const struct config_upstream *a,
 {
     return list_is_equal(&a->urls, &b->urls) && list_is_equal(&a->redirects, &b->redirects) &&
            list_is_equal(&a->auth_hosts, &b->auth_hosts) &&
+           list_is_equal(&a->http_hosts, &b->http_hosts) &&
            text_is_equal(a->username, b->username) && text_is_equal(a->password, b->password) &&
            text_is_equal(a->ca_file, b->ca_file) && text_is_equal(a->proxy, b->proxy) &&
            a->expose == b->expose;

@@ -330,7 +330,7 @@ static void build_url(struct token_fetch *fetch, const struct challenge *challen
         buf_append_text(&scope, challenge->scope);
     else
         buf_printf(&scope, "repository:%s:pull", fetch->repository);
-    buf_append_text(&url, challenge->realm);
+    upstream_print_upgraded(fetch->upstream, slice_of(challenge->realm), &url);
     add_parameter(&url, "service", slice_of(challenge->service));
     add_parameter(&url, "scope", buf_bytes(&scope));
     if (fetch->with_credentials)
@@ -344,10 +344,13 @@ static int start_token_transfer(struct token_fetch *fetch, struct error *err)
     const struct challenge *challenge = &fetch->challenge;
     AUTO_BUF struct buf basic;
     const char *headers[3] = {"Accept: application/json", NULL, NULL};
+    AUTO_BUF struct buf realm_url;
     struct url_parts realm;
 
     buf_init(&basic, 16384);
-    if (!url_split(slice_of(challenge->realm), &realm))
+    buf_init(&realm_url, 2048);
+    upstream_print_upgraded(upstream, slice_of(challenge->realm), &realm_url);
+    if (realm_url.is_over || !url_split(buf_bytes(&realm_url), &realm))
         return error_set(err, ERR_DENIED, "the address of the token server is not a URL");
     int rc = upstream_check_url(upstream, &realm, err);
     if (rc != 0)

@@ -279,18 +279,21 @@ static bool judge_challenge(struct hop *hop, const struct transfer_response *res
 /* Resolve a Location against the current URL, which it replaces; false when it is not a URL. */
 static bool resolve_location(struct hop *hop, struct slice location)
 {
+    AUTO_BUF struct buf written;
     AUTO_BUF struct buf url;
     struct url_parts parts;
 
+    buf_init(&written, 8192);
     buf_init(&url, 8192);
     if (slice_starts_with(location, "//")) {
-        buf_printf(&url, "%s:", hop->parts.is_https ? "https" : "http");
+        buf_printf(&written, "%s:", hop->parts.is_https ? "https" : "http");
     } else if (slice_starts_with(location, "/")) {
-        buf_printf(&url, "%s://%.*s", hop->parts.is_https ? "https" : "http",
+        buf_printf(&written, "%s://%.*s", hop->parts.is_https ? "https" : "http",
                    SLICE_PRINT(hop->parts.authority));
     }
-    buf_append_slice(&url, location);
-    if (url.is_over || !url_split(buf_bytes(&url), &parts))
+    buf_append_slice(&written, location);
+    upstream_print_upgraded(upstream_of(hop), buf_bytes(&written), &url);
+    if (written.is_over || url.is_over || !url_split(buf_bytes(&url), &parts))
         return false;
     struct error *err = &hop->end.err;
     if (upstream_check_url(upstream_of(hop), &parts, err) != 0) {

@@ -47,6 +47,8 @@ static const char *setting_of(const struct hop_place *place, const struct error 
         return "ca_file";
     if (strstr(err->text, "proxy"))
         return "proxy";
+    if (strstr(err->text, "is not https"))
+        return "http_hosts";
     if (strstr(err->text, "is not allowed"))
         return "redirects";
     if (place->upstream->config->proxy)

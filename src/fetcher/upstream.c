@@ -451,14 +451,47 @@ bool upstream_is_realm(const struct upstream *upstream, const struct url_parts *
     return false;
 }
 
+static bool may_be_plain(const struct upstream *upstream)
+{
+    for (size_t i = 0; i < upstream->url_count; i++) {
+        if (!upstream->urls[i].parts.is_https)
+            return true;
+    }
+    return false;
+}
+
+/* The https address of the same host that a URL without TLS stands for; NULL: none. */
+static const struct upstream_url *find_front(const struct upstream *upstream,
+                                             const struct url_parts *url)
+{
+    for (size_t i = 0; i < upstream->url_count; i++) {
+        const struct upstream_url *own = &upstream->urls[i];
+
+        if (is_same_host(&own->parts, url) && (url->port == 80 || url->port == own->parts.port))
+            return own;
+    }
+    return NULL;
+}
+
+void upstream_print_upgraded(const struct upstream *upstream, struct slice url, struct buf *out)
+{
+    const struct upstream_url *front = NULL;
+    struct url_parts parts;
+
+    if (url_split(url, &parts) && !parts.is_https && !may_be_plain(upstream))
+        front = find_front(upstream, &parts);
+    if (!front) {
+        buf_append_slice(out, url);
+        return;
+    }
+    buf_printf(out, "https://%.*s%.*s", SLICE_PRINT(front->parts.authority),
+               SLICE_PRINT(parts.path));
+}
+
 int upstream_check_url(const struct upstream *upstream, const struct url_parts *url,
                        struct error *err)
 {
-    bool may_be_plain = false;
-
-    for (size_t i = 0; i < upstream->url_count; i++)
-        may_be_plain = may_be_plain || !upstream->urls[i].parts.is_https;
-    if (!url->is_https && !may_be_plain)
+    if (!url->is_https && !may_be_plain(upstream) && !is_listed(&upstream->config->http_hosts, url))
         return error_set(err, ERR_DENIED, "%.*s is not https", SLICE_PRINT(url->authority));
     if (upstream_trusts(upstream, url) != HOST_OTHER)
         return 0;

@@ -118,6 +118,9 @@ enum host_trust upstream_trusts(const struct upstream *upstream, const struct ur
 /* May the token server at this URL get the credentials? It is HOST_OWN or HOST_LISTED, is in
  * `auth_hosts:`, is known for one of the addresses, or has the same host name as one. */
 bool upstream_is_realm(const struct upstream *upstream, const struct url_parts *url);
+/* A registry behind a TLS front may write http:// for itself. Append the URL, with https where it
+ * is such an address of the upstream's own host. */
+void upstream_print_upgraded(const struct upstream *upstream, struct slice url, struct buf *out);
 /* May we follow an answer to this URL, as far as its text says? ERR_DENIED: no. Addresses that
  * names resolve to are checked again when connecting. */
 int upstream_check_url(const struct upstream *upstream, const struct url_parts *url,

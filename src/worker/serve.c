@@ -247,8 +247,8 @@ bool serve_blob(struct request *request, const struct digest *digest, uint64_t s
     struct serve_plan plan;
 
     serve_plan_blob(request, digest, size, &plan);
-    /* HEAD and 304 open the file too: a client that hears from them that a blob is here does not push
-     * it. */
+    /* HEAD and 304 open the file too: a client that hears from them that a blob is here does not
+     * push it. */
     bool needs_file = plan.status != 416;
     enum opened opened = needs_file ? open_blob(request, digest, size) : OPENED_FILE;
     if (opened != OPENED_FILE)

@@ -265,7 +265,7 @@ static const struct wrong wrongs[] = {
     {"upstreams: { a.io: { tags: [ { tll: 5s } ] } }\n", {"did you mean ttl?"}},
     {"names: [ghcr.io]\nupstreams: { ghcr.io: {} }\n", {":1:8: names: ghcr.io is an upstream"}},
     {"limits: { request_line: 64KiB }\n", {":1:25: limits.request_line: it is more than"}},
-    {"fetch: { head_timeout: 21s }\n", {"at most 20s"}},
+    {"fetch: { head_timeout: 61m }\n", {"at most 1h"}},
 };
 
 static void problems_say_where_and_what_was_expected(void **state)

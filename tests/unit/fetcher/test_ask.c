@@ -309,6 +309,28 @@ static int setup_few_connections(void **state)
     return 0;
 }
 
+static int setup_patient(void **state)
+{
+    (void)state;
+    memset(&script, 0, sizeof(script));
+    stage_open("  docker.io:\n    url: https://hub.test\n    default: true\n"
+               "fetch:\n  head_timeout: 2m\n");
+    script.manifest = stage_manifest();
+    fake_upstream_set(answer_manifest, NULL);
+    return 0;
+}
+
+static void upstream_may_take_as_long_as_one_says(void **state)
+{
+    (void)state;
+    script.delay_ms = 110000;
+    uint64_t request = stage_join(0, JOIN_TAG, "library/app", "latest", NULL, UINT64_MAX);
+    stage_pass(110500);
+    stage_until(stage_is_over, request);
+    assert_int_equal(stage_seen(request)->answers, 1);
+    assert_int_equal(fake_upstream_count(), 1);
+}
+
 static void downloads_leave_a_connection_to_questions(void **state)
 {
     (void)state;
@@ -963,6 +985,8 @@ int main(void)
         TEST(tag_is_stale_on_429_and_the_upstream_is_left_alone),
         TEST(upstream_that_is_busy_is_left_alone),
         TEST(answers_that_drip_are_given_up),
+        cmocka_unit_test_setup_teardown(upstream_may_take_as_long_as_one_says, setup_patient,
+                                        teardown),
         cmocka_unit_test_setup_teardown(downloads_leave_a_connection_to_questions,
                                         setup_few_connections, teardown),
         TEST(part_of_an_answer_is_none),

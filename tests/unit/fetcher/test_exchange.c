@@ -288,7 +288,7 @@ static void exchange_refuses_a_token_that_breaks_the_line(void **state)
 
 static void exchange_refuses_realms_that_are_not_allowed(void **state)
 {
-    static const char *const realms[] = {"http://hub.test/token",     "https://127.0.0.1/token",
+    static const char *const realms[] = {"http://auth.test/token",    "https://127.0.0.1/token",
                                          "https://169.254.169.254/t", "https://[::1]/token",
                                          "https://me@hub.test/token", "file:///etc/passwd",
                                          "https://2130706433/token",  "https://10.0.0.1/token"};
@@ -603,6 +603,55 @@ static void exchange_believes_no_absence_when_its_login_is_refused(void **state)
     }
 }
 
+/* A registry behind a TLS front writes http:// for itself. */
+static void exchange_uses_https_where_the_upstream_itself_says_http(void **state)
+{
+    static const char *const realms[] = {"http://hub.test/token", "http://hub.test:80/token",
+                                         "http://hub.test:443/token"};
+    char challenge[200];
+
+    (void)state;
+    script.challenge = challenge;
+    for (size_t i = 0; i < sizeof(realms) / sizeof(realms[0]); i++) {
+        char repository[20];
+
+        (void)snprintf(challenge, sizeof(challenge), "WWW-Authenticate: Bearer realm=\"%s\"\r\n",
+                       realms[i]);
+        (void)snprintf(repository, sizeof(repository), "library/%zu", i);
+        script.blob = stage_bytes((unsigned)i + 800, 1000);
+        assert_int_equal(pull_of(repository)->verifieds, 1);
+    }
+    assert_int_equal(fake_upstream_count_of("https://hub.test/token?"), 3);
+    script.location = "http://hub.test/data/blob";
+    script.blob = stage_bytes(810, 1000);
+    assert_int_equal(pull()->verifieds, 1);
+    assert_int_equal(fake_upstream_count_of("https://hub.test/data/blob"), 1);
+    assert_int_equal(fake_upstream_count_of("http://"), 0);
+    script.location = "http://hub.test:8080/data/blob";
+    script.blob = stage_bytes(811, 1000);
+    assert_int_equal(pull()->failure, ERR_UPSTREAM);
+}
+
+static int setup_http_hosts(void **state)
+{
+    (void)state;
+    return setup_with("  docker.io:\n    url: https://hub.test\n    default: true\n"
+                      "    http_hosts: [ cdn.test ]\n");
+}
+
+static void exchange_uses_http_only_where_one_says_so(void **state)
+{
+    (void)state;
+    script.location = "http://cdn.test/blob";
+    assert_int_equal(pull()->verifieds, 1);
+    script.location = "http://other.test/blob";
+    script.blob = stage_bytes(820, 1000);
+    const struct seen *seen = pull();
+    assert_int_equal(seen->failure, ERR_UPSTREAM);
+    assert_non_null(
+        strstr(seen->text, "other.test is not https (see upstreams.docker.io.http_hosts)"));
+}
+
 static void exchange_refuses_redirects_that_are_not_allowed(void **state)
 {
     static const char *const targets[] = {"http://cdn.test/blob",
@@ -770,6 +819,8 @@ int main(void)
         TEST(exchange_tries_anonymously_when_its_login_is_refused, setup_password),
         TEST(exchange_tries_anonymously_when_the_token_of_its_login_is_refused, setup_password),
         TEST(exchange_believes_no_absence_when_its_login_is_refused, setup_password),
+        TEST(exchange_uses_https_where_the_upstream_itself_says_http, setup),
+        TEST(exchange_uses_http_only_where_one_says_so, setup_http_hosts),
         TEST(exchange_refuses_redirects_that_are_not_allowed, setup),
         TEST(exchange_refuses_names_that_lead_to_private_addresses, setup),
         TEST(exchange_believes_the_last_host_of_a_redirect, setup),
