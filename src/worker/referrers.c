@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* For a cached repository the upstream's own list is relayed; while the upstream cannot be asked,
- * the client gets what is cached of it, or an error when that is nothing. */
+ * the client gets what is cached of it, marked as stale. */
 #include "referrers.h"
 
 #include <stdio.h>
@@ -22,7 +22,8 @@
 #include "worker_state.h"
 
 /* Answers with what is cached of the list, for a manifest that is here. */
-static bool list_cached_referrers(struct request *request, const struct message_failed *failed)
+static bool list_cached_referrers(struct request *request, const struct message_failed *failed,
+                                  bool may_be_empty)
 {
     struct ledger_txn *txn = worker_read(request->worker);
 
@@ -31,7 +32,7 @@ static bool list_cached_referrers(struct request *request, const struct message_
     bool is_here = visible_links(&request->permit, txn, &request->operation.digest) != 0 &&
                    referrers_page_is_valid(request);
     if (is_here)
-        referrers_page_answer(request, failed);
+        referrers_page_answer(request, failed, may_be_empty);
     worker_read_end(request->worker);
     return is_here;
 }
@@ -59,9 +60,10 @@ static void respond_none(struct request *request)
                   slice_of(""), NULL);
 }
 
-static void fail_or_list_cached(struct request *request, const struct message_failed *failed)
+static void fail_or_list_cached(struct request *request, const struct message_failed *failed,
+                                bool may_be_empty)
 {
-    if (fetch_error_is_believed(failed) || !list_cached_referrers(request, failed))
+    if (fetch_error_is_believed(failed) || !list_cached_referrers(request, failed, may_be_empty))
         fetch_error_answer(request, failed, API_NAME_UNKNOWN);
 }
 
@@ -125,9 +127,9 @@ static void on_tag(struct request *request, enum message_type type, const void *
     if (type == MESSAGE_FAILED && failed->kind == ERR_NOT_FOUND)
         respond_none(request);
     else if (type == MESSAGE_FAILED)
-        fail_or_list_cached(request, failed);
+        fail_or_list_cached(request, failed, false);
     else if (type != MESSAGE_ANSWER || !respond_tagged(request, message))
-        fail_or_list_cached(request, &unusable);
+        fail_or_list_cached(request, &unusable, false);
 }
 
 static void ask_for_tag(struct request *request)
@@ -157,7 +159,9 @@ static void on_referrers(struct request *request, enum message_type type, const 
         request->outcome = "listed by the upstream";
         respond_index(request, answer->body, answer->link, NULL);
     } else if (type == MESSAGE_FAILED && failed->kind != ERR_NOT_FOUND) {
-        fail_or_list_cached(request, failed);
+        /* Docker asks for the referrers of an attestation before it pulls the image: while the
+         * upstream is down, an error would end the pull of an image that is here. */
+        fail_or_list_cached(request, failed, true);
     } else {
         ask_for_tag(request);
     }
@@ -172,6 +176,6 @@ void list_referrers(struct request *request, struct ledger_txn *txn)
         request_failf(request, API_PAGINATION_NUMBER_INVALID,
                       "last= is not the digest that a page of referrers ended with");
     } else {
-        referrers_page_answer(request, NULL);
+        referrers_page_answer(request, NULL, true);
     }
 }

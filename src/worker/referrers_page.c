@@ -50,6 +50,7 @@ struct referrers_page {
     struct error err;             /* of the ledger */
     struct message_failed failed; /* of the upstream: this is what is cached; kind 0: none */
     char *warning;                /* its text */
+    bool may_be_empty;            /* the failure is a warning even if nothing is cached */
 
     uint64_t limit;
     struct referrer *entries;
@@ -273,7 +274,7 @@ static bool is_stale(const struct referrers_page *page)
 /* What is cached need not be all, and an empty list would say that there is nothing. */
 static bool knows_nothing(const struct referrers_page *page)
 {
-    return is_stale(page) && page->count == 0 && !page->has_more &&
+    return is_stale(page) && !page->may_be_empty && page->count == 0 && !page->has_more &&
            !page->request->operation.has_last;
 }
 
@@ -345,7 +346,8 @@ bool referrers_page_is_valid(const struct request *request)
     return !request->operation.has_last || read_last(request, &ignored);
 }
 
-void referrers_page_answer(struct request *request, const struct message_failed *failed)
+void referrers_page_answer(struct request *request, const struct message_failed *failed,
+                           bool may_be_empty)
 {
     struct referrers_page *page = NEW(struct referrers_page);
 
@@ -355,6 +357,7 @@ void referrers_page_answer(struct request *request, const struct message_failed 
     page->limit = page_limit(&request->operation, max);
     if (page->limit == PAGE_UNLIMITED)
         page->limit = max;
+    page->may_be_empty = may_be_empty;
     if (failed) {
         page->warning = slice_dup(failed->text);
         page->failed = *failed;

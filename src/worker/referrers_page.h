@@ -14,7 +14,9 @@ struct request;
 /* last= of the query, if there is one, is a digest. */
 bool referrers_page_is_valid(const struct request *request);
 /* Answers the request, later. `failed` (copied): the upstream could not be asked, and the page is
- * what is cached; an empty one is answered as that failure. NULL: the page is the whole truth. */
-void referrers_page_answer(struct request *request, const struct message_failed *failed);
+ * what is cached, marked as stale; an empty one is answered as that failure unless `may_be_empty`.
+ * NULL: the page is the whole truth. */
+void referrers_page_answer(struct request *request, const struct message_failed *failed,
+                           bool may_be_empty);
 
 #endif
