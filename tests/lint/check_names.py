@@ -16,23 +16,6 @@ FUNCTION = re.compile(r"^(?![#{}\s])([^;{}#]*?)\b(\w+)\s*\([^;{}]*\)[^;{}()]*\n\
 MACRO = re.compile(r"^[ \t]*#(?:[^\n]*\\\n)*[^\n]*", re.M)
 
 
-def exceptions(root):
-    """Names that may come twice, and complaints about lines without a reason."""
-    path = root / "tests/lint/name_exceptions.txt"
-    allowed, bad = set(), []
-    for line in path.read_text().splitlines() if path.exists() else []:
-        name, _, reason = line.partition("#")
-        if name.strip():
-            allowed.add(name.strip())
-            if not reason.strip():
-                bad.append(f"name_exceptions.txt: no reason for {name.strip()}")
-    return allowed, bad
-
-
-def part_of(path):
-    return path.parts[1] if len(path.parts) > 2 else "main"
-
-
 def definitions(root):
     """(what it is, name, where) of every tag and external function."""
     for path in csource.files(root, endings=(".c", ".h", ".def")):
@@ -49,13 +32,13 @@ def judge(name, places):
     """One line for a name that is defined at several places."""
     (path, line, kind), *others = places
     rest = ", ".join(f"{other}:{number}" for other, number, _ in others)
-    parts = sorted({part_of(place) for place, _, _ in places})
+    parts = sorted({csource.part_of(place) for place, _, _ in places})
     where = f"in {' and '.join(parts)}" if len(parts) > 1 else f"twice in {parts[0]}"
     return f"{path}:{line}: {kind} {name} is defined {where}, also at {rest}"
 
 
 def check(root):
-    allowed, bad = exceptions(root)
+    allowed, bad = csource.exceptions(root, "name_exceptions.txt")
     found = collections.defaultdict(list)
     for what, name, place in definitions(root):
         found[what, name].append(place)

@@ -16,19 +16,6 @@ LIMITS = {"file lines": 800, "function lines": 80, "parameters": 6, "struct fiel
 SKIPPED = 77
 
 
-def exceptions(root):
-    """What may be larger, and complaints about lines without a reason."""
-    path = root / "tests/lint/size_exceptions.txt"
-    allowed, bad = set(), []
-    for line in path.read_text().splitlines() if path.exists() else []:
-        name, _, reason = line.partition("#")
-        if name.strip():
-            allowed.add(name.strip())
-            if not reason.strip():
-                bad.append(f"size_exceptions.txt: no reason for {name.strip()}")
-    return allowed, bad
-
-
 def count_parameters(signature):
     inside = signature.strip()[1:-1].strip()
     if inside in ("", "void"):
@@ -50,7 +37,7 @@ def read_tags(root, paths):
 
 def check(root):
     paths = csource.files(root)
-    allowed, bad = exceptions(root)
+    allowed, bad = csource.exceptions(root, "size_exceptions.txt")
     found = [(len((root / path).read_text().splitlines()), "file lines", str(path)) for path in paths]
     fields = collections.Counter()
     for tag in read_tags(root, paths):

@@ -42,13 +42,8 @@ BY_PERMIT = {"worker", "fetcher"}
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.M)
 
 
-def part_of(path):
-    """src/PART/… and include/PART/…; what lies directly in src/ is the main program."""
-    return path.parts[1] if len(path.parts) > 2 else "main"
-
-
 def judge_ours(root, path, name):
-    part, head = part_of(path), name.split("/")[0]
+    part, head = csource.part_of(path), name.split("/")[0]
     if ".." in name:
         return f"includes {name} by a relative path"
     if "/" not in name:
@@ -67,7 +62,7 @@ def judge_library(path, name):
 
 
 def judge_reads(path, text):
-    if part_of(path) not in BY_PERMIT:
+    if csource.part_of(path) not in BY_PERMIT:
         return
     for match in LEDGER_READS.finditer(csource.code(text)):
         yield f"{path}:{csource.line_of(text, match.start(1))}: {match.group(1)}() reads the ledger without a permit"
@@ -77,8 +72,8 @@ def check(root):
     bad = []
     for path in csource.files(root, endings=(".c", ".h", ".def")):
         text = (root / path).read_text()
-        if part_of(path) not in MAY_USE:
-            bad.append(f"{path}: {part_of(path)}/ is not in the table of parts")
+        if csource.part_of(path) not in MAY_USE:
+            bad.append(f"{path}: {csource.part_of(path)}/ is not in the table of parts")
         bad += judge_reads(path, text)
         for match in INCLUDE.finditer(text):
             kind, name = match.groups()

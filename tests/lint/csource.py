@@ -45,6 +45,24 @@ def functions(stripped):
         yield (first.group(1) if first else name), match.end() - 1, (end + 2 if end >= 0 else len(stripped))
 
 
+def part_of(path):
+    """src/PART/… and include/PART/…; what lies directly in src/ is the main program."""
+    return path.parts[1] if len(path.parts) > 2 else "main"
+
+
+def exceptions(root, name):
+    """What a list in tests/lint allows, and complaints about its lines without a reason."""
+    path = root / "tests/lint" / name
+    allowed, bad = set(), []
+    for line in path.read_text().splitlines() if path.exists() else []:
+        entry, _, reason = line.partition("#")
+        if entry.strip():
+            allowed.add(entry.strip())
+            if not reason.strip():
+                bad.append(f"{name}: no reason for {entry.strip()}")
+    return allowed, bad
+
+
 def report(title, problems):
     """Print what was found; the exit status."""
     print("\n".join(problems) or f"{title}: ok")
