@@ -112,7 +112,8 @@ static bool respond_tagged(struct request *request, const struct message_answer 
     return true;
 }
 
-/* Only the upstream's word makes an empty list: to clients it says that nothing is signed. */
+/* The upstream answers. Only its word makes an empty list: to clients that says that nothing is
+ * signed. */
 static void on_tag(struct request *request, enum message_type type, const void *message)
 {
     const struct message_failed *failed = message;

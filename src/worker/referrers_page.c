@@ -271,7 +271,8 @@ static bool is_stale(const struct referrers_page *page)
     return page->failed.kind != ERR_NONE;
 }
 
-/* What is cached need not be all, and an empty list would say that there is nothing. */
+/* What is cached need not be all: where the upstream answers, an empty list would say that there is
+ * nothing. */
 static bool knows_nothing(const struct referrers_page *page)
 {
     return is_stale(page) && !page->may_be_empty && page->count == 0 && !page->has_more &&
