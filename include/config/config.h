@@ -60,7 +60,7 @@ struct config_tag_rule { /* the first whose `match` fits wins */
 /* A registry that we mirror, and how to reach it. */
 struct config_upstream {
     char *name;              /* "docker.io": canonical */
-    struct config_list urls; /* tried in turn */
+    struct config_list urls; /* tried in turn; a URL with a path has "/v2" in it */
     bool is_default;
     char *username; /* NULL: anonymous */
     char *password; /* of password_file; only in the fetcher's copy */

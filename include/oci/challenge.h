@@ -18,8 +18,7 @@ struct challenge {
     enum challenge_scheme scheme;
     char realm[1024];
     char service[1024];
-    char scope[1024]; /* "": none. Only a redirect's host is asked for it: of an upstream the
-                         fetcher decides what to ask for. */
+    char scope[1024]; /* "": none; several are separated by spaces */
 };
 
 /* The first Bearer challenge in the header, else the first Basic one. ERR_INVALID; ERR_UNSUPPORTED

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/buf.h"
 #include "base/error.h"
 #include "config/config.h"
 #include "oci/name.h"
@@ -139,6 +140,21 @@ static void set_credentials(struct reader *reader, struct config_upstream *upstr
     upstream->password = mem_strdup(variables->password);
 }
 
+/* The stock registry puts a path of the URL before /v2. */
+static int read_remote_url(const char *text, char **out, struct error *err)
+{
+    struct slice url = slice_of(text);
+    AUTO_BUF struct buf whole;
+
+    buf_init(&whole, 8192);
+    while (slice_ends_with(url, "/"))
+        url.length--;
+    buf_append_slice(&whole, url);
+    if (!strstr(text, "/v2/") && !slice_ends_with(url, "/v2"))
+        buf_append_text(&whole, "/v2");
+    return value_url(buf_bytes(&whole), out, err);
+}
+
 /* The one upstream of the stock registry's mirror becomes our default. */
 static void set_upstream(struct reader *reader, const struct variables *variables)
 {
@@ -148,14 +164,16 @@ static void set_upstream(struct reader *reader, const struct variables *variable
         return;
     AUTO_FREE char *url = NULL;
     struct error err;
-    if (value_url(slice_of(variables->remote_url), &url, &err) != 0) {
+    if (read_remote_url(variables->remote_url, &url, &err) != 0) {
         reader_problem(reader, &at, NULL, "%s", err.text);
         return;
     }
     if (!reader->has_upstreams)
         upstreams_clear(reader->config);
     struct slice value = slice_of(url);
-    struct slice host = slice_skip(value, slice_starts_with(value, "https://") ? 8 : 7);
+    struct slice rest = slice_skip(value, slice_starts_with(value, "https://") ? 8 : 7);
+    struct slice host = {0};
+    (void)slice_split(&rest, '/', &host);
     struct config_upstream *upstream = upstream_get(reader->config, registry_canonical(host));
     upstream_make_default(reader->config, upstream);
     reader->upstreams_at = at;

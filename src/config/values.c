@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/buf.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "oci/name.h"
@@ -142,28 +143,94 @@ int value_host(struct slice text, char **out, struct error *err)
     return 0;
 }
 
+#define URL_BASE_MAX 255 /* bytes of a path before "/v2/" */
+
+static bool is_path_segment(struct slice segment)
+{
+    for (size_t i = 0; i < segment.length; i++) {
+        char c = segment.data[i];
+
+        if (c == '\0' || (!isalnum((unsigned char)c) && !strchr("-._~", c)) || (c & 0x80))
+            return false;
+    }
+    return segment.length > 0 && !slice_is(segment, ".") && !slice_is(segment, "..");
+}
+
+/* The path of an upstream's URL, without a slash at either end: BASE/v2/PREFIX, or PREFIX alone.
+ * Both parts point into it. */
+static int split_path(struct slice path, struct slice *out_base, struct slice *out_prefix,
+                      struct error *err)
+{
+    struct slice rest = path;
+    struct slice segment;
+    bool has_v2 = false;
+
+    *out_base = slice_of("");
+    *out_prefix = path;
+    while (rest.length > 0 && slice_split(&rest, '/', &segment)) {
+        if (!is_path_segment(segment)) {
+            return error_set(err, ERR_INVALID,
+                             "in the path \"%.*s\" only letters, digits, - . _ ~ and single "
+                             "slashes may stand, no . or .. alone, %% or query",
+                             SLICE_PRINT(path));
+        }
+        if (has_v2 || !slice_is(segment, "v2"))
+            continue;
+        has_v2 = true;
+        if (segment.data > path.data)
+            *out_base = slice_from(path.data, (size_t)(segment.data - path.data) - 1);
+        *out_prefix = rest;
+    }
+    if (out_base->length > URL_BASE_MAX)
+        return error_set(err, ERR_INVALID, "the path before /v2 has over %d bytes", URL_BASE_MAX);
+    if (out_prefix->length > 0 && !name_is_valid(*out_prefix)) {
+        return error_set(err, ERR_INVALID,
+                         "\"%.*s\" is no beginning of a repository's name (lower case, no empty "
+                         "parts); if it stands before /v2, write it so: %.*s/v2",
+                         SLICE_PRINT(*out_prefix), SLICE_PRINT(path));
+    }
+    return 0;
+}
+
+static int refuse_url(struct slice text, const char *why, struct error *err)
+{
+    return error_set(err, ERR_INVALID, "\"%.*s\" %s", SLICE_PRINT(text), why);
+}
+
 int value_url(struct slice text, char **out, struct error *err)
 {
     size_t scheme = slice_starts_with(text, "https://")  ? 8
                     : slice_starts_with(text, "http://") ? 7
                                                          : 0;
+    struct slice base;
+    struct slice prefix;
 
-    if (scheme == 0) {
-        return error_set(err, ERR_INVALID,
-                         "\"%.*s\" is not a URL; write https:// (or http://) and a host",
-                         SLICE_PRINT(text));
-    }
-    if (slice_ends_with(text, "/"))
-        text.length--;
+    if (scheme == 0)
+        return refuse_url(text, "is not a URL; write https:// (or http://) and a host", err);
+    struct slice path = slice_skip(text, scheme);
+    struct slice authority = path;
+    if (slice_split(&path, '/', &authority) && slice_find(authority, '@') >= 0)
+        return refuse_url(text, "has a user; write it as username and password_file", err);
+    while (slice_ends_with(path, "/"))
+        path.length--;
     AUTO_FREE char *host = NULL;
-    if (text.length <= scheme || value_host(slice_skip(text, scheme), &host, err) != 0) {
+    if (value_host(authority, &host, err) != 0) {
         return error_set(err, ERR_INVALID,
-                         "\"%.*s\": only a host, and perhaps a port, may follow %.*s",
+                         "\"%.*s\": a host, and perhaps a port and a path, must follow %.*s",
                          SLICE_PRINT(text), (int)scheme, text.data);
     }
-    *out = slice_dup(text);
-    for (size_t i = scheme; host && i < text.length; i++)
-        (*out)[i] = host[i - scheme];
+    if (split_path(path, &base, &prefix, err) != 0)
+        return error_wrap(err, "%.*s", SLICE_PRINT(text));
+    AUTO_BUF struct buf url;
+    buf_init(&url, 2048);
+    buf_printf(&url, "%.*s%s", (int)scheme, text.data, host);
+    if (base.length > 0)
+        buf_printf(&url, "/%.*s", SLICE_PRINT(base));
+    if (base.length > 0 || prefix.length > 0)
+        buf_append_text(&url, "/v2");
+    if (prefix.length > 0)
+        buf_printf(&url, "/%.*s", SLICE_PRINT(prefix));
+    *out = slice_dup(buf_bytes(&url));
     return 0;
 }
 

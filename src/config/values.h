@@ -15,7 +15,9 @@ bool value_is_text(struct slice text);
 /* Each makes an owned, NUL-terminated copy. ERR_INVALID: the text says what is wrong. */
 int value_address(struct slice text, char **out, struct error *err);
 int value_host(struct slice text, char **out, struct error *err);
-/* "https://host:port", host in lower case, no slash at the end. */
+/* "https://host:port", host in lower case, no slash at the end. With a path it says where "/v2" is:
+ * "https://host/BASE/v2/PREFIX", where either part may be missing; a path without it is a PREFIX.
+ */
 int value_url(struct slice text, char **out, struct error *err);
 /* A shell's ~ and $NAME are refused: nobody expands them here. */
 int value_path(struct slice text, char **out, struct error *err);

@@ -106,7 +106,7 @@ void ask_get_manifest(struct ask *ask, const char *reference,
                                      uint64_t retry_after));
 /* Answer a follower that joined late with what was received. */
 void ask_answer_late(struct ask *ask);
-/* Appends "/v2/REPOSITORY/manifests/REFERENCE". */
+/* Appends "REPOSITORY/manifests/REFERENCE". */
 void ask_print_manifest_path(const struct ask *ask, const char *reference, struct buf *out);
 
 #endif

@@ -159,9 +159,9 @@ static void ask_list(struct ask *ask)
         return;
     }
     if (ask->kind == JOIN_TAGS_LIST)
-        buf_printf(&path, "/v2/%s/tags/list", ask->repository);
+        buf_printf(&path, "%s/tags/list", ask->repository);
     else
-        buf_printf(&path, "/v2/%s/referrers/%s", ask->repository, digest_print(&ask->digest, text));
+        buf_printf(&path, "%s/referrers/%s", ask->repository, digest_print(&ask->digest, text));
     if (ask->reference[0] != '\0')
         buf_printf(&path, "?%s", ask->reference);
     struct fetch_request request = {

@@ -19,7 +19,7 @@ typedef void ask_failed_fn(struct ask *ask, const struct error *err, bool is_fin
 
 void ask_print_manifest_path(const struct ask *ask, const char *reference, struct buf *out)
 {
-    buf_printf(out, "/v2/%s/manifests/%s", ask->repository, reference);
+    buf_printf(out, "%s/manifests/%s", ask->repository, reference);
 }
 
 static void log_manifest(const struct ask *ask, enum log_level level, const char *text,

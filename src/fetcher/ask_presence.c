@@ -74,7 +74,7 @@ void ask_begin_presence(struct ask *ask)
         head_tag(ask, ask->reference);
         return;
     }
-    buf_printf(&path, "/v2/%s/tags/list?n=1", ask->repository);
+    buf_printf(&path, "%s/tags/list?n=1", ask->repository);
     struct fetch_request request = {
         .method = TRANSFER_GET,
         .path = buf_text(&path),

@@ -318,21 +318,63 @@ static void add_parameter(struct buf *url, const char *name, struct slice value)
     text_percent_encode(url, value, "/:");
 }
 
+static bool is_read(struct slice action)
+{
+    return action.length > 0 && !slice_is(action, "push") && !slice_is(action, "delete") &&
+           !slice_is(action, "*");
+}
+
+/* Some registries name "pull,push" for every request: nothing is ever written with our tokens. */
+static void print_read_scope(struct slice scope, struct buf *out)
+{
+    ptrdiff_t colon = slice_find_last(scope, ':');
+    struct slice actions = slice_skip(scope, (size_t)(colon + 1));
+    struct slice action;
+    bool is_first = true;
+
+    buf_append_slice(out, slice_from(scope.data, (size_t)(colon + 1)));
+    while (slice_split(&actions, ',', &action)) {
+        if (!is_read(action))
+            continue;
+        buf_printf(out, "%s%.*s", is_first ? "" : ",", SLICE_PRINT(action));
+        is_first = false;
+    }
+    if (is_first)
+        buf_append_text(out, "pull");
+}
+
+/* What the challenge names, because a proxy in front may know the repository by another name and
+ * lists may need another right; then what we want, because challenges are wrong at times. */
+static void add_scopes(const struct token_fetch *fetch, struct slice named, struct buf *url)
+{
+    AUTO_BUF struct buf own;
+    struct slice scope;
+    bool has_own = fetch->is_foreign;
+
+    buf_init(&own, 2048);
+    buf_printf(&own, "repository:%s:pull", fetch->repository);
+    while (slice_split(&named, ' ', &scope)) {
+        AUTO_BUF struct buf read;
+
+        buf_init(&read, 2048);
+        if (scope.length > 0)
+            print_read_scope(scope, &read);
+        add_parameter(url, "scope", buf_bytes(&read));
+        has_own = has_own || slice_equal(buf_bytes(&read), buf_bytes(&own));
+    }
+    if (!has_own)
+        add_parameter(url, "scope", buf_bytes(&own));
+}
+
 static void build_url(struct token_fetch *fetch, const struct challenge *challenge)
 {
     const struct config_upstream *config = fetch->upstream->config;
     AUTO_BUF struct buf url;
-    AUTO_BUF struct buf scope;
 
     buf_init(&url, 8192);
-    buf_init(&scope, 2048);
-    if (fetch->is_foreign)
-        buf_append_text(&scope, challenge->scope);
-    else
-        buf_printf(&scope, "repository:%s:pull", fetch->repository);
     upstream_print_upgraded(fetch->upstream, slice_of(challenge->realm), &url);
     add_parameter(&url, "service", slice_of(challenge->service));
-    add_parameter(&url, "scope", buf_bytes(&scope));
+    add_scopes(fetch, slice_of(challenge->scope), &url);
     if (fetch->with_credentials)
         add_parameter(&url, "account", slice_of(config->username));
     fetch->url = url.is_over ? mem_strdup("") : slice_dup(buf_bytes(&url));

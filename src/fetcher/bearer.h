@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Tokens of an upstream (distribution-spec, token authentication): one for each repository, with
- * the scope "pull", kept until shortly before they expire. However many requests wait for a token,
- * it is fetched once.
+ * the scope "pull" and what else the challenge names, kept until shortly before they expire.
+ * However many requests wait for a token, it is fetched once.
  *
  * Credentials are sent to the token server only when upstream_is_realm allows it and `expose` is
  * set; otherwise the token is anonymous. So it is when the token server refuses them.
@@ -26,7 +26,8 @@ struct token {
     bool is_fallback; /* anonymous because our login was refused */
 };
 
-/* A token that is still valid, or NULL. */
+/* A token that is still valid, or NULL. `repository`: its name at the upstream, with the prefix of
+ * the address. */
 const struct token *bearer_find(struct upstream *upstream, struct slice repository);
 /* Forget the token: the upstream refused it. */
 void bearer_drop(struct upstream *upstream, struct slice repository);
@@ -41,7 +42,8 @@ struct bearer_request {
     struct slice repository; /* what bearer_find is asked with */
     const struct challenge *challenge;
     bool is_fallback;
-    bool is_foreign; /* the challenge of a redirect's host: without our login, and for its scope */
+    bool
+        is_foreign; /* the challenge of a redirect's host: without our login, for its scope alone */
 };
 struct token_wait *bearer_get(const struct bearer_request *request, bearer_fn *fn, void *arg);
 void bearer_cancel(struct token_wait **wait);

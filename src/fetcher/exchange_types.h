@@ -24,7 +24,7 @@ struct exchange_request {
     size_t first_url; /* index of the address to begin with */
     enum transfer_method method;
     struct slice repository; /* that the token is for */
-    const char *path;        /* "/v2/…", with its query */
+    const char *path;        /* behind "/v2/" and the address's prefix, with its query */
     const char *accept;      /* NULL: none */
     uint64_t range_start;    /* 0: the whole */
     bool is_blob;            /* limits on the number of pulls (429) do not concern it */

@@ -440,54 +440,52 @@ static void on_token(const struct token *token, const struct error *err, uint64_
     hop_finish(hop);
 }
 
-/* The key of a token of a redirect's host: no repository has such a name. */
-static void print_foreign_key(const struct hop *hop, struct buf *out)
+/* What the token for this transfer is kept under: the repository's name at this address. A
+ * redirect's host has tokens of its own; no repository has such a name. */
+static void print_token_key(const struct hop *hop, struct buf *out)
 {
-    buf_printf(out, "%.*s %.*s", SLICE_PRINT(hop->parts.authority),
-               SLICE_PRINT(hop->request->repository));
+    struct slice repository = hop->request->repository;
+
+    if (is_at_home(hop)) {
+        buf_printf(out, "%.*s%.*s", SLICE_PRINT(upstream_of(hop)->urls[hop->address].prefix),
+                   SLICE_PRINT(repository));
+    } else {
+        buf_printf(out, "%.*s %.*s", SLICE_PRINT(hop->parts.authority), SLICE_PRINT(repository));
+    }
 }
 
 /* The registry behind a redirect wants a token of its own: an anonymous one, for what it names. */
-static void answer_foreign_challenge(struct hop *hop)
+static void get_token(struct hop *hop)
 {
+    bool is_home = is_at_home(hop);
     AUTO_BUF struct buf key;
 
     buf_init(&key, 1024);
-    print_foreign_key(hop, &key);
+    print_token_key(hop, &key);
     bearer_drop(upstream_of(hop), buf_bytes(&key));
-    hop->foreign_tokens++;
+    if (is_home)
+        hop->tokens++;
+    else
+        hop->foreign_tokens++;
     struct bearer_request request = {
         .upstream = upstream_of(hop),
         .repository = buf_bytes(&key),
         .challenge = hop->challenge,
-        .is_foreign = true,
+        .is_fallback = is_home && hop->is_fallback,
+        .is_foreign = !is_home,
     };
     hop->wait = bearer_get(&request, on_token, hop);
 }
 
 static void answer_challenge(struct hop *hop)
 {
-    struct slice repository = hop->request->repository;
-
-    if (!is_at_home(hop)) {
-        answer_foreign_challenge(hop);
+    if (!is_at_home(hop) || hop->challenge->scheme == CHALLENGE_BEARER) {
+        get_token(hop);
         return;
     }
-    if (hop->challenge->scheme == CHALLENGE_BASIC) {
-        hop->sends_basic = !hop->is_fallback;
-        upstream_of(hop)->urls[hop->address].wants_basic = hop->sends_basic;
-        send_request(hop);
-        return;
-    }
-    bearer_drop(upstream_of(hop), repository);
-    hop->tokens++;
-    struct bearer_request request = {
-        .upstream = upstream_of(hop),
-        .repository = repository,
-        .challenge = hop->challenge,
-        .is_fallback = hop->is_fallback,
-    };
-    hop->wait = bearer_get(&request, on_token, hop);
+    hop->sends_basic = !hop->is_fallback;
+    upstream_of(hop)->urls[hop->address].wants_basic = hop->sends_basic;
+    send_request(hop);
 }
 
 /* Not the caller's own refusal, nor an option that libcurl refuses here. */
@@ -554,34 +552,26 @@ static bool may_connect(const struct sockaddr *address, void *arg)
     return address_is_allowed(found, upstream->own_classes);
 }
 
-static void print_foreign_token(struct hop *hop, struct buf *out)
-{
-    AUTO_BUF struct buf key;
-
-    buf_init(&key, 1024);
-    print_foreign_key(hop, &key);
-    const struct token *token = bearer_find(upstream_of(hop), buf_bytes(&key));
-    if (token)
-        buf_printf(out, "Authorization: Bearer %s", token->value);
-}
-
 /* Append the Authorization header. The host of a redirect gets an anonymous token of its own at
  * most. */
 static void print_authorization(struct hop *hop, struct buf *out)
 {
     const struct upstream *upstream = upstream_of(hop);
+    bool is_home = is_at_home(hop);
+    AUTO_BUF struct buf key;
 
+    buf_init(&key, 1024);
     hop->with_credentials = hop->with_credentials && hop->redirects > 0;
-    if (!is_at_home(hop)) {
-        print_foreign_token(hop, out);
-        return;
-    }
-    const struct token *token = bearer_find(upstream_of(hop), hop->request->repository);
-    if (hop->sends_basic) {
+    if (is_home && hop->sends_basic) {
         upstream_print_basic(upstream, out);
         hop->with_credentials = true;
-    } else if (token) {
+        return;
+    }
+    print_token_key(hop, &key);
+    const struct token *token = bearer_find(upstream_of(hop), buf_bytes(&key));
+    if (token)
         buf_printf(out, "Authorization: Bearer %s", token->value);
+    if (token && is_home) {
         hop->with_credentials = token->with_credentials;
         hop->is_fallback = hop->is_fallback || token->is_fallback;
     }

@@ -3,6 +3,7 @@
 #include "upstream.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "address.h"
 #include "base/alloc.h"
@@ -28,15 +29,19 @@ static bool add_url(struct upstream *upstream, const char *text)
 {
     struct upstream_url *url = &upstream->urls[upstream->url_count];
     struct slice trimmed = slice_of(text);
+    AUTO_BUF struct buf whole;
 
-    while (trimmed.length > 0 && trimmed.data[trimmed.length - 1] == '/')
+    buf_init(&whole, 8192);
+    while (slice_ends_with(trimmed, "/"))
         trimmed.length--;
-    char *copy = slice_dup(trimmed);
-    if (!url_split(slice_of(copy), &url->parts)) {
-        mem_free(copy);
+    if (!url_split(trimmed, &url->parts))
         return false;
-    }
-    url->text = copy;
+    buf_printf(&whole, "%.*s%s", SLICE_PRINT(trimmed),
+               slice_is(url->parts.path, "/") ? "/v2/" : "/");
+    url->text = slice_dup(buf_bytes(&whole));
+    CHECK(url_split(slice_of(url->text), &url->parts));
+    const char *api = strstr(url->parts.path.data, "/v2/");
+    url->prefix = slice_of(api ? api + 4 : "");
     upstream->url_count++;
 
     enum address_class literal = ADDRESS_PUBLIC;
@@ -350,8 +355,7 @@ void upstream_print_blob_path(struct slice repository, const struct digest *dige
 {
     char text[DIGEST_TEXT_SIZE];
 
-    (void)snprintf(out, size, "/v2/%.*s/blobs/%s", SLICE_PRINT(repository),
-                   digest_print(digest, text));
+    (void)snprintf(out, size, "%.*s/blobs/%s", SLICE_PRINT(repository), digest_print(digest, text));
 }
 
 static bool is_number(struct slice text)

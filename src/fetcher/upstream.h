@@ -34,8 +34,9 @@ struct map;
 #define REFUSED_BODY_MS  1000
 
 struct upstream_url {
-    char *text; /* as configured, without a slash at its end */
+    char *text; /* "https://HOST/v2/PREFIX/", which a request's path follows */
     struct url_parts parts;
+    struct slice prefix; /* "PREFIX/", which stands before repositories' names there, or "" */
     struct breaker breaker;
     struct monotime busy_until; /* after a 429 */
     bool wants_basic;           /* it has asked for a password: it gets it with every request */
@@ -104,7 +105,7 @@ uint64_t upstream_read_retry_after(struct slice headers);
 /* For how many seconds a 429 with these headers is obeyed: at least 1, 5 if it does not say. */
 uint64_t upstream_read_busy(struct slice headers);
 
-/* Print "/v2/REPOSITORY/blobs/DIGEST". */
+/* Print "REPOSITORY/blobs/DIGEST". */
 void upstream_print_blob_path(struct slice repository, const struct digest *digest, char *out,
                               size_t size);
 

@@ -50,6 +50,7 @@ class Hub:
         self.token_ttl = token_ttl
         self.pull_limit = pull_limit
         self.page = 100
+        self.base = ""  # a path before /v2/
         self.has_referrers = True
         self.pages_by_token = False  # as quay.io: the next page has a name of its own
         self.repositories = {}
@@ -285,21 +286,24 @@ class Hub:
             request.is_done = True
             self._note()
 
-    @staticmethod
-    def _classify(request):
+    def _classify(self, request):
         if request.host == "token":
             request.kind = "token"
             return
-        parts = request.path.split("/")
+        path = request.path
+        if request.host == "registry" and not path.startswith(self.base + "/"):
+            return
+        path = path.removeprefix(self.base if request.host == "registry" else "")
+        parts = path.split("/")
         if request.host == "cdn":
             request.kind, request.reference = "cdn", parts[-1]
             request.name = "/".join(parts[2:-1])
-        elif request.path in ("/v2", "/v2/"):
+        elif path in ("/v2", "/v2/"):
             request.kind = "base"
         elif len(parts) >= 5 and parts[-2] in ("manifests", "blobs", "referrers"):
             request.kind = {"manifests": "manifest", "blobs": "blob", "referrers": "referrers"}[parts[-2]]
             request.name, request.reference = "/".join(parts[2:-2]), parts[-1]
-        elif request.path.endswith("/tags/list"):
+        elif path.endswith("/tags/list"):
             request.kind, request.name = "tags", "/".join(parts[2:-2])
 
     # the token service
@@ -411,7 +415,7 @@ class Hub:
             tags = tags[:page]
             last = quote(tags[-1]) if tags else ""
             key = "next_page" if self.pages_by_token else "last"
-            headers["Link"] = f'</v2/{request.name}/tags/list?{key}={last}&n={page}>; rel="next"'
+            headers["Link"] = f'<{self.base}/v2/{request.name}/tags/list?{key}={last}&n={page}>; rel="next"'
         return Answer(200, headers, to_json({"name": request.name, "tags": tags}))
 
     def _referrers(self, request, repository):
@@ -430,7 +434,7 @@ class Hub:
             headers["OCI-Filters-Applied"] = "artifactType"
         first = int(request.query.get("next_page", 0))
         if first + self.page < len(found):
-            path = f"/v2/{request.name}/referrers/{request.reference}?next_page={first + self.page}"
+            path = f"{self.base}/v2/{request.name}/referrers/{request.reference}?next_page={first + self.page}"
             headers["Link"] = f'<{path}>; rel="next"'
         found = found[first:first + self.page]
         return Answer(200, headers, to_json({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": found}))

@@ -128,6 +128,56 @@ static void every_part_of_a_file_is_read(void **state)
     result_free(&result);
 }
 
+static void a_url_says_where_the_api_is_and_what_stands_before_names(void **state)
+{
+    (void)state;
+    char longest[256];
+    static const struct {
+        const char *written;
+        const char *kept;
+    } rows[] = {
+        {"https://Harbor.example/hub", "https://harbor.example/v2/hub"},
+        {"https://harbor.example:8443/hub///", "https://harbor.example:8443/v2/hub"},
+        {"https://harbor.example/v2/hub/", "https://harbor.example/v2/hub"},
+        {"https://harbor.example/v2/", "https://harbor.example"},
+        {"https://harbor.example//", "https://harbor.example"},
+        {"https://gitlab.example/group/sub/dependency_proxy/containers",
+         "https://gitlab.example/v2/group/sub/dependency_proxy/containers"},
+        {"https://a.example/artifactory/api/docker/KEY/v2",
+         "https://a.example/artifactory/api/docker/KEY/v2"},
+        {"https://a.example/artifactory/api/docker/KEY/v2/sub/v2",
+         "https://a.example/artifactory/api/docker/KEY/v2/sub/v2"},
+        {"http://[::1]:5000/ghcr.io", "http://[::1]:5000/v2/ghcr.io"},
+        {"http://cache:32000/v2x", "http://cache:32000/v2/v2x"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char yaml[512];
+        struct result result;
+
+        (void)snprintf(yaml, sizeof(yaml), "upstreams: { a.io: { url: \"%s\" } }\n",
+                       rows[i].written);
+        if (load(yaml, NULL, &result) != 0)
+            fail_msg("%s: %s", rows[i].written, buf_text(&result.problems));
+        assert_string_equal(result.config->upstreams[0].urls.items[0], rows[i].kept);
+        result_free(&result);
+    }
+    for (int over = 0; over < 2; over++) { /* of the part before /v2, and of the part after it */
+        for (int is_after = 0; is_after < 2; is_after++) {
+            char yaml[512];
+            struct result result;
+
+            memset(longest, 'a', sizeof(longest));
+            longest[254 + over] = '\0';
+            longest[sizeof(longest) - 1] = '\0';
+            (void)snprintf(yaml, sizeof(yaml),
+                           "upstreams: { a.io: { url: \"https://h/%sa%s\" } }\n", longest,
+                           is_after ? "" : "/v2");
+            assert_int_equal(load(yaml, NULL, &result), over ? -ERR_INVALID : 0);
+            result_free(&result);
+        }
+    }
+}
+
 static void what_is_printed_is_read_back_the_same(void **state)
 {
     (void)state;
@@ -252,8 +302,20 @@ static const struct wrong wrongs[] = {
     {"upstreams: { ghcr.io: 5 }\n", {"expected the settings of the upstream"}},
     {"upstreams: { ghcr.io: { ulr: x } }\n", {"upstreams.ghcr.io.ulr: ", "did you mean url?"}},
     {"upstreams: { ghcr.io: { url: ghcr.io } }\n", {"is not a URL"}},
-    {"upstreams: { ghcr.io: { url: https://user@ghcr.io } }\n", {"only a host"}},
-    {"upstreams: { ghcr.io: { url: https://ghcr.io/path } }\n", {"only a host"}},
+    {"upstreams: { ghcr.io: { url: https://user@ghcr.io } }\n", {"has a user", "username"}},
+    {"upstreams: { ghcr.io: { url: https:///path } }\n", {"a host, and perhaps a port"}},
+    {"upstreams: { ghcr.io: { url: \"https://ghcr.io/a?b=c\" } }\n", {"path \"a?b=c\"", "query"}},
+    {"upstreams: { ghcr.io: { url: https://ghcr.io?b } }\n", {"a host, and perhaps a port"}},
+    {"upstreams: { ghcr.io: { url: \"https://ghcr.io/a#b\" } }\n", {"path \"a#b\""}},
+    {"upstreams: { ghcr.io: { url: https://ghcr.io/a%2Fb } }\n", {"path \"a%2Fb\""}},
+    {"upstreams: { ghcr.io: { url: https://ghcr.io/a/../b } }\n", {"path \"a/../b\""}},
+    {"upstreams: { ghcr.io: { url: https://ghcr.io/./v2/b } }\n", {"path \"./v2/b\""}},
+    {"upstreams: { ghcr.io: { url: https://ghcr.io/a//b } }\n", {"path \"a//b\""}},
+    {"upstreams: { ghcr.io: { url: https://ghcr.io//v2 } }\n", {"path \"/v2\""}},
+    {"upstreams: { ghcr.io: { url: https://ghcr.io/Team/x } }\n",
+     {"\"Team/x\" is no beginning", "lower case", "Team/x/v2"}},
+    {"upstreams: { ghcr.io: { url: https://ghcr.io/v2/Team } }\n", {"\"Team\" is no beginning"}},
+    {"upstreams: { ghcr.io: { url: https://ghcr.io/localhost:5000 } }\n", {"\"localhost:5000\""}},
     {"upstreams: { ghcr.io: { password: x } }\n", {"password_file"}},
     {"upstreams: { ghcr.io: { username: x } }\n", {"set both username and password_file"}},
     {"upstreams: { ghcr.io: { username: x, password_file: /nonexistent/x } }\n",
@@ -423,6 +485,7 @@ int main(void)
         cmocka_unit_test(a_configuration_is_freed_with_its_last_reference),
         cmocka_unit_test(an_empty_file_gives_the_defaults),
         cmocka_unit_test(every_part_of_a_file_is_read),
+        cmocka_unit_test(a_url_says_where_the_api_is_and_what_stands_before_names),
         cmocka_unit_test(what_is_printed_is_read_back_the_same),
         cmocka_unit_test(passwords_are_printed_only_when_asked_for),
         cmocka_unit_test(problems_say_where_and_what_was_expected),

@@ -114,6 +114,14 @@ static void a_proxied_registry_becomes_the_default_upstream(void **state)
     assert_string_equal(config_upstream_default(result.config)->urls.items[0],
                         "http://harbor.example:8080");
     result_free(&result);
+
+    const char *const in_a_path[] = {"REGISTRY_PROXY_REMOTEURL=https://a.example/docker/KEY/",
+                                     NULL};
+    assert_int_equal(load("", in_a_path, NULL, &result), 0);
+    assert_string_equal(config_upstream_default(result.config)->name, "a.example");
+    assert_string_equal(config_upstream_default(result.config)->urls.items[0],
+                        "https://a.example/docker/KEY/v2");
+    result_free(&result);
 }
 
 static void what_would_open_a_registry_is_refused(void **state)
@@ -251,6 +259,7 @@ static void upstreams_come_from_the_environment(void **state)
         {"ENTREPOT_UPSTREAMS={}", 0, NULL},
         {"ENTREPOT_UPSTREAMS={ ghcr.io: { default: true }, quay.io: {} }", 2, "ghcr.io"},
         {"ENTREPOT_UPSTREAMS=ghcr.io:\n  url: http://a:1\n", 1, NULL},
+        {"ENTREPOT_UPSTREAMS={ docker.io: { url: https://h/hub, default: true } }", 1, "docker.io"},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         const char *const environment[] = {rows[i].variable, NULL};

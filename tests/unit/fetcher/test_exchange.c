@@ -546,6 +546,41 @@ static void exchange_needs_no_scope_of_a_challenge(void **state)
     assert_non_null(strstr(fake_upstream_at(1)->url, "scope=repository:library/app:pull"));
 }
 
+/* A challenge's own scopes are asked for first, what we want too, and no right to write. */
+static void exchange_asks_for_the_scopes_of_a_challenge(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *named;
+        const char *asked;
+    } rows[] = {
+        {"repository:library/app:pull", "repository:library/app:pull"},
+        {"repository:library/app:pull,push", "repository:library/app:pull"},
+        {"repository:behind/app:metadata_read",
+         "repository:behind/app:metadata_read&scope=repository:library/app:pull"},
+        {"repository:a:push,pull,delete repository:b:*",
+         "repository:a:pull&scope=repository:b:pull&scope=repository:library/app:pull"},
+        {"", "repository:library/app:pull"},
+        {" : x", ":pull&scope=x&scope=repository:library/app:pull"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char challenge[500];
+        char url[500];
+
+        stage_close();
+        setup(NULL);
+        (void)snprintf(challenge, sizeof(challenge),
+                       "WWW-Authenticate: Bearer realm=\"https://hub.test/token\","
+                       "service=\"hub\",scope=\"%s\"\r\n",
+                       rows[i].named);
+        script.challenge = challenge;
+        assert_int_equal(pull()->verifieds, 1);
+        (void)snprintf(url, sizeof(url), "https://hub.test/token?service=hub&scope=%s",
+                       rows[i].asked);
+        assert_string_equal(fake_upstream_at(1)->url, url);
+    }
+}
+
 static void exchange_follows_a_redirect_without_credentials(void **state)
 {
     (void)state;
@@ -815,6 +850,7 @@ int main(void)
         TEST(exchange_finds_its_challenge_among_several_fields, setup),
         TEST(exchange_answers_a_basic_challenge_in_a_later_field, setup_password),
         TEST(exchange_needs_no_scope_of_a_challenge, setup),
+        TEST(exchange_asks_for_the_scopes_of_a_challenge, setup),
         TEST(exchange_follows_a_redirect_without_credentials, setup_password),
         TEST(exchange_tries_anonymously_when_its_login_is_refused, setup_password),
         TEST(exchange_tries_anonymously_when_the_token_of_its_login_is_refused, setup_password),
