@@ -57,6 +57,12 @@ void block_pool_put(struct block_pool *pool, char **block)
     serve_waiters(pool);
 }
 
+void block_pool_trim(struct block_pool *pool)
+{
+    while (pool->kept_count > 0)
+        mem_free_pages(pool->kept[--pool->kept_count], BLOCK_SIZE);
+}
+
 size_t block_pool_used(const struct block_pool *pool)
 {
     return pool->used;
@@ -85,7 +91,6 @@ void block_pool_free(struct block_pool **pool)
     if (!gone)
         return;
     CHECK(gone->used == 0 && list_is_empty(&gone->waiters));
-    while (gone->kept_count > 0)
-        mem_free_pages(gone->kept[--gone->kept_count], BLOCK_SIZE);
+    block_pool_trim(gone);
     mem_free(gone);
 }

@@ -38,6 +38,8 @@ void block_pool_resize(struct block_pool *pool, uint64_t memory);
 char *block_pool_get(struct block_pool *pool, struct block_waiter *waiter);
 /* Give the block back and set *block to NULL; NULL is allowed. */
 void block_pool_put(struct block_pool *pool, char **block);
+/* Give the free blocks that are kept back to the system. */
+void block_pool_trim(struct block_pool *pool);
 /* How many blocks are lent. */
 size_t block_pool_used(const struct block_pool *pool);
 

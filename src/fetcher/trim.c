@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/pool.h"
+#include "block_pool.h"
 #include "fetcher/fetcher.h"
 #include "net/loop.h"
 #include "role.h"
@@ -40,6 +41,7 @@ static void on_trim_timer(void *arg)
     if (trim->is_running || fetcher_flights(trim->fetcher) > 0)
         return;
     trim->is_running = true;
+    block_pool_trim(trim->fetcher->blocks);
     trim->work = (struct pool_work){.run = run_trim, .done = on_trimmed};
     fetcher_submit(trim->fetcher, &trim->work);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Memory that goes back to the system after a burst: when nothing has been brought for a second,
- * the pool gives back what is free between the pieces that are in use.
+ * the pool gives back what is free between the pieces that are in use, and the blocks that are kept
+ * for the next download go back as well.
  */
 #ifndef TRIM_H
 #define TRIM_H

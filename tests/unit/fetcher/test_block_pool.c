@@ -113,6 +113,23 @@ static void more_blocks_than_are_kept_go_back(void **state)
     block_pool_free(&pool);
 }
 
+static void kept_blocks_go_back_when_all_is_quiet(void **state)
+{
+    (void)state;
+    struct block_pool *pool = make_pool(2 * BLOCK_SIZE);
+    char *block = block_pool_get(pool, &askers[0].waiter);
+    memset(block, 1, BLOCK_SIZE);
+    block_pool_put(pool, &block);
+    block = block_pool_get(pool, &askers[0].waiter);
+    assert_int_equal(block[0], 1); /* it was kept */
+    block_pool_put(pool, &block);
+    block_pool_trim(pool);
+    block = block_pool_get(pool, &askers[0].waiter);
+    assert_int_equal(block[0], 0); /* pages that are new from the system */
+    block_pool_put(pool, &block);
+    block_pool_free(&pool);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -120,6 +137,7 @@ int main(void)
         cmocka_unit_test(who_no_longer_waits_gets_none),
         cmocka_unit_test(limit_may_change),
         cmocka_unit_test(more_blocks_than_are_kept_go_back),
+        cmocka_unit_test(kept_blocks_go_back_when_all_is_quiet),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
