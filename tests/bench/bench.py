@@ -121,6 +121,35 @@ class Nginx:
         self.process.wait(10)
 
 
+class Distribution:
+    """The reference registry as a cache of nginx."""
+
+    def __init__(self, binary, folder, upstream):
+        folder.mkdir()
+        probe = socket.socket()
+        probe.bind(("127.0.0.1", 0))
+        self.port = probe.getsockname()[1]
+        probe.close()
+        conf = folder / "config.yml"
+        conf.write_text(f"version: 0.1\nlog: {{ level: error, accesslog: {{ disabled: true }} }}\n"
+                        f"storage: {{ filesystem: {{ rootdirectory: '{folder}/data' }} }}\nhttp: {{ addr: '127.0.0.1:{self.port}' }}\n"
+                        f"proxy: {{ remoteurl: 'http://127.0.0.1:{upstream}' }}\n")
+        self.process = subprocess.Popen([binary, "serve", str(conf)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                        env=os.environ | {"OTEL_TRACES_EXPORTER": "none"})
+        self.pid = self.process.pid
+        for _ in range(500):
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+                return
+            except OSError:
+                time.sleep(0.02)
+        sys.exit("distribution did not start")
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(10)
+
+
 def push_blob(connection, repository, data):
     digest = "sha256:" + hashlib.sha256(data).hexdigest()
     connection.request("POST", f"/v2/{repository}/blobs/uploads/", headers={"Content-Length": "0"})
@@ -306,19 +335,26 @@ class Bench:
         """Distinct blobs that nobody has pulled before, by 48 clients: what all processes take more than the idle server."""
         for count in (3000, 8000):
             server, paths = self.mirror([300_000] * count)
-            idle, peak, begin = pss_kib(server.pid), 0, time.time()
-            with concurrent.futures.ThreadPoolExecutor(48) as clients:
-                done = [clients.submit(pull, server.port, path) for path in paths]
-                while not all(future.done() for future in done):
-                    peak = max(peak, pss_kib(server.pid))
-                    time.sleep(0.1)
-                assert all(future.result() == 300_000 for future in done)
-            seconds = time.time() - begin
-            time.sleep(3)
-            after = pss_kib(server.pid)
-            print(f"burst of {count} cold blobs of 300 KB in {seconds:.1f} s, PSS over idle: {(peak - idle) / 1024:.1f} MiB at the peak "
-                  f"(at most 24), {(after - idle) / 1024:.1f} after (at most 8)", flush=True)
-            server.stop()
+            self.burst_of("entrepot", server, paths)
+            if self.options.distribution:
+                other = Distribution(self.options.distribution, self.folder / f"distribution{count}", self.nginx.port)
+                self.burst_of("distribution", other, paths)
+
+    @staticmethod
+    def burst_of(name, server, paths):
+        idle, peak, begin = pss_kib(server.pid), 0, time.time()
+        with concurrent.futures.ThreadPoolExecutor(48) as clients:
+            done = [clients.submit(pull, server.port, path) for path in paths]
+            while not all(future.done() for future in done):
+                peak = max(peak, pss_kib(server.pid))
+                time.sleep(0.1)
+            assert all(future.result() == 300_000 for future in done)
+        seconds = time.time() - begin
+        time.sleep(3)
+        after = pss_kib(server.pid)
+        print(f"{name}: burst of {len(paths)} cold blobs of 300 KB in {seconds:.1f} s, PSS over idle: {(peak - idle) / 1024:.1f} MiB at the peak "
+              f"(at most 24), {(after - idle) / 1024:.1f} after (at most 8)", flush=True)
+        server.stop()
 
     def cold(self):
         """One large blob that nobody has pulled before."""
@@ -341,6 +377,7 @@ def main():
     parser.add_argument("--build", default="build/release")
     parser.add_argument("--seconds", type=int, default=6)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--distribution", metavar="PROGRAM", help="the reference registry's program, for the row burst beside ours")
     parser.add_argument("rows", nargs="*", default=[])
     options = parser.parse_args()
     bench = Bench(options)
