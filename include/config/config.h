@@ -105,7 +105,7 @@ struct config {
         bool access;
     } log;
     struct { /* limits of the front; times in ms */
-        uint64_t request_line, request_head, header_value, header_fields;
+        uint64_t request_line, request_head, header_value, range_value, header_fields;
         uint64_t query_parameters, ranges, page;
         uint64_t head_timeout, body_timeout, keep_alive_timeout, send_timeout;
         uint64_t body_grace, body_rate;

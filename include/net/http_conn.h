@@ -111,6 +111,10 @@ uint64_t http_conn_id(const struct http_conn *conn);
 /* Bytes of the current answer's body that have been sent. */
 uint64_t http_conn_sent(const struct http_conn *conn);
 
+/* The Range field is not needed any more: from now on a long one is empty in the request's head.
+ * A client may take its answer slowly, and its ranges need not be kept for so long. */
+void http_conn_drop_range(struct http_conn *conn);
+
 /* Read the next bytes of the body into `buffer`, which the caller keeps alive until on_body or
  * on_done. The first call sends "100 Continue" if the client waits for it. Without a body, on_body
  * comes with 0 bytes and is_end. */

@@ -46,8 +46,9 @@ struct http_head {
 /* What a client may send before it is refused. */
 struct http_limits {
     size_t line_max;     /* request line, bytes */
-    size_t head_max;     /* whole head */
-    size_t value_max;    /* one field value */
+    size_t head_max;     /* whole head, without the value of Range */
+    size_t value_max;    /* one field value, but for Range's */
+    size_t range_max;    /* the value of Range */
     unsigned fields_max; /* up to HTTP_HEADERS_MAX */
 };
 

@@ -8,29 +8,87 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/check.h"
 #include "http_conn_parts.h"
 
-static void move_slice(struct slice *slice, const char *from, const char *to)
+/* Bytes of a head that are moved to `to`, all but those of a hole. */
+struct head_move {
+    const char *from;
+    char *to;
+    struct slice hole;
+};
+
+static void move_slice(const struct head_move *move, struct slice *slice)
 {
-    if (slice->data)
-        slice->data = to + (slice->data - from);
+    if (!slice->data)
+        return;
+    size_t at = (size_t)(slice->data - move->from);
+    if (slice->data > move->hole.data)
+        at -= move->hole.length;
+    slice->data = move->to + at;
 }
 
-/* Copy the bytes of the head into the exchange and let its slices point there. */
-static void keep_head(struct http_exchange *exchange, struct slice bytes)
+/* The long value of a Range, which is kept apart so that it can be dropped; else nothing. */
+static struct http_header *long_range(struct http_head *head, size_t length)
 {
-    struct http_head *head = &exchange->head;
-    char *kept = exchange->bytes;
-
-    memcpy(kept, bytes.data, bytes.length);
-    move_slice(&head->method, bytes.data, kept);
-    move_slice(&head->target, bytes.data, kept);
-    move_slice(&head->host, bytes.data, kept);
+    if (length <= RANGE_APART)
+        return NULL;
     for (unsigned i = 0; i < head->header_count; i++) {
-        move_slice(&head->headers[i].name, bytes.data, kept);
-        move_slice(&head->headers[i].value, bytes.data, kept);
+        if (slice_is_nocase(head->headers[i].name, "Range"))
+            return head->headers[i].value.length > RANGE_APART ? &head->headers[i] : NULL;
     }
+    return NULL;
+}
+
+/* Copy the bytes of the head into an exchange and let its slices point there. Returns the exchange,
+ * which may have moved. */
+static struct http_exchange *keep_head(struct http_exchange *exchange, struct slice bytes)
+{
+    struct http_header *range = long_range(&exchange->head, bytes.length);
+    struct slice hole = range ? range->value : slice_from(bytes.data + bytes.length, 0);
+    struct slice before = slice_from(bytes.data, (size_t)(hole.data - bytes.data));
+    struct slice after = slice_skip(bytes, before.length + hole.length);
+
+    if (range) {
+        range->value.data = NULL;
+        range->value.length = 0;
+    }
+    exchange = server_enlarge_exchange(exchange, before.length + after.length);
+    memcpy(exchange->bytes, before.data, before.length);
+    memcpy(exchange->bytes + before.length, after.data, after.length);
+    struct http_head *head = &exchange->head;
+    struct head_move move = {.from = bytes.data, .to = exchange->bytes, .hole = hole};
+    move_slice(&move, &head->method);
+    move_slice(&move, &head->target);
+    move_slice(&move, &head->host);
+    for (unsigned i = 0; i < head->header_count; i++) {
+        struct http_header *header = &head->headers[i];
+        bool is_range = !header->value.data;
+
+        move_slice(&move, &header->name);
+        move_slice(&move, &header->value);
+        if (is_range && hole.length > 0) {
+            exchange->range = mem_strndup(hole.data, hole.length);
+            header->value = slice_from(exchange->range, hole.length);
+        }
+    }
+    return exchange;
+}
+
+void http_conn_drop_range(struct http_conn *conn)
+{
+    struct http_exchange *exchange = conn->exchange;
+
+    if (!exchange->range)
+        return;
+    for (unsigned i = 0; i < exchange->head.header_count; i++) {
+        struct slice *value = &exchange->head.headers[i].value;
+
+        if (value->data == exchange->range)
+            *value = slice_from("", 0);
+    }
+    mem_free(TAKE(exchange->range));
 }
 
 void conn_refuse(struct http_conn *conn, const struct http_refusal *refusal)
@@ -105,8 +163,7 @@ static void take_head(struct http_conn *conn, struct slice bytes)
         wait_for_more(conn, bytes.length);
         return;
     }
-    exchange = server_enlarge_exchange(exchange, length);
-    keep_head(exchange, slice_from(bytes.data, length));
+    exchange = keep_head(exchange, slice_from(bytes.data, length));
     if (is_input)
         buf_consume(&conn->input, length);
     else

@@ -23,12 +23,13 @@
 #define RECV_BODY       (256UL * 1024)  /* bytes received in one call of a body */
 #define FILE_WINDOW     (1024 * 1024UL) /* bytes of a file sent in one turn */
 #define READ_AHEAD      (1024 * 1024UL)
-#define INPUT_MAX       (1024UL * 1024)
+#define INPUT_MAX       (8UL * 1024 * 1024) /* over twice the longest head that may be allowed */
 #define OUTPUT_MAX      (64UL * 1024 * 1024)
 #define LINGER_BYTES    (64UL * 1024)
 #define LINGER_MS       2000
 #define DRAIN_IDLE_MS   1000
 #define EXCHANGE_BYTES  2048 /* bytes of head in an exchange of ordinary size */
+#define RANGE_APART     512  /* a Range longer than this is kept apart from the head */
 #define SPARE_EXCHANGES 16
 #define STEPS_A_TURN    32 /* what a connection may do in a row before others have their turn */
 
@@ -99,6 +100,7 @@ struct http_exchange {
     struct body_in in;
     struct http_answer answer;
     struct http_refusal refusal; /* status 0: none; else sent after on_done if there is no answer */
+    char *range;                 /* a long value of Range, until the handler drops it; or NULL */
     bool is_over;                /* `end` says how; on_done may still be due */
     enum http_end end;
     struct list spare;

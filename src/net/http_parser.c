@@ -28,12 +28,21 @@ enum http_verdict http_refuse(struct http_refusal *refusal, int status, const ch
     return HTTP_REFUSED;
 }
 
-/* The bytes, and how far they were read. */
+/* The bytes, and how far they were read. `length` is how far they may be: to the end of what has
+ * come, or of what a head may have. */
 struct cursor {
     const char *data;
     size_t length;
     size_t at;
+    size_t total; /* bytes that have come */
+    size_t limit; /* how long this head may be */
 };
+
+static void allow_head(struct cursor *cursor, size_t limit)
+{
+    cursor->limit = limit;
+    cursor->length = cursor->total < limit ? cursor->total : limit;
+}
 
 /* The cursor is at a CR, which a LF must follow. */
 static enum http_verdict take_line_end(struct cursor *cursor, struct http_refusal *refusal)
@@ -183,8 +192,9 @@ static enum http_verdict read_name(struct cursor *cursor, struct slice *out,
     return HTTP_HEAD;
 }
 
+/* A value over its limit is refused with `excess`. */
 static enum http_verdict read_value(struct cursor *cursor, size_t value_max, struct slice *out,
-                                    struct http_refusal *refusal)
+                                    const struct http_refusal *excess, struct http_refusal *refusal)
 {
     while (cursor->at < cursor->length &&
            (cursor->data[cursor->at] == ' ' || cursor->data[cursor->at] == '\t'))
@@ -195,7 +205,7 @@ static enum http_verdict read_value(struct cursor *cursor, size_t value_max, str
     while (length < left && length <= value_max && http_byte_is(value[length], BYTE_VALUE))
         length++;
     if (length > value_max)
-        return http_refuse(refusal, 431, "A header value is too long.");
+        return http_refuse(refusal, excess->status, excess->reason);
     if (length == left)
         return HTTP_MORE;
     if (value[length] == '\n')
@@ -209,11 +219,47 @@ static enum http_verdict read_value(struct cursor *cursor, size_t value_max, str
     return take_line_end(cursor, refusal);
 }
 
+/* Range has a limit of its own, and its bytes do not count as the head's: clients that read parts
+ * of a blob ask for many ranges at once. It is read once. */
+static enum http_verdict read_range(struct cursor *cursor, const struct http_limits *limits,
+                                    bool *has_range, struct slice *out,
+                                    struct http_refusal *refusal)
+{
+    static const struct http_refusal excess = {
+        400, "The Range field is too long. Ask for fewer ranges at once."};
+    size_t limit = cursor->limit;
+
+    if (*has_range)
+        return http_refuse(refusal, 400, "There is more than one Range.");
+    *has_range = true;
+    allow_head(cursor, limit + limits->range_max);
+    enum http_verdict verdict = read_value(cursor, limits->range_max, out, &excess, refusal);
+    if (verdict == HTTP_HEAD)
+        allow_head(cursor, limit + out->length);
+    return verdict;
+}
+
+static enum http_verdict read_field(struct cursor *cursor, const struct http_limits *limits,
+                                    bool *has_range, struct http_header *out,
+                                    struct http_refusal *refusal)
+{
+    static const struct http_refusal excess = {431, "A header value is too long."};
+    enum http_verdict verdict = read_name(cursor, &out->name, refusal);
+
+    if (verdict != HTTP_HEAD)
+        return verdict;
+    if (slice_is_nocase(out->name, "Range"))
+        return read_range(cursor, limits, has_range, &out->value, refusal);
+    return read_value(cursor, limits->value_max, &out->value, &excess, refusal);
+}
+
 /* Reads all fields and the empty line that follows them. */
 static enum http_verdict read_fields(struct cursor *cursor, const struct http_limits *limits,
                                      struct http_head *out, struct http_framing *framing,
                                      struct http_refusal *refusal)
 {
+    bool has_range = false;
+
     out->header_count = 0;
     for (;;) {
         if (cursor->at == cursor->length)
@@ -223,9 +269,7 @@ static enum http_verdict read_fields(struct cursor *cursor, const struct http_li
         if (out->header_count == limits->fields_max)
             return http_refuse(refusal, 431, "There are too many header fields.");
         struct http_header *header = &out->headers[out->header_count];
-        enum http_verdict verdict = read_name(cursor, &header->name, refusal);
-        if (verdict == HTTP_HEAD)
-            verdict = read_value(cursor, limits->value_max, &header->value, refusal);
+        enum http_verdict verdict = read_field(cursor, limits, &has_range, header, refusal);
         if (verdict != HTTP_HEAD)
             return verdict;
         out->header_count++;
@@ -259,13 +303,12 @@ enum http_verdict http_parse_head(struct slice bytes, const struct http_limits *
                                   struct http_head *out, size_t *out_length,
                                   struct http_refusal *refusal)
 {
-    struct cursor cursor = {.data = bytes.data, .length = bytes.length, .at = 0};
+    struct cursor cursor = {.data = bytes.data, .total = bytes.length};
 
     CHECK(limits->fields_max <= HTTP_HEADERS_MAX);
-    if (cursor.length > limits->head_max)
-        cursor.length = limits->head_max;
+    allow_head(&cursor, limits->head_max);
     enum http_verdict verdict = read_head(&cursor, limits, out, refusal);
-    if (verdict == HTTP_MORE && cursor.length == limits->head_max)
+    if (verdict == HTTP_MORE && cursor.length == cursor.limit)
         return http_refuse(refusal, 431, "The request head is too large.");
     if (verdict == HTTP_HEAD)
         *out_length = cursor.at;

@@ -212,6 +212,7 @@ static void reset_exchange(struct http_exchange *exchange)
     exchange->in = (struct body_in){0};
     answer_begin(&exchange->answer);
     exchange->refusal = (struct http_refusal){0};
+    exchange->range = NULL;
     exchange->is_over = false;
     exchange->end = HTTP_END_SENT;
 }
@@ -249,6 +250,7 @@ void server_give_exchange(struct http_server *server, struct http_exchange **exc
     if (!exchange)
         return;
     answer_cleanup(&exchange->answer);
+    mem_free(TAKE(exchange->range));
     if (exchange->bytes_capacity != EXCHANGE_BYTES || server->spare_count >= SPARE_EXCHANGES) {
         mem_free(exchange);
         return;

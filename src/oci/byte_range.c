@@ -6,7 +6,10 @@
  */
 #include "oci/byte_range.h"
 
-#include "base/check.h"
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
 #include "base/error.h"
 #include "base/text.h"
 
@@ -63,50 +66,103 @@ static enum byte_range_verdict resolve_one(struct slice spec, uint64_t size, str
     return RANGE_SATISFIABLE;
 }
 
-static bool overlaps_earlier(const struct byte_range *ranges, unsigned index)
+/* The ranges of the header, after "bytes=". False: it is in another unit. */
+static bool read_unit(struct slice header, struct slice *out)
 {
-    for (unsigned i = 0; i < index; i++) {
-        if (ranges[index].first <= ranges[i].last && ranges[i].first <= ranges[index].last)
+    struct slice text = slice_trim(header);
+
+    if (text.length < 6 || !slice_is_nocase(slice_from(text.data, 6), "bytes="))
+        return false;
+    *out = slice_skip(text, 6);
+    return true;
+}
+
+/* Empty elements of a list are skipped (RFC 9110 5.6.1.2). */
+static bool next_spec(struct slice *rest, struct slice *out)
+{
+    while (slice_split(rest, ',', out)) {
+        *out = slice_trim(*out);
+        if (out->length > 0)
             return true;
     }
     return false;
 }
 
-enum byte_range_verdict byte_range_resolve(struct slice header, uint64_t size, unsigned max,
-                                           struct byte_range out[BYTE_RANGES_MAX], unsigned *count)
+size_t byte_range_count(struct slice header)
 {
-    struct slice rest = slice_trim(header);
+    struct slice rest;
     struct slice spec;
-    struct byte_range ranges[BYTE_RANGES_MAX] = {{0, 0}};
-    unsigned found = 0;
-    unsigned specs = 0;
+    size_t count = 0;
 
-    CHECK(max <= BYTE_RANGES_MAX);
-    if (rest.length < 6 || !slice_is_nocase(slice_from(rest.data, 6), "bytes="))
-        return RANGE_NONE;
-    rest = slice_skip(rest, 6);
-    while (slice_split(&rest, ',', &spec)) {
-        spec = slice_trim(spec);
-        if (spec.length == 0)
-            continue; /* an empty element of a list (RFC 9110 5.6.1.2) */
-        if (++specs > max)
-            return RANGE_NONE;
-        enum byte_range_verdict verdict = resolve_one(spec, size, &ranges[found]);
+    if (!read_unit(header, &rest))
+        return 0;
+    while (next_spec(&rest, &spec))
+        count++;
+    return count;
+}
+
+static int compare_first(const void *a, const void *b)
+{
+    const struct byte_range *one = a;
+    const struct byte_range *other = b;
+
+    return (one->first > other->first) - (one->first < other->first);
+}
+
+static bool is_ascending(const struct byte_range *ranges, unsigned count)
+{
+    for (unsigned i = 1; i < count; i++) {
+        if (ranges[i].first <= ranges[i - 1].last)
+            return false;
+    }
+    return true;
+}
+
+/* Overlapping ranges would make the answer larger than the whole. Clients sort their ranges; only
+ * others pay for it. */
+static bool is_overlapping(const struct byte_range *ranges, unsigned count)
+{
+    if (is_ascending(ranges, count))
+        return false;
+    AUTO_FREE struct byte_range *sorted = mem_alloc(count * sizeof(*sorted));
+    memcpy(sorted, ranges, count * sizeof(*sorted));
+    qsort(sorted, count, sizeof(*sorted), compare_first);
+    return !is_ascending(sorted, count);
+}
+
+static enum byte_range_verdict resolve_all(struct slice rest, uint64_t size,
+                                           struct byte_range *ranges, unsigned *count)
+{
+    struct slice spec;
+
+    *count = 0;
+    while (next_spec(&rest, &spec)) {
+        enum byte_range_verdict verdict = resolve_one(spec, size, &ranges[*count]);
+
         if (verdict == RANGE_NONE)
             return RANGE_NONE;
-        if (verdict == RANGE_SATISFIABLE) {
-            /* overlapping ranges would make the answer larger than the whole */
-            if (overlaps_earlier(ranges, found))
-                return RANGE_NONE;
-            found++;
-        }
+        if (verdict == RANGE_SATISFIABLE)
+            ++*count;
     }
-    if (specs == 0)
-        return RANGE_NONE;
-    if (found == 0)
+    if (*count == 0)
         return RANGE_UNSATISFIABLE;
-    for (unsigned i = 0; i < found; i++)
-        out[i] = ranges[i];
+    return is_overlapping(ranges, *count) ? RANGE_NONE : RANGE_SATISFIABLE;
+}
+
+enum byte_range_verdict byte_range_resolve(struct slice header, uint64_t size,
+                                           struct byte_range **out, unsigned *count)
+{
+    size_t specs = byte_range_count(header);
+    struct slice rest;
+    unsigned found = 0;
+
+    if (specs == 0 || specs > BYTE_RANGES_MAX || !read_unit(header, &rest))
+        return RANGE_NONE;
+    AUTO_FREE struct byte_range *ranges = mem_alloc(specs * sizeof(*ranges));
+    enum byte_range_verdict verdict = resolve_all(rest, size, ranges, &found);
+    if (verdict != RANGE_SATISFIABLE)
+        return verdict;
+    *out = TAKE(ranges);
     *count = found;
     return RANGE_SATISFIABLE;
 }

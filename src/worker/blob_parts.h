@@ -22,7 +22,8 @@ struct blob_parts {
     bool has_head; /* the head of this part was given out */
     bool has_end;  /* the closing boundary was given out, or there is none */
     char boundary[BLOB_PARTS_BOUNDARY_SIZE];
-    struct byte_range ranges[BYTE_RANGES_MAX];
+    struct byte_range one;      /* the range, when there is one */
+    struct byte_range *several; /* the ranges, until the last was given out; owned */
 };
 
 struct blob_piece { /* to be sent next: the text, then bytes of the file */
@@ -33,9 +34,10 @@ struct blob_piece { /* to be sent next: the text, then bytes of the file */
 };
 
 void blob_parts_whole(struct blob_parts *parts, uint64_t size);
-/* `count` ranges, at least one. For more than one a random boundary is made. */
-void blob_parts_ranges(struct blob_parts *parts, uint64_t size, const struct byte_range *ranges,
+/* `count` ranges, at least one; *ranges is taken. For more than one a random boundary is made. */
+void blob_parts_ranges(struct blob_parts *parts, uint64_t size, struct byte_range **ranges,
                        unsigned count);
+void blob_parts_cleanup(struct blob_parts *parts);
 /* Length of the body, with the heads of parts and the boundaries. */
 uint64_t blob_parts_length(const struct blob_parts *parts);
 /* Gives out the next piece: only bytes of the blob before `limit`, and at most `max` of them.

@@ -180,6 +180,7 @@ static void client_free(struct follow_client *client)
     client_detach(client);
     timer_free(&client->deadline);
     spool_unref(&client->spool);
+    blob_parts_cleanup(&client->parts);
     mem_free(client);
 }
 

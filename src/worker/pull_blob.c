@@ -142,7 +142,8 @@ void pull_blob(struct request *request, struct ledger_txn *txn)
     struct resolved namesake;
     struct permit permit;
 
-    if (serve_visible(request, txn, &request->permit))
+    if (!serve_may_range(request, &request->operation.digest) ||
+        serve_visible(request, txn, &request->permit))
         return;
     if (resolved_sources(&request->target) != 0) {
         handle_miss(request, txn);

@@ -34,32 +34,50 @@ bool serve_may_ask_namesake(const struct request *request, struct ledger_txn *tx
 
 /* ---- blobs ---- */
 
-static bool wants_range(const struct request *request, const struct digest *digest,
-                        struct slice *out)
+/* The Range that is to be heeded; NULL: none. */
+static const struct slice *wanted_range(const struct request *request, const struct digest *digest)
 {
     const struct slice *range = http_head_find(request->head, "Range");
     const struct slice *condition = http_head_find(request->head, "If-Range");
     char text[DIGEST_TEXT_SIZE + 2];
 
     if (!range || request_is_head(request))
-        return false;
-    *out = *range;
+        return NULL;
     if (!condition)
-        return true;
+        return range;
     text[0] = '"';
     digest_print(digest, text + 1);
     struct slice etag = slice_of(text);
-    return condition->length == etag.length + 1 && slice_starts_with(*condition, text) &&
-           condition->data[etag.length] == '"';
+    bool is_met = condition->length == etag.length + 1 && slice_starts_with(*condition, text) &&
+                  condition->data[etag.length] == '"';
+    return is_met ? range : NULL;
+}
+
+bool serve_may_range(struct request *request, const struct digest *digest)
+{
+    const struct slice *range = wanted_range(request, digest);
+    size_t max = request->config->limits.ranges;
+    struct api_error error;
+
+    if (!range || condition_has_it(request, digest))
+        return true;
+    size_t count = byte_range_count(*range);
+    if (count <= max)
+        return true;
+    api_error_set_status(&error, API_RANGE_INVALID, 400,
+                         "Range asks for %zu ranges, and this registry serves up to %zu at once; "
+                         "ask for them in several requests",
+                         count, max);
+    request_fail(request, &error);
+    return false;
 }
 
 void serve_plan_blob(const struct request *request, const struct digest *digest, uint64_t size,
                      struct serve_plan *out)
 {
-    struct byte_range ranges[BYTE_RANGES_MAX];
-    struct slice header;
-    unsigned max = (unsigned)request->config->limits.ranges;
-    unsigned count;
+    const struct slice *range = wanted_range(request, digest);
+    struct byte_range *ranges = NULL;
+    unsigned count = 0;
 
     out->status = 200;
     blob_parts_whole(&out->parts, size);
@@ -67,14 +85,14 @@ void serve_plan_blob(const struct request *request, const struct digest *digest,
         out->status = 304;
         return;
     }
-    if (!wants_range(request, digest, &header))
+    if (!range)
         return;
-    enum byte_range_verdict verdict = byte_range_resolve(header, size, max, ranges, &count);
+    enum byte_range_verdict verdict = byte_range_resolve(*range, size, &ranges, &count);
     if (verdict == RANGE_UNSATISFIABLE) {
         out->status = 416;
     } else if (verdict == RANGE_SATISFIABLE) {
         out->status = 206;
-        blob_parts_ranges(&out->parts, size, ranges, count);
+        blob_parts_ranges(&out->parts, size, &ranges, count);
     }
 }
 
@@ -134,9 +152,10 @@ void serve_blob_head(struct request *request, const struct digest *digest, uint6
     }
     if (plan->status == 206 && !plan->parts.is_multipart) {
         headers_addf(&headers, "Content-Range", "bytes %llu-%llu/%llu",
-                     (unsigned long long)plan->parts.ranges[0].first,
-                     (unsigned long long)plan->parts.ranges[0].last, (unsigned long long)size);
+                     (unsigned long long)plan->parts.one.first,
+                     (unsigned long long)plan->parts.one.last, (unsigned long long)size);
     }
+    http_conn_drop_range(request->conn);
     request_begin(request, plan->status, &headers, blob_parts_length(&plan->parts));
 }
 
@@ -223,7 +242,10 @@ static void on_part_sent(struct request *request)
 
 static void on_parts_gone(struct request *request)
 {
-    mem_free(request->step);
+    struct blob_parts *parts = request->step;
+
+    blob_parts_cleanup(parts);
+    mem_free(parts);
 }
 
 static const struct request_steps part_steps = {.on_drained = on_part_sent,
@@ -236,10 +258,26 @@ static void send_parts(struct request *request, struct blob_parts *parts)
         struct blob_parts *kept = NEW(struct blob_parts);
 
         *kept = *parts;
+        parts->several = NULL;
         request_set_step(request, &part_steps, kept);
         parts = kept;
     }
     send_next(request, parts);
+}
+
+static void answer_plan(struct request *request, const struct digest *digest, uint64_t size,
+                        struct serve_plan *plan)
+{
+    request->source = SOURCE_DISK;
+    request->outcome = "served from the store";
+    recency_note(request->worker->recency, digest);
+    if (request_is_head(request) && plan->status == 200) {
+        serve_blob_size(request, digest, size);
+        return;
+    }
+    serve_blob_head(request, digest, size, plan);
+    if (serve_plan_has_body(plan))
+        send_parts(request, &plan->parts);
 }
 
 bool serve_blob(struct request *request, const struct digest *digest, uint64_t size)
@@ -251,19 +289,10 @@ bool serve_blob(struct request *request, const struct digest *digest, uint64_t s
      * push it. */
     bool needs_file = plan.status != 416;
     enum opened opened = needs_file ? open_blob(request, digest, size) : OPENED_FILE;
-    if (opened != OPENED_FILE)
-        return opened == OPENED_FAILED;
-    request->source = SOURCE_DISK;
-    request->outcome = "served from the store";
-    recency_note(request->worker->recency, digest);
-    if (request_is_head(request) && plan.status == 200) {
-        serve_blob_size(request, digest, size);
-        return true;
-    }
-    serve_blob_head(request, digest, size, &plan);
-    if (serve_plan_has_body(&plan))
-        send_parts(request, &plan.parts);
-    return true;
+    if (opened == OPENED_FILE)
+        answer_plan(request, digest, size, &plan);
+    blob_parts_cleanup(&plan.parts);
+    return opened != OPENED_NOTHING;
 }
 
 /* ---- manifests ---- */

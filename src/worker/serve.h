@@ -21,15 +21,20 @@ struct resolved;
 bool serve_may_ask_namesake(const struct request *request, struct ledger_txn *txn,
                             struct resolved *namesake, struct permit *out);
 
+/* False: the request asks for more ranges than are served at once, and was answered. Asked before
+ * anything is done for it. */
+bool serve_may_range(struct request *request, const struct digest *digest);
+
 /* Which bytes of a blob the request asks for, and how it is answered. */
 struct serve_plan {
-    int status; /* 200, 206, 304, 416 */
-    struct blob_parts parts;
+    int status;              /* 200, 206, 304, 416 */
+    struct blob_parts parts; /* the caller's: blob_parts_cleanup, or it moves them */
 };
 void serve_plan_blob(const struct request *request, const struct digest *digest, uint64_t size,
                      struct serve_plan *out);
 bool serve_plan_has_body(const struct serve_plan *plan);
-/* Sends the head: 200 and 206 are begun, 304 and 416 are answered whole. */
+/* Sends the head: 200 and 206 are begun, 304 and 416 are answered whole. The request's Range is not
+ * read after it. */
 void serve_blob_head(struct request *request, const struct digest *digest, uint64_t size,
                      const struct serve_plan *plan);
 /* Queues a piece of the body; `fd` is borrowed until it is sent. */

@@ -149,6 +149,7 @@ static void fill_settings(struct worker *worker)
         .limits = {.line_max = config->limits.request_line,
                    .head_max = config->limits.request_head,
                    .value_max = config->limits.header_value,
+                   .range_max = config->limits.range_value,
                    .fields_max = (unsigned)config->limits.header_fields},
         .handshake_timeout_ms = config->limits.head_timeout,
         .head_timeout_ms = config->limits.head_timeout,

@@ -23,6 +23,11 @@ def _unknown_layers(count):
                     for number in range(count))
 
 
+def _ranges(count):
+    """Of one byte each; they do not touch."""
+    return ",".join(f"{2 * number}-{2 * number}" for number in range(count))
+
+
 def variables():
     """What does not depend on a server."""
     config, layer = _descriptor("application/vnd.oci.image.config.v1+json", BLOB), _descriptor(OCI_LAYER, BLOB)
@@ -40,6 +45,7 @@ def variables():
         "pad4m": "x" * (MANIFEST_MAX - len(padded)), "objects": "{}," * 1398100, "objects10k": "{}," * 10000,
         "nested": '{"a":{},' * 500000, "braces33": "}" * 33,
         "manykeys": ",".join(f'"{number:x}":0' for number in range(400000)), "unknownlayers": _unknown_layers(5000),
+        "ranges1024": _ranges(1024), "ranges1025": _ranges(1025),
         "unknownid": "00000000-0000-4000-8000-000000000000-01000000",
     }
 

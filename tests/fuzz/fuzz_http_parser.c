@@ -14,9 +14,10 @@
 static const struct http_limits ordinary = {.line_max = 8192,
                                             .head_max = 32 * 1024,
                                             .value_max = 16 * 1024,
+                                            .range_max = 64 * 1024,
                                             .fields_max = HTTP_HEADERS_MAX};
 static const struct http_limits narrow = {
-    .line_max = 40, .head_max = 160, .value_max = 24, .fields_max = 4};
+    .line_max = 40, .head_max = 160, .value_max = 24, .range_max = 32, .fields_max = 4};
 
 struct outcome {
     enum http_verdict verdict;

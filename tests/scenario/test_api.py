@@ -508,14 +508,72 @@ class RangeTest(ApiScenario):
             if answer.status == 200:
                 self.assertEqual(answer.digest, self.digest)
 
+    def check_parts(self, answer, spans):
+        """A multipart answer is exactly these parts, to the byte."""
+        check_status(answer, 206)
+        kind, _, boundary = answer.headers["content-type"].partition("; boundary=")
+        self.assertEqual(kind, "multipart/byteranges")
+        expected = b"".join(
+            b"%s--%s\r\nContent-Type: application/octet-stream\r\nContent-Range: bytes %d-%d/%d\r\n\r\n%s" % (
+                b"\r\n" if number else b"", boundary.encode(), first, last, len(self.content),
+                self.content[first:last + 1])
+            for number, (first, last) in enumerate(spans)) + b"\r\n--%s--\r\n" % boundary.encode()
+        self.assertEqual(int(answer.headers["content-length"]), len(expected))
+        self.assertEqual(answer.body, expected)
+        self.assertNotIn("content-range", answer.headers)
+        self.assertEqual(answer.headers["docker-content-digest"], self.digest)
+
     def test_several_ranges_come_as_parts(self):
-        answer = check_status(self.get("bytes=0-9,50000-50009,-10"), 206)
-        kind = answer.headers["content-type"]
-        self.assertTrue(kind.startswith("multipart/byteranges"), kind)
-        parts = answer.body.split(b"--" + kind.partition("boundary=")[2].strip('"').encode())
-        bodies = [part.partition(b"\r\n\r\n")[2].removesuffix(b"\r\n") for part in parts[1:-1]]
-        self.assertEqual(bodies, [self.content[:10], self.content[50_000:50_010], self.content[-10:]])
-        self.assertEqual(int(answer.headers["content-length"]), answer.length)
+        self.check_parts(self.get("bytes=0-9,50000-50009,-10"), [(0, 9), (50_000, 50_009), (99_990, 99_999)])
+
+    def test_ranges_come_in_the_order_they_were_asked_for(self):
+        self.check_parts(self.get("bytes=500-, 0-99 ,,200-200"), [(500, 99_999), (0, 99), (200, 200)])
+
+    def test_adjacent_ranges_are_parts_of_their_own(self):
+        self.check_parts(self.get("bytes=0-9,10-19,20-"), [(0, 9), (10, 19), (20, 99_999)])
+
+    def test_what_lies_beyond_the_end_is_left_out(self):
+        self.check_parts(self.get("bytes=0-0,100000-,99999-200000,300000-300001,-0"), [(0, 0), (99_999, 99_999)])
+        answer = check_status(self.get("bytes=100000-,200000-,7-7"), 206)
+        self.assertEqual((answer.headers["content-range"], answer.body), ("bytes 7-7/100000", self.content[7:8]))
+        answer = check_status(self.get("bytes=" + ",".join(f"{100_000 + number}-" for number in range(1024))), 416)
+        self.assertEqual(answer.headers["content-range"], "bytes */100000")
+
+    def test_overlapping_ranges_get_the_whole(self):
+        many = [f"{8 * number}-{8 * number + 3}" for number in range(1023)]
+        for last in ("0-0", "8003-8004", "-99999"):
+            check_ok(self.get("bytes=" + ",".join(many + [last])), self.digest)
+            check_ok(self.get("bytes=" + ",".join([last] + many[::-1])), self.digest)
+
+    def test_as_many_ranges_as_there_may_be(self):
+        spans = [(90 * number, 90 * number + number % 80) for number in range(1024)]
+        for order in (spans, spans[::-1]):
+            self.check_parts(self.get("bytes=" + ",".join("%d-%d" % span for span in order)), order)
+        wide = ",".join("%050d-%d" % (90 * number, 90 * number + 9) for number in range(1024))  # 60 KiB
+        self.check_parts(self.get("bytes=" + wide), [(90 * number, 90 * number + 9) for number in range(1024)])
+        answer = check_status(self.get("bytes=" + ",".join("%d-%d" % (9 * number, 9 * number) for number in range(1025))),
+                              400)
+        self.assertEqual(answer.code, "RANGE_INVALID")
+        self.assertIn("1024", answer.body.decode())
+        check_ok(self.api.blob("team/app", self.digest), self.digest)
+
+    def test_many_ranges_with_conditions(self):
+        spans = [(90 * number, 90 * number + 9) for number in range(1024)]
+        header = {"Range": "bytes=" + ",".join("%d-%d" % span for span in spans)}
+        head = self.api.blob("team/app", self.digest, "HEAD", headers=header)
+        self.assertEqual((head.status, head.headers["content-length"]), (200, "100000"))
+        self.check_parts(self.api.blob("team/app", self.digest, headers={**header, "If-Range": f'"{self.digest}"'}), spans)
+        check_ok(self.api.blob("team/app", self.digest, headers={**header, "If-Range": f'"{ABSENT}"'}), self.digest)
+        known = self.api.blob("team/app", self.digest, headers={**header, "If-None-Match": f'"{self.digest}"'})
+        self.assertEqual((known.status, known.length), (304, 0))
+
+    def test_a_slow_client_of_many_ranges_gets_them(self):
+        self.content = images.random_bytes(32 * 1024 * 1024, 9)
+        self.digest = self.api.push_blob("team/app", self.content)
+        spans = [(32_000 * number, 32_000 * number + 31_000) for number in range(1024)]
+        header = {"Range": "bytes=" + ",".join("%d-%d" % span for span in spans)}
+        self.check_parts(self.api.blob("team/app", self.digest, headers=header, rate=64 * 1024 * 1024,
+                                       receive_buffer=16 * 1024), spans)
 
 
 class ConnectionTest(ApiScenario):

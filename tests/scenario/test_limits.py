@@ -17,9 +17,9 @@ KIB = 1024
 MIB = 1024 * KIB
 CHUNKED = {"Transfer-Encoding": "chunked"}
 LIMITS = {
-    "request_line": "1KiB", "request_head": "2KiB", "header_value": "512", "header_fields": 10, "query_parameters": 10,
-    "ranges": 2, "page": 3, "manifest_size": "64KiB", "manifest_entries": 10, "tags_per_push": 2, "uploads": 3,
-    "uploads_per_repository": 2, "upload_idle": "1s",
+    "request_line": "1KiB", "request_head": "2KiB", "header_value": "512", "range_value": "512", "header_fields": 10,
+    "query_parameters": 10, "ranges": 2, "page": 3, "manifest_size": "64KiB", "manifest_entries": 10,
+    "tags_per_push": 2, "uploads": 3, "uploads_per_repository": 2, "upload_idle": "1s",
 }
 
 
@@ -74,10 +74,26 @@ class SizeTest(LimitScenario):
         self.assert_within(lambda count: self.api.request("GET", "/v2/_catalog?" + "&".join("x" * count)).status,
                            10, 200, 400)
 
+    def test_range_value(self):
+        self.assert_within(lambda length: self.status_of(
+            b"GET /v2/ HTTP/1.1\r\nHost: x\r\nRange: " + b"x" * length + b"\r\n\r\n"), 512, 200, 400)
+
+    def test_range_value_does_not_count_as_the_heads(self):
+        def ask(length):
+            head = b"GET /v2/ HTTP/1.1\r\nHost: x\r\nRange: " + b"x" * 512 + b"\r\n"
+            head += b"".join(b"X-%d: %s\r\n" % (number, b"x" * 400) for number in range(4))
+            return self.status_of(head + b"Y: " + b"y" * (length + 512 - len(head) - 7) + b"\r\n\r\n")
+        self.assert_within(ask, 2048, 200, 431)
+
     def test_ranges(self):
         digest = self.api.push_blob("team/app", b"0123456789")
-        self.assert_within(lambda count: self.api.blob("team/app", digest, headers={
-            "Range": "bytes=" + ",".join(f"{2 * number}-{2 * number}" for number in range(count))}).status, 2, 206, 200)
+
+        def ask(count):
+            answer = self.api.blob("team/app", digest, headers={
+                "Range": "bytes=" + ",".join(f"{2 * number}-{2 * number}" for number in range(count))})
+            self.assertIn(answer.code, ("", "RANGE_INVALID"))
+            return answer.status
+        self.assert_within(ask, 2, 206, 400)
 
     def test_page(self):
         image = images.make_image([b"layer"])

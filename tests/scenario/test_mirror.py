@@ -434,6 +434,34 @@ class FlightTest(MirrorScenario):
         self.assertEqual((one.status, one.body), (206, content[1_000_000:2_000_000]))
         self.assertEqual(self.docker.count(kind="cdn", reference=digest), 1, self.docker.story())
 
+    def test_many_ranges_of_a_blob_that_is_coming(self):
+        content, digest = self.big(8 * MIB)
+        fault = self.docker.fault(kind="cdn", reference=digest, rate=4 * MIB)
+        spans = [(8000 * number, 8000 * number + number) for number in range(1024)]
+        header = {"Range": "bytes=" + ",".join("%d-%d" % span for span in spans)}
+        many = Many()
+        for order in (1, -1, 1):
+            many.start(self.api.blob, "library/hello", digest, headers={
+                "Range": "bytes=" + ",".join("%d-%d" % span for span in spans[::order])})
+        answers = many.join()
+        self.assertEqual(fault.met, 1)
+        for order, answer in zip((1, -1, 1), answers):
+            check_status(answer, 206)
+            self.assertTrue(answer.is_complete, answer)
+            boundary = b"\r\n--" + answer.headers["content-type"].partition("boundary=")[2].encode()
+            parts = (b"\r\n" + answer.body).split(boundary)[1:-1]
+            self.assertEqual([part.partition(b"\r\n\r\n")[2] for part in parts],
+                             [content[first:last + 1] for first, last in spans[::order]])
+        self.assertEqual(self.docker.count(kind="cdn", reference=digest), 1, self.docker.story())
+        check_status(self.api.blob("library/hello", digest, headers=header), 206)
+
+    def test_too_many_ranges_bring_nothing(self):
+        _, digest = self.big(3 * MIB)
+        answer = self.api.blob("library/hello", digest, headers={
+            "Range": "bytes=" + ",".join(f"{2 * number}-{2 * number}" for number in range(1025))})
+        self.assertEqual((answer.status, answer.code), (400, "RANGE_INVALID"))
+        self.assertEqual(self.docker.count(kind="cdn", reference=digest), 0, self.docker.story())
+
     def test_restart_of_the_server_keeps_what_is_cached(self):
         self.api.pull("library/hello", "latest")
         self.registry.stop()

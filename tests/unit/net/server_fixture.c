@@ -70,6 +70,7 @@ static void on_request(struct http_conn *conn, const struct http_head *head, voi
     struct fixture *fixture = arg;
 
     fixture->requests++;
+    fixture->head = head;
     assert_null(http_conn_user(conn));
     http_conn_set_user(conn, fixture);
     if (slice_is(head->target, "/hello")) {
@@ -219,6 +220,7 @@ int fixture_setup(void **state)
         .limits = {.line_max = 8192,
                    .head_max = 32 * 1024,
                    .value_max = 16 * 1024,
+                   .range_max = 64 * 1024,
                    .fields_max = HTTP_HEADERS_MAX},
         .handshake_timeout_ms = 5000,
         .head_timeout_ms = 10000,

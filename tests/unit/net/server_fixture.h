@@ -27,11 +27,12 @@ struct fixture {
     struct pool *pool;
     struct http_server *server;
     struct http_settings settings;
-    int client;              /* -1: closed */
-    struct buf received;     /* by the client */
-    bool is_ended;           /* the client saw the end */
-    bool is_reset;           /* the client saw a reset */
-    struct http_conn *later; /* /later's, until it is done */
+    int client;                   /* -1: closed */
+    struct buf received;          /* by the client */
+    bool is_ended;                /* the client saw the end */
+    bool is_reset;                /* the client saw a reset */
+    struct http_conn *later;      /* /later's, until it is done */
+    const struct http_head *head; /* of the newest request */
     unsigned requests;
     unsigned done;
     enum http_end last_end;

@@ -16,6 +16,7 @@
 static const struct http_limits limits = {.line_max = 8192,
                                           .head_max = 32 * 1024,
                                           .value_max = 16 * 1024,
+                                          .range_max = 64 * 1024,
                                           .fields_max = HTTP_HEADERS_MAX};
 
 #define MORE     (-1)
@@ -394,6 +395,20 @@ static void lines_names_and_values_have_limits(void **state)
     assert_int_equal(parse_long("GET / HTTP/1.1\r\nHost: us\r\nX: ", 16385, "").status, 431);
 }
 
+static void range_has_a_limit_of_its_own(void **state)
+{
+    (void)state;
+    const char *start = "GET / HTTP/1.1\r\nHost: us\r\nrange: ";
+    const char *twice = "\r\nX: y\r\nRANGE: bytes=0-0\r\n\r\n";
+    assert_int_equal(parse_long(start, 65536, "\r\n\r\n").status, ACCEPTED);
+    assert_int_equal(parse_long(start, 65536, "").status, MORE);
+    assert_int_equal(parse_long(start, 65537, "").status, 400);
+    assert_int_equal(parse_long(start, 65537, "\r\n\r\n").status, 400);
+    assert_int_equal(parse_long(start, 1, twice).status, 400);
+    assert_int_equal(parse_long(start, 65536, twice).status, 400);
+    assert_int_equal(parse_long("GET / HTTP/1.1\r\nHost: us\r\nRanges: ", 16385, "").status, 431);
+}
+
 /* A head of exactly `length` bytes, in fields of up to 1,000 bytes. */
 static char *make_head_of(size_t length, unsigned extra_fields)
 {
@@ -434,6 +449,40 @@ static void heads_have_limits_of_size_and_count(void **state)
     mem_free(text);
 }
 
+/* `text` with a field after its second line. */
+static char *insert_field(const char *text, const char *name, size_t length)
+{
+    size_t at = strlen("GET / HTTP/1.1\r\nHost: us\r\n");
+    char *out = mem_alloc(strlen(text) + strlen(name) + length + 3);
+    char *end = stpcpy(mempcpy(out, text, at), name);
+
+    memset(end, '1', length);
+    (void)stpcpy(stpcpy(end + length, "\r\n"), text + at);
+    return out;
+}
+
+static void value_of_range_does_not_count_as_the_heads(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t head;  /* with the name of Range and its line's end */
+        size_t range; /* its value */
+        int status;
+    } rows[] = {
+        {32768, 0, ACCEPTED}, {32768, 65536, ACCEPTED}, {32769, 0, 431},     {32769, 65536, 431},
+        {32769, 1, 431},      {32768, 65537, 400},      {40000, 40000, 431},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct http_head head;
+        char *bare = make_head_of(rows[i].head - strlen("Range:\r\n"), 0);
+        char *text = insert_field(bare, "Range:", rows[i].range);
+
+        assert_int_equal(parse(slice_of(text), &head).status, rows[i].status);
+        mem_free(bare);
+        mem_free(text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -445,7 +494,9 @@ int main(void)
         cmocka_unit_test(keep_alive_follows_version_and_connection),
         cmocka_unit_test(expectations_hold_in_1_1_only),
         cmocka_unit_test(lines_names_and_values_have_limits),
+        cmocka_unit_test(range_has_a_limit_of_its_own),
         cmocka_unit_test(heads_have_limits_of_size_and_count),
+        cmocka_unit_test(value_of_range_does_not_count_as_the_heads),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
