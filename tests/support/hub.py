@@ -42,8 +42,11 @@ class Repository:
 
 
 class Hub:
-    def __init__(self, authority=None, users=None, needs_token=True, redirects=True, token_ttl=300, pull_limit=100):
+    def __init__(self, authority=None, users=None, needs_token=True, redirects=True, token_ttl=300, pull_limit=100,
+                 cdn_host="127.0.0.1"):
+        """`cdn_host`: the content network's; on the registry's, clients may think that it is the registry."""
         self.authority = authority  # None: plain HTTP
+        self._hosts = {"cdn": cdn_host}
         self.users = users or {}
         self.needs_token = needs_token
         self.redirects = redirects
@@ -115,8 +118,9 @@ class Hub:
         if host in self._servers:
             return
         context = self.authority.server_context() if self.authority else None
-        server = await asyncio.start_server(lambda reader, writer: self._serve(host, reader, writer), "127.0.0.1",
-                                            self.ports[host], ssl=context, limit=hub_http.HEAD_MAX, backlog=512)
+        server = await asyncio.start_server(lambda reader, writer: self._serve(host, reader, writer),
+                                            self._address(host), self.ports[host], ssl=context,
+                                            limit=hub_http.HEAD_MAX, backlog=512)
         self.ports[host] = server.sockets[0].getsockname()[1]
         self._servers[host] = server
 
@@ -138,8 +142,11 @@ class Hub:
 
     # ---- addresses ----
 
+    def _address(self, host):
+        return self._hosts.get(host, "127.0.0.1")
+
     def _url(self, host):
-        return f"{'https' if self.authority else 'http'}://127.0.0.1:{self.ports[host]}"
+        return f"{'https' if self.authority else 'http'}://{self._address(host)}:{self.ports[host]}"
 
     @property
     def url(self):
