@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """podman and buildah with storage and configuration of the test's own; nothing of the machine's is read or written."""
 
+import glob
 import json
 import os
+import re
 import subprocess
 
 from .processes import run
@@ -41,11 +43,12 @@ class Podman:
     def __init__(self, mirrors=None, plain=(), options=()):
         need_podman()
         self.folder = Folder("podman")
-        for name in ("home/.config/containers", "net.d", "tmp", "runtime"):
+        for name in ("home/.config/containers/registries.conf.d", "net.d", "tmp", "runtime"):
             os.makedirs(self.folder / name)
         policy = {"default": [{"type": "insecureAcceptAnything"}]}
         self._write("home/.config/containers/policy.json", json.dumps(policy))
         self._write("registries.conf", self._registries(mirrors or {}, plain, options))
+        self._write("home/.config/containers/registries.conf.d/aliases.conf", self._no_aliases())
         self._write("auth.json", "{}")
         self._write("containers.conf", CONTAINERS.format(folder=self.folder.path))
         for driver in ("overlay", "vfs"):
@@ -68,6 +71,16 @@ class Podman:
         for registry in plain:
             lines += ["[[registry]]", f'location = "{registry}"', "insecure = true"]
         return "\n".join(lines) + "\n"
+
+    @staticmethod
+    def _no_aliases():
+        """Takes back each short name that the machine's files give to a registry of their choice: they are read whatever
+        CONTAINERS_REGISTRIES_CONF says, before the user's own."""
+        names = set()
+        for path in glob.glob("/etc/containers/registries.conf.d/*.conf"):
+            with open(path, encoding="utf-8") as source:
+                names.update(re.findall(r'^ *("[^"]+") *= *"', source.read(), re.MULTILINE))
+        return "\n".join(["[aliases]", *(f'{name} = ""' for name in sorted(names))]) + "\n"
 
     def environment(self):
         return {"HOME": self.folder / "home", "XDG_RUNTIME_DIR": self.folder / "runtime", "XDG_CONFIG_HOME": "",
