@@ -203,6 +203,7 @@ class CachedTest(DamageScenario):
                        self.api.manifest("library/app", "large")):
             self.assertIn(answer.status, (502, 504), answer)
         self.docker.up()
+        wait_until(lambda: self.api.blob("library/app", digest).status == 200, 20, "well again")
         self.get_many(digest)
 
 
