@@ -2,27 +2,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """The conformance suite of the OCI distribution specification against the real program, with nothing left out.
 
-The suite is a Go program that the module proxy gives at one exact version; it is built once into the folder that
-ENTREPOT_CONFORMANCE names. Without Go the test is skipped (77), on CI that is a failure.
+The suite is a Go program, built as support.gotools says. Without Go the test is skipped (77).
 """
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 import time
+import unittest
 import xml.etree.ElementTree as ElementTree
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+from support import skips  # noqa: E402
+from support.gotools import gotool  # noqa: E402
 from support.server import Server  # noqa: E402
 from support.waiting import Folder, slow_factor  # noqa: E402
 
-MODULE = "github.com/opencontainers/distribution-spec/conformance"
-MODULE_VERSION = "v0.0.0-20260831232431-97274622c111"
-SKIPPED = 77
-BUILD_SECONDS = 600
 RUN_SECONDS = 120
 
 REPOSITORIES = ("conformance/one", "conformance/two")
@@ -41,24 +38,6 @@ DATA_SUBJECT_LIST DATA_DATA_FIELD DATA_NONDISTRIBUTABLE DATA_CUSTOM_FIELDS DATA_
 """.split()
 # Only the development version has it: in the released one it adds groups that are not that version's.
 DEVELOPMENT_SWITCHES = ["API_MANIFESTS_TAG_PARAM"]
-
-
-def build():
-    """The suite's program; None without Go."""
-    folder = os.path.abspath(os.environ.get("ENTREPOT_CONFORMANCE", "build/conformance"))
-    folder = os.path.join(folder, MODULE_VERSION)
-    program = os.path.join(folder, "conformance")
-    if os.path.exists(program):
-        return program
-    if not shutil.which("go"):
-        return None
-    os.makedirs(folder, exist_ok=True)
-    began = time.monotonic()
-    environment = dict(os.environ, GOBIN=folder, GOFLAGS="", GOWORK="off", CGO_ENABLED="0")
-    subprocess.run(["go", "install", f"{MODULE}@{MODULE_VERSION}"], env=environment, cwd=folder, check=True,
-                   timeout=BUILD_SECONDS * slow_factor())
-    print(f"built the suite in {time.monotonic() - began:.0f} s", file=sys.stderr)
-    return program
 
 
 def run_suite(program, version, port, folder):
@@ -145,11 +124,10 @@ def check(program, version):
 
 
 def main():
-    program = build()
-    if program is None:
-        on_ci = os.environ.get("CI", "").lower() in ("1", "true", "yes")
-        print("needs Go to build the conformance suite")
-        return 1 if on_ci else SKIPPED
+    try:
+        program = gotool("conformance")
+    except unittest.SkipTest as lack:
+        skips.end("conformance.oci", str(lack))
     results = [check(program, version) for version in GROUPS]
     return 0 if all(results) else 1
 

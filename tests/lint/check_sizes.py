@@ -6,14 +6,12 @@ size_exceptions.txt names what may, one "path" or "path:name" a line with the re
 """
 import collections
 import json
-import shutil
 import subprocess
 import sys
 
 import csource
 
 LIMITS = {"file lines": 800, "function lines": 80, "parameters": 6, "struct fields": 30}
-SKIPPED = 77
 
 
 def count_parameters(signature):
@@ -57,7 +55,5 @@ def check(root):
 
 
 if __name__ == "__main__":
-    if not shutil.which("ctags"):
-        print("sizes: skipped, universal-ctags is not installed")
-        sys.exit(SKIPPED)
+    csource.need("sizes", "ctags")
     sys.exit(csource.report("sizes", check(csource.root_of(sys.argv))))

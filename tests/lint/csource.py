@@ -2,6 +2,12 @@
 """C source as the lints see it: which files there are, code without comments and strings, functions."""
 import pathlib
 import re
+import sys
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+
+from support import skips, waiting  # noqa: E402
 
 SKIP = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', re.S)
 FUNCTION = re.compile(r"^(?![#{}\s])[^;{}#]*?\b(\w+)\s*\([^;{}]*\)[^;{}()]*\n\{", re.M)
@@ -61,6 +67,14 @@ def exceptions(root, name):
             if not reason.strip():
                 bad.append(f"{name}: no reason for {entry.strip()}")
     return allowed, bad
+
+
+def need(title, program):
+    """Ends the lint as skipped where the program is not installed."""
+    try:
+        waiting.need_program(program)
+    except unittest.SkipTest as lack:
+        skips.end(f"lint.{title}", str(lack))
 
 
 def report(title, problems):

@@ -5,7 +5,7 @@ set -eu
 cd "${1:-$(dirname "$0")/../..}"
 for program in clang-14 clang-tidy-14; do
     if ! command -v "$program" >/dev/null; then
-        echo "tidy: skipped, $program is not installed"
+        echo "lint.tidy: needs $program" | tee -a "${ENTREPOT_SKIPPED:-/dev/null}"
         exit 77
     fi
 done

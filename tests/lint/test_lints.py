@@ -2,13 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Feed each checker something good and something bad: a lint that cannot fail is worth nothing."""
 import pathlib
-import shutil
 import subprocess
 import sys
 import tempfile
 import unittest
 
-sys.path.insert(0, str(pathlib.Path(__file__).parent))
+sys.path[:0] = [str(pathlib.Path(__file__).parent), str(pathlib.Path(__file__).parent.parent)]
 sys.dont_write_bytecode = True
 
 # pylint: disable=wrong-import-position
@@ -21,6 +20,7 @@ import check_paths
 import check_sizes
 import check_tiers
 import check_words
+from support import runner, waiting
 
 HEAD = "/* SPDX-License-Identifier: Apache-2.0 */\n/* What it is. */\n"
 
@@ -92,8 +92,11 @@ class Dialect(LintTest):
                 self.assertEqual(check_dialect.problems(text), [])
 
 
-@unittest.skipUnless(shutil.which("ctags"), "needs universal-ctags")
 class Sizes(LintTest):
+    def setUp(self):
+        waiting.need_program("ctags")
+        super().setUp()
+
     def function(self, lines, parameters="void"):
         return f"int big({parameters})\n{{\n" + "    work();\n" * (lines - 3) + "}\n"
 
@@ -336,8 +339,7 @@ class Paths(LintTest):
         self.assert_clean(check_paths.check)
 
     def test_only_tracked_files(self):
-        if not shutil.which("git"):
-            self.skipTest("needs git")
+        waiting.need_program("git")
         subprocess.run(["git", "init", "-q", str(self.root)], check=True)
         self.write("a.txt", "/" + "root/x\n")
         self.assert_clean(check_paths.check)
@@ -345,8 +347,11 @@ class Paths(LintTest):
         self.assert_finds(check_paths.check, "a.txt:1")
 
 
-@unittest.skipUnless(shutil.which(check_format.PROGRAM), "needs clang-format 14")
 class Format(LintTest):
+    def setUp(self):
+        waiting.need_program(check_format.PROGRAM)
+        super().setUp()
+
     def test_unformatted_code(self):
         self.write(".clang-format", "BasedOnStyle: LLVM\n")
         self.write("src/base/a.c", "int x;\n")
@@ -356,4 +361,4 @@ class Format(LintTest):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    sys.exit(runner.main([pathlib.Path(__file__).stem]))

@@ -3,6 +3,9 @@
 
 import hashlib
 import json
+import os
+import subprocess
+import sys
 import time
 import unittest
 import urllib.request
@@ -11,8 +14,11 @@ from support import images
 from support.case import Scenario
 from support.client import Client, Many, request
 from support.hub import Hub
+from support.processes import run
+from support.server import ROOT
 from support.skopeo import Skopeo
 from support.stock import StockRegistry
+from support.waiting import Folder
 
 
 class HubTest(Scenario):
@@ -180,6 +186,84 @@ class ClientTest(Scenario):
         self.assertFalse(answer.is_complete)
         self.assertEqual(client.slow_blob("team/app", digest, rate=20e6).digest, digest)
         self.assertEqual(hashlib.sha256(content).hexdigest(), digest[7:])
+
+
+MODULE = """import unittest
+from support.waiting import need, need_program
+
+class Some(unittest.TestCase):
+    def test_runs(self):
+        pass
+
+    def test_lacks(self):
+        need_program("no-such-program")
+
+class Nothing(unittest.TestCase):
+    def setUp(self):
+        need(False, "a tool\\nof two lines", in_debian=False)
+
+    def test_lacks(self):
+        pass
+
+class Fails(unittest.TestCase):
+    def test_fails(self):
+        self.fail("on purpose")
+"""
+
+
+class SkipTest(unittest.TestCase):
+    """What a machine cannot run is counted and named (support.runner, tests/run)."""
+
+    def setUp(self):
+        self.folder = Folder("skips")
+        self.addCleanup(self.folder.remove)
+        self.noted = self.folder / "noted"
+        with open(self.folder / "some_tests.py", "w", encoding="utf-8") as out:
+            out.write(MODULE)
+
+    def run_tests(self, name, **variables):
+        """The status for ctest, and what was noted."""
+        path = f"{self.folder.path}:{os.path.join(ROOT, 'tests')}"
+        environment = dict(os.environ, PYTHONPATH=path, ENTREPOT_SKIPPED=self.noted, **{"CI": "", **variables})
+        with open(self.noted, "w", encoding="utf-8"):
+            pass
+        status = subprocess.run([sys.executable, "-B", "-m", "support.runner", name], env=environment, check=False,
+                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode
+        with open(self.noted, encoding="utf-8") as source:
+            return status, source.read().splitlines()
+
+    def test_a_module_that_ran_in_part_is_passed_and_the_rest_is_noted(self):
+        status, noted = self.run_tests("some_tests.Some")
+        self.assertEqual((status, noted), (0, ["some_tests.Some.test_lacks: needs no-such-program"]))
+
+    def test_a_module_of_which_nothing_ran_is_skipped(self):
+        status, noted = self.run_tests("some_tests.Nothing")
+        self.assertEqual((status, noted), (77, ["some_tests.Nothing.test_lacks: needs a tool of two lines"]))
+
+    def test_a_failure_is_a_failure_whatever_was_skipped(self):
+        self.assertEqual(self.run_tests("some_tests")[0], 1)
+
+    def test_on_ci_only_what_debian_lacks_is_skipped(self):
+        self.assertEqual(self.run_tests("some_tests.Some", CI="true"), (1, []))
+        self.assertEqual(self.run_tests("some_tests.Nothing", CI="true")[0], 77)
+        status, noted = self.run_tests("some_tests.Some", CI="true", ENTREPOT_ABSENT="other no-such-program")
+        self.assertEqual((status, len(noted)), (0, 1))
+
+
+class RunTest(unittest.TestCase):
+    """tests/run before it builds anything."""
+
+    def test_without_packages_and_without_root_it_says_the_line_for_apt_alone(self):
+        folder = Folder("run")
+        self.addCleanup(folder.remove)
+        for name, script in (("id", "echo 1000"), ("dpkg-query", "exit 1")):
+            with open(folder / name, "w", encoding="ascii") as out:
+                out.write(f"#!/bin/sh\n{script}\n")
+            os.chmod(folder / name, 0o755)
+        result = run([os.path.join(ROOT, "tests", "run")], {"PATH": f"{folder.path}:{os.environ['PATH']}"}, check=False)
+        self.assertNotEqual(result.status, 0)
+        self.assertEqual(len((result.out + result.err).splitlines()), 1, result)
+        self.assertRegex(result.err, "^apt-get update && apt-get install .* libevent-dev ")
 
 
 if __name__ == "__main__":

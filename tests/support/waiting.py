@@ -8,6 +8,8 @@ import tempfile
 import time
 import unittest
 
+from . import skips
+
 
 def slow_factor():
     """Deadlines are multiplied by this; for machines slower than ours."""
@@ -30,11 +32,11 @@ def wait_until(condition, seconds, what, every=0.01):
         time.sleep(every)
 
 
-def need(condition, what):
-    """Skip the test when the machine lacks something; on CI that is a failure."""
+def need(condition, what, in_debian=True):
+    """Skip the test when the machine lacks something; on CI that is a failure, for what Debian has."""
     if condition:
         return
-    if os.environ.get("CI", "").lower() in ("1", "true", "yes"):
+    if skips.is_on_ci() and in_debian:
         raise AssertionError(f"this machine lacks: {what}")
     raise unittest.SkipTest(f"needs {what}")
 
@@ -45,7 +47,7 @@ def need_root():
 
 def need_program(*paths):
     for path in paths:
-        need(shutil.which(path), path)
+        need(shutil.which(path), *skips.describe(path))
 
 
 class Folder:

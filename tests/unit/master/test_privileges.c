@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "master/master.h"
+#include "support/need.h"
 
 static void an_unknown_user_is_refused_with_what_to_do(void **state)
 {
@@ -46,8 +47,7 @@ static void numbers_are_users(void **state)
         {":12", 0, 0, false},        {"1:2:3", 0, 0, false},        {"-1", 0, 0, false},
         {"4294967295", 0, 0, false},
     };
-    if (geteuid() != 0)
-        skip();
+    NEED(geteuid() == 0, "root");
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct identity identity = {0};
         struct error err;
@@ -67,8 +67,8 @@ static void without_the_usual_user_root_stays_root(void **state)
     (void)state;
     struct identity identity = {0};
     struct error err;
-    if (geteuid() != 0 || getpwnam("entrepot"))
-        skip();
+    NEED(geteuid() == 0, "root");
+    NEED(!getpwnam("entrepot"), "a machine without the user entrepot");
     assert_int_equal(identity_resolve(NULL, &identity, &err), 0);
     assert_false(identity.is_other);
     assert_string_equal(identity.name, "root");

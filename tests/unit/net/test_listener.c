@@ -26,6 +26,7 @@
 #include "net/listener.h"
 #include "net/loop.h"
 #include "net/stream.h"
+#include "support/need.h"
 
 struct bound {
     int fds[4];
@@ -111,8 +112,7 @@ static void the_ipv6_wildcard_takes_ipv4_too(void **state)
 {
     (void)state;
     struct bound bound;
-    if (!has_ipv6())
-        skip();
+    NEED(has_ipv6(), "IPv6");
     assert_int_equal(bind_text("[::]:0", &bound), 0);
     struct sockaddr_in6 address;
     socklen_t length = sizeof(address);

@@ -16,6 +16,7 @@
 #include "base/fd.h"
 #include "base/slice.h"
 #include "store/store.h"
+#include "support/need.h"
 #include "support/scratch.h"
 
 #define HEX_64 "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
@@ -194,8 +195,7 @@ static void only_our_own_entries_change_hands(void **state)
         "blobs/sha256/x", ".hidden", "blobs/sha256/ab/me", "uploads/me"};
     struct stat status;
 
-    if (geteuid() != 0)
-        skip();
+    NEED(geteuid() == 0, "root");
     assert_int_equal(mkdir(below("photos"), 0750), 0);
     assert_int_equal(mkdir(below("blobs/sha256/ab"), 0750), 0);
     assert_int_equal(mkdir(below("blobs/sha256/x"), 0750), 0);
