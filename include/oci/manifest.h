@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Image manifests and image indexes (image-spec, manifest.md and image-index.md), OCI and Docker
- * schema 2, and OCI artifact manifests. They are only read: their bytes are stored and served as
- * they came.
+ * schema 2, OCI artifact manifests, and Docker schema 1 of upstreams. They are only read: their
+ * bytes are stored and served as they came.
  */
 #ifndef OCI_MANIFEST_H
 #define OCI_MANIFEST_H
@@ -28,6 +28,8 @@ enum descriptor_role {
     DESCRIPTOR_LAYER, /* a blob of an artifact too */
     DESCRIPTOR_CHILD, /* a manifest named by an index */
 };
+
+#define DESCRIPTOR_SIZE_UNKNOWN UINT64_MAX /* of the layers of schema 1 */
 
 /* Something that a manifest names. */
 struct descriptor {
@@ -56,7 +58,8 @@ struct manifest {
 int manifest_parse(struct slice bytes, struct slice content_type, struct manifest **out,
                    struct error *err);
 /* The same for what an upstream answered. The document's own mediaType decides; without one the
- * Content-Type does if it is that of a manifest, else its members. A list may be missing. */
+ * Content-Type does if it is that of a manifest, else its members. A list may be missing. Schema 1
+ * is read too, for its layers: nothing else in it is looked at. */
 int manifest_parse_fetched(struct slice bytes, struct slice content_type, struct manifest **out,
                            struct error *err);
 void manifest_free(struct manifest **manifest);

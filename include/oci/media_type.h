@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The manifest media types we know (image-spec, media-types.md; Docker schema 2; the artifact
- * manifests of image-spec 1.1's first candidates, which ORAS 1.0 wrote). */
+ * manifests of image-spec 1.1's first candidates, which ORAS 1.0 wrote; of upstreams Docker schema
+ * 1, without and with signatures). */
 #ifndef OCI_MEDIA_TYPE_H
 #define OCI_MEDIA_TYPE_H
 
@@ -13,10 +14,13 @@
 #define MEDIA_TYPE_DOCKER_MANIFEST "application/vnd.docker.distribution.manifest.v2+json"
 #define MEDIA_TYPE_DOCKER_LIST     "application/vnd.docker.distribution.manifest.list.v2+json"
 #define MEDIA_TYPE_OCI_ARTIFACT    "application/vnd.oci.artifact.manifest.v1+json"
+#define MEDIA_TYPE_SCHEMA1         "application/vnd.docker.distribution.manifest.v1+json"
+#define MEDIA_TYPE_SCHEMA1_SIGNED  "application/vnd.docker.distribution.manifest.v1+prettyjws"
 /* The Accept header for upstreams: always all of them. */
 #define MEDIA_TYPE_ACCEPT_ALL                                                                      \
     MEDIA_TYPE_OCI_INDEX ", " MEDIA_TYPE_DOCKER_LIST ", " MEDIA_TYPE_OCI_MANIFEST                  \
-                         ", " MEDIA_TYPE_DOCKER_MANIFEST ", " MEDIA_TYPE_OCI_ARTIFACT
+                         ", " MEDIA_TYPE_DOCKER_MANIFEST ", " MEDIA_TYPE_OCI_ARTIFACT              \
+                         ", " MEDIA_TYPE_SCHEMA1_SIGNED ", " MEDIA_TYPE_SCHEMA1
 #define MEDIA_TYPE_MAX_LENGTH 255
 
 /* The kind of manifest that a media type means. */
@@ -25,6 +29,7 @@ enum media_kind {
     MEDIA_IMAGE, /* OCI manifest or Docker schema 2 */
     MEDIA_INDEX, /* OCI index or Docker manifest list */
     MEDIA_ARTIFACT,
+    MEDIA_SCHEMA1, /* only from upstreams */
 };
 
 /* A known manifest type in its usual spelling; other types unchanged. */

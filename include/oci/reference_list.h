@@ -23,7 +23,7 @@ struct buf;
 struct reference {
     uint8_t role; /* enum descriptor_role */
     bool is_foreign;
-    uint64_t size;
+    uint64_t size; /* or DESCRIPTOR_SIZE_UNKNOWN */
     struct digest digest;
 };
 

@@ -82,7 +82,11 @@ static void on_manifest_read(struct received *received, const struct error *err,
         struct error wrong;
 
         metrics_add(METRIC_digest_mismatches, 1);
-        error_set(&wrong, ERR_DIGEST_MISMATCH, "the upstream's manifest is not what was asked");
+        error_set(&wrong, ERR_DIGEST_MISMATCH, "the upstream's manifest is not what was asked%s",
+                  received->manifest->kind == MEDIA_SCHEMA1
+                      ? ": it is Docker schema 1, which is kept by the digest of all its bytes; "
+                        "pull its tag"
+                      : "");
         fail_reading(ask, &wrong);
         return;
     }

@@ -53,10 +53,12 @@ static int agree_on_type(struct jsonio_value root, struct slice content_type, st
 static const struct kind_fields {
     const char *name;
     const char *unwanted[5];
+    unsigned version;
 } kind_fields[] = {
-    [MEDIA_IMAGE] = {"image manifest", {"manifests", "fsLayers"}},
-    [MEDIA_INDEX] = {"image index", {"config", "layers", "fsLayers"}},
-    [MEDIA_ARTIFACT] = {"artifact manifest", {"manifests", "config", "layers", "fsLayers"}},
+    [MEDIA_IMAGE] = {"image manifest", {"manifests", "fsLayers"}, 2},
+    [MEDIA_INDEX] = {"image index", {"config", "layers", "fsLayers"}, 2},
+    [MEDIA_ARTIFACT] = {"artifact manifest", {"manifests", "config", "layers", "fsLayers"}, 0},
+    [MEDIA_SCHEMA1] = {"image of schema 1", {"manifests", "config", "layers"}, 1},
 };
 
 static int check_fields(struct jsonio_value root, enum media_kind kind, struct error *err)
@@ -70,15 +72,13 @@ static int check_fields(struct jsonio_value root, enum media_kind kind, struct e
                              fields->name);
         }
     }
-    if (kind == MEDIA_ARTIFACT) /* it has no schemaVersion */
+    if (fields->version == 0) /* it has no schemaVersion */
         return 0;
-    if (!jsonio_u64(jsonio_member(root, "schemaVersion"), &version))
-        return error_set(err, ERR_INVALID, "schemaVersion: expected 2");
+    if (jsonio_u64(jsonio_member(root, "schemaVersion"), &version) && version == fields->version)
+        return 0;
     if (version == 1)
         return error_set(err, ERR_UNSUPPORTED, "schemaVersion: 1 is not supported, expected 2");
-    if (version != 2)
-        return error_set(err, ERR_INVALID, "schemaVersion: expected 2");
-    return 0;
+    return error_set(err, ERR_INVALID, "schemaVersion: expected %u", fields->version);
 }
 
 static int read_config(struct jsonio_value root, struct manifest *out, struct slice *out_media_type,
@@ -164,6 +164,24 @@ static int read_index(struct jsonio_value root, bool is_fetched, struct manifest
     return rc != 0 ? rc : read_list(children, "manifests", DESCRIPTOR_CHILD, out, err);
 }
 
+/* It names a layer once for every step of its history, and says no sizes. */
+static int read_schema1(struct jsonio_value root, struct manifest *out, struct error *err)
+{
+    struct jsonio_value layers = jsonio_member(root, "fsLayers");
+    int rc = make_room(layers, "fsLayers", false, out, err);
+
+    for (size_t i = 0; rc == 0 && i < jsonio_length(layers); i++) {
+        struct slice text = jsonio_string(jsonio_member(jsonio_element(layers, i), "blobSum"));
+        struct descriptor *place = &out->descriptors[out->descriptor_count++];
+
+        *place = (struct descriptor){.role = DESCRIPTOR_LAYER, .size = DESCRIPTOR_SIZE_UNKNOWN};
+        rc = digest_parse(text, &place->digest, err);
+        if (rc != 0)
+            error_wrap(err, "fsLayers[%zu].blobSum", i);
+    }
+    return rc;
+}
+
 static int read_subject(struct jsonio_value root, struct manifest *out, struct error *err)
 {
     struct jsonio_value subject = jsonio_member(root, "subject");
@@ -201,6 +219,10 @@ static struct slice guess_type(struct jsonio_value root)
 {
     struct slice config = jsonio_string(jsonio_member(jsonio_member(root, "config"), "mediaType"));
 
+    if (jsonio_type(jsonio_member(root, "fsLayers")) == JSONIO_ARRAY) {
+        return slice_of(is_present(root, "signatures") ? MEDIA_TYPE_SCHEMA1_SIGNED
+                                                       : MEDIA_TYPE_SCHEMA1);
+    }
     if (jsonio_type(jsonio_member(root, "manifests")) == JSONIO_ARRAY)
         return SLICE_LITERAL(MEDIA_TYPE_OCI_INDEX);
     if (slice_starts_with(config, "application/vnd.docker."))
@@ -212,10 +234,14 @@ static struct slice guess_type(struct jsonio_value root)
 static struct slice fetched_type(struct jsonio_value root, struct slice content_type)
 {
     struct slice inner = jsonio_string(jsonio_member(root, "mediaType"));
+    enum media_kind outer = media_kind_of(content_type);
+    bool is_schema1 = jsonio_type(jsonio_member(root, "fsLayers")) == JSONIO_ARRAY;
 
     if (inner.length > 0)
         return inner;
-    return media_kind_of(content_type) != MEDIA_UNKNOWN ? content_type : guess_type(root);
+    if (outer != MEDIA_UNKNOWN && (outer == MEDIA_SCHEMA1) == is_schema1)
+        return content_type;
+    return guess_type(root);
 }
 
 static int read_members(struct jsonio_value root, bool is_fetched, struct manifest *out,
@@ -225,6 +251,8 @@ static int read_members(struct jsonio_value root, bool is_fetched, struct manife
         return read_index(root, is_fetched, out, err);
     if (out->kind == MEDIA_ARTIFACT)
         return read_artifact(root, out, err);
+    if (out->kind == MEDIA_SCHEMA1)
+        return read_schema1(root, out, err);
     return read_image(root, is_fetched, out, config_type, err);
 }
 
@@ -242,6 +270,11 @@ static int read_document(struct jsonio_value root, struct slice content_type, bo
     if (rc != 0)
         return rc;
     out->kind = media_kind_of(media_type);
+    if (out->kind == MEDIA_SCHEMA1 && !is_fetched) {
+        return error_set(err, ERR_UNSUPPORTED,
+                         "mediaType: Docker schema 1 cannot be pushed; push the image with Docker "
+                         "1.10 or later");
+    }
     out->media_type = slice_dup(media_type_canonical(media_type));
     out->is_typed = is_present(root, "mediaType");
     rc = check_fields(root, out->kind, err);

@@ -15,9 +15,10 @@ struct slice media_type_bare(struct slice media_type)
 
 struct slice media_type_canonical(struct slice media_type)
 {
-    static const char *const known[] = {MEDIA_TYPE_OCI_MANIFEST, MEDIA_TYPE_DOCKER_MANIFEST,
-                                        MEDIA_TYPE_OCI_INDEX, MEDIA_TYPE_DOCKER_LIST,
-                                        MEDIA_TYPE_OCI_ARTIFACT};
+    static const char *const known[] = {MEDIA_TYPE_OCI_MANIFEST,  MEDIA_TYPE_DOCKER_MANIFEST,
+                                        MEDIA_TYPE_OCI_INDEX,     MEDIA_TYPE_DOCKER_LIST,
+                                        MEDIA_TYPE_OCI_ARTIFACT,  MEDIA_TYPE_SCHEMA1,
+                                        MEDIA_TYPE_SCHEMA1_SIGNED};
 
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
         if (slice_is_nocase(media_type, known[i]))
@@ -38,6 +39,9 @@ enum media_kind media_kind_of(struct slice media_type)
         return MEDIA_INDEX;
     if (slice_is_nocase(bare, MEDIA_TYPE_OCI_ARTIFACT))
         return MEDIA_ARTIFACT;
+    if (slice_is_nocase(bare, MEDIA_TYPE_SCHEMA1) ||
+        slice_is_nocase(bare, MEDIA_TYPE_SCHEMA1_SIGNED))
+        return MEDIA_SCHEMA1;
     return MEDIA_UNKNOWN;
 }
 

@@ -88,7 +88,8 @@ static bool on_parent(const struct digest *parent, unsigned kinds, void *arg)
     if (!visible_own_manifest(said->permit, said->txn, parent, &record))
         return true;
     while (reference_list_next(&record.references, &reference)) {
-        if (!digest_equal(&reference.digest, said->digest))
+        if (!digest_equal(&reference.digest, said->digest) ||
+            reference.size == DESCRIPTOR_SIZE_UNKNOWN)
             continue;
         if (said->size != UINT64_MAX && said->size != reference.size)
             said->is_disputed = true;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Manifests: the first byte chooses a Content-Type, the rest is the document. What is accepted has
+/* Manifests: the first byte chooses a Content-Type and whether it is fetched or pushed, the rest is
+ * the document. What is accepted has
  * a type that is safe in a header and descriptors that fit its kind. */
 #include "base/check.h"
 #include "base/error.h"
@@ -12,6 +13,8 @@ static const char *const content_types[] = {
     (MEDIA_TYPE_OCI_INDEX "; charset=utf-8"),
     MEDIA_TYPE_DOCKER_MANIFEST,
     MEDIA_TYPE_DOCKER_LIST,
+    MEDIA_TYPE_SCHEMA1_SIGNED,
+    MEDIA_TYPE_OCI_ARTIFACT,
 };
 
 static void check_type(const struct manifest *manifest)
@@ -32,7 +35,8 @@ static void check_descriptors(const struct manifest *manifest)
         CHECK((descriptor->role == DESCRIPTOR_CHILD) == (manifest->kind == MEDIA_INDEX));
         CHECK((descriptor->role == DESCRIPTOR_CONFIG) == (manifest->kind == MEDIA_IMAGE && i == 0));
         CHECK(descriptor->digest.algorithm != 0);
-        CHECK(descriptor->size <= INT64_MAX);
+        CHECK(manifest->kind == MEDIA_SCHEMA1 ? descriptor->size == DESCRIPTOR_SIZE_UNKNOWN
+                                              : descriptor->size <= INT64_MAX);
     }
 }
 
@@ -45,7 +49,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size == 0)
         return 0;
     struct slice type = slice_of(content_types[data[0] % types]);
-    if (manifest_parse(slice_from(data + 1, size - 1), type, &manifest, &err) == 0) {
+    struct slice bytes = slice_from(data + 1, size - 1);
+    bool is_fetched = data[0] >= 128;
+    if ((is_fetched ? manifest_parse_fetched(bytes, type, &manifest, &err)
+                    : manifest_parse(bytes, type, &manifest, &err)) == 0) {
+        CHECK(is_fetched || manifest->kind != MEDIA_SCHEMA1);
         check_type(manifest);
         check_descriptors(manifest);
         manifest_free(&manifest);

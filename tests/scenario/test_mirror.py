@@ -53,7 +53,10 @@ class PullTest(MirrorScenario):
         self.registry.settle()
         self.docker.down()
         self.api.pull("library/hello", "latest")
-        lines = self.registry.log.access(method="GET", ref=self.image.layers[0])
+        def both():  # an access line is written after the last byte was sent
+            lines = self.registry.log.access(method="GET", ref=self.image.layers[0])
+            return lines if len(lines) == 2 else None
+        lines = wait_until(both, 10, "the access lines of both pulls")
         self.assertEqual([line["source"] for line in lines][1:], ["disk"])
         self.assertIn(lines[0]["source"], ("flight", "upstream"))
 

@@ -150,6 +150,86 @@ static void fetched_manifest_is_what_it_says_itself(void **state)
     assert_string_equal(manifest->media_type, MEDIA_TYPE_DOCKER_MANIFEST);
 }
 
+#define SCHEMA1(more)                                                                              \
+    "{\"schemaVersion\":1,\"name\":\"a\",\"fsLayers\":[{\"blobSum\":\"" A "\"}" more
+
+static int fetched(const char *text, const char *label)
+{
+    manifest_free(&manifest);
+    return manifest_parse_fetched(slice_of(text), slice_of(label), &manifest, &err);
+}
+
+static void schema1_is_read_from_upstreams_for_its_layers(void **state)
+{
+    static const struct {
+        const char *text;
+        const char *label;
+        const char *media_type; /* NULL: refused */
+    } rows[] = {
+        {SCHEMA1("],\"signatures\":[]}"), MEDIA_TYPE_SCHEMA1_SIGNED, MEDIA_TYPE_SCHEMA1_SIGNED},
+        {SCHEMA1("],\"signatures\":[]}"), MEDIA_TYPE_SCHEMA1, MEDIA_TYPE_SCHEMA1},
+        {SCHEMA1("],\"signatures\":[]}"), "application/json", MEDIA_TYPE_SCHEMA1_SIGNED},
+        {SCHEMA1("],\"signatures\":[]}"), MEDIA_TYPE_DOCKER_MANIFEST, MEDIA_TYPE_SCHEMA1_SIGNED},
+        {SCHEMA1("],\"history\":7}"), "text/plain; charset=utf-8", MEDIA_TYPE_SCHEMA1},
+        {IMAGE("\"layers\":[]"), MEDIA_TYPE_SCHEMA1, MEDIA_TYPE_OCI_MANIFEST},
+        {"{\"schemaVersion\":2,\"manifests\":[]}", MEDIA_TYPE_SCHEMA1, MEDIA_TYPE_OCI_INDEX},
+        {SCHEMA1("],\"layers\":[]}"), MEDIA_TYPE_SCHEMA1, NULL},
+        {SCHEMA1("],\"config\":{}}"), MEDIA_TYPE_SCHEMA1, NULL},
+        {SCHEMA1(",{\"blobSum\":\"sha1:00\"}]}"), MEDIA_TYPE_SCHEMA1, NULL},
+        {SCHEMA1(",{}]}"), MEDIA_TYPE_SCHEMA1, NULL},
+        {SCHEMA1(",7]}"), MEDIA_TYPE_SCHEMA1, NULL},
+        {"{\"schemaVersion\":2,\"fsLayers\":[]}", MEDIA_TYPE_SCHEMA1, NULL},
+        {"{\"fsLayers\":[]}", MEDIA_TYPE_SCHEMA1, NULL},
+        {"{\"schemaVersion\":1,\"fsLayers\":null}", MEDIA_TYPE_SCHEMA1, NULL},
+        {"{\"schemaVersion\":1}", MEDIA_TYPE_SCHEMA1, NULL},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        int rc = fetched(rows[i].text, rows[i].label);
+
+        if ((rc != 0) != !rows[i].media_type)
+            fail_msg("%s as %s", rows[i].text, rows[i].label);
+        if (rc == 0)
+            assert_string_equal(manifest->media_type, rows[i].media_type);
+    }
+    assert_int_equal(
+        fetched(SCHEMA1(",{\"blobSum\":\"" A "\"}]}"), MEDIA_TYPE_SCHEMA1_SIGNED "; charset=utf-8"),
+        0);
+    assert_int_equal(manifest->kind, MEDIA_SCHEMA1);
+    assert_int_equal(manifest->descriptor_count, 2);
+    assert_int_equal(manifest->descriptors[1].role, DESCRIPTOR_LAYER);
+    assert_true(manifest->descriptors[1].size == DESCRIPTOR_SIZE_UNKNOWN);
+    assert_false(manifest->is_typed);
+
+    static const char *const pushed[] = {MEDIA_TYPE_SCHEMA1, MEDIA_TYPE_SCHEMA1_SIGNED,
+                                         MEDIA_TYPE_DOCKER_MANIFEST};
+    for (size_t i = 0; i < sizeof(pushed) / sizeof(pushed[0]); i++) {
+        assert_true(parse_as(SCHEMA1("]}"), pushed[i]) < 0);
+        assert_null(manifest);
+    }
+    assert_true(parse_as(SCHEMA1("]}"), MEDIA_TYPE_SCHEMA1) == -ERR_UNSUPPORTED);
+    assert_non_null(strstr(err.text, "schema 1 cannot be pushed"));
+}
+
+static void schema1_has_as_many_layers_as_others(void **state)
+{
+    static const char entry[] = "{\"blobSum\":\"" A "\"}";
+
+    (void)state;
+    for (size_t over = 0; over < 2; over++) {
+        size_t count = MANIFEST_MAX_DESCRIPTORS + over;
+        AUTO_BUF struct buf text;
+
+        buf_init(&text, MANIFEST_MAX_SIZE);
+        buf_append_text(&text, "{\"schemaVersion\":1,\"fsLayers\":[");
+        for (size_t i = 0; i < count; i++)
+            buf_printf(&text, "%s%s", i == 0 ? "" : ",", entry);
+        buf_append_text(&text, "]}");
+        assert_int_equal(fetched(buf_text(&text), MEDIA_TYPE_SCHEMA1), over ? -ERR_INVALID : 0);
+    }
+}
+
 static void manifest_parse_lists_config_and_layers_in_order(void **state)
 {
     (void)state;
@@ -417,6 +497,8 @@ int main(void)
         cmocka_unit_test(manifest_without_layers_may_say_null),
         cmocka_unit_test(artifact_manifest_has_blobs_subject_and_type),
         cmocka_unit_test(fetched_manifest_is_what_it_says_itself),
+        cmocka_unit_test(schema1_is_read_from_upstreams_for_its_layers),
+        cmocka_unit_test(schema1_has_as_many_layers_as_others),
         cmocka_unit_test(manifest_parse_lists_config_and_layers_in_order),
         cmocka_unit_test(manifest_parse_reads_artifacts),
         cmocka_unit_test(manifest_parse_lists_the_children_of_an_index),

@@ -9,7 +9,7 @@
 
 #include "oci/media_type.h"
 
-static void media_kind_of_knows_four_types_and_ignores_parameters(void **state)
+static void media_kind_of_knows_manifests_and_ignores_parameters(void **state)
 {
     (void)state;
 
@@ -21,9 +21,8 @@ static void media_kind_of_knows_four_types_and_ignores_parameters(void **state)
     assert_int_equal(media_kind_of(slice_of("text/html")), MEDIA_UNKNOWN);
     assert_int_equal(media_kind_of(slice_of("")), MEDIA_UNKNOWN);
     assert_int_equal(media_kind_of(slice_of(MEDIA_TYPE_OCI_INDEX "x")), MEDIA_UNKNOWN);
-    assert_int_equal(
-        media_kind_of(slice_of("application/vnd.docker.distribution.manifest.v1+prettyjws")),
-        MEDIA_UNKNOWN);
+    assert_int_equal(media_kind_of(slice_of(MEDIA_TYPE_SCHEMA1_SIGNED)), MEDIA_SCHEMA1);
+    assert_int_equal(media_kind_of(slice_of(MEDIA_TYPE_SCHEMA1 "; charset=utf-8")), MEDIA_SCHEMA1);
 }
 
 static void media_type_bare_cuts_parameters_and_space(void **state)
@@ -51,7 +50,7 @@ static void foreign_layers_are_told_from_others(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(media_kind_of_knows_four_types_and_ignores_parameters),
+        cmocka_unit_test(media_kind_of_knows_manifests_and_ignores_parameters),
         cmocka_unit_test(media_type_bare_cuts_parameters_and_space),
         cmocka_unit_test(foreign_layers_are_told_from_others),
     };

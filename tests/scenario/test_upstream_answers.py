@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What upstreams answer that is old, odd or wrong, and what clients get then."""
+
+from support import images
+from support.case import Scenario
+from support.client import check_ok, check_status
+from support.images import sha256
+
+SCHEMA1 = "application/vnd.docker.distribution.manifest.v1+json"
+SCHEMA1_SIGNED = "application/vnd.docker.distribution.manifest.v1+prettyjws"
+
+
+class AnswersScenario(Scenario):
+    ttl = "1h"
+
+    def setUp(self):
+        self.far = self.hub()
+        upstream = {"url": self.far.url, "ca_file": self.far.ca_file, "default": True,
+                    "tags": [{"match": "*", "ttl": self.ttl}]}
+        self.registry = self.server(upstreams={"docker.io": upstream}, settings={"fetch": {"negative_ttl": "0s"}})
+        self.api = self.client(self.registry)
+
+
+class Schema1Test(AnswersScenario):
+    """Images that a Docker of 2015 pushed."""
+
+    def setUp(self):
+        super().setUp()
+        self.layer = images.random_bytes(100_000, 5)
+        digest = self.far.publish_blob("library/old", self.layer)
+        payload = {"schemaVersion": 1, "name": "library/old", "tag": "1", "architecture": "amd64",
+                   "fsLayers": [{"blobSum": digest}] * 2, "history": [{"v1Compatibility": "{}"}] * 2}
+        self.payload = sha256(images.to_json(payload))
+        signed = dict(payload, signatures=[{"header": {}, "signature": "x", "protected": "y"}])
+        self.manifest = images.Manifest(SCHEMA1_SIGNED, images.to_json(signed))
+        self.far.publish("library/old", "1", images.Image(self.manifest, [self.manifest], {digest: self.layer}, []))
+        self.far.fault(kind="manifest", digest_header=self.payload)  # registries say the digest without signatures
+        self.digest = digest
+
+    def test_a_tag_is_passed_on_under_the_digest_of_its_bytes(self):
+        for _ in range(2):
+            answer = check_status(self.api.manifest("library/old", "1"), 200)
+            self.assertEqual(answer.body, self.manifest.content)
+            self.assertEqual((answer.headers["content-type"], answer.headers["docker-content-digest"]),
+                             (SCHEMA1_SIGNED, self.manifest.digest))
+            self.registry.settle()
+        asked = self.far.asked(kind="manifest", status=200)
+        self.assertEqual(len(asked), 1, self.far.story())
+        self.assertIn(SCHEMA1_SIGNED, asked[0].headers["accept"])
+        head = check_status(self.api.blob("library/old", self.digest, "HEAD"), 200)
+        self.assertEqual(head.headers["content-length"], str(len(self.layer)))
+        check_ok(self.api.blob("library/old", self.digest), self.digest)
+        self.registry.settle()
+        self.far.down()
+        check_ok(self.api.manifest("library/old", self.manifest.digest), self.manifest.digest)
+        check_ok(self.api.blob("library/old", self.digest), self.digest)
+
+    def test_by_digest_the_bytes_decide(self):
+        check_ok(self.api.manifest("library/old", self.manifest.digest), self.manifest.digest)
+        self.far.repositories["library/old"].manifests[self.payload] = self.manifest
+        answer = check_status(self.api.manifest("library/old", self.payload), 502)
+        self.assertIn("schema 1", str(answer.json()))
+
+    def test_a_push_is_refused_with_the_way_out(self):
+        for media_type in (SCHEMA1, SCHEMA1_SIGNED):
+            pushed = images.Manifest(media_type, self.manifest.content)
+            answer = check_status(self.api.push_manifest("org/old", "1", pushed), 400)
+            self.assertEqual(answer.code, "MANIFEST_INVALID")
+            self.assertIn("Docker 1.10", str(answer.json()))
+
+    def test_labels_of_files_behind_a_web_server(self):
+        for number, label in enumerate(("text/plain", images.DOCKER_MANIFEST, SCHEMA1)):
+            other = images.Manifest(label, self.manifest.content + b"\n" * (number + 1))
+            self.far.publish("library/old", f"t{number}", images.Image(other, [other], {}, []))
+            answer = check_status(self.api.manifest("library/old", f"t{number}"), 200)
+            self.assertEqual(answer.headers["content-type"], SCHEMA1 if label == SCHEMA1 else SCHEMA1_SIGNED)
