@@ -243,7 +243,8 @@ static unsigned find_name(enum metric_name label, const char *name)
             return i;
         for (int looks = 0; looks < CLAIM_LOOKS && state_of(entry) == METRICS_NAME_CLAIMED; looks++)
             ;
-        if (state_of(entry) == METRICS_NAME_SET && strcmp(entry->text, name) == 0)
+        if (state_of(entry) == METRICS_NAME_SET &&
+            strncmp(entry->text, name, METRICS_NAME_SIZE) == 0)
             return i;
     }
     return 0;
@@ -255,7 +256,8 @@ unsigned metrics_name(enum metric_name label, const char *name)
     static const char *addresses[METRIC_NAMES][METRICS_NAMES_MAX];
 
     for (unsigned i = 1; i < name_rooms[label]; i++) {
-        if (addresses[label][i] == name && strcmp(names->entries[label][i].text, name) == 0)
+        if (addresses[label][i] == name &&
+            strncmp(names->entries[label][i].text, name, METRICS_NAME_SIZE) == 0)
             return i;
     }
     unsigned index = find_name(label, name);

@@ -51,7 +51,8 @@ void apply_blob_stored(const struct apply *apply, struct order *order)
     if (repeat_is_overtaken(apply, order, REPEAT_BLOB, &change))
         return;
     bool is_lost = order->file_error.kind != ERR_NONE || !order->has_file;
-    if (is_lost && !(order_is_repeated(order) && is_here(apply, stored))) {
+    if (order->trust == ORDER_FAILED ||
+        (is_lost && !(order_is_repeated(order) && is_here(apply, stored)))) {
         order_refuse(order, order->has_file ? order->file_error.kind : ERR_INVALID, "%s",
                      order->has_file ? order->file_error.text : "no file is named");
         return;
@@ -112,12 +113,13 @@ void apply_link(const struct apply *apply, struct order *order)
 void apply_used(const struct apply *apply, const struct order *order)
 {
     struct slice digests = order->message.used.digests;
+    uint64_t said = order->message.used.when;
+    uint64_t when = said < apply->now_ms ? said : apply->now_ms; /* the future is never used last */
     struct digest digest;
     struct blob_record blob;
 
     while (digest_decode(&digests, &digest)) {
-        if (blob_find(apply->txn, &digest, &blob) &&
-            use_find(apply->txn, &digest) < order->message.used.when)
-            use_put(apply->txn, &digest, order->message.used.when);
+        if (blob_find(apply->txn, &digest, &blob) && use_find(apply->txn, &digest) < when)
+            use_put(apply->txn, &digest, when);
     }
 }

@@ -31,7 +31,8 @@ struct arrival {
 static bool is_same(const struct manifest_record *a, const struct manifest_record *b)
 {
     return slice_equal(a->artifact_type, b->artifact_type) && a->size == b->size &&
-           slice_equal(a->references, b->references);
+           slice_equal(a->references, b->references) && digest_equal(&a->subject, &b->subject) &&
+           slice_equal(a->bytes, b->bytes);
 }
 
 static void put_records(const struct apply *apply, const struct arrival *arrival)
@@ -72,10 +73,10 @@ static bool check_file(const struct apply *apply, struct order *order)
 
     if (order->has_file && order->file_error.kind == ERR_NONE)
         return true;
-    if ((!order->has_file || order_is_repeated(order)) &&
+    if (order->trust != ORDER_FAILED && (!order->has_file || order_is_repeated(order)) &&
         blob_find(apply->txn, &order->digest, &blob) && has_file(apply, &order->digest, blob.size))
         return true;
-    if (order->has_file)
+    if (order->has_file || order->trust == ORDER_FAILED)
         order_refuse(order, order->file_error.kind, "%s", order->file_error.text);
     else
         order_refuse(order, ERR_NOT_FOUND, "the manifest is not here");
@@ -151,10 +152,6 @@ static bool check_references(const struct apply *apply, struct order *order)
     while (reference_list_next(&references, &reference)) {
         if (!check_reference(apply, order, is_there ? &repository : NULL, &reference))
             return false;
-    }
-    if (references.length > 0) {
-        order_refuse(order, ERR_INVALID, "malformed references of a manifest");
-        return false;
     }
     if (order->missing.length == 0)
         return true;

@@ -15,6 +15,8 @@
 #include "order.h"
 #include "orphans.h"
 #include "store/ledger.h"
+#include "store/store.h"
+#include "verify.h"
 
 #define FOLDERS  512u /* two algorithms, one byte of the digest */
 #define ATTEMPTS 3    /* the map grows between them */
@@ -86,7 +88,8 @@ unsigned batch_commits(const struct batch *batch, struct error *out_error)
 /* Files are placed before it is known whether their order is refused. */
 static bool may_be_orphan(const struct order *order)
 {
-    return order->has_file && order->file_error.kind == ERR_NONE && order->refusal.kind != ERR_NONE;
+    return order->has_file && order->trust != ORDER_KNOWN && order->file_error.kind == ERR_NONE &&
+           order->refusal.kind != ERR_NONE;
 }
 
 /* The orders of a transaction that was committed. If one failed, it is not known whether a record
@@ -114,7 +117,8 @@ static int commit_orders(struct batch *batch, struct order *const *orders, size_
     struct apply apply = {txn, batch->config, batch->options.store, batch->now_ms};
     for (size_t i = 0; i < count && !ledger_error(txn); i++) {
         order_reset(orders[i]);
-        apply_order(&apply, orders[i]);
+        if (orders[i]->trust != ORDER_KNOWN)
+            apply_order(&apply, orders[i]);
     }
     uint64_t number = 0;
     rc = ledger_commit_number(txn, &number, err);
@@ -173,12 +177,51 @@ static void run_transaction(struct batch *batch)
 
 /* ---- files ---- */
 
+/* Whether something has the digest of this order: a file, whatever its state, which may have been
+ * placed a moment ago, or a record. If the ledger cannot be read it may be so. */
+static bool is_known(struct batch *batch, const struct order *order)
+{
+    struct blob_record blob;
+    struct error err;
+
+    if (store_blob_check(batch->options.store, &order->digest, UINT64_MAX, &err) != -ERR_NOT_FOUND)
+        return true;
+    struct ledger_reader *reader = ledger_reader_new(batch->options.ledger);
+    struct ledger_txn *txn = ledger_read(reader);
+    bool is_known = blob_find(txn, &order->digest, &blob) || ledger_error(txn);
+    ledger_read_end(reader);
+    ledger_reader_free(&reader);
+    return is_known;
+}
+
+/* Before the file of an order is placed. A blob that is new here harms nobody but those who trust
+ * its repository; the bytes of one that is here belong to others too. */
+static void check_trust(struct batch *batch, struct order *order)
+{
+    if (order->trust != ORDER_UNCHECKED)
+        return;
+    if (order->type == MESSAGE_BLOB_STORED) {
+        if (is_known(batch, order))
+            order->trust = ORDER_KNOWN;
+    } else if (order->type == MESSAGE_MANIFEST_PUT) {
+        struct error err;
+        int rc = verify_manifest(batch->options.store, order, &err);
+
+        order->trust = rc == 0 ? ORDER_TRUSTED : ORDER_FAILED;
+        if (rc != 0)
+            order->file_error = err;
+    }
+}
+
 static void place_files(struct file_job *job)
 {
     struct store *store = job->batch->options.store;
 
-    for (struct order *order = job->first; order; order = order->next_in_folder)
-        (void)store_place(store, &order->file, &order->digest, &order->file_error);
+    for (struct order *order = job->first; order; order = order->next_in_folder) {
+        check_trust(job->batch, order);
+        if (order->has_file && (order->trust == ORDER_TRUSTED || order->trust == ORDER_UNCHECKED))
+            (void)store_place(store, &order->file, &order->digest, &order->file_error);
+    }
     struct error err = {.kind = ERR_NONE};
     if (!job->first || store_sync_blob_folder(store, &job->first->digest, &err) == 0)
         return;
@@ -222,6 +265,13 @@ static void add_to_job(struct file_job *job, struct order *order)
     job->last = order;
 }
 
+/* A file to be placed, or one to be looked at. */
+static bool has_file_work(const struct order *order)
+{
+    return order->has_file ||
+           (order->type == MESSAGE_MANIFEST_PUT && order->trust == ORDER_UNCHECKED);
+}
+
 /* If no order has a file, there is still one job, which runs the transaction. */
 static void make_jobs(struct batch *batch)
 {
@@ -232,7 +282,7 @@ static void make_jobs(struct batch *batch)
     LIST_EACH (link, &batch->orders) {
         struct order *order = LIST_ITEM(link, struct order, link);
 
-        if (!order->has_file)
+        if (!has_file_work(order))
             continue;
         unsigned folder = order->digest.bytes[0];
         if (order->digest.algorithm == HASH_SHA512)

@@ -6,9 +6,11 @@
  *   files of blobs/cd: renamed, cd synced ─┼─ the last job: apply all, commit ─► done, on the loop
  *   …                                     ─┘
  *
- * A single order is a single job, without a change of threads between its file and its commit. If
- * the transaction fails, each order is tried in a transaction of its own. The files of refused
- * orders are judged after the last commit (orphans.h).
+ * What a worker says about its file is looked at before it is placed (docs/decisions/0049): an
+ * order that is ORDER_KNOWN afterwards was not applied, and its file not placed. A single order is
+ * a single job, without a change of threads between its file and its commit. If the transaction
+ * fails, each order is tried in a transaction of its own. The files of refused orders are judged
+ * after the last commit (orphans.h).
  */
 #ifndef KEEPER_BATCH_H
 #define KEEPER_BATCH_H
@@ -31,7 +33,7 @@ struct batch_options { /* borrowed */
     struct pool *pool;
     struct ledger *ledger;
     struct store *store;
-    /* On the loop, once: every order has its outcome. */
+    /* On the loop, once: every order has its outcome, or is ORDER_KNOWN. */
     void (*on_done)(struct batch *batch, void *arg);
     void *arg;
 };

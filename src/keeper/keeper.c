@@ -6,6 +6,9 @@
  *   channels ──► queue ──► batch (pool) ──► answers
  *                  ▲ at the end of a turn, if no batch and no chore runs
  *
+ * A worker's file for a digest that is here is hashed between two batches (verifier.h), so that a
+ * worker cannot replace what others have.
+ *
  * No sender waits for USED: alone, such orders start a batch only after a second. They have no
  * credits and no answer, so those over a limit are dropped; all that can follow is an eviction that
  * comes too early.
@@ -30,6 +33,7 @@
 #include "peers.h"
 #include "pushing.h"
 #include "store/ledger.h"
+#include "verifier.h"
 
 #define LINE_ORDERS_MAX 4096  /* a peer has far fewer credits: one above this is broken */
 #define USES_MAX        256   /* USED orders in the queue and the batch */
@@ -43,6 +47,7 @@ struct keeper {
     struct peers *peers;
     struct list queue; /* struct order */
     struct batch *batch;
+    struct verifier *verifier;
     unsigned uses; /* USED orders in both */
     struct chores *chores;
     bool is_chores_turn;          /* the last to run was a batch */
@@ -58,6 +63,7 @@ struct keeper {
 };
 
 static void start_next(struct keeper *keeper);
+static void schedule_start(struct keeper *keeper, bool is_urgent);
 
 /* ---- answers ---- */
 
@@ -115,6 +121,48 @@ static void announce(struct keeper *keeper, uint64_t number)
     peers_announce(keeper->peers, number);
 }
 
+/* The line is closed. Its process lives, and would wait for ever for another one. */
+static void on_line_lied(const struct peer_line *line, void *arg)
+{
+    const struct keeper *keeper = arg;
+
+    if (keeper->options.ask_master)
+        keeper->options.ask_master(CONTROL_PEER_LIED, peer_line_id(line), keeper->options.arg);
+}
+
+/* Our own processes send no such orders: a worker that does is broken, or not ours any more. */
+static void report_bad(struct keeper *keeper, const struct order *order,
+                       const struct peer_line *line)
+{
+    if (peer_line_role(line) == ROLE_WORKER)
+        on_line_lied(line, keeper);
+    log_say(LOG_WARN, "%s of a %s: %s", message_name(order->type),
+            process_role_name(peer_line_role(line)), order->refusal.text);
+}
+
+/* It was not applied: its file must be hashed first. A draining keeper leaves it to the next. */
+static void verify_order(struct keeper *keeper, struct order *order)
+{
+    list_remove(&order->link);
+    list_init(&order->link);
+    if (keeper->is_draining)
+        finish_order(order);
+    else
+        verifier_start(keeper->verifier, order);
+}
+
+static void on_verified(struct order *order, void *arg)
+{
+    struct keeper *keeper = arg;
+
+    if (keeper->is_draining) {
+        finish_order(order);
+        return;
+    }
+    list_append(&keeper->queue, &order->link);
+    schedule_start(keeper, true);
+}
+
 static void on_batch_done(struct batch *batch, void *arg)
 {
     struct keeper *keeper = arg;
@@ -130,8 +178,14 @@ static void on_batch_done(struct batch *batch, void *arg)
     LIST_EACH (link, batch_orders(batch)) {
         struct order *order = LIST_ITEM(link, struct order, link);
 
+        if (order->trust == ORDER_KNOWN) {
+            verify_order(keeper, order);
+            continue;
+        }
         if (order->type == MESSAGE_USED)
             keeper->uses--;
+        if (order->line && order_is_lie(order))
+            report_bad(keeper, order, order->line);
         answer_order(order);
         if (order->number > newest)
             newest = order->number;
@@ -215,25 +269,6 @@ static void schedule_start(struct keeper *keeper, bool is_urgent)
         return;
     keeper->is_start_deferred = true;
     loop_defer(keeper->options.loop, on_turn_end, keeper);
-}
-
-/* The line is closed. Its process lives, and would wait for ever for another one. */
-static void on_line_lied(const struct peer_line *line, void *arg)
-{
-    const struct keeper *keeper = arg;
-
-    if (keeper->options.ask_master)
-        keeper->options.ask_master(CONTROL_PEER_LIED, peer_line_id(line), keeper->options.arg);
-}
-
-/* Our own processes send no such orders: a worker that does is broken, or not ours any more. */
-static void report_bad(struct keeper *keeper, const struct order *order,
-                       const struct peer_line *line)
-{
-    if (peer_line_role(line) == ROLE_WORKER)
-        on_line_lied(line, keeper);
-    log_say(LOG_WARN, "%s of a %s: %s", message_name(order->type),
-            process_role_name(peer_line_role(line)), order->refusal.text);
 }
 
 static void on_used_order(struct keeper *keeper, const struct peer_line *line, struct slice body)
@@ -335,6 +370,12 @@ struct keeper *keeper_new(const struct keeper_options *options)
         .on_done = on_batch_done,
         .arg = keeper,
     });
+    keeper->verifier = verifier_new(&(struct verifier_options){
+        .pool = options->pool,
+        .store = options->store,
+        .on_done = on_verified,
+        .arg = keeper,
+    });
     keeper->reader = ledger_reader_new(options->ledger);
     keeper->chores = chores_new(&(struct chores_options){
         .loop = options->loop,
@@ -376,7 +417,7 @@ static void wait_for_pool(struct keeper *keeper)
     struct pollfd waiting = {.fd = pool_descriptor(keeper->options.pool), .events = POLLIN};
 
     while (batch_is_running(keeper->batch) || chores_is_running(keeper->chores) ||
-           janitor_is_running(keeper->janitor)) {
+           janitor_is_running(keeper->janitor) || verifier_is_running(keeper->verifier)) {
         (void)poll(&waiting, 1, -1);
         pool_run_done(keeper->options.pool);
     }
@@ -390,9 +431,11 @@ void keeper_free(struct keeper **keeper)
     (*keeper)->is_draining = true;
     (*keeper)->is_drained = true; /* on_drained is not called any more */
     drop_queue(*keeper);
+    verifier_stop((*keeper)->verifier);
     wait_for_pool(*keeper);
     peers_free(&(*keeper)->peers);
     batch_free(&(*keeper)->batch);
+    verifier_free(&(*keeper)->verifier);
     chores_free(&(*keeper)->chores);
     ledger_reader_free(&(*keeper)->reader);
     janitor_free(&(*keeper)->janitor);
@@ -425,6 +468,7 @@ void keeper_drain(struct keeper *keeper, uint64_t within_ms)
     if (keeper->is_draining)
         return;
     keeper->is_draining = true;
+    verifier_stop(keeper->verifier);
     keeper->drain = timer_new(keeper->options.loop, on_drain_deadline, keeper);
     timer_start(keeper->drain, within_ms);
     loop_defer(keeper->options.loop, on_drain_begun, keeper);

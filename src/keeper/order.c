@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "oci/manifest.h"
 #include "oci/name.h"
 #include "store/journal.h"
 
@@ -30,6 +31,11 @@ void order_reset(struct order *order)
 bool order_is_bad(const struct order *order)
 {
     return order->refusal.kind != ERR_NONE;
+}
+
+bool order_is_lie(const struct order *order)
+{
+    return order->trust == ORDER_FAILED && order->file_error.kind == ERR_DIGEST_MISMATCH;
 }
 
 uint64_t order_id(const struct order *order)
@@ -97,7 +103,7 @@ static bool is_manifest_put(struct order *order)
     set_file(order, (struct store_file){.inode = put->inode, .size = put->size}, PLACE_UPLOADS,
              put->file, &put->digest);
     return is_repository(put->repository) && has_digest(&put->digest) && are_tags(put->tags) &&
-           is_body(put->body, put->size);
+           put->size <= MANIFEST_MAX_SIZE && is_body(put->body, put->size);
 }
 
 static bool is_manifest_stored(struct order *order)
@@ -192,6 +198,7 @@ struct order *order_new(enum message_type type, struct slice body, enum process_
     list_init(&order->link);
     buf_init(&order->missing, (size_t)ORDER_MISSING_MAX * DIGEST_BINARY_MAX);
     order->type = type;
+    order->trust = sender == ROLE_WORKER ? ORDER_UNCHECKED : ORDER_TRUSTED;
     order->body = mem_alloc(body.length + 1);
     if (body.length > 0)
         memcpy(order->body, body.data, body.length);

@@ -34,6 +34,15 @@ union order_message {
     struct message_barrier barrier;
 };
 
+/* How far what an order says about its file is believed. */
+enum order_trust {
+    ORDER_TRUSTED,   /* the fetcher says it, or the keeper has looked */
+    ORDER_UNCHECKED, /* a worker says it */
+    ORDER_KNOWN,  /* the same of a digest that is here: the file must be hashed, then the order is
+                     applied in a later batch (verifier.h) */
+    ORDER_FAILED, /* it is not so, or could not be found out; file_error says why */
+};
+
 struct order {
     struct list link;       /* in the queue or the batch */
     struct peer_line *line; /* that sent it; NULL: it wants no answer */
@@ -49,6 +58,7 @@ struct order {
     struct digest digest;
     struct order *next_in_folder;
     struct error file_error; /* kind NONE: placed and synced */
+    enum order_trust trust;
 
     struct error refusal; /* kind NONE: done */
     struct buf missing;   /* digests in binary */
@@ -57,10 +67,13 @@ struct order {
 
 /* Copies the body. A message that is malformed, or asks for something impossible, gives an order
  * that is refused already (order_is_bad), and so does one that its sender may not send: a
- * worker speaks of files under uploads/ and of hosted repositories alone. */
+ * worker speaks of files under uploads/ and of hosted repositories alone. What it says about its
+ * file is ORDER_UNCHECKED. */
 struct order *order_new(enum message_type type, struct slice body, enum process_role sender);
 void order_free(struct order *order);
 bool order_is_bad(const struct order *order);
+/* What it says about its file is not so. */
+bool order_is_lie(const struct order *order);
 /* Forgets the outcome, so that the order can be applied again. */
 void order_reset(struct order *order);
 void order_refuse(struct order *order, enum error_kind kind, const char *fmt, ...)

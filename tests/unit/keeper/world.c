@@ -326,39 +326,55 @@ struct digest world_push_blob(const char *repository, const char *content)
     return stored.digest;
 }
 
-/* References in binary, and a body that has the label in it; both live on in `*memory`. */
+/* A document and what a worker says about it; all of it lives on for 64 manifests. */
 struct made {
     struct slice body;
     struct slice references;
+    struct slice artifact_type;
+    struct digest subject;
 };
+
+static void put_descriptor(struct buf *body, const char *content, bool is_config)
+{
+    bool is_foreign = strncmp(content, "foreign", 7) == 0;
+    struct digest digest = world_digest(content);
+    char text[DIGEST_TEXT_SIZE];
+    const char *type = is_config    ? "application/vnd.oci.image.config.v1+json"
+                       : is_foreign ? "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
+                                    : "application/vnd.oci.image.layer.v1.tar";
+
+    buf_printf(body, "{\"mediaType\":\"%s\",\"digest\":\"%s\",\"size\":%zu}", type,
+               digest_print(&digest, text), strlen(content));
+}
 
 static struct made make_manifest(const char *label, const char *const *contents)
 {
     static struct buf bodies[64];
     static struct buf lists[64];
+    static struct manifest *manifests[64];
     static unsigned next;
-    struct descriptor descriptors[16];
-    struct manifest manifest = {.kind = MEDIA_IMAGE, .descriptors = descriptors};
-    struct buf *body = &bodies[next % 64];
-    struct buf *list = &lists[next++ % 64];
+    unsigned at = next++ % 64;
+    struct buf *body = &bodies[at];
 
     buf_cleanup(body);
-    buf_cleanup(list);
-    buf_init(body, 65536);
-    buf_init(list, 65536);
-    memset(descriptors, 0, sizeof(descriptors));
-    buf_printf(body, "{\"label\":\"%s\"", label);
-    for (size_t i = 0; contents[i]; i++) {
-        descriptors[i].role = i == 0 ? DESCRIPTOR_CONFIG : DESCRIPTOR_LAYER;
-        descriptors[i].digest = world_digest(contents[i]);
-        descriptors[i].size = strlen(contents[i]);
-        descriptors[i].is_foreign = strncmp(contents[i], "foreign", 7) == 0;
-        manifest.descriptor_count++;
-        buf_printf(body, ",\"%zu\":\"%s\"", i, contents[i]);
+    buf_cleanup(&lists[at]);
+    manifest_free(&manifests[at]);
+    buf_init(body, MANIFEST_MAX_SIZE);
+    buf_init(&lists[at], 65536);
+    buf_printf(body, "{\"schemaVersion\":2,\"label\":\"%s\",\"config\":", label);
+    put_descriptor(body, contents[0], true);
+    buf_append_text(body, ",\"layers\":[");
+    for (size_t i = 1; contents[i]; i++) {
+        buf_append_text(body, i > 1 ? "," : "");
+        put_descriptor(body, contents[i], false);
     }
-    buf_append_text(body, "}");
-    reference_list_encode(&manifest, list);
-    return (struct made){buf_bytes(body), buf_bytes(list)};
+    buf_append_text(body, "]}");
+    assert_int_equal(
+        manifest_parse(buf_bytes(body), slice_of(MEDIA_TYPE_OCI_MANIFEST), &manifests[at], &err),
+        0);
+    reference_list_encode(manifests[at], &lists[at]);
+    return (struct made){buf_bytes(body), buf_bytes(&lists[at]),
+                         slice_of(manifests[at]->artifact_type), manifests[at]->subject};
 }
 
 struct message_manifest_put world_manifest(const char *repository, const char *tags,
@@ -372,8 +388,10 @@ struct message_manifest_put world_manifest(const char *repository, const char *t
         .file = fresh_name(),
         .media_type = SLICE_LITERAL("application/vnd.oci.image.manifest.v1+json"),
         .size = made.body.length,
-        .body = made.body,
+        .body = ledger_inline(made.body),
         .references = made.references,
+        .artifact_type = made.artifact_type,
+        .subject = made.subject,
     };
 
     digest_of(HASH_SHA256, made.body, &put.digest);
@@ -395,8 +413,10 @@ struct message_manifest_stored world_fetched(const char *repository, const char 
         .file = fresh_name(),
         .media_type = SLICE_LITERAL("application/vnd.oci.image.manifest.v1+json"),
         .size = made.body.length,
-        .body = made.body,
+        .body = ledger_inline(made.body),
         .references = made.references,
+        .artifact_type = made.artifact_type,
+        .subject = made.subject,
     };
 
     digest_of(HASH_SHA256, made.body, &stored.digest);

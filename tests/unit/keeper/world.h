@@ -77,7 +77,8 @@ struct message_blob_stored world_blob(const char *repository, const char *conten
 struct digest world_push_blob(const char *repository, const char *content);
 struct digest world_digest(const char *content);
 
-/* An image manifest of a config and layers (contents, ended by NULL); `label` makes it differ. */
+/* An image manifest of a config and layers (contents, ended by NULL); `label` makes it differ: it
+ * is the text of a member of the document, as it stands. */
 struct message_manifest_put world_manifest(const char *repository, const char *tags,
                                            const char *label, const char *const *contents);
 struct message_manifest_stored world_fetched(const char *repository, const char *tag,

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See verify.h. A file is read as it is now; who may write under uploads/ may still change it
+ * afterwards, which only rights of the operating system can prevent. */
+#include "verify.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/fd.h"
+#include "oci/manifest.h"
+#include "oci/reference_list.h"
+#include "order.h"
+#include "store/store.h"
+
+#define READ_STEP ((size_t)256 * 1024)
+
+static int refuse_digest(const struct digest *digest, struct error *err)
+{
+    char text[DIGEST_TEXT_SIZE];
+
+    return error_set(err, ERR_DIGEST_MISMATCH, "the file of a worker is not %s",
+                     digest_print(digest, text));
+}
+
+/* The order's file, if it is still the one that the order speaks of. */
+static int open_file(struct store *store, const struct order *order, int *out_fd, struct error *err)
+{
+    AUTO_CLOSE int fd = -1;
+    uint64_t inode = 0;
+    uint64_t size = 0;
+    int rc = store_file_open(store, order->file.place, order->file.name, &fd, err);
+
+    if (rc == 0)
+        rc = store_file_inode(fd, &inode, err);
+    if (rc == 0)
+        rc = fd_size(fd, &size, err);
+    if (rc == 0 && (inode != order->file.inode || size != order->file.size))
+        rc = error_set(err, ERR_NOT_FOUND, "file %s was replaced", order->file.name);
+    if (rc == 0)
+        *out_fd = fd_take(&fd);
+    return rc;
+}
+
+/* ---- blobs ---- */
+
+static int hash_file(int fd, uint64_t size, struct hash *hash, const atomic_bool *stop,
+                     struct error *err)
+{
+    AUTO_FREE char *bytes = mem_alloc(READ_STEP);
+
+    for (uint64_t at = 0; at < size;) {
+        size_t step = size - at < READ_STEP ? (size_t)(size - at) : READ_STEP;
+
+        if (atomic_load_explicit(stop, memory_order_relaxed))
+            return error_set(err, ERR_CANCELLED, "the keeper is ending");
+        int rc = fd_pread_all(fd, bytes, step, at, err);
+        if (rc != 0)
+            return rc;
+        hash_update(hash, bytes, step);
+        at += step;
+    }
+    return 0;
+}
+
+int verify_blob(struct store *store, const struct order *order, const atomic_bool *stop,
+                struct error *err)
+{
+    AUTO_CLOSE int fd = -1;
+    struct hash hash;
+    struct digest digest;
+    int rc = open_file(store, order, &fd, err);
+
+    hash_init(&hash, order->digest.algorithm);
+    if (rc == 0)
+        rc = hash_file(fd, order->file.size, &hash, stop, err);
+    if (rc != 0)
+        return rc;
+    digest_from_hash(&hash, &digest);
+    return digest_equal(&digest, &order->digest) ? 0 : refuse_digest(&order->digest, err);
+}
+
+/* ---- manifests ---- */
+
+/* From the file; from blobs/ when there is none, or when it was placed before. */
+static int read_manifest(struct store *store, const struct order *order, struct buf *out,
+                         struct error *err)
+{
+    size_t size = (size_t)order->message.manifest_put.size;
+    AUTO_CLOSE int fd = -1;
+    int rc = -ERR_NOT_FOUND;
+
+    if (order->has_file)
+        rc = open_file(store, order, &fd, err);
+    if (rc == -ERR_NOT_FOUND)
+        rc = store_blob_open(store, &order->digest, size, &fd, NULL, err);
+    if (rc == -ERR_CORRUPT)
+        rc = error_set(err, ERR_NOT_FOUND, "the manifest is not here");
+    if (rc != 0)
+        return rc;
+    rc = fd_pread_all(fd, buf_reserve(out, size), size, 0, err);
+    if (rc == 0)
+        buf_added(out, size);
+    return rc;
+}
+
+static bool is_same_text(const char *text, struct slice said)
+{
+    return slice_equal(text ? slice_of(text) : slice_from("", 0), said);
+}
+
+static bool is_as_said(const struct manifest *manifest, const struct message_manifest_put *put)
+{
+    AUTO_BUF struct buf references;
+    bool has_subject = (unsigned)put->subject.algorithm != 0;
+
+    buf_init(&references, REFERENCE_LIST_MAX);
+    reference_list_encode(manifest, &references);
+    return is_same_text(manifest->media_type, put->media_type) &&
+           is_same_text(manifest->artifact_type, put->artifact_type) &&
+           manifest->is_typed == (put->is_typed != 0) && manifest->has_subject == has_subject &&
+           (!has_subject || digest_equal(&manifest->subject, &put->subject)) &&
+           slice_equal(buf_bytes(&references), put->references);
+}
+
+int verify_manifest(struct store *store, const struct order *order, struct error *err)
+{
+    const struct message_manifest_put *put = &order->message.manifest_put;
+    AUTO_BUF struct buf bytes;
+    struct manifest *manifest = NULL;
+    struct digest digest;
+    struct error parsing;
+
+    buf_init(&bytes, MANIFEST_MAX_SIZE);
+    int rc = read_manifest(store, order, &bytes, err);
+    if (rc != 0)
+        return rc;
+    digest_of(order->digest.algorithm, buf_bytes(&bytes), &digest);
+    if (!digest_equal(&digest, &order->digest) ||
+        (put->body.length > 0 && !slice_equal(put->body, buf_bytes(&bytes))))
+        return refuse_digest(&order->digest, err);
+    rc = manifest_parse(buf_bytes(&bytes), put->media_type, &manifest, &parsing);
+    if (rc != 0)
+        return error_set(err, ERR_DIGEST_MISMATCH, "no manifest: %s", parsing.text);
+    if (!is_as_said(manifest, put))
+        rc = error_set(err, ERR_DIGEST_MISMATCH, "a worker says what the manifest does not");
+    manifest_free(&manifest);
+    return rc;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a worker says about a file, compared with the bytes of the file. A worker talks to
+ * strangers and may be running their code, so its word is not enough where others rely on it
+ * (docs/decisions/0049). All of it runs on a thread of the pool.
+ */
+#ifndef KEEPER_VERIFY_H
+#define KEEPER_VERIFY_H
+
+#include <stdatomic.h>
+
+struct error;
+struct order;
+struct store;
+
+/* The file of a BLOB_STORED. ERR_DIGEST_MISMATCH: it has other bytes; ERR_NOT_FOUND: it is gone;
+ * ERR_CANCELLED: `stop` became true; ERR_IO. */
+int verify_blob(struct store *store, const struct order *order, const atomic_bool *stop,
+                struct error *err);
+/* A MANIFEST_PUT: the bytes of the file and the inline body have the digest, and what the message
+ * says about them is what they say themselves. ERR_DIGEST_MISMATCH: it is not so; ERR_NOT_FOUND: no
+ * file has these bytes, under uploads/ or under blobs/; ERR_IO. */
+int verify_manifest(struct store *store, const struct order *order, struct error *err);
+
+#endif
