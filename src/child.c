@@ -392,10 +392,12 @@ static void on_line_closed(struct channel *channel, void *arg)
     channel_free(&frame->line);
     log_say(LOG_WARN, "the master is gone, ending");
     /* The sockets are closed at once, so that the next server can have the addresses. */
-    if (frame->ops->outlives_master)
-        drain(frame, &(struct message_drain){.within_ms = ORPHAN_DRAIN_MS});
-    else
+    if (!frame->ops->orphan || !frame->object) {
         stop(frame, 0);
+        return;
+    }
+    frame->ops->orphan(frame->object);
+    frame->ops->drain(frame->object, &(struct message_drain){.within_ms = ORPHAN_DRAIN_MS});
 }
 
 /* ---- first and last ---- */

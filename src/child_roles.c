@@ -48,6 +48,11 @@ static void drain_worker(void *object, const struct message_drain *how)
     worker_drain(object, how);
 }
 
+static void orphan_worker(void *object)
+{
+    worker_orphan(object);
+}
+
 static void free_worker(void *object)
 {
     struct worker *worker = object;
@@ -155,12 +160,12 @@ static void free_keeper(void *object)
 static const struct role_ops rows[ROLES] = {
     [ROLE_WORKER] =
         {
-            .outlives_master = true, /* the requests that it has still end well */
             .make = make_worker,
             .set_config = set_worker_config,
             .listen = give_worker_listener,
             .set_peer = set_worker_peer,
             .drain = drain_worker,
+            .orphan = orphan_worker, /* the requests that it has still end well */
             .free = free_worker,
         },
     [ROLE_FETCHER] =

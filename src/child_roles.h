@@ -32,8 +32,7 @@ struct role_parts {
 };
 
 struct role_ops {
-    bool writes_ledger;   /* it locks the store and makes the ledger; the others wait for that */
-    bool outlives_master; /* it goes on without its master for a while; the others end at once */
+    bool writes_ledger; /* it locks the store and makes the ledger; the others wait for that */
     /* May it run with this configuration? NULL: always. The error says why not. */
     int (*check)(const struct role_parts *parts, struct error *err);
     void *(*make)(const struct role_parts *parts);
@@ -43,6 +42,9 @@ struct role_ops {
     /* Takes the channel over, or leaves it when that role is none of its peers. */
     void (*set_peer)(void *object, const struct message_peer *peer, int *fd);
     void (*drain)(void *object, const struct message_drain *how);
+    /* The master is gone, and no channel comes any more. It goes on for a while: `drain` is called
+     * next. NULL: it ends at once. */
+    void (*orphan)(void *object);
     void (*free)(void *object);
 };
 

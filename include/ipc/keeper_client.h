@@ -10,7 +10,8 @@
  *
  *   by the keeper, or
  *   ERR_BUSY       the commit number could not be read; or, for a call that is not patient, there
- *                  is no keeper and the call is 30 s old, or there is one and the call is 60 s old
+ *                  is no keeper and the call is 30 s old, or there is one and the call is 60 s
+ *                  old; or there is none and no other comes (keeper_client_set_last)
  *   ERR_CANCELLED  by keeper_client_cancel and keeper_client_free
  *
  * A call whose deadline has passed may still be applied, as with any answer that is lost. It keeps
@@ -98,6 +99,9 @@ struct keeper_client *keeper_client_new(const struct keeper_client_options *opti
 void keeper_client_free(struct keeper_client **client);
 /* A channel to the (next) keeper; takes the descriptor over. */
 void keeper_client_set_channel(struct keeper_client *client, int *fd);
+/* No other channel comes: this process has lost its master. Once there is none, every call is
+ * answered at once. May call on_answer. */
+void keeper_client_set_last(struct keeper_client *client);
 /* Whether there is a channel. The keeper at its other end may hang. */
 bool keeper_client_is_up(const struct keeper_client *client);
 /* Calls that are not answered. */

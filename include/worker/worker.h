@@ -57,5 +57,8 @@ void worker_adopt(struct worker *worker, int *fd, enum listener_kind kind, const
  * (that of the admin pages only without how->keeps_admin), and finishes running requests for at
  * most how->within_ms; then on_drained is called. A second call may only shorten that. */
 void worker_drain(struct worker *worker, const struct message_drain *how);
+/* The master is gone, and no other keeper or fetcher comes: what would wait for one fails at once.
+ */
+void worker_orphan(struct worker *worker);
 
 #endif

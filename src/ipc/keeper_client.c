@@ -26,10 +26,12 @@
 #define BUSY_NO_NUMBER "the ledger cannot be read"
 #define BUSY_DOWN      "the process that stores images is not running"
 #define BUSY_HUNG      "the process that stores images does not answer"
+#define BUSY_LAST      "the process that stores images has ended, and the server is ending"
 
 struct keeper_client {
     struct keeper_client_options options;
     struct channel *channel; /* NULL: the keeper is down */
+    bool is_last;            /* no other channel comes */
     struct timer *timer;     /* runs while a call is unanswered */
     struct list waiting;
     struct list open;
@@ -91,11 +93,24 @@ static void answer_list(struct keeper_client *client, struct list *calls, enum e
         answer_call(client, LIST_ITEM(calls->next, struct keeper_call, link), &answer);
 }
 
+static bool is_hopeless(const struct keeper_client *client)
+{
+    return client->is_last && !client->channel;
+}
+
 static void on_refused_calls(void *arg)
 {
     struct keeper_client *client = arg;
 
-    answer_list(client, &client->refused, ERR_BUSY, BUSY_NO_NUMBER);
+    answer_list(client, &client->refused, ERR_BUSY,
+                is_hopeless(client) ? BUSY_LAST : BUSY_NO_NUMBER);
+}
+
+static void refuse_call(struct keeper_client *client, struct keeper_call *call)
+{
+    if (list_is_empty(&client->refused))
+        loop_defer(client->options.loop, on_refused_calls, client);
+    list_append(&client->refused, &call->link);
 }
 
 void keeper_answer_error(const struct keeper_answer *answer, struct error *err)
@@ -167,13 +182,15 @@ void keeper_client_ask(struct keeper_client *client, struct keeper_call *call)
     call->is_open = false;
     client->pending++;
     list_init(&call->link);
+    if (is_hopeless(client)) {
+        refuse_call(client, call);
+        return;
+    }
     /* Never 0 in its place: a repeat would be compared with the whole journal. */
     if (client->options.read_number(&head->seen, &err, client->options.arg) != 0) {
         log_say(LOG_ERROR, "%s is not sent: no commit number: %s", message_name(call->type),
                 err.text);
-        if (list_is_empty(&client->refused))
-            loop_defer(client->options.loop, on_refused_calls, client);
-        list_append(&client->refused, &call->link);
+        refuse_call(client, call);
         return;
     }
     list_append(&client->waiting, &call->link);
@@ -317,6 +334,22 @@ static void answer_overdue(struct keeper_client *client)
     }
 }
 
+static void move_all(struct list *calls, struct list *out)
+{
+    LIST_EACH (link, calls) {
+        list_remove(link);
+        list_append(out, link);
+    }
+}
+
+/* Nobody will ever answer them, patient ones neither. */
+static void answer_hopeless(struct keeper_client *client)
+{
+    move_all(&client->open, &client->overdue);
+    move_all(&client->waiting, &client->overdue);
+    answer_list(client, &client->overdue, ERR_BUSY, BUSY_LAST);
+}
+
 static void on_deadline_check(void *arg)
 {
     struct keeper_client *client = arg;
@@ -409,7 +442,10 @@ static void on_keeper_closed(struct channel *channel, void *arg)
     (void)channel;
     log_say(LOG_WARN, "the keeper is down; %zu requests wait for it", client->pending);
     close_channel(client);
-    answer_overdue(client);
+    if (client->is_last)
+        answer_hopeless(client);
+    else
+        answer_overdue(client);
 }
 
 static const struct channel_handler keeper_handler = {
@@ -439,6 +475,13 @@ void keeper_client_set_channel(struct keeper_client *client, int *fd)
         send_call(client, call);
     }
     send_waiting(client);
+}
+
+void keeper_client_set_last(struct keeper_client *client)
+{
+    client->is_last = true;
+    if (!client->channel)
+        answer_hopeless(client);
 }
 
 bool keeper_client_is_up(const struct keeper_client *client)

@@ -9,10 +9,12 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "ipc/channel.h"
+#include "net/loop.h"
 
 struct fetcher_client {
     struct loop *loop;
     struct channel *channel; /* NULL: the fetcher is down */
+    bool is_last;            /* no other channel comes */
     struct map *calls;       /* request number → call */
     struct list open;        /* in the order of asking */
     uint64_t unsettled;      /* of the open ones */
@@ -85,6 +87,37 @@ static void on_message(struct channel *channel, enum message_type type, struct s
     call->on_message(call, type, &message, fd);
 }
 
+static struct fetcher_call *find_unsettled(const struct fetcher_client *client, uint64_t last)
+{
+    LIST_EACH (each, &client->open) {
+        struct fetcher_call *call = LIST_ITEM(each, struct fetcher_call, link);
+
+        if (!call->is_settled && call->join.request <= last)
+            return call;
+    }
+    return NULL;
+}
+
+/* Nobody will ever answer them. With 502 a client tries its next host. */
+static void fail_hopeless(void *arg)
+{
+    struct fetcher_client *client = arg;
+    struct message_failed failed = {
+        .kind = ERR_IO,
+        .text =
+            SLICE_LITERAL("the process that asks upstreams has ended, and the server is ending"),
+    };
+    uint64_t last = client->next; /* what is asked meanwhile fails later */
+    struct fetcher_call *call = find_unsettled(client, last);
+
+    for (; call; call = find_unsettled(client, last)) {
+        int none = -1;
+
+        close_call(client, call);
+        call->on_message(call, MESSAGE_FAILED, &failed, &none);
+    }
+}
+
 static void lose(struct fetcher_client *client)
 {
     channel_free(&client->channel);
@@ -99,8 +132,12 @@ static void lose(struct fetcher_client *client)
 static void on_closed(struct channel *channel, void *arg)
 {
     (void)channel;
+    struct fetcher_client *client = arg;
+
     log_say(LOG_WARN, "the fetcher is down; serving cached content only");
-    lose(arg);
+    lose(client);
+    if (client->is_last)
+        fail_hopeless(client);
 }
 
 static const struct channel_handler handler = {
@@ -126,11 +163,19 @@ void fetcher_client_free(struct fetcher_client **client)
 {
     if (!*client)
         return;
+    loop_cancel_deferred((*client)->loop, *client);
     LIST_EACH (each, &(*client)->open)
         close_call(*client, LIST_ITEM(each, struct fetcher_call, link));
     channel_free(&(*client)->channel);
     map_free(&(*client)->calls);
     mem_free(TAKE(*client));
+}
+
+void fetcher_client_set_last(struct fetcher_client *client)
+{
+    client->is_last = true;
+    if (!client->channel)
+        fail_hopeless(client);
 }
 
 bool fetcher_client_is_up(const struct fetcher_client *client)
@@ -177,6 +222,8 @@ void fetcher_client_ask(struct fetcher_client *client, struct fetcher_call *call
     list_append(&client->open, &call->link);
     if (client->channel)
         channel_send(client->channel, MESSAGE_JOIN, &call->join, -1);
+    else if (client->is_last)
+        loop_defer(client->loop, fail_hopeless, client);
 }
 
 void fetcher_client_settle(struct fetcher_client *client, struct fetcher_call *call)

@@ -2,7 +2,8 @@
 /*
  * This worker's conversation with the fetcher, as ipc/keeper_client is the one with the keeper. A
  * call is one JOIN. It stays open until its last message has come or it is dropped. When the
- * fetcher dies, all open calls are sent again on the next channel, with their old numbers.
+ * fetcher dies, all open calls are sent again on the next channel, with their old numbers, or fail
+ * when there is none to come.
  */
 #ifndef WORKER_FETCHER_CLIENT_H
 #define WORKER_FETCHER_CLIENT_H
@@ -39,6 +40,9 @@ struct fetcher_client *fetcher_client_new(struct loop *loop, uint64_t maximum);
 void fetcher_client_set_maximum(struct fetcher_client *client, uint64_t maximum);
 void fetcher_client_free(struct fetcher_client **client);
 void fetcher_client_set_channel(struct fetcher_client *client, int *fd);
+/* No other channel comes: this process has lost its master. Once there is none, every call that is
+ * not settled gets FAILED. May call on_message. */
+void fetcher_client_set_last(struct fetcher_client *client);
 bool fetcher_client_is_up(const struct fetcher_client *client);
 /* Call before every fetcher_client_ask. True: one more call would be too many, and fails with the
  * error that fetcher_client_full returns. */

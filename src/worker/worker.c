@@ -281,6 +281,12 @@ void worker_set_peer(struct worker *worker, enum process_role role, int *fd)
         keeper_client_set_channel(worker->keeper, fd);
 }
 
+void worker_orphan(struct worker *worker)
+{
+    keeper_client_set_last(worker->keeper);
+    fetcher_client_set_last(worker->fetcher);
+}
+
 /* ---- drain ---- */
 
 static bool is_idle(const struct worker *worker)

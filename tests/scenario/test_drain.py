@@ -128,6 +128,21 @@ class DrainTest(Scenario):
         self.gate.set()
         check_ok(many.join(60)[0], self.hosted)
 
+    def test_orphans_push_does_not_wait_for_a_keeper_that_cannot_come(self):
+        location = self.api.begin_upload("team/app")
+        many = Many()
+        many.start(self.push_slowly, 0, location)
+        wait_until(lambda: "push 0" in self.progress, 10, "the push is under way")
+        os.kill(self.registry.process.pid, signal.SIGKILL)
+        self.registry.process.wait()
+        wait_until(lambda: not self.registry.children("keeper"), 10, "the keeper ends")
+        began = time.monotonic()
+        self.gate.set()
+        self.assertEqual(many.join(60)[0][0], 503)
+        self.assertLess(time.monotonic() - began, seconds(2))
+        wait_until(lambda: not self.registry.children(), 40, "the workers end")
+        self.registry.process = None
+
     def test_fetcher_or_keeper_that_hangs_is_not_ready(self):
         for role in ("fetcher", "keeper"):
             with self.subTest(role=role):

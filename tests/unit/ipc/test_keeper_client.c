@@ -334,6 +334,44 @@ static void without_a_keeper_a_call_waits_thirty_seconds(void **state)
     assert_int_equal(world.types[0], MESSAGE_TAG_CHECKED);
 }
 
+/* Its master is dead: nobody would ever answer. */
+static void after_the_last_keeper_nobody_waits(void **state)
+{
+    (void)state;
+    connect_keeper();
+    struct asker *open = ask(0);
+    for (unsigned i = 1; i <= CREDITS; i++)
+        (void)ask(i);
+    tell(true, on_told);
+    keeper_client_set_last(world.client);
+    settle();
+    assert_int_equal(open->answers, 0); /* it may answer yet */
+    answer(world.heads[0].request);
+    assert_true(open->is_done);
+    kill_keeper();
+    for (unsigned i = 1; i <= CREDITS; i++) {
+        assert_int_equal(world.askers[i].answers, 1);
+        assert_int_equal(world.askers[i].kind, ERR_BUSY);
+    }
+    assert_int_equal(world.told_kind, ERR_BUSY);
+    struct asker *late = ask(5);
+    assert_int_equal(late->answers, 0); /* never from inside */
+    settle();
+    assert_int_equal(late->kind, ERR_BUSY);
+    assert_int_equal(keeper_client_pending(world.client), 0);
+}
+
+static void who_waits_for_a_keeper_when_none_comes_is_answered(void **state)
+{
+    (void)state;
+    struct asker *asker = ask(0);
+    settle();
+    assert_int_equal(asker->answers, 0);
+    keeper_client_set_last(world.client);
+    settle();
+    assert_int_equal(asker->kind, ERR_BUSY);
+}
+
 static void a_keeper_that_hangs_is_waited_for_a_minute(void **state)
 {
     (void)state;
@@ -521,6 +559,8 @@ int main(void)
         TEST(a_new_keeper_gets_what_the_last_one_did_not_answer_in_order),
         TEST(a_barrier_comes_before_all_on_each_channel),
         TEST(without_a_keeper_a_call_waits_thirty_seconds),
+        TEST(after_the_last_keeper_nobody_waits),
+        TEST(who_waits_for_a_keeper_when_none_comes_is_answered),
         TEST(a_keeper_that_hangs_is_waited_for_a_minute),
         TEST(a_late_call_can_be_forgotten_while_another_is_answered),
         TEST(a_late_call_keeps_its_credit_until_it_is_answered),

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/failpoint.h"
 #include "scene.h"
+#include "worker/worker.h"
 
 #define HELLO "sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
 
@@ -22,7 +23,7 @@ static char location[512];
 static int set_up(void **state)
 {
     (void)state;
-    scene = scene_new("");
+    scene = scene_new("upstreams: { docker.io: { default: true } }\n");
     guest_come(scene, &guest, LISTENER_FULL);
     return 0;
 }
@@ -158,6 +159,54 @@ static void what_a_hanging_keeper_left_is_not_asked_again(void **state)
     scene_heard_nothing(scene, ROLE_KEEPER);
 }
 
+/* ---- the master is dead ---- */
+
+static void lose_master(void)
+{
+    worker_orphan(scene_worker(scene));
+    scene_disconnect(scene, ROLE_KEEPER);
+    scene_disconnect(scene, ROLE_FETCHER);
+    scene_settle(scene);
+}
+
+static void an_orphans_push_is_503_at_once(void **state)
+{
+    (void)state;
+    start();
+    (void)put("hello");
+    assert_int_equal(guest_status(scene, &guest), 0);
+    lose_master();
+    assert_status(503);
+    assert_has("the server is ending");
+    guest_leave(scene, &guest); /* what comes later, too */
+    guest_come(scene, &guest, LISTENER_FULL);
+    post();
+    assert_status(503);
+}
+
+static void assert_bad_gateway(const char *path)
+{
+    guest_leave(scene, &guest);
+    guest_come(scene, &guest, LISTENER_FULL);
+    ask("GET /v2/library/app/%s HTTP/1.1\r\nHost: x\r\n\r\n", path);
+    assert_status(502);
+    assert_has("the server is ending");
+}
+
+static void an_orphans_misses_are_502_at_once(void **state)
+{
+    (void)state;
+    ask("GET /v2/library/app/manifests/latest HTTP/1.1\r\nHost: x\r\n\r\n");
+    (void)scene_heard(scene, ROLE_FETCHER, MESSAGE_JOIN);
+    assert_int_equal(guest_status(scene, &guest), 0);
+    lose_master();
+    assert_status(502);
+    assert_bad_gateway("manifests/latest");
+    assert_bad_gateway("manifests/" HELLO);
+    assert_bad_gateway("blobs/" HELLO);
+    assert_bad_gateway("tags/list");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -168,6 +217,8 @@ int main(void)
         TEST(a_push_is_finished_by_repeating_it_when_the_keeper_hung),
         TEST(a_push_whose_file_a_hanging_keeper_took_begins_again),
         TEST(what_a_hanging_keeper_left_is_not_asked_again),
+        TEST(an_orphans_push_is_503_at_once),
+        TEST(an_orphans_misses_are_502_at_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
