@@ -213,20 +213,27 @@ static void check_trust(struct batch *batch, struct order *order)
     }
 }
 
+static bool may_be_placed(const struct order *order)
+{
+    return order->has_file && (order->trust == ORDER_TRUSTED || order->trust == ORDER_UNCHECKED);
+}
+
 static void place_files(struct file_job *job)
 {
     struct store *store = job->batch->options.store;
+    bool is_placed = false;
 
     for (struct order *order = job->first; order; order = order->next_in_folder) {
         check_trust(job->batch, order);
-        if (order->has_file && (order->trust == ORDER_TRUSTED || order->trust == ORDER_UNCHECKED))
-            (void)store_place(store, &order->file, &order->digest, &order->file_error);
+        if (may_be_placed(order) &&
+            store_place(store, &order->file, &order->digest, &order->file_error) == 0)
+            is_placed = true;
     }
     struct error err = {.kind = ERR_NONE};
-    if (!job->first || store_sync_blob_folder(store, &job->first->digest, &err) == 0)
+    if (!is_placed || store_sync_blob_folder(store, &job->first->digest, &err) == 0)
         return;
     for (struct order *order = job->first; order; order = order->next_in_folder) {
-        if (order->file_error.kind == ERR_NONE)
+        if (may_be_placed(order) && order->file_error.kind == ERR_NONE)
             order->file_error = err;
     }
 }
