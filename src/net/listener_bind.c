@@ -156,6 +156,14 @@ static int bind_localhost(uint16_t port, struct bound_socket bound[2], unsigned 
     return rc;
 }
 
+/* Does somebody listen on the socket file? One that a killed server has left refuses. */
+static bool is_listened_on(const union bind_address *address)
+{
+    AUTO_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+    return fd >= 0 && (connect(fd, &address->any, length_of(address)) == 0 || errno == EAGAIN);
+}
+
 static int bind_unix(struct slice path, struct bound_socket *out, struct error *err)
 {
     union bind_address address = {.local = {.sun_family = AF_UNIX}};
@@ -166,8 +174,10 @@ static int bind_unix(struct slice path, struct bound_socket *out, struct error *
                          sizeof(address.local.sun_path) - 1);
     }
     memcpy(address.local.sun_path, path.data, path.length);
-    /* A server that was killed has left it. Nothing but a socket is removed. */
-    if (lstat(address.local.sun_path, &status) == 0 && S_ISSOCK(status.st_mode))
+    /* A server that was killed has left it. Nothing but a socket without a listener is removed:
+     * bind() says that another one's is in use. */
+    if (lstat(address.local.sun_path, &status) == 0 && S_ISSOCK(status.st_mode) &&
+        !is_listened_on(&address))
         (void)unlink(address.local.sun_path);
     mode_t before = umask(0177);
     int rc = open_socket(&address, false, out, err);

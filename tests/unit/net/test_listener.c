@@ -140,6 +140,10 @@ static void a_unix_socket_is_private_and_replaces_a_stale_one(void **state)
         assert_int_equal(status.st_mode & 0777, 0600);
         int client = connect_to(bound.fds[0]);
         fd_close(&client);
+        struct bound second;
+        assert_int_equal(bind_text(text, &second), -ERR_IO); /* of a server that runs */
+        client = connect_to(bound.fds[0]);
+        fd_close(&client);
         close_all(&bound);
     }
     assert_int_equal(unlink(text + 5), 0);
