@@ -66,7 +66,7 @@ struct config_upstream {
     char *password; /* of password_file; only in the fetcher's copy */
     char *password_file;
     char *ca_file;
-    char *proxy;
+    char *proxy;                   /* a URL, or "none" */
     struct config_list redirects;  /* hosts, perhaps with a port, that it may redirect to */
     struct config_list auth_hosts; /* of its token server: they get the password */
     struct config_list http_hosts; /* that an https upstream may lead to over http */
@@ -126,6 +126,9 @@ struct config {
         uint64_t connections, questions;
         uint64_t rate_min; /* bytes a second */
         uint64_t memory;   /* bytes on their way to the disk */
+        char *https_proxy; /* for https URLs: a proxy's URL, or "none"; NULL: there is none */
+        char *http_proxy;
+        struct config_list no_proxy;
     } fetch;
 };
 
@@ -174,6 +177,10 @@ config_upstream_default(const struct config *config); /* may be NULL */
  * and `verify` may differ. */
 bool config_upstream_is_reached_alike(const struct config_upstream *a,
                                       const struct config_upstream *b);
+/* The proxy for a URL of this scheme, host and port, which the upstream leads to; NULL: none. It
+ * may contain a password; proxy_url_print prints it without. */
+const char *config_proxy(const struct config *config, const struct config_upstream *upstream,
+                         bool is_https, struct slice host, unsigned port);
 /* The rule for a tag; never NULL. */
 const struct config_tag_rule *config_tag_rule(const struct config_upstream *upstream,
                                               struct slice tag);

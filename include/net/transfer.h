@@ -56,17 +56,20 @@ struct transfer_request {
     const char *const *headers;
     const struct transfer_body *body; /* NULL: none; POST, PUT and PATCH send an empty one */
     const char *ca_file;              /* CA certificates, PEM; NULL: the system's */
-    const char *proxy;                /* "http://host:port"; NULL: none */
-    const char *unix_socket;          /* path to connect to; the URL's host is sent as Host only */
-    uint64_t connect_timeout_ms;      /* including name lookup and TLS; 0: 5 minutes */
+    /* Of an http, https or SOCKS5 proxy, as base/proxy_url.h prints it, with a password; NULL:
+     * none. It gets none of `headers`, unless it has to pass an http:// request on. */
+    const char *proxy;
+    const char *unix_socket;     /* path to connect to; the URL's host is sent as Host only */
+    uint64_t connect_timeout_ms; /* including name lookup and TLS; 0: 5 minutes */
     /* From the start to the final response head. While the request's body is being sent,
      * stall_timeout_ms applies instead; after its last byte this one begins again. */
     uint64_t head_timeout_ms;
     uint64_t stall_timeout_ms; /* without a byte of either body */
     uint64_t total_timeout_ms; /* for the whole transfer */
-    /* Called with each address before it is connected to; false refuses it. With a proxy these are
-     * the proxy's addresses; it is not called for a unix socket. NULL allows all. */
-    bool (*may_connect)(const struct sockaddr *address, void *arg);
+    /* Called with each address before it is connected to, or given to a socks5:// proxy; false
+     * refuses it. is_proxy: it is one of the proxy's own. Not called for a unix socket, nor for a
+     * server whose name the proxy looks up. NULL allows all. */
+    bool (*may_connect)(const struct sockaddr *address, bool is_proxy, void *arg);
 };
 
 /* The head of a response. */
@@ -108,9 +111,10 @@ struct transfer_set *transfer_set_new(struct loop *loop, struct resolver *resolv
 /* Cancels without callbacks, and frees all its transfers at once: must not be called from a
  * callback of one of them. */
 void transfer_set_free(struct transfer_set **set);
-/* The handler is borrowed. ERR_INVALID: the URL or the proxy is not http or https, a header is not
- * one line, the method cannot have a body, or the path of the socket is too long. ERR_INTERNAL:
- * libcurl cannot be loaded or refuses an option. ERR_IO: no descriptor is left for the body. */
+/* The handler is borrowed. ERR_INVALID: the URL is not http or https, the proxy is none, a header
+ * is not one line, the method cannot have a body, or the path of the socket is too long.
+ * ERR_INTERNAL: libcurl cannot be loaded or refuses an option. ERR_IO: no descriptor is left for
+ * the body. */
 int transfer_start(struct transfer_set *set, const struct transfer_request *request,
                    const struct transfer_handler *handler, void *arg, struct transfer **out,
                    struct error *err);

@@ -242,6 +242,7 @@ static void read_sources(struct reader *reader, const struct config_sources *sou
     environment_read(reader, sources->environment);
     for (const char *const *flag = sources->settings; flag && *flag; flag++)
         read_flag(reader, *flag);
+    proxy_variables_read(reader, sources->environment);
     if (!reader->config->storage.path) {
         reader->config->storage.path =
             mem_strdup(sources->is_root ? "/var/lib/entrepot" : "./data");

@@ -15,7 +15,7 @@ static const char *kind_of(const struct setting *setting)
     case SETTING_ADDRESS:
         return "an address, or none";
     case SETTING_PROXY:
-        return "a URL";
+        return "a proxy's URL, or none";
     case SETTING_PATTERN:
         return "a pattern";
     case SETTING_BOOL:
@@ -42,6 +42,8 @@ static const char *kind_of(const struct setting *setting)
         return "a pattern or a list of them";
     case SETTING_URLS:
         return "a URL or a list of them";
+    case SETTING_NO_PROXY:
+        return "a host, domain or network, or a list of them";
     case SETTING_COUNT:
     case SETTING_SIZE:
     case SETTING_DURATION:

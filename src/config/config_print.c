@@ -15,12 +15,15 @@ static void open_group(struct slice path, struct slice *group, struct buf *out)
     *group = here;
 }
 
-static void print_value(const struct setting *setting, const void *object, const char *before,
-                        const char *key, struct buf *out)
+/* Proxies are for the fetcher alone, too: their URLs may have passwords. */
+static void print_value(const struct setting *setting, const void *object, bool with_secrets,
+                        const char *before, const char *key, struct buf *out)
 {
     AUTO_BUF struct buf value;
 
     buf_init(&value, 1u << 20);
+    if (setting->type == SETTING_PROXY && !with_secrets)
+        return;
     if (setting_print(setting, object, &value))
         buf_printf(out, "%s%s: %s\n", before, key, buf_text(&value));
 }
@@ -32,7 +35,7 @@ static void print_tags(const struct config_upstream *upstream, struct buf *out)
     buf_append_text(out, "    tags:\n");
     for (size_t i = 0; i < upstream->tag_count; i++) {
         for (size_t k = 0; k < settings_of_tag.count; k++) {
-            print_value(&settings_of_tag.items[k], &upstream->tags[i],
+            print_value(&settings_of_tag.items[k], &upstream->tags[i], true,
                         k == 0 ? "      - " : "        ", settings_of_tag.items[k].path, out);
         }
     }
@@ -45,7 +48,7 @@ static void print_upstream(const struct config_upstream *upstream, bool with_sec
     setting_print_quoted(slice_of(upstream->name), out);
     buf_append_text(out, ":\n");
     for (size_t i = 0; i < settings_of_upstream.count; i++) {
-        print_value(&settings_of_upstream.items[i], upstream, "    ",
+        print_value(&settings_of_upstream.items[i], upstream, with_secrets, "    ",
                     settings_of_upstream.items[i].path, out);
     }
     if (with_secrets && upstream->password) {
@@ -66,7 +69,7 @@ void config_print(const struct config *config, bool with_secrets, struct buf *ou
 
         open_group(path, &group, out);
         const char *key = path.data + (group.length > 0 ? group.length + 1 : 0);
-        print_value(setting, config, group.length > 0 ? "  " : "", key, out);
+        print_value(setting, config, with_secrets, group.length > 0 ? "  " : "", key, out);
     }
     buf_append_text(out, config->upstream_count == 0 ? "upstreams: {}\n" : "upstreams:\n");
     for (size_t i = 0; i < config->upstream_count; i++)

@@ -68,6 +68,10 @@ void upstream_make_default(struct config *config, const struct config_upstream *
 /* Fills in what was not set, notes what does not fit together, and reads the files of passwords. */
 void upstreams_finish(struct reader *reader);
 
+/* ---- proxies.c ---- */
+/* The variables that curl reads, where no setting says anything. Comes after all other sources. */
+void proxy_variables_read(struct reader *reader, const char *const *environment);
+
 /* ---- environment.c, registry_variables.c ---- */
 void environment_read(struct reader *reader, const char *const *environment);
 /* When there is a Service called registry-auth, Kubernetes sets REGISTRY_AUTH_PORT=tcp://…,

@@ -308,8 +308,12 @@ static int text_make(const struct setting *setting, struct slice text, char **ou
     }
     if (setting->type == SETTING_ADDRESS || setting->type == SETTING_LISTENS)
         return value_address(text, out, err);
-    if (setting->type == SETTING_PROXY || setting->type == SETTING_URLS)
+    if (setting->type == SETTING_URLS)
         return value_url(text, out, err);
+    if (setting->type == SETTING_PROXY)
+        return value_proxy(text, out, err);
+    if (setting->type == SETTING_NO_PROXY)
+        return value_no_proxy(text, out, err);
     if (setting->type == SETTING_HOSTS)
         return value_host(text, out, err);
     if (text.length == 0 || text.length > 4096 ||
@@ -438,6 +442,7 @@ int setting_set(const struct setting *setting, void *object, const struct slice 
     case SETTING_HOSTS:
     case SETTING_PATTERNS:
     case SETTING_URLS:
+    case SETTING_NO_PROXY:
         break;
     }
     UNREACHABLE();
@@ -539,6 +544,7 @@ void setting_copy(const struct setting *setting, void *to, const void *from)
     case SETTING_HOSTS:
     case SETTING_PATTERNS:
     case SETTING_URLS:
+    case SETTING_NO_PROXY:
         list_copy(field, source);
         return;
     }
@@ -662,6 +668,7 @@ bool setting_print(const struct setting *setting, const void *object, struct buf
     case SETTING_HOSTS:
     case SETTING_PATTERNS:
     case SETTING_URLS:
+    case SETTING_NO_PROXY:
         print_list(field, out);
         return true;
     }

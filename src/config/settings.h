@@ -18,7 +18,7 @@ enum setting_type {
     SETTING_TEXT,     /* char *; NULL is printed as nothing */
     SETTING_PATH,     /* char * */
     SETTING_ADDRESS,  /* char *; "none" is NULL */
-    SETTING_PROXY,    /* char *; a URL */
+    SETTING_PROXY,    /* char *; a proxy's URL, or "none" */
     SETTING_PATTERN,  /* char * */
     SETTING_COUNT,    /* uint64_t */
     SETTING_SIZE,     /* uint64_t, bytes */
@@ -35,6 +35,7 @@ enum setting_type {
     SETTING_HOSTS,        /* struct config_list from here on */
     SETTING_PATTERNS,
     SETTING_URLS,
+    SETTING_NO_PROXY, /* hosts, domains, networks */
 };
 
 /* What a change of the setting needs to take effect. */

@@ -13,6 +13,7 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/error.h"
+#include "base/proxy_url.h"
 #include "base/text.h"
 #include "oci/name.h"
 
@@ -231,6 +232,53 @@ int value_url(struct slice text, char **out, struct error *err)
     if (prefix.length > 0)
         buf_printf(&url, "/%.*s", SLICE_PRINT(prefix));
     *out = slice_dup(buf_bytes(&url));
+    return 0;
+}
+
+int value_proxy(struct slice text, char **out, struct error *err)
+{
+    struct proxy_url url;
+
+    if (slice_is_nocase(text, "none")) {
+        *out = mem_strdup("none");
+        return 0;
+    }
+    if (!proxy_url_parse(text, &url)) {
+        ptrdiff_t at = slice_find_last(text, '@'); /* what is before it may be a password */
+        struct slice shown = slice_skip(text, (size_t)(at + 1));
+
+        shown.length = shown.length > 60 ? 60 : shown.length;
+        return error_set(err, ERR_INVALID,
+                         "\"%s%.*s\" is not a proxy; write http://, https://, socks5:// or "
+                         "socks5h://, perhaps USER:PASSWORD@, and HOST:PORT, or none; in USER and "
+                         "PASSWORD, %%23 stands for #",
+                         at < 0 ? "" : "...@", SLICE_PRINT(shown));
+    }
+    AUTO_BUF struct buf whole;
+    buf_init(&whole, 2048);
+    proxy_url_print(&url, true, &whole);
+    *out = slice_dup(buf_bytes(&whole));
+    return 0;
+}
+
+int value_no_proxy(struct slice text, char **out, struct error *err)
+{
+    bool is_right = text.length > 0 && text.length <= 255;
+
+    for (size_t i = 0; i < text.length; i++) {
+        bool is_letter = isalnum((unsigned char)text.data[i]) != 0;
+
+        is_right = is_right && (is_letter || strchr("*.:-_/[]", text.data[i]));
+    }
+    if (!is_right || slice_starts_with(text, "http:") || slice_starts_with(text, "https:")) {
+        return error_set(err, ERR_INVALID,
+                         "\"%.*s\" is no host; write a host, a domain like .example.com, an "
+                         "address, a network like 10.0.0.0/8, or *",
+                         SLICE_PRINT(text));
+    }
+    *out = slice_dup(text);
+    for (char *c = *out; *c != '\0'; c++)
+        *c = (char)tolower((unsigned char)*c);
     return 0;
 }
 

@@ -19,6 +19,10 @@ int value_host(struct slice text, char **out, struct error *err);
  * "https://host/BASE/v2/PREFIX", where either part may be missing; a path without it is a PREFIX.
  */
 int value_url(struct slice text, char **out, struct error *err);
+/* A proxy's URL with scheme and port, or "none". The text of an error has no password. */
+int value_proxy(struct slice text, char **out, struct error *err);
+/* A host, a domain, an address or a network, perhaps with a port, or "*"; in lower case. */
+int value_no_proxy(struct slice text, char **out, struct error *err);
 /* A shell's ~ and $NAME are refused: nobody expands them here. */
 int value_path(struct slice text, char **out, struct error *err);
 /* A pattern has * and ?; what can only be a regular expression is refused. */

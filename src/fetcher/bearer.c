@@ -19,6 +19,7 @@
 #include "net/transfer.h"
 #include "oci/challenge.h"
 #include "role.h"
+#include "route.h"
 #include "upstream.h"
 
 #define TOKEN_JSON_MAX (1024ul * 1024)
@@ -298,12 +299,12 @@ static const struct transfer_handler token_handler = {
 
 /* ---- asking ---- */
 
-static bool may_connect_realm(const struct sockaddr *address, void *arg)
+static bool may_connect_realm(const struct sockaddr *address, bool is_proxy, void *arg)
 {
     const struct token_fetch *fetch = arg;
     const struct upstream *upstream = fetch->upstream;
 
-    if (upstream->config->proxy || upstream_trusts(upstream, &fetch->realm) != HOST_OTHER)
+    if (is_proxy || upstream_trusts(upstream, &fetch->realm) != HOST_OTHER)
         return true;
     return address_is_allowed(address_class_of(address), upstream->own_classes);
 }
@@ -415,14 +416,13 @@ static int start_token_transfer(struct token_fetch *fetch, struct error *err)
         .method = TRANSFER_GET,
         .url = fetch->url,
         .headers = headers,
-        .ca_file = upstream->config->ca_file,
-        .proxy = upstream->config->proxy,
         .connect_timeout_ms = config->fetch.connect_timeout,
         .head_timeout_ms = config->fetch.head_timeout,
         .stall_timeout_ms = config->fetch.stall_timeout,
         .total_timeout_ms = config->fetch.head_timeout,
         .may_connect = may_connect_realm,
     };
+    route_set(upstream, &fetch->realm, &request);
     metrics_add(METRIC_upstream_requests, 1);
     return transfer_start(upstream->transfers, &request, &token_handler, fetch, &fetch->transfer,
                           err);

@@ -28,6 +28,7 @@
 #include "oci/challenge.h"
 #include "oci/media_type.h"
 #include "role.h"
+#include "route.h"
 #include "upstream.h"
 
 #define REDIRECTS_MAX 5
@@ -191,6 +192,12 @@ static void judge_refusal(struct hop *hop, const struct transfer_response *respo
     bool is_home = is_at_home(hop);
 
     end->status = response->status;
+    if (response->status == 407 && hop->place.is_proxy) {
+        error_set(&end->err, ERR_UPSTREAM, "the proxy answered 407 (its user and password)");
+        hop_text_failure(&hop->place, &end->err);
+        note_failure(hop);
+        return;
+    }
     if (response->status == 429) {
         judge_busy(hop, response);
         return;
@@ -534,14 +541,15 @@ static const struct transfer_handler hop_transfer = {
 
 /* ---- one transfer ---- */
 
-static bool may_connect(const struct sockaddr *address, void *arg)
+static bool may_connect(const struct sockaddr *address, bool is_proxy, void *arg)
 {
     struct hop *hop = arg;
     struct upstream *upstream = upstream_of(hop);
     enum address_class found = address_class_of(address);
 
     hop_place_note(&hop->place, address);
-    if (upstream->config->proxy)
+    hop->place.is_proxy = is_proxy;
+    if (is_proxy)
         return true;
     if (is_at_home(hop)) {
         upstream->own_classes |= (unsigned)found;
@@ -603,7 +611,6 @@ static void set_times(const struct hop *hop, struct transfer_request *transfer)
 static int start_transfer(struct hop *hop, struct error *err)
 {
     const struct exchange_request *request = hop->request;
-    const struct config_upstream *own = upstream_of(hop)->config;
     AUTO_BUF struct buf authorization;
     AUTO_BUF struct buf accept;
     AUTO_BUF struct buf range;
@@ -628,10 +635,9 @@ static int start_transfer(struct hop *hop, struct error *err)
         .method = request->method,
         .url = hop->url,
         .headers = headers,
-        .ca_file = own->ca_file,
-        .proxy = own->proxy,
         .may_connect = may_connect,
     };
+    route_set(upstream_of(hop), &hop->parts, &transfer);
     set_times(hop, &transfer);
     if (request->kind != EXCHANGE_DOWNLOAD && transfer.total_timeout_ms == 0)
         return error_set(err, ERR_TIMEOUT, "the answer took too long");

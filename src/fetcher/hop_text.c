@@ -51,9 +51,19 @@ static const char *setting_of(const struct hop_place *place, const struct error 
         return "http_hosts";
     if (strstr(err->text, "is not allowed"))
         return "redirects";
-    if (place->upstream->config->proxy)
-        return "proxy";
-    return "url";
+    return place->is_proxy ? "proxy" : "url";
+}
+
+/* Which proxy it is: the upstream's own, or that for all. */
+static const char *group_of(const struct hop_place *place, const char *setting, char out[80])
+{
+    const struct upstream *upstream = place->upstream;
+
+    if (strcmp(setting, "proxy") != 0 || upstream->config->proxy) {
+        (void)snprintf(out, 80, "upstreams.%.60s.", upstream->name);
+        return out;
+    }
+    return slice_starts_with(slice_of(place->url), "https") ? "fetch.https_" : "fetch.http_";
 }
 
 void hop_text_failure(const struct hop_place *place, struct error *err)
@@ -61,11 +71,12 @@ void hop_text_failure(const struct hop_place *place, struct error *err)
     const char *name = place->upstream->name;
     struct error reason = *err;
     struct slice url = url_of(place);
+    const char *setting = setting_of(place, &reason);
+    char group[80];
     const char *at = place->address[0] != '\0' ? " at " : "";
 
-    error_set(err, reason.kind, "%.60s: %.*s%s%s: %.*s (see upstreams.%.60s.%s)", name,
-              SLICE_PRINT(url), at, place->address, 90, reason.text, name,
-              setting_of(place, &reason));
+    error_set(err, reason.kind, "%.60s: %.*s%s%s: %.*s (see %s%s)", name, SLICE_PRINT(url), at,
+              place->address, 90, reason.text, group_of(place, setting, group), setting);
 }
 
 void hop_text_status(const struct hop_place *place, int status, struct error *err)

@@ -16,6 +16,7 @@ struct upstream;
 struct hop_place {
     const struct upstream *upstream;
     const char *url;  /* borrowed; its query is never printed: it may be a signature */
+    bool is_proxy;    /* the address is a proxy's */
     char address[64]; /* that was connected to last; "": none yet */
 };
 

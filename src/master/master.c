@@ -84,6 +84,7 @@ static void say_ready(struct master *master)
     log_u64(&line, "workers", config->workers);
     log_text(&line, "version", master->options.version);
     log_end(&line, "ready");
+    proxy_lines_log(config);
     if (master->options.on_ready)
         master->options.on_ready(addresses, count, master->options.arg);
 }

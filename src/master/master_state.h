@@ -8,6 +8,7 @@
  *   supervise.c   starting, noticing deaths and hangs, starting again
  *   drain.c       stopping, role by role        rendezvous.c  channels between children
  *   sealed_config.c  what children get          child_process.c  one child
+ *   proxy_lines.c    what the log says of proxies
  */
 #ifndef MASTER_STATE_H
 #define MASTER_STATE_H
@@ -97,6 +98,10 @@ void sealed_config_close(struct sealed_config *sealed);
 /* Sends CONFIG, with the next number, to one child. */
 void sealed_config_send(struct master *master, struct child *child,
                         const struct sealed_config *sealed);
+
+/* ---- proxy_lines.c ---- */
+/* Says through which proxy each upstream is asked, if any: a line in the log for each. */
+void proxy_lines_log(const struct config *config);
 
 /* ---- drain.c ---- */
 void drain_begin(struct master *master);

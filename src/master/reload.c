@@ -83,6 +83,7 @@ static void install(struct master *master)
             sealed_config_send(master, child, &master->sealed);
     }
     log_say(LOG_INFO, "reload: the new configuration is in use");
+    proxy_lines_log(master->sealed.config);
 }
 
 static void drop(struct master *master, const char *why)

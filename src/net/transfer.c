@@ -45,7 +45,8 @@ void transfer_free(struct transfer *transfer)
     timer_free(&transfer->timer);
     transfer_upload_cleanup(&transfer->upload);
     buf_cleanup(&transfer->head);
-    mem_free(transfer->host);
+    for (unsigned i = 0; i < transfer->name_count; i++)
+        mem_free(transfer->names[i].host);
     mem_free(transfer);
 }
 
@@ -120,9 +121,38 @@ static bool describe_proxy(struct transfer *transfer)
             CURLE_OK ||
         status < 300)
         return false;
-    error_set(&transfer->err, ERR_UPSTREAM, "the proxy answered %ld%s", status,
-              status == 407 ? " (it wants a user and a password)" : "");
+    const char *why = status != 407         ? ""
+                      : transfer->has_login ? " (it refuses the user and password)"
+                                            : " (it wants a user and a password)";
+    error_set(&transfer->err, ERR_UPSTREAM, "the proxy answered %ld%s", status, why);
     return true;
+}
+
+/* What a SOCKS proxy said. */
+static const char *text_of_socks(const struct transfer *transfer)
+{
+    long code = 0;
+
+    if (transfer->set->curl->easy_get(transfer->easy, CURLINFO_PROXY_ERROR, &code) != CURLE_OK)
+        code = 0;
+    switch ((unsigned)code) {
+    case CURLPX_NO_AUTH:
+    case CURLPX_USER_REJECTED:
+        return transfer->has_login ? "the proxy refuses the user and password"
+                                   : "the proxy wants a user and a password";
+    case CURLPX_REPLY_CONNECTION_REFUSED:
+        return "the proxy found the connection refused";
+    case CURLPX_REPLY_HOST_UNREACHABLE:
+    case CURLPX_REPLY_NETWORK_UNREACHABLE:
+        return "the proxy cannot reach the host";
+    case CURLPX_REPLY_NOT_ALLOWED:
+        return "the proxy does not allow this host";
+    case CURLPX_BAD_VERSION:
+    case CURLPX_UNKNOWN_MODE:
+        return "the proxy does not speak SOCKS5";
+    default:
+        return "the proxy failed";
+    }
 }
 
 /* The system's error text is preferred: "connection refused" says more than "could not connect". */
@@ -140,7 +170,7 @@ static void describe_failure(struct transfer *transfer, CURLcode code)
     }
     if (describe_proxy(transfer))
         return;
-    const char *text = text_of(code);
+    const char *text = code == CURLE_PROXY ? text_of_socks(transfer) : text_of(code);
     error_set(&transfer->err, ERR_UPSTREAM, "%s", text ? text : curl->easy_text(code));
 }
 
@@ -200,7 +230,7 @@ static void judge_timeout(struct transfer *transfer, struct error *err)
 
     if (transfer->state == TRANSFER_NAME) {
         error_set(err, ERR_TIMEOUT, "the name server did not answer for %s within %llu ms",
-                  transfer->host, ms);
+                  transfer->names[transfer->names_known].host, ms);
     } else if (transfer_is_sending(transfer)) {
         error_set(err, ERR_TIMEOUT, "the server took no byte of the request's body within %llu ms",
                   ms);

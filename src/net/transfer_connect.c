@@ -1,32 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From a name to a connection: net/resolve looks up the name of the host or of the proxy, and
- * libcurl gets the addresses. libcurl must not look up names itself: when a transfer ends it waits,
- * on the loop, for the thread that does it. Each address is checked just before it is connected to.
- * (door: libcurl)
+ * From a name to a connection: net/resolve looks up the name of the host or of the proxy (for
+ * socks5:// of both), and libcurl gets the addresses. libcurl must not look up names itself: when a
+ * transfer ends it waits, on the loop, for the thread that does it. Each address is checked just
+ * before it is connected to. (door: libcurl)
  */
 #include <arpa/inet.h>
 #include <string.h>
 #include <sys/un.h>
 
 #include "base/alloc.h"
+#include "base/proxy_url.h"
 #include "base/slice.h"
 #include "net/resolve.h"
 #include "transfer_parts.h"
 
-#define PROXY_PORT       1080 /* libcurl's default for http proxies; for https ones it is 443 */
 #define ADDRESSES_LENGTH 2048
 
 /* ---- the name ---- */
-
-static unsigned proxy_port(const struct url_parts *proxy)
-{
-    size_t brackets = proxy->authority.data[0] == '[' ? 2 : 0;
-
-    if (proxy->authority.length > proxy->host.length + brackets)
-        return proxy->port;
-    return proxy->is_https ? proxy->port : PROXY_PORT;
-}
 
 static int plan_local(struct transfer *transfer, const struct transfer_request *request,
                       struct error *err)
@@ -44,62 +35,95 @@ static int plan_local(struct transfer *transfer, const struct transfer_request *
     return 0;
 }
 
-int transfer_plan_connection(struct transfer *transfer, const struct transfer_request *request,
-                             struct error *err)
+static int plan_name(struct transfer *transfer, struct slice host, unsigned port, bool is_proxy,
+                     struct error *err)
 {
-    struct url_parts peer;
-
-    if (!url_split(slice_of(request->url), &peer))
-        return error_set(err, ERR_INVALID, "not an http or https URL");
-    if (request->unix_socket)
-        return plan_local(transfer, request, err);
-    if (request->proxy && !url_split(slice_of(request->proxy), &peer))
-        return error_set(err, ERR_INVALID, "the proxy is not an http or https URL");
-    transfer->port = request->proxy ? proxy_port(&peer) : peer.port;
-    if (!resolve_is_needed(peer.host))
+    if (!resolve_is_needed(host))
         return 0;
     if (!transfer->set->resolver) {
         return error_set(err, ERR_INVALID,
                          "the host is a name, and there is no resolver to look it up");
     }
-    transfer->host = slice_dup(peer.host);
+    transfer->names[transfer->name_count++] =
+        (struct transfer_name){slice_dup(host), port, is_proxy};
     return 0;
+}
+
+int transfer_plan_connection(struct transfer *transfer, const struct transfer_request *request,
+                             struct error *err)
+{
+    struct url_parts server;
+    struct proxy_url proxy;
+
+    if (!url_split(slice_of(request->url), &server))
+        return error_set(err, ERR_INVALID, "not an http or https URL");
+    if (request->unix_socket)
+        return plan_local(transfer, request, err);
+    if (!request->proxy)
+        return plan_name(transfer, server.host, server.port, false, err);
+    if (!proxy_url_parse(slice_of(request->proxy), &proxy))
+        return error_set(err, ERR_INVALID, "the proxy is not the URL of one");
+    transfer->has_proxy = true;
+    transfer->has_login = proxy.has_login;
+    int rc = plan_name(transfer, proxy.host, proxy.port, true, err);
+    if (rc == 0 && proxy.scheme == PROXY_SOCKS5)
+        rc = plan_name(transfer, server.host, server.port, false, err);
+    return rc;
+}
+
+/* The proxy connects to the addresses that we give it, without asking us again. */
+static bool is_refused(struct transfer *transfer, const struct transfer_name *name,
+                       const union resolved_address *address)
+{
+    union resolved_address whole = *address;
+
+    if (!transfer->has_proxy || name->is_proxy || !transfer->may_connect)
+        return false;
+    if (whole.any.sa_family == AF_INET6)
+        whole.v6.sin6_port = htons((uint16_t)name->port);
+    else
+        whole.v4.sin_port = htons((uint16_t)name->port);
+    return !transfer->may_connect(&whole.any, false, transfer->arg);
 }
 
 /* "+HOST:PORT:ADDRESS,ADDRESS…" for CURLOPT_RESOLVE. The plus sign makes libcurl forget the
  * addresses after a minute instead of never; this transfer uses them at once. */
-static bool print_addresses(const struct transfer *transfer, const struct resolved_name *name,
-                            struct buf *out)
+static int print_addresses(struct transfer *transfer, const struct resolved_name *found,
+                           struct buf *out, struct error *err)
 {
-    buf_printf(out, "+%s:%u:", transfer->host, transfer->port);
-    for (size_t i = 0; i < name->count; i++) {
-        const union resolved_address *address = &name->addresses[i];
+    const struct transfer_name *name = &transfer->names[transfer->names_known];
+    size_t count = 0;
+
+    buf_printf(out, "+%s:%u:", name->host, name->port);
+    for (size_t i = 0; i < found->count; i++) {
+        const union resolved_address *address = &found->addresses[i];
         bool is_v6 = address->any.sa_family == AF_INET6;
         const void *bytes =
             is_v6 ? (const void *)&address->v6.sin6_addr : (const void *)&address->v4.sin_addr;
         char text[INET6_ADDRSTRLEN];
 
+        if (is_refused(transfer, name, address))
+            continue;
         if (!inet_ntop(address->any.sa_family, bytes, text, sizeof(text)))
-            return false;
-        buf_printf(out, is_v6 ? "%s[%s]" : "%s%s", i > 0 ? "," : "", text);
+            break;
+        buf_printf(out, is_v6 ? "%s[%s]" : "%s%s", count++ > 0 ? "," : "", text);
     }
-    return !out->is_over;
+    if (out->is_over)
+        return error_set(err, ERR_INTERNAL, "the addresses of %s cannot be printed", name->host);
+    return count > 0 ? 0 : error_set(err, ERR_DENIED, "the address is not allowed");
 }
 
-static int list_addresses(struct transfer *transfer, const struct resolved_name *name,
+static int list_addresses(struct transfer *transfer, const struct resolved_name *found,
                           struct error *err)
 {
     AUTO_BUF struct buf text;
 
     buf_init(&text, ADDRESSES_LENGTH);
-    if (!print_addresses(transfer, name, &text)) {
-        return error_set(err, ERR_INTERNAL, "the addresses of %s cannot be printed",
-                         transfer->host);
-    }
-    return transfer_append(transfer, &transfer->addresses, buf_text(&text), err);
+    int rc = print_addresses(transfer, found, &text, err);
+    return rc == 0 ? transfer_append(transfer, &transfer->addresses, buf_text(&text), err) : rc;
 }
 
-static void on_name(const struct resolved_name *name, const struct error *err, void *arg)
+static void on_name(const struct resolved_name *found, const struct error *err, void *arg)
 {
     struct transfer *transfer = arg;
 
@@ -107,22 +131,26 @@ static void on_name(const struct resolved_name *name, const struct error *err, v
     if (err) {
         transfer->err = *err;
         transfer->err.kind = ERR_UPSTREAM;
+        if (transfer->names[transfer->names_known].is_proxy)
+            error_wrap(&transfer->err, "the proxy");
         transfer_finish(transfer);
-    } else if (list_addresses(transfer, name, &transfer->err) != 0) {
+    } else if (list_addresses(transfer, found, &transfer->err) != 0) {
         transfer_finish(transfer);
     } else {
-        transfer_begin(transfer);
+        transfer->names_known++;
+        transfer_connect(transfer);
     }
 }
 
 void transfer_connect(struct transfer *transfer)
 {
-    if (!transfer->host) {
+    if (transfer->names_known == transfer->name_count) {
         transfer_begin(transfer);
         return;
     }
     transfer->lookup =
-        resolver_ask(transfer->set->resolver, slice_of(transfer->host), on_name, transfer);
+        resolver_ask(transfer->set->resolver, slice_of(transfer->names[transfer->names_known].host),
+                     on_name, transfer);
 }
 
 /* ---- the address ---- */
@@ -158,7 +186,7 @@ curl_socket_t transfer_on_socket(void *arg, curlsocktype purpose, struct curl_so
     if (transfer->state >= TRANSFER_FINISHED)
         return CURL_SOCKET_BAD;
     if (transfer->may_connect && !transfer->is_local &&
-        !transfer->may_connect(&address->addr, transfer->arg)) {
+        !transfer->may_connect(&address->addr, transfer->has_proxy, transfer->arg)) {
         transfer->was_refused = true;
         return CURL_SOCKET_BAD;
     }

@@ -66,14 +66,27 @@ static void set_body(struct transfer_options *options, struct transfer *transfer
     TRANSFER_SET(options, CURLOPT_SEEKDATA, transfer);
 }
 
+/* Our headers are for the server: a proxy that only passes bytes on gets none of them. */
+static void set_proxy(struct transfer_options *options, const struct transfer_request *request)
+{
+    TRANSFER_SET(options, CURLOPT_PROXY, request->proxy ? request->proxy : "");
+    TRANSFER_SET(options, CURLOPT_NOPROXY, "");
+    TRANSFER_SET(options, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+    TRANSFER_SET(options, CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE);
+    TRANSFER_SET(options, CURLOPT_PROXYAUTH, (long)CURLAUTH_BASIC);
+    TRANSFER_SET(options, CURLOPT_SOCKS5_AUTH, (long)CURLAUTH_BASIC);
+    TRANSFER_SET(options, CURLOPT_PROXY_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    TRANSFER_SET(options, CURLOPT_PROXY_SSL_VERIFYPEER, 1L);
+    TRANSFER_SET(options, CURLOPT_PROXY_SSL_VERIFYHOST, 2L);
+    if (request->ca_file)
+        TRANSFER_SET(options, CURLOPT_PROXY_CAINFO, request->ca_file);
+}
+
 static void set_connection(struct transfer_options *options, const struct transfer_request *request)
 {
     TRANSFER_SET(options, CURLOPT_NOSIGNAL, 1L);
     /* libcurl gets all addresses from us. If it looks up a name after all, it does not wait. */
     TRANSFER_SET(options, CURLOPT_QUICK_EXIT, 1L);
-    TRANSFER_SET(options, CURLOPT_PROXY, request->proxy ? request->proxy : "");
-    TRANSFER_SET(options, CURLOPT_NOPROXY, "");
-    TRANSFER_SET(options, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     TRANSFER_SET(options, CURLOPT_TCP_KEEPALIVE, 1L);
     TRANSFER_SET(options, CURLOPT_BUFFERSIZE, BUFFER_SIZE);
     TRANSFER_SET(options, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
@@ -134,6 +147,7 @@ int transfer_set_options(struct transfer *transfer, const struct transfer_reques
         set_body(&options, transfer);
     set_method(&options, request->method);
     set_connection(&options, request);
+    set_proxy(&options, request);
     set_callbacks(&options, transfer);
     return options.rc;
 }

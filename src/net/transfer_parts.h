@@ -68,6 +68,15 @@ struct transfer_upload {
     bool is_refused; /* the server answered with an error: it takes no more */
 };
 
+#define TRANSFER_NAMES_MAX 2 /* a SOCKS5 proxy and the server */
+
+/* A host whose addresses libcurl needs. */
+struct transfer_name {
+    char *host;
+    unsigned port;
+    bool is_proxy;
+};
+
 struct transfer {
     struct list link;
     struct transfer_set *set;
@@ -76,12 +85,15 @@ struct transfer {
     enum transfer_state state;
     CURL *easy;
     struct curl_slist *headers;
-    struct curl_slist *addresses; /* of the host */
-    bool (*may_connect)(const struct sockaddr *address, void *arg);
-    char *host; /* the name to look up; NULL: there is none */
-    unsigned port;
+    struct curl_slist *addresses; /* of the names */
+    bool (*may_connect)(const struct sockaddr *address, bool is_proxy, void *arg);
+    struct transfer_name names[TRANSFER_NAMES_MAX]; /* to look up, one after the other */
+    unsigned name_count;
+    unsigned names_known;
     struct name_wait *lookup;
-    bool is_local; /* over a unix socket: may_connect is not asked */
+    bool has_proxy;
+    bool has_login; /* at the proxy */
+    bool is_local;  /* over a unix socket: may_connect is not asked */
     struct transfer_upload upload;
     struct buf head;
     struct timer *timer; /* the next of the timeouts */
@@ -147,11 +159,11 @@ int transfer_append(const struct transfer *transfer, struct curl_slist **list, c
 
 /* ---- transfer_connect.c ---- */
 
-/* Finds out which name must be looked up. ERR_INVALID when the URL, the proxy or the path of the
+/* Finds out which names must be looked up. ERR_INVALID when the URL, the proxy or the path of the
  * unix socket is none. */
 int transfer_plan_connection(struct transfer *transfer, const struct transfer_request *request,
                              struct error *err);
-/* Looks up the name, if there is one, and then calls transfer_begin. */
+/* Looks up the names, if there are any, and then calls transfer_begin. */
 void transfer_connect(struct transfer *transfer);
 /* Gives libcurl the addresses, and the time that is left for connecting. */
 int transfer_set_connection(struct transfer *transfer, struct error *err);

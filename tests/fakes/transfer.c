@@ -53,7 +53,7 @@ struct transfer {
     bool is_answered; /* the script was asked */
     uint64_t head_timeout_ms;
     struct fake_request *noted;
-    bool (*may_connect)(const struct sockaddr *address, void *arg);
+    bool (*may_connect)(const struct sockaddr *address, bool is_proxy, void *arg);
     struct fake_body {
         struct buf bytes;
         int fd; /* -1: none */
@@ -222,7 +222,8 @@ static bool is_address_allowed(const struct transfer *transfer, const char *addr
 
     CHECK(inet_pton(AF_INET, address ? address : "93.184.216.34", &v4.sin_addr) == 1);
     return !transfer->may_connect || transfer->noted->unix_socket ||
-           transfer->may_connect((const struct sockaddr *)(const void *)&v4, transfer->arg);
+           transfer->may_connect((const struct sockaddr *)(const void *)&v4,
+                                 transfer->noted->proxy[0] != '\0', transfer->arg);
 }
 
 /* ---- the body of a request ---- */
@@ -347,6 +348,7 @@ static struct fake_request *note(const struct transfer_request *request)
     *noted = (struct fake_request){.method = request->method};
     noted->unix_socket = request->unix_socket ? mem_strdup(request->unix_socket) : NULL;
     (void)snprintf(noted->url, sizeof(noted->url), "%s", request->url);
+    (void)snprintf(noted->proxy, sizeof(noted->proxy), "%s", request->proxy ? request->proxy : "");
     for (const char *const *header = request->headers; header && *header; header++) {
         size_t used = strlen(noted->headers);
 

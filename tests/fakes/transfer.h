@@ -15,6 +15,7 @@
 struct fake_request {
     enum transfer_method method;
     char url[2048];
+    char proxy[256];         /* "": none */
     char headers[4096];      /* "Name: value\r\n" each */
     bool is_refused;         /* may_connect returned false */
     uint64_t range_start;    /* of its Range header; 0 without one */

@@ -55,6 +55,7 @@ class Hub:
         self.page = 100
         self.base = ""  # a path before /v2/
         self.has_referrers = True
+        self.hosts = {}  # registry, cdn, token -> a name that only a proxy knows, instead of the address
         self.pages_by_token = False  # as quay.io: the next page has a name of its own
         self.repositories = {}
         self.blobs = {}
@@ -146,6 +147,8 @@ class Hub:
         return self._hosts.get(host, "127.0.0.1")
 
     def _url(self, host):
+        if host in self.hosts:
+            return f"{'https' if self.authority else 'http'}://{self.hosts[host]}"
         return f"{'https' if self.authority else 'http'}://{self._address(host)}:{self.ports[host]}"
 
     @property

@@ -49,8 +49,9 @@ def _sanitizer():
 
 
 def environment():
-    """Ours, without the test's own variables, which the server would take for settings."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(("ENTREPOT_", "REGISTRY_"))}
+    """Ours, without the test's own variables, and those of proxies, which the server would take for settings."""
+    return {name: value for name, value in os.environ.items()
+            if not name.startswith(("ENTREPOT_", "REGISTRY_")) and not name.lower().endswith("_proxy")}
 
 
 def is_sanitized():

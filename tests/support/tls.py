@@ -8,7 +8,7 @@ import subprocess
 SERVER_EXTENSIONS = """basicConstraints=CA:FALSE
 keyUsage=digitalSignature
 extendedKeyUsage=serverAuth
-subjectAltName=IP:127.0.0.1,IP:127.0.0.2,DNS:localhost
+subjectAltName=IP:127.0.0.1,IP:127.0.0.2,DNS:localhost,DNS:registry.test,DNS:auth.test,DNS:cdn.test
 """
 
 

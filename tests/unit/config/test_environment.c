@@ -320,10 +320,168 @@ static void a_port_alone_is_on_this_machine(void **state)
     result_free(&result);
 }
 
+static const char *proxy_of(const struct config *config, const char *name, bool is_https,
+                            const char *host, unsigned port)
+{
+    const struct config_upstream *upstream = config_upstream_find(config, slice_of(name));
+
+    assert_non_null(upstream);
+    return config_proxy(config, upstream, is_https, slice_of(host), port);
+}
+
+static void check_proxy(const char *found, const char *wanted)
+{
+    if (!wanted)
+        assert_null(found);
+    else
+        assert_string_equal(found ? found : "none", wanted);
+}
+
+static void variables_of_curl_name_the_proxy(void **state)
+{
+    static const struct variable_case {
+        const char *environment[4];
+        const char *https; /* what follows for https:// URLs; NULL: no proxy */
+        const char *http;
+    } cases[] = {
+        {{"HTTPS_PROXY=p:1", NULL}, "http://p:1", NULL},
+        {{"HTTPS_PROXY=p:1", "https_proxy=q:2", NULL}, "http://q:2", NULL},
+        {{"HTTP_PROXY=p:1", NULL}, NULL, NULL},
+        {{"http_proxy=p:1", NULL}, NULL, "http://p:1"},
+        {{"ALL_PROXY=socks5h://p", NULL}, "socks5h://p:1080", "socks5h://p:1080"},
+        {{"all_proxy=p:1", "HTTPS_PROXY=q:2", NULL}, "http://q:2", "http://p:1"},
+        {{"HTTPS_PROXY=", "all_proxy=p:1", NULL}, "http://p:1", "http://p:1"},
+        {{"HTTPS_PROXY=p:1", "ENTREPOT_FETCH_HTTPS_PROXY=none", NULL}, NULL, NULL},
+        {{"HTTPS_PROXY=p:1", "ENTREPOT_FETCH_HTTPS_PROXY=q:2", NULL}, "http://q:2", NULL},
+        {{"ALL_PROXY=p:1", "ENTREPOT_FETCH_NO_PROXY=*", NULL}, NULL, NULL},
+        {{"ALL_PROXY=p:1", "NO_PROXY=a.test", "no_proxy=b.test", NULL}, "http://p:1", "http://p:1"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct result result;
+
+        assert_int_equal(load("", cases[i].environment, NULL, &result), 0);
+        check_proxy(proxy_of(result.config, "docker.io", true, "a.test", 443), cases[i].https);
+        check_proxy(proxy_of(result.config, "docker.io", false, "a.test", 80), cases[i].http);
+        result_free(&result);
+    }
+}
+
+static void hosts_without_a_proxy(void **state)
+{
+    static const struct host_case {
+        const char *entry;
+        const char *host;
+        unsigned port;
+        bool is_excepted;
+    } cases[] = {
+        {"example.com", "example.com", 443, true},
+        {"example.com", "a.example.com", 443, true},
+        {"example.com", "aexample.com", 443, false},
+        {".example.com", "example.com", 443, true},
+        {".example.com", "a.b.EXAMPLE.com.", 443, true},
+        {"*.example.com", "a.example.com", 443, true},
+        {"Example.Com.", "example.com", 443, true},
+        {"a.example.com", "example.com", 443, false},
+        {"example.com:5000", "example.com", 5000, true},
+        {"example.com:5000", "example.com", 443, false},
+        {"example.com:x", "example.com", 443, false},
+        {"*", "anything", 1, true},
+        {"com", "example.com", 443, true},
+        {".", "example.com", 443, false},
+        {"10.1.2.3", "10.1.2.3", 443, true},
+        {"1.2.3", "10.1.2.3", 443, false},
+        {"10.0.0.0/8", "10.255.0.1", 443, true},
+        {"10.0.0.0/8", "11.0.0.1", 443, false},
+        {"10.128.0.0/9", "10.127.0.1", 443, false},
+        {"0.0.0.0/0", "1.2.3.4", 443, true},
+        {"10.0.0.0/33", "10.0.0.1", 443, false},
+        {"10.0.0.0/x", "10.0.0.1", 443, false},
+        {"10.0.0.0/8", "ten.example.com", 443, false},
+        {"fd00::/8", "fd12::1", 443, true},
+        {"fd00::/8", "fe12::1", 443, false},
+        {"::1", "::1", 443, true},
+        {"[fd00::1]:5000", "fd00::1", 5000, true},
+        {"[fd00::1]:5000", "fd00::1", 443, false},
+        {"[fd00::1", "fd00::1", 443, false},
+        {"fd00::/8", "10.0.0.1", 443, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const char *const environment[] = {"HTTPS_PROXY=p:1", NULL};
+        char flag[100];
+        const char *const settings[] = {"upstreams.docker.io.proxy=q:2", flag, NULL};
+        struct result result;
+
+        (void)snprintf(flag, sizeof(flag), "fetch.no_proxy=%s", cases[i].entry);
+        assert_int_equal(load("", environment, settings, &result), 0);
+        const char *found =
+            proxy_of(result.config, "docker.io", true, cases[i].host, cases[i].port);
+        if (cases[i].is_excepted != !found)
+            fail_msg("%s for %s:%u", cases[i].entry, cases[i].host, cases[i].port);
+        result_free(&result);
+    }
+}
+
+static void this_machine_needs_no_general_proxy(void **state)
+{
+    static const char *const hosts[] = {"localhost", "LOCALHOST", "a.localhost",
+                                        "127.0.0.1", "127.9.9.9", "::1"};
+    const char *const environment[] = {"HTTPS_PROXY=p:1", NULL};
+    struct result result;
+
+    (void)state;
+    assert_int_equal(load("upstreams: { docker.io: {}, a.test: { proxy: q:2 }, b.test: { proxy: "
+                          "none } }\n",
+                          environment, NULL, &result),
+                     0);
+    for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
+        assert_null(proxy_of(result.config, "docker.io", true, hosts[i], 443));
+        check_proxy(proxy_of(result.config, "a.test", true, hosts[i], 443), "http://q:2");
+        check_proxy(proxy_of(result.config, "a.test", false, "x.test", 443), "http://q:2");
+        assert_null(proxy_of(result.config, "b.test", true, "x.test", 443));
+    }
+    check_proxy(proxy_of(result.config, "docker.io", true, "128.0.0.1", 443), "http://p:1");
+    result_free(&result);
+}
+
+/* Workers connect nowhere. */
+static void proxies_are_for_the_fetcher_alone(void **state)
+{
+    const char *const environment[] = {"HTTPS_PROXY=http://me:secret1@p:1", NULL};
+    const char *const settings[] = {"upstreams.docker.io.proxy=me:secret2@p:1",
+                                    "fetch.http_proxy=me:secret3@p:1", NULL};
+    struct result result;
+    struct config *again = NULL;
+    struct error err;
+
+    (void)state;
+    AUTO_BUF struct buf with;
+    AUTO_BUF struct buf without;
+    buf_init(&with, CONFIG_TEXT_MAX);
+    buf_init(&without, CONFIG_TEXT_MAX);
+    assert_int_equal(load("", environment, settings, &result), 0);
+    config_print(result.config, true, &with);
+    config_print(result.config, false, &without);
+    assert_null(strstr(buf_text(&without), "secret"));
+    assert_int_equal(config_parse(buf_bytes(&with), &again, &err), 0);
+    check_proxy(again->fetch.https_proxy, "http://me:secret1@p:1");
+    check_proxy(again->fetch.http_proxy, "http://me:secret3@p:1");
+    check_proxy(proxy_of(again, "docker.io", true, "a.test", 1), "http://me:secret2@p:1");
+    config_unref(&again);
+    result_free(&result);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(flag_wins_over_environment_over_file),
+        cmocka_unit_test(variables_of_curl_name_the_proxy),
+        cmocka_unit_test(hosts_without_a_proxy),
+        cmocka_unit_test(this_machine_needs_no_general_proxy),
+        cmocka_unit_test(proxies_are_for_the_fetcher_alone),
         cmocka_unit_test(unknown_variables_of_ours_warn_and_those_of_kubernetes_do_not),
         cmocka_unit_test(variables_of_the_stock_registry_are_understood),
         cmocka_unit_test(a_proxied_registry_becomes_the_default_upstream),

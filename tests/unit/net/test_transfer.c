@@ -256,6 +256,24 @@ static void name_of_the_proxy_is_looked_up(void **state)
     assert_int_equal(fake_name_asked(NULL), 1);
 }
 
+static void address_that_a_socks_proxy_would_get_is_judged(void **state)
+{
+    (void)state;
+    fake_name_set("proxy.test", "127.0.0.1", 0);
+    fake_name_set("registry.test", "127.0.0.1", 0);
+    client.host = "registry.test";
+    client.proxy = "proxy.test";
+    client.proxy_scheme = "socks5";
+    client.refuses = true;
+    client_start(TRANSFER_GET, "", 0);
+    client_run();
+    assert_int_equal(client.err.kind, ERR_DENIED);
+    assert_int_equal(client.asked_addresses, 1);
+    assert_int_equal(fake_name_asked("proxy.test"), 1);
+    assert_int_equal(fake_name_asked("registry.test"), 1);
+    assert_string_equal(server.head, "");
+}
+
 static void next_address_of_a_name_is_tried(void **state)
 {
     (void)state;
@@ -404,6 +422,7 @@ int main(void)
         TEST(name_with_a_dot_at_its_end_is_the_same_to_libcurl),
         TEST(localhost_and_odd_literals_are_not_looked_up),
         TEST(name_of_the_proxy_is_looked_up),
+        TEST(address_that_a_socks_proxy_would_get_is_judged),
         TEST(next_address_of_a_name_is_tried),
         TEST(addresses_of_both_families_are_given_to_libcurl),
         TEST(addresses_of_a_name_are_judged),

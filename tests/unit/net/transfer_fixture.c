@@ -311,12 +311,13 @@ static const struct transfer_handler handler = {
     .on_done = on_done,
 };
 
-static bool may_connect(const struct sockaddr *address, void *arg)
+static bool may_connect(const struct sockaddr *address, bool is_proxy, void *arg)
 {
     (void)arg;
+    client.asked_proxies += is_proxy;
     assert_true(client.takes_ipv6 || address->sa_family == AF_INET);
     client.asked_addresses++;
-    return !client.refuses;
+    return !client.refuses || is_proxy;
 }
 
 int client_try(enum transfer_method method, const char *answer, size_t blob_length,
@@ -330,8 +331,9 @@ int client_try(enum transfer_method method, const char *answer, size_t blob_leng
     server.blob_length = blob_length;
     (void)snprintf(url, sizeof(url), "http://%s:%u/v2/a?b", client.host ? client.host : "127.0.0.1",
                    server.port);
-    (void)snprintf(proxy, sizeof(proxy), "http://%s:%u", client.proxy ? client.proxy : "",
-                   server.port);
+    (void)snprintf(proxy, sizeof(proxy), "%s://%s:%u",
+                   client.proxy_scheme ? client.proxy_scheme : "http",
+                   client.proxy ? client.proxy : "", server.port);
     struct transfer_request request = {
         .method = method,
         .url = url,

@@ -56,12 +56,14 @@ struct test_client {
     bool is_done;
     struct error err;
     unsigned asked_addresses;
+    unsigned asked_proxies; /* of those, addresses of the proxy */
     bool refuses;
     bool takes_ipv6;
     const char *unix_socket;          /* NULL: none */
     const struct transfer_body *body; /* NULL: none */
     const char *host;                 /* NULL: 127.0.0.1 */
     const char *proxy;                /* a host; NULL: none */
+    const char *proxy_scheme;         /* NULL: http */
 };
 
 extern struct test_server server;
