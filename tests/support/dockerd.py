@@ -9,6 +9,9 @@ from .processes import Daemon, end_pid_file, run
 from .waiting import Folder, need_program, need_root
 
 DOCKER = "/usr/bin/docker"
+# It changes nothing in the machine's network, and gives up at once what does not come.
+MODEST = ("--bridge", "none", "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false",
+          "--userland-proxy=false", "--max-download-attempts", "1", "--shutdown-timeout", "5")
 
 
 def need_docker():
@@ -41,10 +44,8 @@ class Dockerd:
     def _start(self, config, driver):
         self._daemon = Daemon(
             ["dockerd", "--config-file", config, "--data-root", self.folder / "data", "--exec-root", self._exec_root,
-             "--host", f"unix://{self.socket}", "--pidfile", self.folder / "pid", "--bridge", "none",
-             "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false",
-             "--userland-proxy=false", "--storage-driver", driver, "--max-download-attempts", "1",
-             "--shutdown-timeout", "5"], self.folder / f"log.{driver}")
+             "--host", f"unix://{self.socket}", "--pidfile", self.folder / "pid", "--storage-driver", driver, *MODEST],
+            self.folder / f"log.{driver}")
         self._daemon.wait_for(lambda: self.docker("version", check=False).status == 0, 60, "dockerd")
 
     def docker(self, *arguments, check=True, seconds=180, folder=None):

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Clients that no distribution has in the version wanted: built from their Go modules when first asked for, kept in
 gotools/ beside the program under test (or in ENTREPOT_GOTOOLS). Without Go or its modules the test is skipped; on CI
-a module that Go cannot build is a failure."""
+a module that Go cannot build is a failure. Programs of our own, written with somebody's module, are folders beside
+this file."""
 
 import fcntl
+import hashlib
 import json
 import os
 import shutil
@@ -25,7 +27,9 @@ MODULES = {
     "containerd": ("github.com/containerd/containerd/v2/cmd/containerd", "v2.4.2"),
     "dockerd": ("github.com/moby/moby/v2/cmd/dockerd", "v2.0.0-beta.24"),
     "conformance": ("github.com/opencontainers/distribution-spec/conformance", "v0.0.0-20260831232431-97274622c111"),
+    "crictl": ("sigs.k8s.io/cri-tools/cmd/crictl", "v1.34.0"),
 }
+OURS = ("registries",)
 WITH_C = ("runc",)
 
 _failed = {}
@@ -37,7 +41,7 @@ def root():
 
 def gotool(name):
     """The path of that program; builds it if it is not there yet."""
-    path, version = MODULES[name]
+    path, version = (_source(name), _state_of(_source(name))) if name in OURS else MODULES[name]
     folder = os.path.join(root(), f"{name}@{version}")
     program = os.path.join(folder, name)
     if not os.path.exists(program):
@@ -47,6 +51,19 @@ def gotool(name):
             if not os.path.exists(program):
                 _install(name, f"{path}@{version}", folder)
     return program
+
+
+def _source(name):
+    return os.path.join(os.path.dirname(os.path.abspath(__file__)), name)
+
+
+def _state_of(source):
+    """Another one after each change."""
+    state = hashlib.sha256()
+    for entry in sorted(os.listdir(source)):
+        with open(os.path.join(source, entry), "rb") as content:
+            state.update(content.read())
+    return state.hexdigest()[:12]
 
 
 def gotools(*names):
@@ -79,10 +96,12 @@ def _build(name, module, folder):
     """What went wrong, or nothing. Built beside and moved, so that nobody sees half of it."""
     place = os.path.join(folder, "new")
     environment = dict(os.environ, GOBIN=place, CGO_ENABLED="1" if name in WITH_C else "0", GOFLAGS="", GOWORK="off")
+    source, module = (_source(name), ".") if name in OURS else (None, module)
     command = [_go(), "install", "-p", "2", "-trimpath", "-ldflags=-s -w", module]
     try:
         done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, timeout=INSTALL_SECONDS * slow_factor(), check=False)
+                              stderr=subprocess.STDOUT, timeout=INSTALL_SECONDS * slow_factor(), check=False,
+                              cwd=source)
     except subprocess.TimeoutExpired:
         return f"not within {INSTALL_SECONDS} s"
     if done.returncode != 0:

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 
-from .dockerd import DOCKER
+from .dockerd import DOCKER, MODEST
 from .gotools import gotool, gotools
 from .processes import Daemon, end_pid_file, run
 from .waiting import Folder, need_program, need_root
@@ -37,7 +37,8 @@ def need_modern():
     gotools(*ENGINE)
 
 
-def _environment():
+def modern_environment():
+    """What today's daemons are started with: programs of their age come first."""
     path = gotools(*ENGINE)
     return {"PATH": f"{path}:{os.environ['PATH']}", "DOCKER_MIN_API_VERSION": "1.24"}
 
@@ -55,10 +56,8 @@ class ModernDocker:
             json.dump({"registry-mirrors": list(mirrors)}, out)
         self._daemon = Daemon(
             [gotool("dockerd"), "--config-file", config, "--data-root", self.folder / "data", "--exec-root",
-             self._exec_root, "--host", f"unix://{self.socket}", "--pidfile", self.folder / "pid", "--bridge", "none",
-             "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false",
-             "--userland-proxy=false", "--max-download-attempts", "1", "--shutdown-timeout", "5"],
-            self.folder / "log", _environment())
+             self._exec_root, "--host", f"unix://{self.socket}", "--pidfile", self.folder / "pid", *MODEST],
+            self.folder / "log", modern_environment())
         try:
             self._daemon.wait_for(lambda: self.docker("version", check=False).status == 0, 60, "dockerd")
         except BaseException:
@@ -111,7 +110,7 @@ class ModernContainerd:
         config = self.folder / "config.toml"
         with open(config, "w", encoding="utf-8") as out:
             out.write(CONTAINERD_CONFIG.format(folder=self.folder.path, downloads=downloads, piece=piece))
-        self._daemon = Daemon([gotool("containerd"), "--config", config], self.folder / "log", _environment())
+        self._daemon = Daemon([gotool("containerd"), "--config", config], self.folder / "log", modern_environment())
         try:
             self._daemon.wait_for(lambda: self.ctr("version", check=False).status == 0, 60, "containerd")
         except BaseException:
