@@ -33,8 +33,8 @@ enum error_kind {
 
 struct error {
     enum error_kind kind;
-    int sys; /* errno, or 0 */
-    char text[240];
+    int sys;        /* errno, or 0 */
+    char text[384]; /* room for two paths and what to do */
 };
 
 /* Fill *err and return -kind, so that a function fails with "return error_set(...)". `err` may be
@@ -49,5 +49,7 @@ int error_set_errno(struct error *err, int sys, const char *fmt, ...)
 
 /* Put "context: " in front of the text; returns -err->kind. */
 int error_wrap(struct error *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Put "; what to do" behind the text; returns -err->kind. */
+int error_advise(struct error *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -90,3 +90,18 @@ int error_wrap(struct error *err, const char *fmt, ...)
     append(err, inner);
     return -(int)err->kind;
 }
+
+int error_advise(struct error *err, const char *fmt, ...)
+{
+    char advice[sizeof(err->text)];
+    va_list args;
+
+    if (!err)
+        return -(int)ERR_INTERNAL;
+    va_start(args, fmt);
+    (void)vsnprintf(advice, sizeof(advice), fmt, args);
+    va_end(args);
+    append(err, "; ");
+    append(err, advice);
+    return -(int)err->kind;
+}

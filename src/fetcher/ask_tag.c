@@ -85,7 +85,7 @@ static void answer_stale(struct ask *ask, const char *what, const struct error *
                          uint64_t age_ms)
 {
     char age[64];
-    char warning[400];
+    char warning[512];
 
     print_age(age_ms, age, sizeof(age));
     (void)snprintf(warning, sizeof(warning), "%s %s (%s); checked %s ago", ask->upstream->name,

@@ -48,11 +48,11 @@ static void error_texts_are_cut_not_overrun(void **state)
     struct error err;
 
     (void)state;
-    (void)error_set(&err, ERR_IO, "%0300d", 1);
+    (void)error_set(&err, ERR_IO, "%0400d", 1);
     assert_int_equal(strlen(err.text), sizeof(err.text) - 1);
-    (void)error_wrap(&err, "%0300d", 1);
+    (void)error_wrap(&err, "%0400d", 1);
     assert_int_equal(strlen(err.text), sizeof(err.text) - 1);
-    (void)error_set_errno(&err, EIO, "%0238d", 1);
+    (void)error_set_errno(&err, EIO, "%0382d", 1);
     assert_int_equal(strlen(err.text), sizeof(err.text) - 1);
 }
 
