@@ -91,6 +91,40 @@ static int reload_config(struct config **out, void *arg)
 
 /* ---- commands ---- */
 
+#define ROOT_WARNING                                                                               \
+    "there is no user entrepot, so all processes run as root; add the user (useradd --system "     \
+    "--no-create-home --shell /usr/sbin/nologin entrepot), or set user: NAME or UID:GID"
+
+static unsigned print_problem(int rc, const char *setting, const struct error *err)
+{
+    if (rc != 0)
+        (void)fprintf(stderr, "%s%s\n", setting, err->text);
+    return rc != 0;
+}
+
+/* Prints what else a start would refuse: users, groups, the folder. Changes nothing. */
+static unsigned examine(const struct config *config)
+{
+    struct identity identity = {0};
+    struct error err;
+    int rc = identity_resolve(config->user, &identity, &err);
+    unsigned problems = print_problem(rc, "", &err);
+
+    if (identity.is_fallback)
+        (void)fprintf(stderr, "warning: %s\n", ROOT_WARNING);
+    for (size_t i = 0; i < config->listen_count; i++) {
+        gid_t ignored = 0;
+        const char *group = config->listens[i].group;
+
+        problems +=
+            print_problem(group ? group_resolve(group, &ignored, &err) : 0, "listen: ", &err);
+    }
+    rc = store_examine(config->storage.path, &err);
+    if (rc == 0 && identity.is_other)
+        rc = store_may_give(config->storage.path, identity.uid, identity.gid, identity.name, &err);
+    return problems + print_problem(rc, "", &err);
+}
+
 static int check(const struct cli_arguments *arguments)
 {
     AUTO_BUF struct buf warnings;
@@ -105,7 +139,7 @@ static int check(const struct cli_arguments *arguments)
         if (line.length > 0)
             (void)fprintf(stderr, "warning: %.*s\n", SLICE_PRINT(line));
     }
-    unsigned problems = cli_examine(config);
+    unsigned problems = cli_examine(config) + examine(config);
     if (problems > 0) {
         (void)fprintf(stderr, "entrepot: a start would fail: %u problem%s\n", problems,
                       problems == 1 ? "" : "s");
@@ -124,6 +158,8 @@ static int prepare(const struct config *config, struct identity *identity, int *
 {
     int rc = identity_resolve(config->user, identity, err);
 
+    if (rc == 0 && identity->is_fallback)
+        log_say(LOG_WARN, "%s", ROOT_WARNING);
     if (rc == 0)
         rc = store_prepare(config->storage.path, err);
     if (rc == 0 && identity->is_other)

@@ -34,8 +34,8 @@ struct cli_arguments {
 /* Prints help, the version and mistakes itself; then the command is CLI_DONE. */
 void cli_parse(int argc, char **argv, const char *version, struct cli_arguments *out);
 void cli_arguments_free(struct cli_arguments *arguments);
-/* Prints what a start would find wrong with this machine: the folder, addresses that it does not
- * have. Changes nothing. Returns the number of problems. */
+/* Prints which addresses a start could not listen on, other than because a server is there already.
+ * Returns their number. */
 unsigned cli_examine(const struct config *config);
 /* If standard error is a terminal: how to use Docker, containerd and MicroK8s with this server. */
 void cli_print_welcome(const char *const *addresses, size_t count);

@@ -24,15 +24,18 @@ struct error;
 struct identity {       /* the user that the children run as */
     bool is_other;      /* we are root, and this is another user */
     bool has_no_groups; /* only gid; the user's other groups are not looked up */
+    bool is_fallback;   /* we stay root, because there is no user entrepot */
     uid_t uid;
     gid_t gid;
     char name[65]; /* the setting has at most 64 bytes */
 };
 
 /* `user` is the setting, a name, UID or UID:GID; NULL by default: then we stay who we are, but root
- * becomes `entrepot` if there is such a user, and a warning is logged if not. ERR_NOT_FOUND: there
+ * becomes `entrepot` if there is such a user. ERR_NOT_FOUND: there
  * is no such user, and the text says what to do. ERR_DENIED: only root can become another user. */
 int identity_resolve(const char *user, struct identity *out, struct error *err);
+/* A group by its name or number. ERR_NOT_FOUND: there is none. */
+int group_resolve(const char *name, gid_t *out, struct error *err);
 
 /* All that the master needs; everything is borrowed until master_run returns. */
 struct master_options {

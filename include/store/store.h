@@ -40,6 +40,8 @@ int store_examine(const char *root, struct error *err);
  * has left (main, while it is root). Nothing else changes hands. `name` is the user's, for errors.
  * ERR_IO. */
 int store_give(const char *root, uid_t uid, gid_t gid, const char *name, struct error *err);
+/* Would that be refused, because the folder is another user's? ERR_DENIED. */
+int store_may_give(const char *root, uid_t uid, gid_t gid, const char *name, struct error *err);
 int store_open(const char *root, struct store **out, struct error *err);
 void store_close(struct store **store);
 const char *store_ledger_folder(const struct store *store);

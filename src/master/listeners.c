@@ -3,8 +3,6 @@
 #include "listeners.h"
 
 #include <errno.h>
-#include <grp.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -13,8 +11,9 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/log.h"
-#include "base/text.h"
 #include "config/config.h"
+#include "master/master.h"
+#include "port_owner.h"
 
 _Static_assert((CONFIG_LISTENS_MAX + 1) * LISTENER_SOCKETS_MAX == LISTENERS_MAX, "room for all");
 _Static_assert(CONFIG_WORKERS_MAX == WORKERS_MAX, "a slot for each worker");
@@ -40,31 +39,15 @@ static int bind_any(struct slice address, int fds[LISTENER_SOCKETS_MAX],
     return listener_bind(slice_of(other), fds, texts, count, err);
 }
 
-static int find_group(const char *name, gid_t *out, struct error *err)
-{
-    char buffer[16384];
-    struct group entry;
-    struct group *found = NULL;
-    uint64_t number = 0;
-
-    if (getgrnam_r(name, &entry, buffer, sizeof(buffer), &found) == 0 && found)
-        *out = found->gr_gid;
-    else if (text_parse_u64(slice_of(name), &number, err) == 0 && number < UINT32_MAX)
-        *out = (gid_t)number;
-    else
-        return error_set(err, ERR_NOT_FOUND, "listen: there is no group %s", name);
-    return 0;
-}
-
 /* The group first: until it is right, nobody new may connect. */
 static int give_socket(const struct config_listen *listen, struct error *err)
 {
     const char *path = listen->address + sizeof("unix:") - 1;
     gid_t gid = 0;
-    int rc = listen->group ? find_group(listen->group, &gid, err) : 0;
+    int rc = listen->group ? group_resolve(listen->group, &gid, err) : 0;
 
     if (rc != 0)
-        return rc;
+        return error_wrap(err, "listen: %s", listen->address);
     if (listen->group && chown(path, (uid_t)-1, gid) != 0) {
         return error_set_errno(err, errno, "listen: cannot give %s to the group %s", path,
                                listen->group);
@@ -72,6 +55,48 @@ static int give_socket(const struct config_listen *listen, struct error *err)
     if (listen->mode != 0 && chmod(path, listen->mode) != 0)
         return error_set_errno(err, errno, "listen: cannot set the mode of %s", path);
     return 0;
+}
+
+static int refuse_busy(const char *setting, const char *address, struct error *err)
+{
+    struct port_owner owner;
+
+    if (port_owner_find(slice_of(address), &owner)) {
+        return error_set(err, ERR_BUSY,
+                         "%s: %s (process %d) listens on %s already; stop it, or choose another "
+                         "address with --%s",
+                         setting, owner.name, (int)owner.pid, address, setting);
+    }
+    if (slice_starts_with(slice_of(address), "unix:")) {
+        return error_set(err, ERR_BUSY,
+                         "%s: there is something at the path of %s that is not a socket of a "
+                         "server that ended; remove it, or choose another path with --%s",
+                         setting, address, setting);
+    }
+    return error_set(err, ERR_BUSY,
+                     "%s: another program listens on %s already (as root, ss -ltnp shows it); "
+                     "stop it, or choose another address with --%s",
+                     setting, address, setting);
+}
+
+/* Adds to the error of the kernel the setting, and what to do. */
+static int refuse(const char *setting, const char *address, struct error *err)
+{
+    bool is_unix = slice_starts_with(slice_of(address), "unix:");
+
+    if (err->sys == EADDRINUSE)
+        return refuse_busy(setting, address, err);
+    (void)error_wrap(err, "%s", setting);
+    if (is_unix)
+        return error_advise(err, "the folder of the socket must be there, and ours to write in");
+    if (err->sys == EADDRNOTAVAIL)
+        return error_advise(err, "ip address lists the addresses that this machine has");
+    if (err->sys == EACCES) {
+        return error_advise(err, "only root may listen on such a low port; start as root, the "
+                                 "processes then run as the user that the setting user names, or "
+                                 "choose a port from 1024 on");
+    }
+    return -(int)err->kind;
 }
 
 static int add(struct listeners *listeners, const char *address, enum listener_kind kind,
@@ -87,15 +112,8 @@ static int add(struct listeners *listeners, const char *address, enum listener_k
         (void)nanosleep(&(struct timespec){.tv_nsec = IN_USE_PAUSE_NS}, NULL);
         rc = bind_any(slice_of(address), fds, texts, &count, err);
     }
-    if (rc != 0 && err->sys == EADDRINUSE) {
-        return error_set(
-            err, ERR_BUSY,
-            "%s: another program listens on %s already (ss -ltnp shows it); stop it, or "
-            "choose another address with --%s",
-            setting, address, setting);
-    }
     if (rc != 0)
-        return error_wrap(err, "%s", setting);
+        return refuse(setting, address, err);
     for (unsigned i = 0; i < count; i++) {
         struct bound *bound = &listeners->items[listeners->count++];
 

@@ -67,14 +67,24 @@ static bool identity_find(const char *user, struct identity *out)
     return user_find(user, out) || numbers_parse(strcmp(user, "root") == 0 ? "0" : user, out);
 }
 
-/* Nobody named a user and the usual one is not there, as in most containers: what we are. */
-static void fall_back(struct identity *identity)
+int group_resolve(const char *name, gid_t *out, struct error *err)
 {
-    log_say(LOG_WARN,
-            "there is no user entrepot, so all processes run as root; add the user (useradd "
-            "--system --no-create-home --shell /usr/sbin/nologin entrepot), or set user: NAME or "
-            "UID:GID");
-    (void)snprintf(identity->name, sizeof(identity->name), "root");
+    char buffer[16384];
+    struct group entry;
+    struct group *found = NULL;
+    uint64_t number = 0;
+
+    if (getgrnam_r(name, &entry, buffer, sizeof(buffer), &found) == 0 && found) {
+        *out = found->gr_gid;
+    } else if (text_parse_u64(slice_of(name), &number, err) == 0 && number < UINT32_MAX) {
+        *out = (gid_t)number;
+    } else {
+        return error_set(err, ERR_NOT_FOUND,
+                         "there is no group %s; add it (groupadd --system %s), or "
+                         "name another one, or its number",
+                         name, name);
+    }
+    return 0;
 }
 
 int identity_resolve(const char *user, struct identity *out, struct error *err)
@@ -90,7 +100,8 @@ int identity_resolve(const char *user, struct identity *out, struct error *err)
         (void)numbers_parse(own, &named);
         memcpy(identity.name, named.name, sizeof(identity.name));
     } else if (!user && !user_find("entrepot", &identity)) {
-        fall_back(&identity);
+        identity.is_fallback = true; /* as in most containers */
+        (void)snprintf(identity.name, sizeof(identity.name), "root");
     } else if (user) {
         if (!identity_find(user, &identity)) {
             return error_set(

@@ -130,9 +130,8 @@ static int give_folder(int at, const char *name, const struct new_owner *owner,
     return rc;
 }
 
-int store_give(const char *root, uid_t uid, gid_t gid, const char *name, struct error *err)
+int store_may_give(const char *root, uid_t uid, gid_t gid, const char *name, struct error *err)
 {
-    struct new_owner owner = {.uid = uid, .gid = gid, .name = name};
     struct stat status;
 
     /* Another user's folder is not ours to give, and the server could not write there. */
@@ -145,5 +144,13 @@ int store_give(const char *root, uid_t uid, gid_t gid, const char *name, struct 
                          "there; run chown -R %s %s, or set user: %u",
                          root, (unsigned)status.st_uid, name, name, root, (unsigned)status.st_uid);
     }
-    return give_folder(AT_FDCWD, root, &owner, GIVE_ROOT, err);
+    return 0;
+}
+
+int store_give(const char *root, uid_t uid, gid_t gid, const char *name, struct error *err)
+{
+    struct new_owner owner = {.uid = uid, .gid = gid, .name = name};
+    int rc = store_may_give(root, uid, gid, name, err);
+
+    return rc != 0 ? rc : give_folder(AT_FDCWD, root, &owner, GIVE_ROOT, err);
 }

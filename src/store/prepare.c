@@ -330,6 +330,41 @@ static int refuse_lost_ledger(int root_fd, const char *root, struct error *err)
                      root, is_there ? "empty" : "missing", root, root);
 }
 
+/* ---- errors of the kernel ---- */
+
+/* Puts the folder in front of such an error, and what to do behind it; other errors say both. */
+static int explain(const char *root, struct error *err)
+{
+    if (err->sys == 0)
+        return -(int)err->kind;
+    (void)error_wrap(err, "storage.path %s", root);
+    switch (err->sys) {
+    case EACCES:
+    case EPERM:
+        return error_advise(err,
+                            "give the folder to the user %u (chown -R %u), or set storage.path to "
+                            "a folder that this user may write",
+                            (unsigned)geteuid(), (unsigned)geteuid());
+    case EROFS:
+        return error_advise(err, "mount its file system for writing, or set storage.path to a "
+                                 "folder on another one");
+    case ENOSPC:
+    case EDQUOT:
+        return error_advise(err, "make room on its file system, or set storage.path to a folder "
+                                 "on another one");
+    case ENOENT:
+    case ENOTDIR:
+    case EEXIST:
+    case ELOOP:
+        return error_advise(err, "folders must be there; move what is in their place away, or set "
+                                 "storage.path to another folder");
+    case EIO:
+        return error_advise(err, "the disk fails; the log of the kernel (dmesg) says more");
+    default:
+        return -(int)err->kind;
+    }
+}
+
 /* The nearest folder above that exists is where the first one would be made. */
 static int examine_above(const char *root, struct error *err)
 {
@@ -345,23 +380,16 @@ static int examine_above(const char *root, struct error *err)
         else
             *slash = '\0';
     }
-    if (access(nearest, W_OK | X_OK) != 0) {
-        return error_set_errno(err, errno, "storage.path %s: it is not there, and %s", root,
-                               nearest);
-    }
+    if (access(nearest, W_OK | X_OK) != 0)
+        return error_set_errno(err, errno, "cannot make the folder below %s", nearest);
     return 0;
 }
 
-int store_examine(const char *root, struct error *err)
+static int examine_folder(int root_fd, const char *root, struct error *err)
 {
-    AUTO_CLOSE int root_fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     bool is_there = false;
-
-    if (root_fd < 0 && errno == ENOENT)
-        return examine_above(root, err);
-    if (root_fd < 0 || access(root, W_OK | X_OK) != 0)
-        return error_set_errno(err, errno, "storage.path %s", root);
     int rc = read_layout(root_fd, root, &is_there, err);
+
     if (rc == 0)
         rc = refuse_network(root_fd, root, err);
     if (rc != 0)
@@ -369,18 +397,25 @@ int store_examine(const char *root, struct error *err)
     return is_there ? refuse_lost_ledger(root_fd, root, err) : refuse_foreign(root_fd, root, err);
 }
 
-int store_prepare(const char *root, struct error *err)
+int store_examine(const char *root, struct error *err)
 {
-    int rc = make_root(root, err);
+    AUTO_CLOSE int root_fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int rc = 0;
 
-    if (rc != 0)
-        return rc;
-    AUTO_CLOSE int root_fd = -1;
-    rc = layout_open_folder(AT_FDCWD, root, &root_fd, err);
-    if (rc != 0)
-        return rc;
+    if (root_fd < 0 && errno == ENOENT)
+        rc = examine_above(root, err);
+    else if (root_fd < 0 || access(root, W_OK | X_OK) != 0)
+        rc = error_set_errno(err, errno, "cannot write in it");
+    else
+        rc = examine_folder(root_fd, root, err);
+    return rc == 0 ? 0 : explain(root, err);
+}
+
+static int prepare_folder(int root_fd, const char *root, struct error *err)
+{
     bool is_there = false;
-    rc = read_layout(root_fd, root, &is_there, err);
+    int rc = read_layout(root_fd, root, &is_there, err);
+
     if (rc == 0)
         rc = refuse_network(root_fd, root, err);
     if (rc == 0 && !is_there)
@@ -391,9 +426,17 @@ int store_prepare(const char *root, struct error *err)
         rc = write_layout(root_fd, err);
     if (rc == 0)
         rc = make_folders(root_fd, err);
+    return rc == 0 ? check_one_file_system(root_fd, err) : rc;
+}
+
+int store_prepare(const char *root, struct error *err)
+{
+    AUTO_CLOSE int root_fd = -1;
+    int rc = make_root(root, err);
+
     if (rc == 0)
-        rc = check_one_file_system(root_fd, err);
-    if (rc != 0 && err->sys != 0) /* the texts of the kernel do not name the folder */
-        return error_wrap(err, "storage.path %s", root);
-    return rc;
+        rc = layout_open_folder(AT_FDCWD, root, &root_fd, err);
+    if (rc == 0)
+        rc = prepare_folder(root_fd, root, err);
+    return rc == 0 ? 0 : explain(root, err);
 }

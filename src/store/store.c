@@ -107,20 +107,23 @@ int store_space(struct store *store, uint64_t *out_free, uint64_t *out_total, st
 
 /* ---- the lock ---- */
 
-static int refuse_lock(int fd, struct error *err)
+static int refuse_lock(const struct store *store, int fd, struct error *err)
 {
     char pid[16];
+    int root = (int)(strlen(store->ledger_folder) - (sizeof("/" LAYOUT_LEDGER) - 1));
     ssize_t length = pread(fd, pid, sizeof(pid), 0);
     struct slice text = slice_from(pid, length > 0 ? (size_t)length : 0);
 
     if (slice_ends_with(text, "\n"))
         text.length--;
-    return error_set(err, ERR_BUSY, "the storage folder is in use by process %.*s",
-                     SLICE_PRINT(text));
+    return error_set(err, ERR_BUSY,
+                     "storage.path %.*s is in use by another server (process %.*s); stop that one, "
+                     "or set storage.path to another folder",
+                     root, store->ledger_folder, SLICE_PRINT(text));
 }
 
 /* Blocks the thread: called only when the keeper starts. */
-static int wait_for_lock(int fd, unsigned wait_ms, struct error *err)
+static int wait_for_lock(const struct store *store, int fd, unsigned wait_ms, struct error *err)
 {
     struct timespec pause = {0, LOCK_POLL_MS * 1000000L};
 
@@ -130,7 +133,7 @@ static int wait_for_lock(int fd, unsigned wait_ms, struct error *err)
         if (errno != EWOULDBLOCK && errno != EINTR)
             return error_set_errno(err, errno, "cannot lock the storage folder");
         if (waited >= wait_ms)
-            return refuse_lock(fd, err);
+            return refuse_lock(store, fd, err);
         (void)nanosleep(&pause, NULL);
     }
 }
@@ -160,7 +163,7 @@ int store_lock(struct store *store, unsigned wait_ms, struct error *err)
 
     if (fd < 0)
         return error_set_errno(err, errno, "cannot open the lock of the storage folder");
-    int rc = wait_for_lock(fd, wait_ms, err);
+    int rc = wait_for_lock(store, fd, wait_ms, err);
     if (rc != 0)
         return rc;
     char pid[16];
