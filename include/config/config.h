@@ -161,6 +161,9 @@ void config_keep_until_restart(struct config *next, const struct config *running
                                struct buf *out_paths);
 /* Does the setting at `path` have its default? */
 bool config_is_initial(const struct config *config, const char *path);
+/* The path of the setting that somebody wrote with other marks between its words: "log-level" is
+ * log.level. NULL: there is none. */
+const char *config_setting_like(struct slice name);
 /* Appends YAML that config_parse reads back as an equal configuration, with secrets only if asked
  * for. */
 void config_print(const struct config *config, bool with_secrets, struct buf *out);

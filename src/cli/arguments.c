@@ -13,6 +13,7 @@
 #include "base/slice.h"
 #include "base/text.h"
 #include "cli/cli.h"
+#include "config/config.h"
 #include "help.h"
 
 #define SETTINGS_MAX 256
@@ -87,6 +88,19 @@ static const struct option_alias {
     {"u", "user"},      {"w", "workers"},      {"s", "set"},       {"o", "set"},
 };
 
+/* Wishes that have no option of their own, and what is written instead. */
+static const struct option_wish {
+    const char *name;
+    const char *instead;
+} wishes[] = {
+    {"v", "--set log.level=debug"},        {"verbose", "--set log.level=debug"},
+    {"debug", "--set log.level=debug"},    {"q", "--set log.level=warn"},
+    {"quiet", "--set log.level=warn"},     {"loglevel", "--set log.level=debug"},
+    {"mirror", "--set upstreams=NAME"},    {"proxy", "--set upstreams=NAME"},
+    {"remote", "--set upstreams=NAME"},    {"upstream", "--set upstreams=NAME"},
+    {"upstreams", "--set upstreams=NAME"},
+};
+
 static void keep_nearer(struct slice name, const char *candidate, const char *means,
                         const char **nearest, unsigned *distance)
 {
@@ -113,7 +127,26 @@ static const char *suggest_option(struct slice name)
 
 static bool is_version_option(struct slice name)
 {
-    return slice_is(name, "V") || slice_is(name, "v") || slice_is(name, "version");
+    return slice_is(name, "V") || slice_is(name, "version");
+}
+
+/* Prints what is written instead. False: it is no such wish. */
+static bool refuse_wish(const char *given, struct slice name)
+{
+    const char *setting = config_setting_like(name);
+
+    for (size_t i = 0; i < sizeof(wishes) / sizeof(wishes[0]); i++) {
+        if (slice_is(name, wishes[i].name)) {
+            (void)fprintf(stderr, "entrepot: unknown option %s; write %s\n", given,
+                          wishes[i].instead);
+            return true;
+        }
+    }
+    if (setting) {
+        (void)fprintf(stderr, "entrepot: unknown option %s; write --set %s=VALUE\n", given,
+                      setting);
+    }
+    return setting;
 }
 
 /* Prints that there is no such option, and the one that was probably meant. */
@@ -130,22 +163,25 @@ static void refuse_option(const char *given)
             stderr, "entrepot: unknown option %s; entrepot --version prints the version\n", given);
         return;
     }
+    if (refuse_wish(given, name))
+        return;
     const char *nearest = suggest_option(name);
     (void)fprintf(stderr, "entrepot: unknown option %s%s%s%s\n", given,
                   nearest ? ", did you mean --" : "", nearest ? nearest : "",
-                  nearest ? "?" : "; entrepot help COMMAND lists them");
+                  nearest ? "?" : "; entrepot help serve lists them");
 }
 
 /* Takes one option with its value. False: it was refused, and that was printed. */
 static bool take_option(int option, const char *given, struct buf *listens,
                         struct cli_arguments *out)
 {
-    if (option == ':') {
-        (void)fprintf(stderr, "entrepot: %s needs a value\n", given);
-        return false;
-    }
     if (option == '?') {
         refuse_option(given);
+        return false;
+    }
+    if (option == ':' || optarg[0] == '\0') { /* also --data "$NOT_SET" of a script */
+        (void)fprintf(stderr, "entrepot: %s needs a value; entrepot help serve lists the options\n",
+                      given);
         return false;
     }
     if (option == OPTION_CONFIG) {
@@ -231,14 +267,22 @@ static void parse_help(int argc, char **argv, struct cli_arguments *out)
     }
 }
 
+/* What came instead of a command. */
 static void refuse_command(const char *name, struct cli_arguments *out)
 {
     const char *nearest = command_suggest(name);
 
+    finish(out, CLI_STATUS_USAGE);
+    if (name[0] == '-') {
+        (void)fprintf(stderr,
+                      "entrepot: the command must come before %s, like entrepot serve %s; entrepot "
+                      "--help lists the commands\n",
+                      name, name);
+        return;
+    }
     (void)fprintf(stderr, "entrepot: unknown command %s%s%s%s\n", name,
                   nearest ? ", did you mean " : "", nearest ? nearest : "",
                   nearest ? "?" : "; entrepot --help lists them");
-    finish(out, CLI_STATUS_USAGE);
 }
 
 void cli_parse(int argc, char **argv, const char *version, struct cli_arguments *out)

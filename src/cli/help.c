@@ -49,11 +49,25 @@ const struct command *command_find(const char *name)
     return NULL;
 }
 
+/* What other programs call our commands. */
+static const struct command_alias {
+    const char *name;
+    const char *means;
+} aliases[] = {
+    {"start", "serve"},  {"run", "serve"},        {"server", "serve"},
+    {"daemon", "serve"}, {"test", "check"},       {"validate", "check"},
+    {"verify", "check"}, {"configtest", "check"}, {"usage", "help"},
+};
+
 const char *command_suggest(const char *name)
 {
     const char *nearest = NULL;
     unsigned distance = 3;
 
+    for (size_t i = 0; i < sizeof(aliases) / sizeof(aliases[0]); i++) {
+        if (strcmp(name, aliases[i].name) == 0)
+            return aliases[i].means;
+    }
     for (const struct command *command = commands; command->name; command++) {
         unsigned here = text_distance(slice_of(name), slice_of(command->name));
 

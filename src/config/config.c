@@ -99,3 +99,22 @@ bool config_list_matches(const struct config_list *patterns, struct slice text)
     }
     return false;
 }
+
+static bool is_mark(char letter)
+{
+    return letter == '.' || letter == '_' || letter == '-';
+}
+
+const char *config_setting_like(struct slice name)
+{
+    for (size_t i = 0; i < settings_of_config.count; i++) {
+        const char *path = settings_of_config.items[i].path;
+        bool is_like = slice_of(path).length == name.length;
+
+        for (size_t k = 0; k < name.length && is_like; k++)
+            is_like = name.data[k] == path[k] || (is_mark(name.data[k]) && is_mark(path[k]));
+        if (is_like)
+            return path;
+    }
+    return NULL;
+}

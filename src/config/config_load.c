@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "config/config.h"
+#include "foreign.h"
 #include "oci/name.h"
 #include "reader.h"
 
@@ -54,7 +55,7 @@ static void read_text(struct reader *reader, struct slice text, const char *sour
     node_free(&root);
 }
 
-static void read_file(struct reader *reader, const char *file)
+static void read_file(struct reader *reader, const char *file, const char *named_by)
 {
     AUTO_BUF struct buf text;
 
@@ -62,54 +63,62 @@ static void read_file(struct reader *reader, const char *file)
     struct error err;
     struct position at = {file, 0, 0};
     if (file_read(file, &text, &err) != 0)
-        reader_problem(reader, &at, NULL, "%s; --config or ENTREPOT_CONFIG names it", err.text);
+        reader_problem(reader, &at, NULL, "%s; %s names it", err.text, named_by);
     else
         read_text(reader, buf_bytes(&text), file);
 }
 
-static void read_flag(struct reader *reader, const char *flag)
+/* A setting that is there by no name that we know. */
+static void refuse_flag(struct reader *reader, const struct position *at, struct slice path)
 {
-    static const struct position kept = {"--set", 0, 0};
-    char shown[READER_PATH_SIZE];
-    struct slice value = slice_of(flag);
-    struct slice path;
+    char name[READER_PATH_SIZE];
+    const struct foreign_setting *foreign = foreign_setting_find(path);
+    AUTO_BUF struct buf more;
 
-    if (!slice_split(&value, '=', &path) || path.length == slice_of(flag).length) {
-        reader_problem(reader, &kept, NULL, "\"%.200s\" is not KEY=VALUE", flag);
-        return;
-    }
-    (void)snprintf(shown, sizeof(shown), "--set %.*s", SLICE_PRINT(path));
-    struct position at = {shown, 0, 0};
-    const struct setting *setting = setting_find(&settings_of_config, path);
-    if (setting) {
-        reader_set_text(reader, setting, value, &at);
-        reader->at[setting - settings_of_config.items] = kept;
-    } else if (slice_is(path, "upstreams")) {
-        upstreams_read_text(reader, value, &at);
-        reader->upstreams_at = kept;
-    } else if (slice_starts_with(path, "upstreams.")) {
-        upstream_set_text(reader, slice_skip(path, 10), value, &at);
-        reader->upstreams_at = kept;
+    buf_init(&more, 2048);
+    (void)snprintf(name, sizeof(name), "%.*s", SLICE_PRINT(path));
+    if (foreign) {
+        reader_problem(reader, at, name, "%s", foreign->sentence);
     } else if (reader_is_group(path)) {
-        AUTO_BUF struct buf keys;
-
-        buf_init(&keys, 2048);
-        settings_print_group(&settings_of_config, path, &keys);
-        reader_problem(reader, &at, NULL, "this is a group of settings; set one of %s",
-                       buf_text(&keys));
+        settings_print_group(&settings_of_config, path, &more);
+        reader_problem(reader, at, name, "this is a group of settings; set one of %s",
+                       buf_text(&more));
     } else {
-        AUTO_BUF struct buf suggestion;
-
-        buf_init(&suggestion, 256);
-        for (size_t i = 0; i < SETTING_LEVEL && buf_bytes(&suggestion).length == 0; i++) {
+        for (size_t i = 0; i < SETTING_LEVEL && buf_bytes(&more).length == 0; i++) {
             ptrdiff_t dot = i == 0 ? slice_find_last(path, '.') : -1;
             char prefix[READER_PATH_SIZE];
 
             (void)snprintf(prefix, sizeof(prefix), "%.*s", (int)(dot + 1), path.data);
             setting_suggest(&settings_of_config, prefix, slice_skip(path, (size_t)(dot + 1)), NULL,
-                            &suggestion);
+                            &more);
         }
-        reader_problem(reader, &at, NULL, "unknown setting%s", buf_text(&suggestion));
+        reader_unknown_key(reader, at, name, buf_text(&more));
+    }
+}
+
+static void read_flag(struct reader *reader, const char *flag)
+{
+    static const struct position at = {"command line", 0, 0};
+    struct slice value = slice_of(flag);
+    struct slice path;
+
+    if (!slice_split(&value, '=', &path) || path.length == slice_of(flag).length ||
+        path.length == 0) {
+        reader_problem(reader, &at, NULL,
+                       "--set %.200s: expected KEY=VALUE, like storage.path=/srv/entrepot", flag);
+        return;
+    }
+    const struct setting *setting = setting_find(&settings_of_config, path);
+    if (setting) {
+        reader_set_text(reader, setting, value, &at);
+    } else if (slice_is(path, "upstreams")) {
+        upstreams_read_text(reader, value, &at);
+        reader->upstreams_at = at;
+    } else if (slice_starts_with(path, "upstreams.")) {
+        upstream_set_text(reader, slice_skip(path, 10), value, &at);
+        reader->upstreams_at = at;
+    } else {
+        refuse_flag(reader, &at, path);
     }
 }
 
@@ -149,35 +158,63 @@ static void warn_of_unused(struct reader *reader)
     }
 }
 
-/* Port 0 is another one for each. */
-static bool is_same_address(const char *a, const char *b)
+/* The two addresses of "localhost", and what a wildcard includes. */
+static bool is_host_within(struct slice wide, struct slice narrow)
 {
-    return strcmp(a, b) == 0 && !slice_ends_with(slice_of(a), ":0");
+    bool is_v6 = slice_starts_with(narrow, "[");
+    bool is_localhost = slice_is_nocase(narrow, "localhost");
+
+    if (slice_is(wide, "[::]"))
+        return true;
+    if (slice_is(wide, "0.0.0.0"))
+        return !is_v6;
+    return slice_equal(wide, narrow) ||
+           (slice_is_nocase(wide, "localhost") &&
+            (is_localhost || slice_is(narrow, "127.0.0.1") || slice_is(narrow, "[::1]")));
 }
 
-static void check_addresses(struct reader *reader)
+/* Would one of them be refused when both are bound? Port 0 is another one for each. */
+static bool is_overlapping(const char *a, const char *b)
 {
-    const struct config *config = reader->config;
+    struct slice one = slice_of(a);
+    struct slice other = slice_of(b);
+
+    if (slice_starts_with(one, "unix:") || slice_starts_with(other, "unix:"))
+        return slice_equal(one, other);
+    ptrdiff_t colon = slice_find_last(one, ':');
+    ptrdiff_t second = slice_find_last(other, ':');
+    if (colon < 0 || second < 0 || slice_ends_with(one, ":0") ||
+        !slice_equal(slice_skip(one, (size_t)colon), slice_skip(other, (size_t)second)))
+        return false;
+    one.length = (size_t)colon;
+    other.length = (size_t)second;
+    return is_host_within(one, other) || is_host_within(other, one);
+}
+
+static void check_listen(struct reader *reader, const struct config *config, size_t index)
+{
     const struct setting *listen = setting_find(&settings_of_config, SLICE_LITERAL("listen"));
     const struct setting *admin = setting_find(&settings_of_config, SLICE_LITERAL("admin"));
+    const char *address = config->listens[index].address;
 
-    for (size_t i = 0; i < config->listen_count; i++) {
-        const char *address = config->listens[i].address;
+    if (config->admin && is_overlapping(address, config->admin)) {
+        bool is_admins = reader_is_written(reader, admin);
 
-        if (config->admin && is_same_address(address, config->admin)) {
-            bool is_admins = reader_is_written(reader, admin);
+        reader_problem(reader, reader_at(reader, is_admins ? admin : listen),
+                       is_admins ? "admin" : "listen",
+                       "%s (listen) and %s (admin) are the same port; choose another one for "
+                       "admin, or set admin: none",
+                       address, config->admin);
+    }
+    for (size_t i = 0; i < index; i++) {
+        const char *other = config->listens[i].address;
 
-            reader_problem(reader, reader_at(reader, is_admins ? admin : listen),
-                           is_admins ? "admin" : "listen",
-                           "%s is used by both listen and admin; choose another one for admin, or "
-                           "set admin: none",
-                           address);
-        }
-        for (size_t k = 0; k < i; k++) {
-            if (is_same_address(address, config->listens[k].address)) {
-                reader_problem(reader, reader_at(reader, listen), "listen",
-                               "%s is listed twice; remove one", address);
-            }
+        if (strcmp(address, other) == 0 && !slice_ends_with(slice_of(address), ":0")) {
+            reader_problem(reader, reader_at(reader, listen), "listen",
+                           "%s is listed twice; remove one", address);
+        } else if (is_overlapping(address, other)) {
+            reader_problem(reader, reader_at(reader, listen), "listen",
+                           "%s and %s are the same port; remove one", other, address);
         }
     }
 }
@@ -196,14 +233,17 @@ static void check(struct reader *reader)
                 "limits.uploads", config->limits.uploads);
     check_order(reader, "fetch.known_down_deadline", config->fetch.known_down_deadline,
                 "fetch.deadline", config->fetch.deadline);
-    check_addresses(reader);
+    for (size_t i = 0; i < config->listen_count; i++)
+        check_listen(reader, config, i);
     for (size_t i = 0; i < config->names.count; i++) {
         const struct setting *names = setting_find(&settings_of_config, SLICE_LITERAL("names"));
 
         if (config_upstream_find(config, slice_of(config->names.items[i]))) {
-            reader_problem(reader, reader_at(reader, names), "names",
-                           "%s is an upstream and cannot be this registry's own name; remove one",
-                           config->names.items[i]);
+            reader_problem(
+                reader, reader_at(reader, names), "names",
+                "%s is an upstream and cannot be this registry's own name; remove it from "
+                "names or from upstreams",
+                config->names.items[i]);
         }
     }
 }
@@ -234,8 +274,12 @@ static void read_sources(struct reader *reader, const struct config_sources *sou
 {
     const char *file = config_file(sources);
 
-    if (file)
-        read_file(reader, file);
+    if (file) {
+        read_file(reader, file,
+                  sources->file                          ? "--config"
+                  : slice_is(slice_of(file), USUAL_FILE) ? "the program itself"
+                                                         : "ENTREPOT_CONFIG");
+    }
     if (!reader->has_upstreams)
         (void)upstream_get(reader->config, SLICE_LITERAL(DOCKER_HUB));
     registry_variables_read(reader, sources->environment);
@@ -307,5 +351,8 @@ int config_parse(struct slice text, struct config **out, struct error *err)
         return 0;
     }
     config_unref(&reader.config);
-    return error_set(err, ERR_INVALID, "%.200s", buf_text(&problems));
+    struct slice all = buf_bytes(&problems);
+    struct slice first;
+    (void)slice_split(&all, '\n', &first);
+    return error_set(err, ERR_INVALID, "%.*s", SLICE_PRINT(first));
 }

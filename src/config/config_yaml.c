@@ -111,7 +111,7 @@ static int read_scalar(struct yaml_reader *reader, const yaml_event_t *event, st
     struct slice text =
         slice_from((const char *)event->data.scalar.value, event->data.scalar.length);
     if (slice_find(text, '\0') >= 0)
-        return error_set(reader->err, ERR_INVALID, "a NUL character is not allowed");
+        return error_set(reader->err, ERR_INVALID, "a NUL character is not allowed; remove it");
     node->kind = is_empty(event) ? NODE_EMPTY : NODE_TEXT;
     if (node->kind == NODE_TEXT)
         node->text = slice_dup(text);

@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Settings from the environment: ENTREPOT_STORAGE_PATH is storage.path, and so on. The entries of a
  * list are separated by commas. ENTREPOT_UPSTREAMS is a list of names, or the map as YAML. */
+#include <ctype.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/error.h"
 #include "base/slice.h"
 #include "base/text.h"
+#include "foreign.h"
 #include "reader.h"
+
+#define VARIABLE_MAX 256
 
 static const char prefix[] = "ENTREPOT_";
 
@@ -78,6 +83,76 @@ static bool is_of_tests(struct slice name)
 #endif
 }
 
+/* "STORAGE_PATH" as "storage.path". */
+static void print_path(struct slice key, struct buf *out)
+{
+    for (size_t i = 0; i < key.length; i++) {
+        char letter = key.data[i];
+
+        buf_append_byte(out, letter == '_' ? '.' : (char)tolower((unsigned char)letter));
+    }
+}
+
+/* The setting that was probably meant, or NULL. */
+static const struct setting *suggest(struct slice path)
+{
+    const struct setting *nearest = NULL;
+    unsigned distance = 4;
+
+    for (size_t i = 0; i < settings_of_config.count; i++) {
+        const struct setting *setting = &settings_of_config.items[i];
+        char dotted[64];
+        size_t length = 0;
+
+        for (const char *c = setting->path; *c != '\0' && length < sizeof(dotted); c++)
+            dotted[length++] = *c == '_' ? '.' : *c;
+        unsigned here = text_distance(path, slice_from(dotted, length));
+        if (here < distance) {
+            nearest = setting;
+            distance = here;
+        }
+    }
+    return nearest;
+}
+
+/* A variable that is no setting: a warning, because some other program may want it; but a wish for
+ * protection that is not there is never ignored. */
+static void refuse_variable(struct reader *reader, const struct position *at, struct slice key)
+{
+    AUTO_BUF struct buf path;
+    AUTO_BUF struct buf name;
+
+    buf_init(&path, VARIABLE_MAX);
+    buf_init(&name, VARIABLE_MAX);
+    print_path(key, &path);
+    const struct foreign_setting *foreign = foreign_setting_find(buf_bytes(&path));
+    const struct setting *nearest = suggest(buf_bytes(&path));
+    if (foreign && foreign->is_protected) {
+        reader_problem(reader, at, NULL, "%s", foreign->sentence);
+    } else if (foreign) {
+        reader_warning(reader, at, NULL, "%s; the variable is ignored", foreign->sentence);
+    } else if (slice_starts_with(key, "UPSTREAM")) {
+        reader_warning(reader, at, NULL,
+                       "ENTREPOT_UPSTREAMS holds all upstreams, as names or as YAML like { "
+                       "ghcr.io: { url: URL } }; the variable is ignored");
+    } else if (reader_is_group(buf_bytes(&path))) {
+        reader_warning(reader, at, NULL,
+                       "this is a group of settings, whose names are longer (entrepot help "
+                       "settings lists them); the variable is ignored");
+    } else if (nearest) {
+        for (const char *c = nearest->path; *c != '\0'; c++)
+            buf_append_byte(&name, setting_capital(*c));
+        reader_warning(reader, at, NULL,
+                       "there is no such setting, did you mean ENTREPOT_%s? The variable is "
+                       "ignored",
+                       buf_text(&name));
+    } else {
+        reader_warning(reader, at, NULL,
+                       "there is no such setting (entrepot help settings lists them); the "
+                       "variable is ignored");
+    }
+}
+
 static void read_one(struct reader *reader, struct slice name, struct slice value)
 {
     char shown[128] = {0};
@@ -105,7 +180,7 @@ static void read_one(struct reader *reader, struct slice name, struct slice valu
         }
     }
     if (!is_of_tests(key))
-        reader_warning(reader, &at, NULL, "there is no such setting; the variable is ignored");
+        refuse_variable(reader, &at, key);
 }
 
 void environment_read(struct reader *reader, const char *const *environment)

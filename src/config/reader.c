@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "config/config.h"
+#include "foreign.h"
 
 static void __attribute__((format(printf, 4, 0)))
 say(struct buf *out, const struct position *at, const char *path, const char *fmt, va_list args)
@@ -47,7 +48,8 @@ void reader_warning(struct reader *reader, const struct position *at, const char
 void reader_unknown_key(struct reader *reader, const struct position *at, const char *path,
                         const char *suggestion)
 {
-    reader_problem(reader, at, path, "unknown setting%s", suggestion);
+    reader_problem(reader, at, path, "unknown setting%s",
+                   suggestion[0] != '\0' ? suggestion : "; entrepot help settings lists them");
 }
 
 const struct position *reader_at(const struct reader *reader, const struct setting *setting)
@@ -210,7 +212,8 @@ static void read_list(struct reader *reader, const struct setting *setting, void
         const struct node *item = is_list ? value->items[i] : value;
 
         if (item->kind != NODE_TEXT) {
-            reader_problem(reader, &item->at, path, "expected a text or a list of texts");
+            reader_problem(reader, &item->at, path,
+                           "expected a text, or a list of texts like [a, b]");
             return;
         }
         texts[i] = node_text(item);
@@ -288,36 +291,6 @@ bool reader_is_group(struct slice path)
 
 static void read_group(struct reader *reader, const struct node *map, const char *prefix);
 
-/* Keys that people know from other registries, and what is right here. */
-static const struct foreign_key {
-    const char *key;
-    const char *sentence;
-} foreign_keys[] = {
-    {"tls", "this version speaks plain HTTP only; let a proxy in front of it terminate TLS"},
-    {"auth", "this version has no authentication; remove this, and put an authenticating proxy in "
-             "front if you need one"},
-    {"users", "this version has no users; remove this, and put an authenticating proxy in front if "
-              "you need one"},
-    {"redis", "nothing is kept in Redis; remove this"},
-    {"http", "addresses are set by listen: ADDRESS, and TLS by a proxy in front"},
-    {"port", "write listen: ADDRESS:PORT"},
-    {"address", "write listen: ADDRESS:PORT"},
-    {"proxy", "registries to fetch from are set by upstreams: { docker.io: {} }"},
-    {"mirrors", "registries to fetch from are set by upstreams: { docker.io: {} }"},
-    {"notifications", "this version sends no notifications; remove this"},
-    {"webhooks", "this version sends no notifications; remove this"},
-};
-
-/* NULL: it is none of these. */
-static const char *find_foreign(struct slice key)
-{
-    for (size_t i = 0; i < sizeof(foreign_keys) / sizeof(foreign_keys[0]); i++) {
-        if (slice_is(key, foreign_keys[i].key))
-            return foreign_keys[i].sentence;
-    }
-    return NULL;
-}
-
 /* The stock registry's file begins with `version: 0.1`; to name each of its keys would be noise. */
 static const struct node *find_stock_version(const struct node *root)
 {
@@ -344,8 +317,9 @@ static void read_key(struct reader *reader, const struct node *key, const struct
 
         (void)snprintf(below, sizeof(below), "%s.", path);
         read_group(reader, value, below);
-    } else if (prefix[0] == '\0' && find_foreign(node_text(key))) {
-        reader_problem(reader, &key->at, path, "%s", find_foreign(node_text(key)));
+    } else if (foreign_setting_find(slice_of(path))) {
+        reader_problem(reader, &key->at, path, "%s",
+                       foreign_setting_find(slice_of(path))->sentence);
     } else {
         AUTO_BUF struct buf suggestion;
 
@@ -361,8 +335,13 @@ static void read_group(struct reader *reader, const struct node *map, const char
     if (map->kind == NODE_EMPTY)
         return;
     if (map->kind != NODE_MAP) {
-        reader_problem(reader, &map->at, prefix[0] != '\0' ? prefix : NULL,
-                       "expected settings (key: value)");
+        char group[READER_PATH_SIZE];
+        int length = prefix[0] == '\0' ? 0 : (int)slice_of(prefix).length - 1;
+
+        (void)snprintf(group, sizeof(group), "%.*s", length, prefix);
+        reader_problem(reader, &map->at, length > 0 ? group : NULL,
+                       "expected settings (key: value), not a %s",
+                       map->kind == NODE_LIST ? "list" : "text");
         return;
     }
     for (size_t i = 0; i < map->count; i += 2) {

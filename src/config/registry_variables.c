@@ -21,12 +21,15 @@ struct variables { /* borrowed from the environment; NULL: not there */
     const char *password;
 };
 
+/* `at` does not outlive the call; a conflict that is found later has a general place. */
 static void set_path(struct reader *reader, const char *path, const char *value,
                      const struct position *at)
 {
+    static const struct position from = {"environment (REGISTRY_*)", 0, 0};
     const struct setting *setting = setting_find(&settings_of_config, slice_of(path));
 
     reader_set_text(reader, setting, slice_of(value), at);
+    reader->at[setting - settings_of_config.items] = from;
 }
 
 struct refusal {
@@ -34,19 +37,21 @@ struct refusal {
     const char *why;
 };
 
+#define ONE_DRIVER "there is only the filesystem driver; remove the variable"
+
 static const struct refusal refusals[] = {
     {"REGISTRY_AUTH",
      "this version has no authentication, and without it the registry would be open to "
      "everybody; remove the variable, and put an authenticating proxy in front if you need one"},
-    {"REGISTRY_HTTP_TLS_", "this version speaks plain HTTP only; remove the variable, and let a "
-                           "proxy in front terminate TLS"},
-    {"REGISTRY_STORAGE_S3", "there is only the filesystem driver; remove the variable"},
-    {"REGISTRY_STORAGE_GCS", "there is only the filesystem driver; remove the variable"},
-    {"REGISTRY_STORAGE_AZURE", "there is only the filesystem driver; remove the variable"},
-    {"REGISTRY_STORAGE_SWIFT", "there is only the filesystem driver; remove the variable"},
-    {"REGISTRY_STORAGE_OSS", "there is only the filesystem driver; remove the variable"},
-    {"REGISTRY_STORAGE_COS", "there is only the filesystem driver; remove the variable"},
-    {"REGISTRY_STORAGE_INMEMORY", "there is only the filesystem driver; remove the variable"},
+    {"REGISTRY_HTTP_TLS", "this version speaks plain HTTP only; remove the variable, and let a "
+                          "proxy in front terminate TLS"},
+    {"REGISTRY_STORAGE_S3", ONE_DRIVER},
+    {"REGISTRY_STORAGE_GCS", ONE_DRIVER},
+    {"REGISTRY_STORAGE_AZURE", ONE_DRIVER},
+    {"REGISTRY_STORAGE_SWIFT", ONE_DRIVER},
+    {"REGISTRY_STORAGE_OSS", ONE_DRIVER},
+    {"REGISTRY_STORAGE_COS", ONE_DRIVER},
+    {"REGISTRY_STORAGE_INMEMORY", ONE_DRIVER},
     {"REGISTRY_STORAGE_MAINTENANCE_READONLY",
      "a whole registry cannot be made read-only; use listen: { address: ADDRESS, role: mirror }"},
 };
@@ -64,30 +69,26 @@ static bool is_no_wish(struct slice value)
     return strchr(text, '{') && strstr(text, "enabled") && strstr(text, "false");
 }
 
-/* True: the variable was refused. */
+/* True: it is one of those that may not be ignored, and if it is a wish, it was refused. */
 static bool refuse(struct reader *reader, const char *name, const char *value,
                    const struct position *at)
 {
-    if (is_no_wish(slice_of(value)))
-        return false;
-    for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
-        if (slice_starts_with(slice_of(name), refusals[i].prefix)) {
-            reader_problem(reader, at, NULL, "%s", refusals[i].why);
-            return true;
-        }
+    bool is_storage =
+        slice_is(slice_of(name), "REGISTRY_STORAGE") && !slice_is(slice_of(value), "filesystem");
+    const char *why = is_storage ? ONE_DRIVER : NULL;
+
+    for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]) && !why; i++) {
+        if (slice_starts_with(slice_of(name), refusals[i].prefix))
+            why = refusals[i].why;
     }
-    if (slice_is(slice_of(name), "REGISTRY_STORAGE") && !slice_is(slice_of(value), "filesystem")) {
-        reader_problem(reader, at, NULL,
-                       "there is only the filesystem driver; remove the variable");
-        return true;
-    }
-    return false;
+    if (why && !is_no_wish(slice_of(value)))
+        reader_problem(reader, at, NULL, "%s", why);
+    return why;
 }
 
 static void read_one(struct reader *reader, const char *name, const char *value,
                      struct variables *variables)
 {
-    static const struct position from = {"environment (REGISTRY_*)", 0, 0};
     struct position at = {name, 0, 0};
     struct slice key = slice_of(name);
 
@@ -95,11 +96,11 @@ static void read_one(struct reader *reader, const char *name, const char *value,
         refuse(reader, name, value, &at))
         return;
     if (slice_is(key, "REGISTRY_HTTP_ADDR")) {
-        set_path(reader, "listen", value, &from);
+        set_path(reader, "listen", value, &at);
     } else if (slice_is(key, "REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY")) {
-        set_path(reader, "storage.path", value, &from);
+        set_path(reader, "storage.path", value, &at);
     } else if (slice_is(key, "REGISTRY_STORAGE_DELETE_ENABLED")) {
-        set_path(reader, "hosted.delete", value, &from);
+        set_path(reader, "hosted.delete", value, &at);
     } else if (slice_is(key, "REGISTRY_PROXY_REMOTEURL")) {
         variables->remote_url = value;
     } else if (slice_is(key, "REGISTRY_PROXY_USERNAME")) {
@@ -155,13 +156,27 @@ static int read_remote_url(const char *text, char **out, struct error *err)
     return value_url(buf_bytes(&whole), out, err);
 }
 
+static void warn_of_credentials(struct reader *reader, const struct variables *variables)
+{
+    static const struct position user = {"REGISTRY_PROXY_USERNAME", 0, 0};
+    static const struct position password = {"REGISTRY_PROXY_PASSWORD", 0, 0};
+
+    if (variables->username || variables->password) {
+        reader_warning(reader, variables->username ? &user : &password, NULL,
+                       "it is for the registry of REGISTRY_PROXY_REMOTEURL, which is not set; the "
+                       "variable is ignored");
+    }
+}
+
 /* The one upstream of the stock registry's mirror becomes our default. */
 static void set_upstream(struct reader *reader, const struct variables *variables)
 {
     static const struct position at = {"REGISTRY_PROXY_REMOTEURL", 0, 0};
 
-    if (!variables->remote_url || variables->remote_url[0] == '\0')
+    if (!variables->remote_url || variables->remote_url[0] == '\0') {
+        warn_of_credentials(reader, variables);
         return;
+    }
     AUTO_FREE char *url = NULL;
     struct error err;
     if (read_remote_url(variables->remote_url, &url, &err) != 0) {
@@ -196,10 +211,9 @@ void registry_variables_read(struct reader *reader, const char *const *environme
         if (!slice_split(&value, '=', &name) || !slice_starts_with(name, "REGISTRY_"))
             continue;
         char key[128] = {0};
-        if (name.length < sizeof(key)) {
-            memcpy(key, name.data, name.length);
-            read_one(reader, key, value.data ? value.data : "", &variables);
-        }
+        size_t length = name.length < sizeof(key) - 1 ? name.length : sizeof(key) - 1;
+        memcpy(key, name.data, length);
+        read_one(reader, key, value.data ? value.data : "", &variables);
     }
     set_upstream(reader, &variables);
 }

@@ -92,7 +92,9 @@ static struct slice level_of(struct slice path)
 static void suggest_if_nearer(struct slice key, struct slice candidate, struct slice *best,
                               unsigned *distance)
 {
-    unsigned here = text_distance(key, candidate);
+    bool is_begun = key.length >= 3 && key.length < candidate.length &&
+                    slice_equal(slice_from(candidate.data, key.length), key);
+    unsigned here = is_begun ? 1 : text_distance(key, candidate);
 
     if (here < *distance) {
         *best = candidate;
@@ -306,8 +308,10 @@ static int text_make(const struct setting *setting, struct slice text, char **ou
         *out = NULL;
         return 0;
     }
-    if (setting->type == SETTING_ADDRESS || setting->type == SETTING_LISTENS)
+    if (setting->type == SETTING_LISTENS)
         return value_address(text, out, err);
+    if (setting->type == SETTING_ADDRESS)
+        return value_address(text, out, err) == 0 ? 0 : error_advise(err, "or write none");
     if (setting->type == SETTING_URLS)
         return value_url(text, out, err);
     if (setting->type == SETTING_PROXY)
@@ -323,7 +327,9 @@ static int text_make(const struct setting *setting, struct slice text, char **ou
     }
     if (setting->type == SETTING_PATH)
         return value_path(text, out, err);
-    if (setting->type == SETTING_PATTERN || setting->type == SETTING_PATTERNS)
+    if (setting->type == SETTING_PATTERNS)
+        return value_name_pattern(text, out, err);
+    if (setting->type == SETTING_PATTERN)
         return value_pattern(text, out, err);
     *out = slice_dup(text);
     return 0;

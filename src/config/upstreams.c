@@ -100,8 +100,10 @@ static void read_tags(struct reader *reader, const struct node *list,
     if (list->kind == NODE_EMPTY)
         return;
     if (list->kind != NODE_LIST || list->count > TAG_RULES_MAX) {
-        reader_problem(reader, &list->at, path, "expected a list of at most %u rules",
-                       TAG_RULES_MAX);
+        reader_problem(
+            reader, &list->at, path,
+            "expected a list of at most %u rules, like [ { match: \"v*\", immutable: true } ]",
+            TAG_RULES_MAX);
         return;
     }
     upstream->tags = mem_zalloc(list->count + 1, sizeof(*upstream->tags));
@@ -132,7 +134,9 @@ static void read_default(struct reader *reader, struct config_upstream *upstream
 
         if (other != upstream && other->is_default) {
             reader_problem(reader, &value->at, path,
-                           "%s is the default already; only one upstream can be", other->name);
+                           "%s is the default already, and only one upstream can be; set default: "
+                           "false for the other",
+                           other->name);
         }
     }
 }
@@ -165,6 +169,9 @@ static void read_upstream_key(struct reader *reader, struct config_upstream *ups
         read_tags(reader, value, upstream, path);
     } else if (slice_is(node_text(key), "password")) {
         read_password(reader, upstream, value, path);
+    } else if (setting_find(&settings_of_tag, node_text(key))) {
+        reader_problem(reader, &key->at, path,
+                       "this is a key of a rule for tags; write tags: [ { %s: … } ]", key->text);
     } else {
         AUTO_BUF struct buf suggestion;
 
@@ -213,12 +220,6 @@ void upstreams_read(struct reader *reader, const struct node *map)
                        map->kind == NODE_LIST ? "list" : "text");
         return;
     }
-    if (map->count > 2 * (size_t)UPSTREAMS_MAX) {
-        reader_problem(reader, &map->at, "upstreams",
-                       "there are %zu upstreams; at most %u are allowed", map->count / 2,
-                       UPSTREAMS_MAX);
-        return;
-    }
     reader->upstreams_at = (struct position){map->at.source, map->at.line, map->at.column};
     reader->has_upstreams = true;
     reader->is_hub_implied = true;
@@ -233,10 +234,29 @@ static void add_by_name(struct reader *reader, struct slice name, const struct p
     AUTO_FREE char *host = NULL;
     struct error err;
 
-    if (value_host(slice_trim(name), &host, &err) != 0)
-        reader_problem(reader, at, NULL, "%s", err.text);
+    if (slice_is_nocase(name, "none"))
+        reader_problem(reader, at, "upstreams", "write {} for no upstream at all");
+    else if (value_host(name, &host, &err) != 0)
+        reader_problem(reader, at, "upstreams", "%s", err.text);
     else
         (void)upstream_get(reader->config, registry_canonical(slice_of(host)));
+}
+
+/* "ghcr.io, quay.io", one text or a list. */
+static void add_by_names(struct reader *reader, const struct node *node, const struct position *at)
+{
+    struct slice part;
+
+    if (node->kind != NODE_TEXT) {
+        reader_problem(reader, at, "upstreams",
+                       "expected names, like [ghcr.io, quay.io]; an upstream with settings is "
+                       "written { NAME: { url: URL } }");
+        return;
+    }
+    for (struct slice rest = node_text(node); slice_split(&rest, ',', &part);) {
+        if (slice_trim(part).length > 0)
+            add_by_name(reader, slice_trim(part), at);
+    }
 }
 
 void upstreams_read_text(struct reader *reader, struct slice text, const struct position *at)
@@ -244,26 +264,24 @@ void upstreams_read_text(struct reader *reader, struct slice text, const struct 
     struct node *root = NULL;
     struct position where;
     struct error err;
-    struct slice part;
 
     if (node_read(text, at->source, &root, &where, &err) != 0 || !root) {
-        reader_problem(
-            reader, at, NULL,
-            "expected names separated by commas, or a map as YAML, like { ghcr.io: {} }");
+        reader_problem(reader, root ? &where : at, "upstreams",
+                       "expected names separated by commas, or a map as YAML, like { ghcr.io: {} "
+                       "}%s%s",
+                       text.length > 0 ? ": " : "", text.length > 0 ? err.text : "");
         node_free(&root);
         return;
     }
     upstreams_clear(reader->config);
     reader->has_upstreams = true;
     reader->is_hub_implied = true;
-    if (root->kind == NODE_MAP) {
+    if (root->kind == NODE_MAP)
         upstreams_read(reader, root);
-    } else if (root->kind == NODE_TEXT) {
-        for (struct slice rest = node_text(root); slice_split(&rest, ',', &part);)
-            add_by_name(reader, part, at);
-    }
+    else if (root->kind == NODE_TEXT)
+        add_by_names(reader, root, at);
     for (size_t i = 0; root->kind == NODE_LIST && i < root->count; i++)
-        add_by_name(reader, node_text(root->items[i]), at);
+        add_by_names(reader, root->items[i], at);
     node_free(&root);
 }
 
@@ -277,13 +295,18 @@ void upstream_set_text(struct reader *reader, struct slice path, struct slice te
     struct error err;
 
     if (!setting || dot < 0 || value_host(slice_from(path.data, (size_t)dot), &host, &err) != 0) {
-        reader_problem(reader, at, NULL, "expected upstreams.NAME.KEY=VALUE, with a key like url");
+        reader_problem(reader, at, "upstreams",
+                       "expected upstreams.NAME.KEY=VALUE, with a key like url; passwords and "
+                       "rules for tags are in the configuration file");
         return;
     }
     struct slice name = registry_canonical(slice_of(host));
     struct config_upstream *upstream = upstream_get(reader->config, name);
     if (setting_set(setting, upstream, &text, 1, &err) != 0) {
-        reader_problem(reader, at, NULL, "%s", err.text);
+        char full[READER_PATH_SIZE];
+
+        (void)snprintf(full, sizeof(full), "upstreams.%.*s", SLICE_PRINT(path));
+        reader_problem(reader, at, full, "%s", err.text);
         return;
     }
     if (slice_is(key, "default")) {
@@ -316,7 +339,8 @@ static int password_read(const char *file, char **out, bool *out_is_open, struct
     while (length > 0 && (text[length - 1] == '\n' || text[length - 1] == '\r'))
         length--;
     if (length == 0 || length > PASSWORD_MAX || !value_is_text(slice_from(text, length))) {
-        return error_set(err, ERR_INVALID, "%s must contain one line of 1 to %u bytes", file,
+        return error_set(err, ERR_INVALID,
+                         "%s must contain the password in one line of 1 to %u bytes", file,
                          PASSWORD_MAX);
     }
     *out_is_open = (status.st_mode & S_IROTH) != 0;
@@ -397,6 +421,10 @@ void upstreams_finish(struct reader *reader)
     struct position at = reader->upstreams_at.source ? reader->upstreams_at : nowhere;
     bool has_default = false;
 
+    if (config->upstream_count > UPSTREAMS_MAX) {
+        reader_problem(reader, &at, "upstreams", "there are %zu upstreams; at most %u are allowed",
+                       config->upstream_count, UPSTREAMS_MAX);
+    }
     for (size_t i = 0; i < config->upstream_count; i++) {
         struct config_upstream *upstream = &config->upstreams[i];
         char path[READER_PATH_SIZE];

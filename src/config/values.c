@@ -56,14 +56,6 @@ static bool is_bindable(struct slice host)
                : inet_pton(is_v6 ? AF_INET6 : AF_INET, text, &ignored) == 1;
 }
 
-static int refuse_address(struct slice text, struct error *err)
-{
-    return error_set(err, ERR_INVALID,
-                     "\"%.*s\" is not an address; write 0.0.0.0:32000, [::]:32000, "
-                     "localhost:32000 or unix:/path",
-                     SLICE_PRINT(text));
-}
-
 static bool is_number(struct slice text)
 {
     for (size_t i = 0; i < text.length; i++) {
@@ -71,6 +63,53 @@ static bool is_number(struct slice text)
             return false;
     }
     return text.length > 0;
+}
+
+/* Without brackets. */
+static bool is_ipv6(struct slice text)
+{
+    char copy[INET6_ADDRSTRLEN] = "";
+    struct in6_addr ignored;
+
+    if (text.length >= sizeof(copy))
+        return false;
+    memcpy(copy, text.data, text.length);
+    return inet_pton(AF_INET6, copy, &ignored) == 1;
+}
+
+/* Says what is wrong with an address that cannot be bound, and how it is written. */
+static int refuse_address(struct slice text, struct error *err)
+{
+    ptrdiff_t colon = slice_find_last(text, ':');
+    struct slice port = colon < 0 ? slice_of(NULL) : slice_skip(text, (size_t)colon + 1);
+    struct slice host = colon < 0 ? text : slice_from(text.data, (size_t)colon);
+
+    if (is_ipv6(host)) {
+        return error_set(err, ERR_INVALID,
+                         "\"%.*s\": write an IPv6 address in brackets: [%.*s]:%.*s",
+                         SLICE_PRINT(text), SLICE_PRINT(host), SLICE_PRINT(port));
+    }
+    if (is_ipv6(text)) {
+        return error_set(err, ERR_INVALID,
+                         "\"%.*s\": write an IPv6 address in brackets, and a port: [%.*s]:32000",
+                         SLICE_PRINT(text), SLICE_PRINT(text));
+    }
+    if (is_bindable(text)) {
+        return error_set(err, ERR_INVALID, "\"%.*s\": the port is missing; write %.*s:32000",
+                         SLICE_PRINT(text), SLICE_PRINT(text));
+    }
+    if (slice_starts_with(text, "/")) {
+        return error_set(err, ERR_INVALID, "\"%.*s\": write unix:%.*s for a socket file",
+                         SLICE_PRINT(text), SLICE_PRINT(text));
+    }
+    if (is_bindable(host) || is_number(text) || (is_number(port) && !is_port(port))) {
+        return error_set(err, ERR_INVALID, "\"%.*s\": a port is a number from 0 to 65535",
+                         SLICE_PRINT(text));
+    }
+    return error_set(err, ERR_INVALID,
+                     "\"%.*s\" is not an address; write 0.0.0.0:32000, [::]:32000, "
+                     "localhost:32000 or unix:/path%s",
+                     SLICE_PRINT(text), is_port(port) ? " (names of hosts are not looked up)" : "");
 }
 
 int value_address(struct slice text, char **out, struct error *err)
@@ -101,11 +140,6 @@ int value_address(struct slice text, char **out, struct error *err)
         return 0;
     }
     ptrdiff_t colon = slice_find_last(text, ':');
-    struct slice port = colon < 0 ? text : slice_skip(text, (size_t)colon + 1);
-    if (is_number(port) && !is_port(port)) {
-        return error_set(err, ERR_INVALID, "\"%.*s\": a port is a number from 0 to 65535",
-                         SLICE_PRINT(text));
-    }
     if (colon < 0 || !is_port(slice_skip(text, (size_t)colon + 1)))
         return refuse_address(text, err);
     struct slice host = slice_from(text.data, (size_t)colon);
@@ -115,12 +149,6 @@ int value_address(struct slice text, char **out, struct error *err)
         memcpy(*out + 4, text.data, text.length);
         (*out)[4 + text.length] = '\0';
         return 0;
-    }
-    bool is_bracketed = host.data[0] == '[' && host.data[host.length - 1] == ']';
-    if (!is_bracketed && slice_find(host, ':') >= 0) {
-        return error_set(err, ERR_INVALID,
-                         "\"%.*s\": write an IPv6 address in brackets, [%.*s]:PORT",
-                         SLICE_PRINT(text), SLICE_PRINT(host));
     }
     if (!is_bindable(host))
         return refuse_address(text, err);
@@ -309,6 +337,23 @@ int value_pattern(struct slice text, char **out, struct error *err)
     return 0;
 }
 
+/* What a pattern for names says beyond its stars must be able to stand in a name. */
+int value_name_pattern(struct slice text, char **out, struct error *err)
+{
+    bool is_path = slice_starts_with(text, "/") || slice_ends_with(text, "/");
+    bool has_capital = false;
+
+    for (size_t i = 0; i < text.length; i++)
+        has_capital = has_capital || isupper((unsigned char)text.data[i]);
+    if (is_path || has_capital) {
+        return error_set(err, ERR_INVALID,
+                         "\"%.*s\" fits no repository, because names %s; write it like team/*",
+                         SLICE_PRINT(text),
+                         is_path ? "neither begin nor end with /" : "have no capital letters");
+    }
+    return value_pattern(text, out, err);
+}
+
 int value_bool(struct slice text, bool *out, struct error *err)
 {
     static const char *const yes[] = {"true", "yes", "on", "1"};
@@ -320,5 +365,6 @@ int value_bool(struct slice text, bool *out, struct error *err)
             return 0;
         }
     }
-    return error_set(err, ERR_INVALID, "\"%.*s\" is neither true nor false", SLICE_PRINT(text));
+    return error_set(err, ERR_INVALID, "\"%.*s\" is neither true nor false; write one of them",
+                     SLICE_PRINT(text));
 }

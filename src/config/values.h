@@ -27,6 +27,8 @@ int value_no_proxy(struct slice text, char **out, struct error *err);
 int value_path(struct slice text, char **out, struct error *err);
 /* A pattern has * and ?; what can only be a regular expression is refused. */
 int value_pattern(struct slice text, char **out, struct error *err);
+/* A pattern for names of repositories; one that fits none is refused. */
+int value_name_pattern(struct slice text, char **out, struct error *err);
 int value_bool(struct slice text, bool *out, struct error *err);
 
 #endif

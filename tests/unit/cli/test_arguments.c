@@ -80,8 +80,7 @@ static const struct mistake mistakes[] = {
     {{"entrepot", "serve", "--port=5000"}, "did you mean --listen?"},
     {{"entrepot", "serve", "--lisen", "x"}, "did you mean --listen?"},
     {{"entrepot", "serve", "--root", "/x"}, "did you mean --data?"},
-    {{"entrepot", "serve", "--zzzzzz"},
-     "unknown option --zzzzzz; entrepot help COMMAND lists them"},
+    {{"entrepot", "serve", "--zzzzzz"}, "unknown option --zzzzzz; entrepot help serve lists them"},
     {{"entrepot", "serve", "--listen"}, "--listen needs a value"},
     {{"entrepot", "help", "nothing"}, "there is no help about nothing"},
 };

@@ -72,8 +72,10 @@ static void unknown_variables_of_ours_warn_and_those_of_kubernetes_do_not(void *
                                        "REGISTRY_PORT_5000_TCP=tcp://1.2.3.4:5000", NULL};
     struct result result;
     assert_int_equal(load("", environment, NULL, &result), 0);
-    assert_string_equal(buf_text(&result.warnings), "ENTREPOT_STORAGE_PTH: there is no such "
-                                                    "setting; the variable is ignored\n");
+    assert_string_equal(buf_text(&result.warnings),
+                        "ENTREPOT_STORAGE_PTH: there is no such setting, "
+                        "did you mean ENTREPOT_STORAGE_PATH? The "
+                        "variable is ignored\n");
     result_free(&result);
 }
 
@@ -177,12 +179,13 @@ static void wrong_flags_are_refused(void **state)
 {
     (void)state;
     static const char *const flags[][2] = {
-        {"workers", "\"workers\" is not KEY=VALUE"},
-        {"storage=/data", "--set storage: this is a group of settings; set one of storage.path, "},
-        {"upstreams=a b", "--set upstreams: \"a b\" is not a host name"},
+        {"workers", "--set workers: expected KEY=VALUE"},
+        {"storage=/data",
+         "command line: storage: this is a group of settings; set one of storage.path, "},
+        {"upstreams=a b", "command line: upstreams: \"a b\" is not a host name"},
         {"upstreams={", "names separated by commas, or a map as YAML"},
-        {"storage.pth=x", "--set storage.pth: unknown setting, did you mean storage.path?"},
-        {"limits.connections=x", "--set limits.connections: limits.connections: \"x\""},
+        {"storage.pth=x", "command line: storage.pth: unknown setting, did you mean storage.path?"},
+        {"limits.connections=x", "command line: limits.connections: \"x\""},
         {"upstreams.ghcr.io.ulr=x", "expected upstreams.NAME.KEY=VALUE"},
         {"storage.path=a\x01", "control characters"},
         {"storage.path=a\xff", "not UTF-8"},
@@ -292,7 +295,7 @@ static void the_file_may_be_named_by_the_environment(void **state)
     assert_string_equal(
         buf_text(&problems),
         "/nonexistent/a.yaml: the configuration file cannot be opened: No such file "
-        "or directory; --config or ENTREPOT_CONFIG names it\n");
+        "or directory; ENTREPOT_CONFIG names it\n");
     sources.file = "/b.yaml";
     assert_string_equal(config_file(&sources), "/b.yaml");
 }
