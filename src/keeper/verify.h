@@ -19,7 +19,8 @@ int verify_blob(struct store *store, const struct order *order, const atomic_boo
                 struct error *err);
 /* A MANIFEST_PUT: the bytes of the file and the inline body have the digest, and what the message
  * says about them is what they say themselves. ERR_DIGEST_MISMATCH: it is not so; ERR_NOT_FOUND: no
- * file has these bytes, under uploads/ or under blobs/; ERR_IO. */
+ * file has these bytes, under uploads/ or under blobs/; ERR_BUSY: they cannot be parsed, now or at
+ * all; ERR_IO. */
 int verify_manifest(struct store *store, const struct order *order, struct error *err);
 
 #endif

@@ -242,8 +242,24 @@ static void a_manifest_is_what_its_bytes_say(void **state)
     put.is_typed = 1;
     assert_is_refused(&put);
     put = world_manifest("team/app", "v1", "one", image);
-    put.media_type = SLICE_LITERAL(MEDIA_TYPE_OCI_INDEX);
+    put.media_type = SLICE_LITERAL(MEDIA_TYPE_DOCKER_MANIFEST "; charset=utf-8");
     assert_is_refused(&put);
+    put = world_manifest("team/app", "v1", "one", image);
+    assert_int_equal(world_ask(WORKER_0, MESSAGE_MANIFEST_PUT, &put).type, MESSAGE_DONE);
+}
+
+/* Under a small limit of memory a whole document looks broken. */
+static void a_manifest_that_cannot_be_parsed_is_no_lie(void **state)
+{
+    (void)state;
+    struct message_manifest_put put = ready_manifest("one");
+    put.media_type = SLICE_LITERAL(MEDIA_TYPE_OCI_INDEX);
+    assert_int_equal(world_ask(WORKER_0, MESSAGE_MANIFEST_PUT, &put).kind, ERR_BUSY);
+    put = world_manifest("team/app", "v1", "one", image);
+    failpoint_arm("verify.parse", 0, 1);
+    assert_int_equal(world_ask(WORKER_0, MESSAGE_MANIFEST_PUT, &put).kind, ERR_BUSY);
+    failpoint_clear();
+    assert_int_equal(world_liar, 0);
     put = world_manifest("team/app", "v1", "one", image);
     assert_int_equal(world_ask(WORKER_0, MESSAGE_MANIFEST_PUT, &put).type, MESSAGE_DONE);
 }
@@ -346,6 +362,7 @@ int main(void)
         TEST(the_body_of_a_manifest_is_that_of_its_digest),
         TEST(the_file_of_a_manifest_is_that_of_its_digest),
         TEST(a_manifest_is_what_its_bytes_say),
+        TEST(a_manifest_that_cannot_be_parsed_is_no_lie),
         TEST(a_manifest_without_a_file_is_compared_too),
         TEST(a_manifest_larger_than_any_is_refused),
         TEST(a_use_in_the_future_is_one_of_now),
