@@ -129,6 +129,7 @@ struct config {
         char *https_proxy; /* for https URLs: a proxy's URL, or "none"; NULL: there is none */
         char *http_proxy;
         struct config_list no_proxy;
+        uint64_t partial_limit;
     } fetch;
 };
 

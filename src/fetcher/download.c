@@ -103,6 +103,7 @@ static int reserve_memory(struct download *download, uint64_t *out_memory, struc
         return -(int)err->kind;
     if (available >= RESERVE_BYTES && available - RESERVE_BYTES >= size)
         return 0;
+    spool_index_shrink(fetcher->spools, size + RESERVE_BYTES - available);
     uint64_t limit = fetcher->config->storage.memory_limit;
     uint64_t used = fetcher->memory_used < limit ? fetcher->memory_used : limit;
     if (download->size == UINT64_MAX || size >= limit - used) {
@@ -156,18 +157,17 @@ static int adopt_take(struct download *download, struct error *err)
     struct spool_index *spools = flight->fetcher->spools;
     unsigned number = 0;
 
-    if (!spool_index_take(spools, &flight->digest, &number))
+    if (!spool_index_find(spools, &flight->digest, &number))
         return error_set(err, ERR_NOT_FOUND, "no spool");
     if (take_number_is_private(number)) {
         struct upstream *upstream =
             LIST_ITEM(flight->sources.next, const struct source, link)->upstream;
 
-        if (take_number_mark(number) != mark_of(upstream)) {
-            spool_index_add(spools, &flight->digest, number);
+        if (take_number_mark(number) != mark_of(upstream))
             return error_set(err, ERR_NOT_FOUND, "a spool of another upstream");
-        }
         flight_make_private(flight, upstream);
     }
+    spool_index_take(spools, &flight->digest);
     struct take_options options = options_of(download, number);
     download->attempt = take_number_attempt(number) + 1;
     return take_adopt(flight->fetcher, &options, &download->take, err);
@@ -774,11 +774,12 @@ void download_end(struct download *download, bool keep_spool, bool is_stored)
     const struct take *take = download->take;
     bool is_kept = keep_spool && take && !take->is_memory && take->bytes > 0;
     unsigned number = take ? take->number : 0;
+    uint64_t bytes = take ? take->bytes : 0;
 
     download_stop(download);
     take_drop(&download->take, is_kept || is_stored);
     if (is_kept && !flight->fetcher->is_closing)
-        spool_index_add(flight->fetcher->spools, &flight->digest, number);
+        spool_index_add(flight->fetcher->spools, &flight->digest, number, bytes);
 }
 
 void download_init(struct download *download, struct flight *flight)

@@ -114,8 +114,8 @@ static void an_older_spool_is_removed_in_the_pool(void **state)
     memcpy(name, take->name, sizeof(name));
     take_drop(&take, true);
     stage_pass(1);
-    spool_index_add(stage_fetcher()->spools, &digest, 1);
-    spool_index_add(stage_fetcher()->spools, &digest, 2);
+    spool_index_add(stage_fetcher()->spools, &digest, 1, 1);
+    spool_index_add(stage_fetcher()->spools, &digest, 2, 1);
     assert_true(is_on_disk(name));
     stage_pass(1);
     assert_false(is_on_disk(name));
