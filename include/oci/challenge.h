@@ -22,7 +22,7 @@ struct challenge {
 };
 
 /* The first Bearer challenge in the header, else the first Basic one. ERR_INVALID; ERR_UNSUPPORTED
- * when there is neither. */
+ * when there is neither; a Bearer challenge without realm is none. */
 int challenge_parse(struct slice header, struct challenge *out, struct error *err);
 
 #endif

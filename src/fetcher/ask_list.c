@@ -100,6 +100,7 @@ static void on_received_list_read(struct received_list *list, const struct error
     if (err) {
         struct error copy = *err;
 
+        error_wrap(&copy, "%.60s: %.80s", ask->upstream->name, ask->repository);
         ask_fail(ask, &copy, 0);
         return;
     }

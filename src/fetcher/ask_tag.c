@@ -162,12 +162,12 @@ static void on_tag_checked(const struct fetch_result *result, void *arg)
     struct digest digest;
 
     ask->fetch = NULL;
-    if (end->err.kind != ERR_NONE && !end->is_final) {
+    if (end->err.kind != ERR_NONE && !end->is_final && end->status != 200) {
         fail_tag(ask, &end->err, false, end->retry_after);
         return;
     }
-    /* Some upstreams and their proxies do not know or allow HEAD: their refusal says
-     * nothing, the GET decides. */
+    /* Some upstreams and their proxies do not know or allow HEAD, or answer it as a web page:
+     * that says nothing, the GET decides. */
     if (end->err.kind == ERR_NONE && read_digest(result->headers, &digest) &&
         lookup_manifest(&lookup, &digest, &manifest)) {
         answer_here(ask, &digest, &manifest);

@@ -15,6 +15,7 @@
 #include "base/text.h"
 #include "config/config.h"
 #include "ipc/metrics.h"
+#include "location.h"
 #include "net/loop.h"
 #include "net/transfer.h"
 #include "oci/challenge.h"
@@ -46,6 +47,8 @@ struct token_fetch {
     bool is_foreign;
     struct challenge challenge;
     struct transfer *transfer;
+    char *next_url; /* that the answer redirects to; NULL: it does not */
+    unsigned redirects;
     int status;
     struct buf body;
     struct list waits;
@@ -184,6 +187,7 @@ static void token_fetch_free(struct token_fetch *fetch)
     buf_cleanup(&fetch->body);
     mem_free(fetch->repository);
     mem_free(fetch->url);
+    mem_free(fetch->next_url);
     upstream_unref(&fetch->upstream);
     mem_free(fetch);
 }
@@ -213,6 +217,23 @@ static void on_token_refused(void *arg)
     tell_waits(arg, NULL);
 }
 
+/* The host is judged when the request is sent there. */
+static void read_redirect(struct token_fetch *fetch, struct slice headers)
+{
+    struct slice location;
+    AUTO_BUF struct buf written;
+    AUTO_BUF struct buf url;
+
+    buf_init(&written, 8192);
+    buf_init(&url, 8192);
+    if (fetch->redirects >= REDIRECTS_MAX || !transfer_header(headers, "Location", &location))
+        return;
+    location_resolve(&fetch->realm, location, &written);
+    upstream_print_upgraded(fetch->upstream, buf_bytes(&written), &url);
+    if (!written.is_over && !url.is_over)
+        fetch->next_url = slice_dup(buf_bytes(&url));
+}
+
 static bool on_token_head(struct transfer *transfer, const struct transfer_response *response,
                           void *arg)
 {
@@ -221,6 +242,8 @@ static bool on_token_head(struct transfer *transfer, const struct transfer_respo
     fetch->status = response->status;
     if (response->status != 200)
         transfer_limit(transfer, REFUSED_BODY_MS);
+    if (location_is_redirect(response->status))
+        read_redirect(fetch, response->headers);
     if (response->status == 429) {
         fetch->retry_after = upstream_read_busy(response->headers);
         fetch->upstream->tokens_busy_until = monotime_add(clock_mono(), fetch->retry_after * 1000);
@@ -250,6 +273,20 @@ static void blame_upstream(struct error *err)
 }
 
 static int begin_fetch(struct token_fetch *fetch);
+static int go_on(struct token_fetch *fetch);
+
+/* False: there is no redirect, or it is not followed and fetch->err says why. */
+static bool follow_redirect(struct token_fetch *fetch)
+{
+    if (!fetch->next_url)
+        return false;
+    fetch->redirects++;
+    fetch->status = 0;
+    buf_clear(&fetch->body);
+    mem_free(fetch->url);
+    fetch->url = TAKE(fetch->next_url);
+    return go_on(fetch) == 0;
+}
 
 /* Without a login most of what is public can still be had. False: *fetch is answered as it is. */
 static bool try_anonymously(struct token_fetch *fetch)
@@ -272,7 +309,7 @@ static void on_token_done(struct transfer *transfer, const struct error *err, vo
 
     (void)transfer;
     fetch->transfer = NULL;
-    if (try_anonymously(fetch))
+    if (follow_redirect(fetch) || try_anonymously(fetch))
         return;
     bool is_refusal = fetch->status != 0 && fetch->status != 200;
     if (fetch->err.kind != ERR_NONE) {
@@ -381,30 +418,32 @@ static void build_url(struct token_fetch *fetch, const struct challenge *challen
     fetch->url = url.is_over ? mem_strdup("") : slice_dup(buf_bytes(&url));
 }
 
-static int start_token_transfer(struct token_fetch *fetch, struct error *err)
+/* May this address be asked, and does it get the login? */
+static int judge_realm(struct token_fetch *fetch, struct slice url, struct error *err)
 {
     struct upstream *upstream = fetch->upstream;
-    const struct challenge *challenge = &fetch->challenge;
-    AUTO_BUF struct buf basic;
-    const char *headers[3] = {"Accept: application/json", NULL, NULL};
-    AUTO_BUF struct buf realm_url;
     struct url_parts realm;
 
-    buf_init(&basic, 16384);
-    buf_init(&realm_url, 2048);
-    upstream_print_upgraded(upstream, slice_of(challenge->realm), &realm_url);
-    if (realm_url.is_over || !url_split(buf_bytes(&realm_url), &realm))
+    if (!url_split(url, &realm))
         return error_set(err, ERR_DENIED, "the address of the token server is not a URL");
     int rc = upstream_check_url(upstream, &realm, err);
     if (rc != 0)
         return error_wrap(err, "token server");
-    fetch->with_credentials = !fetch->is_fallback && !fetch->is_foreign &&
-                              upstream_has_credentials(upstream) &&
-                              upstream_is_realm(upstream, &realm);
-    if (!fetch->with_credentials && !fetch->is_fallback && !fetch->is_foreign &&
-        upstream_has_credentials(upstream))
+    bool has_login =
+        !fetch->is_fallback && !fetch->is_foreign && upstream_has_credentials(upstream);
+    fetch->with_credentials = has_login && upstream_is_realm(upstream, &realm);
+    if (has_login && !fetch->with_credentials)
         upstream_warn_realm(upstream, &realm);
-    build_url(fetch, challenge);
+    return 0;
+}
+
+static int send_token_request(struct token_fetch *fetch, struct error *err)
+{
+    struct upstream *upstream = fetch->upstream;
+    AUTO_BUF struct buf basic;
+    const char *headers[3] = {"Accept: application/json", NULL, NULL};
+
+    buf_init(&basic, 16384);
     if (!url_split(slice_of(fetch->url), &fetch->realm))
         return error_set(err, ERR_DENIED, "the address of the token server is not a URL");
     if (fetch->with_credentials) {
@@ -426,6 +465,26 @@ static int start_token_transfer(struct token_fetch *fetch, struct error *err)
     metrics_add(METRIC_upstream_requests, 1);
     return transfer_start(upstream->transfers, &request, &token_handler, fetch, &fetch->transfer,
                           err);
+}
+
+static int start_token_transfer(struct token_fetch *fetch, struct error *err)
+{
+    AUTO_BUF struct buf realm;
+
+    buf_init(&realm, 2048);
+    upstream_print_upgraded(fetch->upstream, slice_of(fetch->challenge.realm), &realm);
+    int rc = judge_realm(fetch, realm.is_over ? slice_of("") : buf_bytes(&realm), err);
+    if (rc != 0)
+        return rc;
+    build_url(fetch, &fetch->challenge);
+    return send_token_request(fetch, err);
+}
+
+static int go_on(struct token_fetch *fetch)
+{
+    int rc = judge_realm(fetch, slice_of(fetch->url), &fetch->err);
+
+    return rc != 0 ? rc : send_token_request(fetch, &fetch->err);
 }
 
 /* A token server that answered 429 is not asked before its time, like an upstream that did. */

@@ -5,7 +5,8 @@
  * However many requests wait for a token, it is fetched once.
  *
  * Credentials are sent to the token server only when upstream_is_realm allows it and `expose` is
- * set; otherwise the token is anonymous. So it is when the token server refuses them.
+ * set; otherwise the token is anonymous. So it is when the token server refuses them. Its redirects
+ * are followed, and each host is judged anew.
  */
 #ifndef FETCHER_BEARER_H
 #define FETCHER_BEARER_H

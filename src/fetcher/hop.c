@@ -24,6 +24,7 @@
 #include "config/config.h"
 #include "hop_text.h"
 #include "ipc/metrics.h"
+#include "location.h"
 #include "net/loop.h"
 #include "oci/challenge.h"
 #include "oci/media_type.h"
@@ -31,8 +32,7 @@
 #include "route.h"
 #include "upstream.h"
 
-#define REDIRECTS_MAX 5
-#define TOKENS_MAX    1 /* for one hop: a fresh token that is refused will be refused again */
+#define TOKENS_MAX 1 /* for one hop: a fresh token that is refused will be refused again */
 
 enum hop_verdict { /* what the head means */
     HOP_NOTHING,   /* no head yet, or the transfer failed */
@@ -292,13 +292,7 @@ static bool resolve_location(struct hop *hop, struct slice location)
 
     buf_init(&written, 8192);
     buf_init(&url, 8192);
-    if (slice_starts_with(location, "//")) {
-        buf_printf(&written, "%s:", hop->parts.is_https ? "https" : "http");
-    } else if (slice_starts_with(location, "/")) {
-        buf_printf(&written, "%s://%.*s", hop->parts.is_https ? "https" : "http",
-                   SLICE_PRINT(hop->parts.authority));
-    }
-    buf_append_slice(&written, location);
+    location_resolve(&hop->parts, location, &written);
     upstream_print_upgraded(upstream_of(hop), buf_bytes(&written), &url);
     if (written.is_over || url.is_over || !url_split(buf_bytes(&url), &parts))
         return false;
@@ -342,9 +336,21 @@ static void judge_redirect(struct hop *hop, const struct transfer_response *resp
     hop_text_failure(&hop->place, &hop->end.err);
 }
 
-static bool is_redirect(int status)
+/* Codings that change the bytes. Servers write other words there too (aws-chunked, utf-8), which
+ * say nothing about what we receive. */
+static bool is_coded(struct slice codings)
 {
-    return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+    static const char *const real[] = {"gzip", "x-gzip",     "deflate", "br",
+                                       "zstd", "x-compress", "compress"};
+    struct slice coding;
+
+    while (slice_split(&codings, ',', &coding)) {
+        for (size_t i = 0; i < sizeof(real) / sizeof(real[0]); i++) {
+            if (slice_is_nocase(slice_trim(coding), real[i]))
+                return true;
+        }
+    }
+    return false;
 }
 
 /* A captive portal's page, or bytes in a content coding that was not asked for. */
@@ -352,8 +358,7 @@ static bool is_foreign(const struct transfer_response *response, struct error *e
 {
     struct slice value;
 
-    if (transfer_header(response->headers, "Content-Encoding", &value) && value.length > 0 &&
-        !slice_is_nocase(value, "identity")) {
+    if (transfer_header(response->headers, "Content-Encoding", &value) && is_coded(value)) {
         error_set(err, ERR_UPSTREAM, "the answer has a content coding that was not asked for");
         return true;
     }
@@ -405,7 +410,7 @@ static bool on_transfer_head(struct transfer *transfer, const struct transfer_re
     if (response->status == 200 || (response->status == 206 && hop->request->range_start > 0))
         return judge_answer(hop, response);
     transfer_limit(transfer, REFUSED_BODY_MS);
-    if (is_redirect(response->status)) {
+    if (location_is_redirect(response->status)) {
         judge_redirect(hop, response);
     } else if (judge_challenge(hop, response)) {
         hop->verdict = HOP_CHALLENGE;

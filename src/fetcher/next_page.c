@@ -186,15 +186,22 @@ static bool find_next(struct slice field, struct slice *out)
     }
 }
 
-/* Is it a path, a query, or a URL of the upstream itself? */
+/* Is it a path, a query, or a URL of the upstream itself? Behind a TLS front it may say http. */
 static bool is_own(const struct upstream *upstream, struct slice target)
 {
+    struct slice rest = target;
+    struct slice path = target;  /* before the query */
+    struct slice first = target; /* component of the path: a colon in it ends a scheme */
     struct url_parts parts;
+    AUTO_BUF struct buf url;
 
-    if (url_split(target, &parts))
+    buf_init(&url, 8192);
+    upstream_print_upgraded(upstream, target, &url);
+    if (url_split(buf_bytes(&url), &parts))
         return upstream_trusts(upstream, &parts) == HOST_OWN;
-    return slice_starts_with(target, "?") ||
-           (slice_starts_with(target, "/") && !slice_starts_with(target, "//"));
+    (void)slice_split(&rest, '?', &path);
+    (void)slice_split(&path, '/', &first);
+    return slice_find(first, ':') < 0 && !slice_starts_with(target, "//");
 }
 
 void next_page_read(const struct upstream *upstream, struct slice headers, struct slice asked,

@@ -33,7 +33,7 @@ static void read_manifest(struct received *received)
     digest_of(received->digest.algorithm, body, &received->digest);
     if (manifest_parse_fetched(body, slice_of(received->content_type), &received->manifest, err) !=
         0) {
-        error_wrap(err, "the upstream's manifest");
+        error_wrap(err, "%.60s: the manifest of %.80s", received->origin, received->repository);
         err->kind = ERR_UPSTREAM;
         return;
     }

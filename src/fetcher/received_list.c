@@ -187,11 +187,11 @@ static int write_index(struct received_list *list, struct jsonio_value root, str
         return error_set(err, ERR_UPSTREAM, "the upstream's list is no image index");
     while (at < count && is_descriptor(jsonio_element(manifests, at)))
         at++;
-    if (at == count)
+    if (at == count && jsonio_type(manifests) == JSONIO_ARRAY)
         return 0;
     for (at = 0; at < count && !is_descriptor(jsonio_element(manifests, at)); at++)
         continue;
-    if (at == count)
+    if (at == count && count > 0)
         return error_set(err, ERR_UPSTREAM, "the upstream's list has no valid entry");
     buf_init(&out, INDEX_MAX);
     jsonio_writer_init(&json, &out);
@@ -204,6 +204,22 @@ static int write_index(struct received_list *list, struct jsonio_value root, str
 }
 
 /* ---- both ---- */
+
+/* Programs that leave out or write null for what is empty do so for a repository that has lost its
+ * last tag, and for a manifest without referrers. But a document that does not say what it is says
+ * nothing about referrers. */
+static bool is_list(struct jsonio_value root, struct jsonio_value names, bool is_tags)
+{
+    enum jsonio_type type = jsonio_type(names);
+    struct slice name = jsonio_string(jsonio_member(root, "name"));
+    struct slice media_type = jsonio_string(jsonio_member(root, "mediaType"));
+
+    if (type == JSONIO_ARRAY)
+        return true;
+    if (is_tags)
+        return type == JSONIO_NULL || (type == JSONIO_ABSENT && name.length > 0);
+    return type == JSONIO_NULL && slice_is(media_type, MEDIA_TYPE_OCI_INDEX);
+}
 
 static void read_list(struct received_list *list)
 {
@@ -220,9 +236,7 @@ static void read_list(struct received_list *list)
     }
     struct jsonio_value root = jsonio_root(document);
     struct jsonio_value names = jsonio_member(root, is_tags ? "tags" : "manifests");
-    enum jsonio_type type = jsonio_type(names);
-    /* Some upstreams say null for a repository that has lost its last tag. */
-    if (type != JSONIO_ARRAY && !(is_tags && type == JSONIO_NULL)) {
+    if (!is_list(root, names, is_tags)) {
         error_set(err, ERR_UPSTREAM, "the upstream's list has no array \"%s\"",
                   is_tags ? "tags" : "manifests");
         return;

@@ -99,6 +99,9 @@ static const char *text_of(CURLcode code)
         return "the CA certificates (ca_file) cannot be read";
     case CURLE_SSL_CONNECT_ERROR:
         return "the TLS handshake failed (does this address speak https?)";
+    case CURLE_UNSUPPORTED_PROTOCOL:
+    case CURLE_WEIRD_SERVER_REPLY:
+        return "the answer is not valid HTTP";
     case CURLE_GOT_NOTHING:
         return "the connection was closed without an answer";
     case CURLE_RECV_ERROR:

@@ -141,19 +141,18 @@ static int read_parameter(struct challenge_reader *reader, struct slice key, str
     return rc;
 }
 
-static int end_challenge(struct challenge_reader *reader, struct error *err)
+/* A Bearer challenge without realm only says what was wrong; another one may be of use. */
+static void end_challenge(struct challenge_reader *reader)
 {
-    if (!reader->has_challenge || !reader->is_wanted)
-        return 0;
-    if (reader->current.scheme == CHALLENGE_BEARER && !reader->has_realm)
-        return error_set(err, ERR_INVALID, "a Bearer challenge without realm");
+    if (!reader->has_challenge || !reader->is_wanted ||
+        (reader->current.scheme == CHALLENGE_BEARER && !reader->has_realm))
+        return;
     bool is_better = !reader->has_best || (reader->best.scheme == CHALLENGE_BASIC &&
                                            reader->current.scheme == CHALLENGE_BEARER);
     if (is_better) {
         reader->best = reader->current;
         reader->has_best = true;
     }
-    return 0;
 }
 
 static int begin_challenge(struct challenge_reader *reader, struct slice scheme, struct error *err)
@@ -203,7 +202,8 @@ static int read_element(struct challenge_reader *reader, struct error *err)
         skip_space(reader);
         return read_parameter(reader, token, err);
     }
-    if (end_challenge(reader, err) != 0 || begin_challenge(reader, token, err) != 0)
+    end_challenge(reader);
+    if (begin_challenge(reader, token, err) != 0)
         return -(int)err->kind;
     if (reader->rest.length == 0 || peek(reader) == ',')
         return 0;
@@ -240,11 +240,11 @@ int challenge_parse(struct slice header, struct challenge *out, struct error *er
         if (reader.rest.length > 0 && peek(&reader) != ',')
             return error_set(err, ERR_INVALID, "WWW-Authenticate is malformed");
     }
-    if (end_challenge(&reader, err) != 0)
-        return -(int)err->kind;
+    end_challenge(&reader);
     if (!reader.has_best) {
         return error_set(err, ERR_UNSUPPORTED,
-                         "the upstream asks for neither Bearer nor Basic authentication");
+                         "the upstream asks for neither Bearer authentication with a realm nor "
+                         "Basic");
     }
     *out = reader.best;
     return 0;

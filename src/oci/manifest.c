@@ -264,8 +264,13 @@ static int read_document(struct jsonio_value root, struct slice content_type, bo
 
     if (jsonio_type(root) != JSONIO_OBJECT)
         return error_set(err, ERR_INVALID, "a manifest is a JSON object");
-    if (is_fetched)
+    if (is_fetched) {
         content_type = fetched_type(root, content_type);
+        if (content_type.length == 0 && !is_present(root, "mediaType")) {
+            return error_set(err, ERR_UNSUPPORTED,
+                             "neither mediaType nor Content-Type nor members of a manifest");
+        }
+    }
     int rc = agree_on_type(root, content_type, &media_type, err);
     if (rc != 0)
         return rc;

@@ -74,3 +74,44 @@ class Schema1Test(AnswersScenario):
             self.far.publish("library/old", f"t{number}", images.Image(other, [other], {}, []))
             answer = check_status(self.api.manifest("library/old", f"t{number}"), 200)
             self.assertEqual(answer.headers["content-type"], SCHEMA1 if label == SCHEMA1 else SCHEMA1_SIGNED)
+
+
+class OddAnswersTest(AnswersScenario):
+    """What some registries and the proxies before them do, and clients that ask them directly get along with."""
+
+    ttl = "0s"
+
+    def setUp(self):
+        super().setUp()
+        self.image = self.far.publish("library/hello", "latest", images.make_image([b"layer"]))
+
+    def test_a_web_page_for_the_head_of_a_tag_says_nothing(self):
+        self.api.pull("library/hello", "latest")
+        self.registry.settle()
+        for trouble in ({"html": True}, {"encoding": "gzip"}, {"status": 405}):
+            self.far.clear_faults()
+            self.far.fault(kind="manifest", method="HEAD", **trouble)
+            moved = self.far.publish("library/hello", "latest", images.make_image([str(trouble).encode()]))
+            answer = check_ok(self.api.manifest("library/hello", "latest"), moved.digest)
+            self.assertNotIn("warning", answer.headers)
+            self.registry.settle()
+
+    def test_a_refusal_says_whose_what_it_is(self):
+        nothing = images.Manifest("application/json", b'{"errors":[]}')
+        self.far.publish("library/hello", "odd", images.Image(nothing, [nothing], {}, []))
+        text = str(check_status(self.api.manifest("library/hello", "odd"), 502).json())
+        self.assertIn("docker.io: the manifest of library/hello: neither mediaType nor Content-Type", text)
+
+    def test_redirects_to_relative_and_sloppy_addresses(self):
+        self.far.redirects = True
+        for number, suffix in enumerate(("#part", "&a=b c", "&a=\\b", "&a=\xe9")):
+            digest = self.far.publish_blob("library/hello", b"%d" % number)
+            location = f"{self.far.cdn_url}/data/library/hello/{digest}?verify=1{suffix}"
+            self.far.fault(kind="blob", reference=digest, location=location)
+            check_ok(self.api.blob("library/hello", digest), digest)
+            self.assertEqual(self.far.count(kind="blob", reference=digest, status=307), 1, self.far.story())
+
+    def test_the_token_server_may_redirect(self):
+        self.far.token_path = "/old"
+        self.api.pull("library/hello", "latest")
+        self.assertEqual({request.path for request in self.far.asked(kind="token")}, {"/old", "/token"})

@@ -54,6 +54,7 @@ class Hub:
         self.pull_limit = pull_limit
         self.page = 100
         self.base = ""  # a path before /v2/
+        self.token_path = "/token"  # in challenges; another one redirects to /token
         self.has_referrers = True
         self.hosts = {}  # registry, cdn, token -> a name that only a proxy knows, instead of the address
         self.pages_by_token = False  # as quay.io: the next page has a name of its own
@@ -330,6 +331,8 @@ class Hub:
 
     def _token(self, request):
         user = self._user(request)
+        if request.path == self.token_path != "/token":
+            return Answer(307, {"Location": request.target.replace(self.token_path, "/token", 1)}, b"")
         if request.path != "/token" or request.query.get("service") != SERVICE:
             return _error(404, "NOT_FOUND")
         if user is None:
@@ -341,7 +344,7 @@ class Hub:
 
     def _challenge(self, name, error=""):
         scope = f',scope="repository:{name}:pull"' if name else ""
-        value = f'Bearer realm="{self.token_url}/token",service="{SERVICE}"{scope}{error}'
+        value = f'Bearer realm="{self.token_url}{self.token_path}",service="{SERVICE}"{scope}{error}'
         return _error(401, "UNAUTHORIZED", {"Www-Authenticate": value})
 
     def _refusal(self, request):

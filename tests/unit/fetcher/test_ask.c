@@ -484,9 +484,28 @@ static void tag_of_a_web_page_fails(void **state)
 
 static void tag_of_a_coded_manifest_fails(void **state)
 {
+    static const char *const coded[] = {
+        "Content-Encoding: gzip\r\n",
+        "Content-Encoding: aws-chunked, GZIP\r\n",
+        "Content-Encoding: br\r\n",
+        "Content-Encoding: x-compress\r\n",
+    };
+    static const char *const plain[] = {
+        "Content-Encoding: identity\r\n",
+        "Content-Encoding: aws-chunked\r\n",
+        "Content-Encoding: utf-8\r\n",
+        "Content-Encoding:\r\n",
+    };
+
     (void)state;
-    script.extra = "Content-Encoding: gzip\r\n";
-    assert_int_equal(ask_tag()->failure, ERR_UPSTREAM);
+    for (size_t i = 0; i < sizeof(coded) / sizeof(coded[0]); i++) {
+        script.extra = coded[i];
+        assert_int_equal(ask_tag()->failure, ERR_UPSTREAM);
+    }
+    for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++) {
+        script.extra = plain[i];
+        assert_int_equal(ask_tag()->state, ANSWER_FRESH);
+    }
 }
 
 static void manifest_by_digest_is_answered_then_here(void **state)
@@ -625,8 +644,9 @@ static void tags_list_has_what_can_be_a_tag_under_our_name(void **state)
     const char *theirs = "{\"name\":\"an/other\",\"tags\":[\"ok\",\"../x\",7,\"a b\",\"also.ok\"]}";
     const char *ours = "{\"name\":\"library/app\",\"tags\":[\"ok\",\"also.ok\"]}";
     assert_int_equal(list(theirs, "")->body_length, strlen(ours));
-    assert_int_equal(list("{\"tags\":null}", "")->body_length,
-                     strlen("{\"name\":\"library/app\",\"tags\":[]}"));
+    const char *empty = "{\"name\":\"library/app\",\"tags\":[]}";
+    assert_int_equal(list("{\"tags\":null}", "")->body_length, strlen(empty));
+    assert_int_equal(list("{\"name\":\"an/other\"}", "")->body_length, strlen(empty));
 }
 
 static void tags_list_may_be_long(void **state)
@@ -648,6 +668,7 @@ static void tags_list_that_is_none_is_refused(void **state)
     assert_int_equal(list("<html>", "")->failure, ERR_UPSTREAM);
     assert_int_equal(list("{\"tags\":{\"a\":1}}", "")->failure, ERR_UPSTREAM);
     assert_int_equal(list("[]", "")->failure, ERR_UPSTREAM);
+    assert_int_equal(list("{\"errors\":[]}", "")->failure, ERR_UPSTREAM);
 }
 
 static void tags_list_has_no_next_page_that_cannot_be_a_query(void **state)
@@ -695,6 +716,13 @@ static void tags_list_does_not_lead_where_it_came_from(void **state)
     assert_next("Link: <ftp://hub.test/v2/x?last=p>; rel=next", "");
     assert_next("Link: <https://evil.test/v2/x?last=p>; rel=next", "");
     assert_next("Link: <https://hub.test/v2/x?last=p>; rel=next", "last=p");
+    assert_next("Link: <http://hub.test/v2/x?last=p>; rel=next", "last=p");
+    assert_next("Link: <http://evil.test/v2/x?last=p>; rel=next", "");
+    assert_next("Link: <list?last=p:q>; rel=next", "last=p:q");
+    assert_next("Link: <referrers/sha256:1?last=p>; rel=next", "last=p");
+    assert_next("Link: </v2/x/referrers/sha256:1?last=p>; rel=next", "last=p");
+    assert_next("Link: <../tags/list?last=p>; rel=next", "last=p");
+    assert_next("Link: <ftp:list?last=p>; rel=next", "");
 }
 
 static void tags_list_drops_what_json_can_say_and_a_tag_cannot(void **state)
@@ -769,6 +797,13 @@ static void referrers_have_descriptors_alone(void **state)
         referrers("{\"mediaType\":\"" MEDIA_TYPE_OCI_MANIFEST "\",\"manifests\":[]}")->failure,
         ERR_UPSTREAM);
     assert_int_equal(referrers("{\"mediaType\":7,\"manifests\":[]}")->failure, ERR_UPSTREAM);
+    const char *none = "{\"mediaType\":\"" MEDIA_TYPE_OCI_INDEX "\",\"manifests\":[]}";
+    seen = referrers("{\"mediaType\":\"" MEDIA_TYPE_OCI_INDEX "\",\"manifests\":null}");
+    assert_int_equal(seen->body_length, strlen(none));
+    assert_memory_equal(seen->body, none, strlen(none));
+    assert_int_equal(referrers("{\"manifests\":null}")->failure, ERR_UPSTREAM);
+    assert_int_equal(referrers("{\"mediaType\":\"" MEDIA_TYPE_OCI_INDEX "\"}")->failure,
+                     ERR_UPSTREAM);
 }
 
 static enum error_kind referrers_after(int status, const char *content_type)

@@ -18,12 +18,13 @@ static struct {
     const char *token_json;
     int token_status; /* instead of 200 */
     const char *token_headers;
-    uint64_t token_drip_ms; /* between the bytes of the token server's answer */
-    bool has_own_fault;     /* transfers end with ERR_INTERNAL */
-    bool refuses_login;     /* the token server refuses whoever logs in */
-    bool refuses_member;    /* the registry refuses the token of a login */
-    int target_status;      /* of a redirect's target, if not 0; with target_challenge: without a
-                               token */
+    const char *token_location; /* the token server redirects there, until that says "moved" */
+    uint64_t token_drip_ms;     /* between the bytes of the token server's answer */
+    bool has_own_fault;         /* transfers end with ERR_INTERNAL */
+    bool refuses_login;         /* the token server refuses whoever logs in */
+    bool refuses_member;        /* the registry refuses the token of a login */
+    int target_status; /* of a redirect's target, if not 0; with target_challenge: without a
+                          token */
     const char *target_challenge;
     bool target_failure;
     int anonymous_status; /* if not 0, what a token without a login gets */
@@ -40,6 +41,11 @@ static bool is_login(const struct fake_request *request)
 static void answer_token(const struct fake_request *request, struct fake_answer *answer)
 {
     answer->status = script.token_status ? script.token_status : 200;
+    if (script.token_location && !strstr(request->url, "moved")) {
+        answer->status = 307;
+        answer->headers = script.token_location;
+        return;
+    }
     if (script.refuses_login && is_login(request))
         answer->status = script.token_status ? script.token_status : 401;
     else if (script.refuses_login)
@@ -384,6 +390,55 @@ static void exchange_gives_no_password_to_another_realm(void **state)
         "WWW-Authenticate: Bearer realm=\"https://auth.test/token\",service=\"hub\"\r\n";
     assert_int_equal(pull()->verifieds, 1);
     assert_false(was_told(1, "Authorization"));
+}
+
+static void exchange_follows_a_redirect_of_the_token_server(void **state)
+{
+    static const struct {
+        const char *headers;
+        const char *asked; /* NULL: nothing else is asked */
+        bool gets_password;
+    } rows[] = {
+        {"Location: /token?moved\r\n", "https://hub.test/token?moved", true},
+        {"Location: ?moved\r\n", "https://hub.test/token?moved", true},
+        {"Location: http://hub.test/token?moved\r\n", "https://hub.test/token?moved", true},
+        {"Location: https://auth.test/token?moved\r\n", "https://auth.test/token?moved", false},
+        {"Location: http://auth.test/token?moved\r\n", NULL, false},
+        {"Location: https://10.0.0.1/token?moved\r\n", NULL, false},
+        {"Location: data:moved\r\n", NULL, false},
+        {"X: y\r\n", NULL, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        stage_close();
+        setup_password(NULL);
+        script.challenge = bearer;
+        script.token_location = rows[i].headers;
+        const struct seen *seen = pull();
+        if ((seen->verifieds == 0) != !rows[i].asked)
+            fail_msg("%s", rows[i].headers);
+        assert_true(was_told(1, basic));
+        if (rows[i].asked) {
+            assert_string_equal(fake_upstream_at(2)->url, rows[i].asked);
+            assert_int_equal(was_told(2, "Basic"), rows[i].gets_password);
+            assert_true(was_told(3, "Authorization: Bearer "));
+        } else {
+            assert_int_equal(seen->failure, ERR_UPSTREAM);
+        }
+    }
+}
+
+static void exchange_ends_a_loop_of_the_token_server(void **state)
+{
+    (void)state;
+    script.challenge = bearer;
+    script.token_location = "Location: /token?again\r\n";
+    struct digest digest = stage_digest(script.blob);
+    uint64_t request = stage_join(0, JOIN_MANIFEST, "library/app", "", &digest, 0);
+    stage_until(stage_is_over, request);
+    assert_int_equal(stage_seen(request)->failure, ERR_UPSTREAM);
+    assert_int_equal(fake_upstream_count_of("/token?") % 6, 0); /* the first and five redirects */
 }
 
 static int setup_auth_hosts(void **state)
@@ -838,6 +893,8 @@ int main(void)
         TEST(exchange_gives_up_a_token_that_drips, setup),
         TEST(exchange_waits_for_no_body_it_does_not_need, setup),
         TEST(exchange_obeys_the_429_of_a_token_server, setup),
+        TEST(exchange_follows_a_redirect_of_the_token_server, setup_password),
+        TEST(exchange_ends_a_loop_of_the_token_server, setup),
         TEST(exchange_gives_the_password_to_its_own_realm, setup_password),
         TEST(exchange_gives_no_password_to_another_realm, setup_password),
         TEST(exchange_gives_the_password_to_the_hosts_that_one_names, setup_auth_hosts),
