@@ -150,7 +150,8 @@ static void on_hard_limit(void *arg)
 {
     struct master *master = arg;
 
-    log_say(LOG_WARN, "not drained in time, killing the processes that are left");
+    log_say(LOG_WARN, "not drained in time (limits.drain_timeout), killing the processes that are "
+                      "left; their clients are cut off");
     LIST_EACH (link, &master->children)
         (void)kill(LIST_ITEM(link, struct child, link)->pid, SIGKILL);
     loop_stop(master->loop);

@@ -65,6 +65,18 @@ static void equip(struct master *master, struct child *child)
     channel_send(child->line, MESSAGE_START, &start, -1);
 }
 
+/* The line after "process died", so that a reader of the log knows that it is over. */
+static void log_back(const struct child *child)
+{
+    struct log_line line;
+
+    log_begin(&line, LOG_INFO);
+    log_text(&line, "process", process_role_name(child->seat->role));
+    log_u64(&line, "number", child->seat->slot);
+    log_u64(&line, "pid", (uint64_t)child->pid);
+    log_end(&line, "process is back");
+}
+
 /* The shape is channel.h's. NOLINTNEXTLINE(readability-non-const-parameter) */
 static void on_line_message(struct channel *channel, enum message_type type, struct slice body,
                             int *fd, void *arg)
@@ -80,6 +92,8 @@ static void on_line_message(struct channel *channel, enum message_type type, str
     } else if (type == MESSAGE_READY && child->state == CHILD_STARTING) {
         child_set_state(child, CHILD_READY);
         child->was_ready = true;
+        if (child->seat->was_ever_ready)
+            log_back(child);
         child->seat->was_ever_ready = true;
         master->on_child_ready(child);
     } else {

@@ -3,6 +3,7 @@
 
 import json
 import os
+import pwd
 import re
 import signal
 import unittest
@@ -19,6 +20,8 @@ upstreams:
   docker.io:
     default: true
 """
+
+DOCUMENT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/log.md")
 
 # (text, line of the mistake, what the message names)
 BAD = (
@@ -199,6 +202,43 @@ class StartTest(Scenario):
         roles = sorted((child.role, child.slot) for child in server.children())
         self.assertEqual([role for role, _ in roles], ["fetcher", "keeper", "worker", "worker"])
 
+    def test_ready_line_says_what_one_looks_for(self):
+        hub = self.hub()
+        server = self.server(hub, settings={"upstreams": {"ghcr.io": {}}}, listens=["127.0.0.1:0", "127.0.0.1:0"])
+        ready, = [line for line in server.log.lines() if line.text.endswith('"ready"')]
+        self.assertEqual(ready["data"], server.data)
+        self.assertEqual(ready["config"], str(server.config_file))
+        self.assertEqual(ready["user"], pwd.getpwuid(os.geteuid()).pw_name)
+        self.assertEqual(ready["listen"], ",".join(f"127.0.0.1:{port}" for port in server.listens))
+        self.assertEqual(ready["admin"], f"127.0.0.1:{server.admin}")
+        self.assertEqual(ready["upstreams"], "docker.io,ghcr.io")
+        self.assertEqual(ready["workers"], "2")
+        self.assertRegex(ready["version"], r"^\d+\.\d+")
+
+    def test_no_warning_about_what_nobody_set(self):
+        folder = Folder("defaults")
+        self.addCleanup(folder.remove)
+        server = Server(folder=folder)
+        self.addCleanup(lambda: server.close(self.has_failed()))
+        user = ["--user", "root"] if os.geteuid() == 0 else []
+        server.start(flags=["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--data", server.data, *user])
+        server.stop()
+        self.assertEqual([line.text for line in server.log.lines() if " warn " in line.text or " error " in line.text], [])
+        ready, = [line for line in server.log.lines() if line.text.endswith('"ready"')]
+        self.assertEqual((ready["config"], ready["upstreams"]), ("none", "docker.io"))
+
+    def test_a_process_that_died_is_said_to_be_back(self):
+        server = self.server()
+        self.assertEqual([line.text for line in server.log.lines() if "is back" in line.text], [])
+        for role in ("worker", "fetcher", "keeper"):
+            pid = server.kill(role, 0)
+            died = server.log.wait(lambda line: "process died" in line.text and line.has(process=role), 20, "died")
+            self.assertIn(" error ", died.text)
+            back = server.log.wait(lambda line: "process is back" in line.text and line.has(process=role), 20, "back")
+            self.assertIn(" info ", back.text)
+            self.assertEqual(back["number"], "0")
+            self.assertNotEqual(back["pid"], str(pid))
+
     def test_flags_instead_of_a_file(self):
         folder = Folder("flags")
         self.addCleanup(folder.remove)
@@ -326,6 +366,9 @@ class JsonLogTest(Scenario):
         self.assertEqual(len(pushed), 1)
         self.assertRegex(pushed[0], "^sha256:[0-9a-f]{64}$")
         self.assertEqual([line for line in access if line.get("op") == "readyz"], [])
+        with open(DOCUMENT, encoding="utf-8") as source:
+            known = set(re.findall(r"`(\w+)`", source.read()))
+        self.assertEqual({key for line in lines for key in line} - known, set())
 
     def once(self, text):
         def take(pairs):
