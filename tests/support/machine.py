@@ -26,10 +26,11 @@ def leave_this_machine():
     need_program("busybox", "mount", "umount")
     done = ctypes.CDLL(None, use_errno=True).unshare(NEW_MOUNTS_AND_NETWORK)
     need(done == 0, f"namespaces of its own: {os.strerror(ctypes.get_errno())}")
-    for command in (["mount", "--make-rprivate", "/"],
-                    ["busybox", "ip", "link", "set", "lo", "up"],
-                    ["busybox", "ip", "address", "add", f"{HOST}/32", "dev", "lo"]):
-        run(command)
+    # In a chroot whose / is not a mount, ours would be seen by everybody.
+    is_private = run(["mount", "--make-rprivate", "/"], check=False).status == 0
+    need(is_private, "a root folder that is a mount", in_debian=False)
+    run(["busybox", "ip", "link", "set", "lo", "up"])
+    run(["busybox", "ip", "address", "add", f"{HOST}/32", "dev", "lo"])
 
 
 class Machine:
