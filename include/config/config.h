@@ -42,6 +42,12 @@ struct config_listen {
     char *group;    /* of a unix socket: a name or a number; NULL: ours */
 };
 
+enum location_form { /* location */
+    LOCATION_AUTO,
+    LOCATION_RELATIVE,
+    LOCATION_ABSOLUTE,
+};
+
 enum shadow_check { /* hosted.shadow_check */
     SHADOW_CHECK_ASK,
     SHADOW_CHECK_STRICT,
@@ -82,6 +88,7 @@ struct config {
     size_t listen_count;
     char *admin; /* NULL: disabled */
     struct config_list names;
+    enum location_form location;
     unsigned workers; /* 0: auto, resolved by the master */
     char *user;       /* NULL: default */
     struct {

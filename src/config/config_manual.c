@@ -24,6 +24,8 @@ static const char *kind_of(const struct setting *setting)
         return "stream or strict";
     case SETTING_DELETED:
         return "follow or keep";
+    case SETTING_LOCATION:
+        return "auto, relative or absolute";
     case SETTING_SHADOW_CHECK:
         return "ask, strict or off";
     case SETTING_LOG_LEVEL:

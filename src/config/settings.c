@@ -69,6 +69,8 @@ static const char *const level_words[] = {
 static const char *const format_words[] = {[LOG_TEXT] = "text", [LOG_JSON] = "json"};
 static const char *const shadow_words[] = {
     [SHADOW_CHECK_ASK] = "ask", [SHADOW_CHECK_STRICT] = "strict", [SHADOW_CHECK_OFF] = "off"};
+static const char *const location_words[] = {
+    [LOCATION_AUTO] = "auto", [LOCATION_RELATIVE] = "relative", [LOCATION_ABSOLUTE] = "absolute"};
 static const char *const verify_words[] = {"stream", "strict"};
 static const char *const deleted_words[] = {"follow", "keep"};
 
@@ -285,6 +287,10 @@ static int word_set(const struct setting *setting, void *field, struct slice tex
         rc = word_find(format_words, COUNT(format_words), text, &index, err);
         if (rc == 0)
             *(enum log_format *)field = (enum log_format)index;
+    } else if (setting->type == SETTING_LOCATION) {
+        rc = word_find(location_words, COUNT(location_words), text, &index, err);
+        if (rc == 0)
+            *(enum location_form *)field = (enum location_form)index;
     } else if (setting->type == SETTING_SHADOW_CHECK) {
         rc = word_find(shadow_words, COUNT(shadow_words), text, &index, err);
         if (rc == 0)
@@ -430,6 +436,7 @@ int setting_set(const struct setting *setting, void *object, const struct slice 
         return value_bool(values[0], field, err);
     case SETTING_VERIFY:
     case SETTING_DELETED:
+    case SETTING_LOCATION:
     case SETTING_SHADOW_CHECK:
     case SETTING_LOG_LEVEL:
     case SETTING_LOG_FORMAT:
@@ -525,6 +532,9 @@ void setting_copy(const struct setting *setting, void *to, const void *from)
     case SETTING_VERIFY:
     case SETTING_DELETED:
         *(bool *)field = *(const bool *)source;
+        return;
+    case SETTING_LOCATION:
+        *(enum location_form *)field = *(const enum location_form *)source;
         return;
     case SETTING_SHADOW_CHECK:
         *(enum shadow_check *)field = *(const enum shadow_check *)source;
@@ -649,6 +659,9 @@ bool setting_print(const struct setting *setting, const void *object, struct buf
         return true;
     case SETTING_DELETED:
         buf_append_text(out, deleted_words[*(const bool *)field]);
+        return true;
+    case SETTING_LOCATION:
+        buf_append_text(out, location_words[*(const enum location_form *)field]);
         return true;
     case SETTING_SHADOW_CHECK:
         buf_append_text(out, shadow_words[*(const enum shadow_check *)field]);

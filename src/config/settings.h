@@ -26,6 +26,7 @@ enum setting_type {
     SETTING_BOOL,
     SETTING_VERIFY,       /* bool: strict */
     SETTING_DELETED,      /* bool: keep */
+    SETTING_LOCATION,     /* enum location_form */
     SETTING_SHADOW_CHECK, /* enum shadow_check */
     SETTING_LOG_LEVEL,    /* enum log_level */
     SETTING_LOG_FORMAT,   /* enum log_format */

@@ -99,7 +99,7 @@ static bool is_ipv6_literal(struct slice text)
     return inet_pton(AF_INET6, copy, &ignored) == 1;
 }
 
-static bool is_host(struct slice text)
+bool http_is_host(struct slice text)
 {
     if (text.length > 0 && text.data[0] == '[') {
         ptrdiff_t end = slice_find(text, ']');
@@ -122,7 +122,7 @@ static enum http_verdict decide_host(const struct http_framing *framing, struct 
         return http_refuse(refusal, 400, "There is more than one Host.");
     if (framing->hosts == 0 && head->minor == 1)
         return http_refuse(refusal, 400, "Host is missing.");
-    if (framing->hosts == 1 && !is_host(framing->host))
+    if (framing->hosts == 1 && !http_is_host(framing->host))
         return http_refuse(refusal, 400, "Host is not a name or address with an optional port.");
     head->host = framing->host;
     return HTTP_HEAD;
@@ -162,7 +162,7 @@ static enum http_verdict decide_absolute(struct http_head *head, bool has_host,
     while (length < rest.length && rest.data[length] != '/' && rest.data[length] != '?')
         length++;
     struct slice authority = slice_from(rest.data, length);
-    if (!is_host(authority) || (has_host && !is_same_authority(authority, head->host)))
+    if (!http_is_host(authority) || (has_host && !is_same_authority(authority, head->host)))
         return http_refuse(refusal, 400, "The target and Host name different hosts.");
     if (length < rest.length && rest.data[length] == '?')
         return http_refuse(refusal, 400, "The target has a query, but no path.");

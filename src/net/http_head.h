@@ -26,6 +26,8 @@ void http_framing_note(struct http_framing *framing, const struct http_header *h
 /* Returns HTTP_HEAD, with the remaining members of *head set, or HTTP_REFUSED. */
 enum http_verdict http_framing_decide(const struct http_framing *framing, struct http_head *head,
                                       struct http_refusal *refusal);
+/* A name or an address, perhaps with a port. */
+bool http_is_host(struct slice text);
 /* Begins with "http://". */
 bool http_target_is_absolute(struct slice target);
 

@@ -27,6 +27,7 @@
 #include "config/config.h"
 #include "ipc/keeper_client.h"
 #include "ipc/metrics.h"
+#include "location.h"
 #include "manifest_budget.h"
 #include "oci/api_error.h"
 #include "oci/manifest.h"
@@ -184,8 +185,8 @@ static void answer_done(struct push *push)
     digest_print(&push->digest, text);
     request->pushed = push->digest;
     request_headers(request, &headers);
-    headers_addf(&headers, "Location", "/v2/%.*s/manifests/%s",
-                 SLICE_PRINT(request->operation.name), text);
+    location_addf(request, &headers, "/v2/%.*s/manifests/%s", SLICE_PRINT(request->operation.name),
+                  text);
     headers_add(&headers, "Docker-Content-Digest", slice_of(text));
     if (push->manifest->has_subject) {
         digest_print(&push->manifest->subject, text);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Location is a relative reference, and has the repository's name as the client wrote it. */
+/* Location has the repository's name as the client wrote it. That of a session has a query, because
+ * some clients append "&digest=" to it without looking. */
 #include "upload_answer.h"
 
 #include "answer.h"
+#include "location.h"
 #include "oci/api_error.h"
 #include "request.h"
 #include "upload_session.h"
@@ -13,8 +15,8 @@ static void session_headers(const struct upload *upload, uint64_t offset, struct
 
     upload_id_print(&upload->file.id, id);
     request_headers(upload->request, headers);
-    headers_addf(headers, "Location", "/v2/%.*s/blobs/uploads/%s",
-                 SLICE_PRINT(upload->request->operation.name), id);
+    location_addf(upload->request, headers, "/v2/%.*s/blobs/uploads/%s?_state=0",
+                  SLICE_PRINT(upload->request->operation.name), id);
     headers_addf(headers, "Range", "0-%llu", (unsigned long long)(offset == 0 ? 0 : offset - 1));
     headers_add(headers, "Docker-Upload-UUID", slice_of(id));
 }
@@ -62,8 +64,8 @@ void upload_answer_stored(struct upload *upload)
     digest_print(&upload->digest, text);
     upload->request->pushed = upload->digest;
     request_headers(upload->request, &headers);
-    headers_addf(&headers, "Location", "/v2/%.*s/blobs/%s",
-                 SLICE_PRINT(upload->request->operation.name), text);
+    location_addf(upload->request, &headers, "/v2/%.*s/blobs/%s",
+                  SLICE_PRINT(upload->request->operation.name), text);
     headers_add(&headers, "Docker-Content-Digest", slice_of(text));
     upload->request->outcome = "stored";
     request_respond(upload->request, 201, &headers, slice_of(""));

@@ -61,12 +61,12 @@ def publish(port):
         answer = api.request("PUT", f"/v2/{REPOSITORY}/manifests/{tag}", headers={"Content-Type": OCI_MANIFEST},
                              body=values["image"].encode())
         client.check_status(answer, 201)
-    location = api.begin_upload("seed/other")
+    location = api.begin_upload("seed/other").partition("?")[0]
     values["unknownid"] = re.sub(r"^[0-9a-f]{8}", "00000000", location.rpartition("/")[2])
     return values
 
 
 def begin_upload(port, repository):
-    location = client.Client(port).begin_upload(repository)
+    location = client.Client(port).begin_upload(repository).partition("?")[0]
     identity = location.rpartition("/")[2]
     return {"session": location, "sessionid": identity, "SESSIONID": identity.upper()}

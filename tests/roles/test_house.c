@@ -167,7 +167,7 @@ static void push_blob(struct visitor *visitor, const char *repository, struct sl
     digest_of(HASH_SHA256, bytes, &digest);
     snprintf(target, sizeof(target), "/v2/%s/blobs/uploads/", repository);
     assert_int_equal(visitor_ask(visitor, "POST", target, NULL, slice_of(""))->status, 202);
-    snprintf(target, sizeof(target), "%s?digest=%s", visit_field(visitor, "Location"),
+    snprintf(target, sizeof(target), "%s&digest=%s", visit_field(visitor, "Location"),
              digest_print(&digest, text));
     assert_int_equal(visitor_ask(visitor, "PUT", target, NULL, bytes)->status, 201);
 }
@@ -340,7 +340,7 @@ static void an_upload_is_carried_on_by_another_worker(void **state)
     house_kill(house, ROLE_WORKER, 0);
     assert_int_equal(visitor_ask(second, "PATCH", location, NULL, slice_of(" two"))->status, 202);
     assert_string_equal(visit_field(second, "Range"), "0-6");
-    snprintf(target, sizeof(target), "%s?digest=%s", location, digest_print(&digest, text));
+    snprintf(target, sizeof(target), "%s&digest=%s", location, digest_print(&digest, text));
     assert_int_equal(visitor_ask(second, "PUT", target, NULL, slice_of(""))->status, 201);
     house_start(house, ROLE_WORKER, 0);
     visitor_free(&first);

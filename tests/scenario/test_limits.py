@@ -8,7 +8,7 @@ import unittest
 
 from support import images
 from support.case import Scenario
-from support.client import Raw, check_ok, check_status
+from support.client import Raw, check_ok, check_status, path_of
 from support.processes import run
 from support.server import binary, seconds
 from support.waiting import wait_until
@@ -146,7 +146,7 @@ class SizeTest(LimitScenario):
             self.assertEqual(answer.code, "TOOMANYREQUESTS")
             self.assertIn("retry-after", answer.headers)
         else:
-            check_status(self.api.request("PATCH", answer.headers["location"], body=b"x"), 202)
+            check_status(self.api.request("PATCH", path_of(answer.headers["location"]), body=b"x"), 202)
         return answer.status
 
     def test_uploads(self):

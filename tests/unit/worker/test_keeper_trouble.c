@@ -76,7 +76,7 @@ static void start(void)
 
 static struct message_blob_stored put(const char *bytes)
 {
-    ask("PUT %s?digest=%s HTTP/1.1\r\nHost: x\r\nContent-Length: %zu\r\n\r\n%s", location, HELLO,
+    ask("PUT %s&digest=%s HTTP/1.1\r\nHost: x\r\nContent-Length: %zu\r\n\r\n%s", location, HELLO,
         strlen(bytes), bytes);
     return scene_heard(scene, ROLE_KEEPER, MESSAGE_BLOB_STORED)->blob_stored;
 }

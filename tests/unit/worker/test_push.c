@@ -99,7 +99,7 @@ static void patch(const char *bytes)
 
 static const struct message_blob_stored *put(const char *digest, const char *bytes)
 {
-    ask("PUT %s?digest=%s HTTP/1.1\r\nHost: x\r\nContent-Length: %zu\r\n\r\n%s", location, digest,
+    ask("PUT %s&digest=%s HTTP/1.1\r\nHost: x\r\nContent-Length: %zu\r\n\r\n%s", location, digest,
         strlen(bytes), bytes);
     return &scene_heard(scene, ROLE_KEEPER, MESSAGE_BLOB_STORED)->blob_stored;
 }
@@ -257,7 +257,7 @@ static void wrong_digest_ends_the_session(void **state)
 {
     (void)state;
     start();
-    ask("PUT %s?digest=" HELLO " HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nhell", location);
+    ask("PUT %s&digest=" HELLO " HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nhell", location);
     assert_status(400);
     assert_has("DIGEST_INVALID");
     scene_heard_nothing(scene, ROLE_KEEPER);

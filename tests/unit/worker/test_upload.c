@@ -11,6 +11,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -21,6 +22,7 @@
 #include "base/error.h"
 #include "base/failpoint.h"
 #include "base/fd.h"
+#include "oci/upload_id.h"
 #include "scene.h"
 #include "store/store.h"
 #include "store/upload_lock.h"
@@ -39,6 +41,7 @@ static struct error err;
 static struct scene *scene;
 static struct guest guest;
 static char location[200];
+static char session_id[UPLOAD_ID_TEXT_SIZE];
 static int file = -1; /* the session's */
 static volatile sig_atomic_t found;
 
@@ -78,7 +81,9 @@ static void keep_session(void)
     assert_true(length < sizeof(location));
     memcpy(location, text, length);
     location[length] = '\0';
-    file = scene_open_upload(scene, "team/app", strrchr(location, '/') + 1);
+    const char *id = strrchr(location, '/') + 1;
+    (void)snprintf(session_id, sizeof(session_id), "%.*s", (int)strcspn(id, "?"), id);
+    file = scene_open_upload(scene, "team/app", session_id);
 }
 
 static int set_up(void **state)
@@ -176,7 +181,7 @@ static void blob_that_the_keeper_refuses_frees_the_session_first(void **state)
 {
     (void)state;
     guest_send(scene, &guest,
-               "PUT %s?digest=" HELLO " HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello",
+               "PUT %s&digest=" HELLO " HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello",
                location);
     struct message_refused refused = {
         .request = scene_heard(scene, ROLE_KEEPER, MESSAGE_BLOB_STORED)->blob_stored.head.request,
@@ -197,7 +202,7 @@ static void blob_on_its_way_to_the_keeper_has_no_session(void **state)
     struct guest other;
     guest_come(scene, &other, LISTENER_FULL);
     guest_send(scene, &guest,
-               "PUT %s?digest=" HELLO " HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello",
+               "PUT %s&digest=" HELLO " HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello",
                location);
     uint64_t request =
         scene_heard(scene, ROLE_KEEPER, MESSAGE_BLOB_STORED)->blob_stored.head.request;
@@ -292,7 +297,7 @@ static void upload_in_use_is_not_ended_for_another(void **state)
     begin_another_after(IDLE_MS + 1);
     assert_int_equal(guest_status(scene, &guest), 429);
     assert_true(file_is_there());
-    assert_true(scene_find_upload(scene, strrchr(location, '/') + 1, &progress));
+    assert_true(scene_find_upload(scene, session_id, &progress));
 }
 
 static void upload_that_is_used_again_is_not_ended_for_another(void **state)
@@ -314,7 +319,7 @@ static void upload_that_is_used_again_is_not_ended_for_another(void **state)
 static const struct message_blob_stored *put_hello(void)
 {
     guest_send(scene, &guest,
-               "PUT %s?digest=" HELLO " HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello",
+               "PUT %s&digest=" HELLO " HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello",
                location);
     return &scene_heard(scene, ROLE_KEEPER, MESSAGE_BLOB_STORED)->blob_stored;
 }
@@ -331,7 +336,7 @@ static bool has_slot(void)
 {
     struct upload_progress progress;
 
-    return scene_find_upload(scene, strrchr(location, '/') + 1, &progress);
+    return scene_find_upload(scene, session_id, &progress);
 }
 
 static void assert_session(int status)
@@ -381,7 +386,7 @@ static void session_whose_sync_failed_is_lost(void **state)
     (void)state;
     failpoint_arm("store.sync", 0, 1);
     guest_send(scene, &guest,
-               "PUT %s?digest=" HELLO " HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello",
+               "PUT %s&digest=" HELLO " HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello",
                location);
     scene_heard_nothing(scene, ROLE_KEEPER);
     assert_free(500);

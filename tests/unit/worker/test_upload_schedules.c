@@ -272,7 +272,7 @@ static void ask(struct client *client)
         add_body(client, length);
     } else if (what <= 7) {
         print_digest(location, length, digest);
-        buf_printf(out, "PUT %s?digest=%s HTTP/1.1\r\nHost: x\r\n", location, digest);
+        buf_printf(out, "PUT %s&digest=%s HTTP/1.1\r\nHost: x\r\n", location, digest);
         add_body(client, length);
     } else {
         buf_printf(out, "%s %s HTTP/1.1\r\nHost: x\r\n\r\n", what == 8 ? "GET" : "DELETE",

@@ -282,7 +282,10 @@ static void send_body_request(void)
     is_sent = row->stage != RECEIVING;
     guest_send(scene, &guest, "%s %s%s%s HTTP/1.1\r\nHost: x\r\n%s\r\n\r\n%s", method(),
                row->kind == POST_BLOB ? SPOT : location,
-               row->kind == PATCH ? "" : "?digest=", row->kind == PATCH ? "" : digest,
+               row->kind == PATCH       ? ""
+               : row->kind == POST_BLOB ? "?digest="
+                                        : "&digest=",
+               row->kind == PATCH ? "" : digest,
                is_endless ? "Transfer-Encoding: chunked" : "Content-Length: 5",
                is_endless ? ""
                : is_sent  ? "hello"
