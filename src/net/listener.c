@@ -11,20 +11,18 @@
  */
 #include "net/listener.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdio.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "net/loop.h"
+#include "socket_address.h"
 
 #define PAUSE_MS           1
 #define PAUSES_MAX         10 /* then it accepts the connection in spite of its share */
@@ -49,35 +47,9 @@ struct listener {
     bool is_stopped;
 };
 
-union peer_address {
-    struct sockaddr any;
-    struct sockaddr_in v4;
-    struct sockaddr_in6 v6;
-    struct sockaddr_un local;
-};
-
 static int open_reserve(void)
 {
     return open("/dev/null", O_RDONLY | O_CLOEXEC);
-}
-
-static void print_peer(const union peer_address *peer, char out[ADDRESS_TEXT_SIZE])
-{
-    char host[INET6_ADDRSTRLEN] = "?";
-
-    if (peer->any.sa_family == AF_INET) {
-        (void)inet_ntop(AF_INET, &peer->v4.sin_addr, host, sizeof(host));
-        (void)snprintf(out, ADDRESS_TEXT_SIZE, "%s:%u", host, ntohs(peer->v4.sin_port));
-    } else if (peer->any.sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&peer->v6.sin6_addr)) {
-        /* A client of a dual-stack socket: show the address it knows itself by. */
-        (void)inet_ntop(AF_INET, &peer->v6.sin6_addr.s6_addr[12], host, sizeof(host));
-        (void)snprintf(out, ADDRESS_TEXT_SIZE, "%s:%u", host, ntohs(peer->v6.sin6_port));
-    } else if (peer->any.sa_family == AF_INET6) {
-        (void)inet_ntop(AF_INET6, &peer->v6.sin6_addr, host, sizeof(host));
-        (void)snprintf(out, ADDRESS_TEXT_SIZE, "[%s]:%u", host, ntohs(peer->v6.sin6_port));
-    } else {
-        (void)snprintf(out, ADDRESS_TEXT_SIZE, "unix");
-    }
 }
 
 static void pause_for(struct listener *listener, uint64_t ms)
@@ -139,7 +111,7 @@ static bool should_wait(struct listener *listener)
 /* 0, or a positive errno. */
 static int accept_one(struct listener *listener)
 {
-    union peer_address peer = {0};
+    union socket_address peer = {0};
     socklen_t length = sizeof(peer);
     int fd = accept4(listener->fd, &peer.any, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
@@ -149,7 +121,7 @@ static int accept_one(struct listener *listener)
     char text[ADDRESS_TEXT_SIZE];
     if (peer.any.sa_family == AF_INET || peer.any.sa_family == AF_INET6)
         (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    print_peer(&peer, text);
+    socket_address_print(&peer, text);
     listener->on_accept(&fd, listener->stream, text, listener->arg);
     fd_close(&fd);
     return 0;

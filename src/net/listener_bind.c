@@ -10,29 +10,22 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/text.h"
+#include "socket_address.h"
 
 #define BACKLOG       4096
 #define PORT_ATTEMPTS 16
-
-union bind_address {
-    struct sockaddr any;
-    struct sockaddr_in v4;
-    struct sockaddr_in6 v6;
-    struct sockaddr_un local;
-};
 
 struct bound_socket {
     int fd;
     char text[ADDRESS_TEXT_SIZE];
 };
 
-static socklen_t length_of(const union bind_address *address)
+static socklen_t length_of(const union socket_address *address)
 {
     if (address->any.sa_family == AF_INET)
         return sizeof(address->v4);
@@ -41,7 +34,7 @@ static socklen_t length_of(const union bind_address *address)
     return sizeof(address->local);
 }
 
-static int set_options(int fd, const union bind_address *address, bool is_dual, struct error *err)
+static int set_options(int fd, const union socket_address *address, bool is_dual, struct error *err)
 {
     int on = 1;
     int only_v6 = is_dual ? 0 : 1;
@@ -57,28 +50,19 @@ static int set_options(int fd, const union bind_address *address, bool is_dual, 
 
 int listener_print_address(int fd, char out[ADDRESS_TEXT_SIZE], struct error *err)
 {
-    union bind_address address = {0};
+    union socket_address address = {0};
     socklen_t length = sizeof(address);
-    char host[INET6_ADDRSTRLEN] = "";
 
     if (getsockname(fd, &address.any, &length) < 0)
         return error_set_errno(err, errno, "cannot read the address of a socket");
-    if (address.any.sa_family == AF_INET) {
-        (void)inet_ntop(AF_INET, &address.v4.sin_addr, host, sizeof(host));
-        (void)snprintf(out, ADDRESS_TEXT_SIZE, "%s:%u", host, ntohs(address.v4.sin_port));
-    } else if (address.any.sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&address.v6.sin6_addr)) {
-        (void)inet_ntop(AF_INET, &address.v6.sin6_addr.s6_addr[12], host, sizeof(host));
-        (void)snprintf(out, ADDRESS_TEXT_SIZE, "%s:%u", host, ntohs(address.v6.sin6_port));
-    } else if (address.any.sa_family == AF_INET6) {
-        (void)inet_ntop(AF_INET6, &address.v6.sin6_addr, host, sizeof(host));
-        (void)snprintf(out, ADDRESS_TEXT_SIZE, "[%s]:%u", host, ntohs(address.v6.sin6_port));
-    } else {
+    if (address.any.sa_family == AF_UNIX)
         (void)snprintf(out, ADDRESS_TEXT_SIZE, "unix:%s", address.local.sun_path);
-    }
+    else
+        socket_address_print(&address, out);
     return 0;
 }
 
-static int open_socket(const union bind_address *address, bool is_dual, struct bound_socket *out,
+static int open_socket(const union socket_address *address, bool is_dual, struct bound_socket *out,
                        struct error *err)
 {
     AUTO_CLOSE int fd =
@@ -102,21 +86,21 @@ static int open_socket(const union bind_address *address, bool is_dual, struct b
     return 0;
 }
 
-static void set_v4(union bind_address *out, struct in_addr host, uint16_t port)
+static void set_v4(union socket_address *out, struct in_addr host, uint16_t port)
 {
-    *out = (union bind_address){
+    *out = (union socket_address){
         .v4 = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr = host}};
 }
 
-static void set_v6(union bind_address *out, struct in6_addr host, uint16_t port)
+static void set_v6(union socket_address *out, struct in6_addr host, uint16_t port)
 {
-    *out = (union bind_address){
+    *out = (union socket_address){
         .v6 = {.sin6_family = AF_INET6, .sin6_port = htons(port), .sin6_addr = host}};
 }
 
 static uint16_t port_of(int fd)
 {
-    union bind_address address = {0};
+    union socket_address address = {0};
     socklen_t length = sizeof(address);
 
     if (getsockname(fd, &address.any, &length) < 0)
@@ -137,7 +121,7 @@ static int bind_localhost(uint16_t port, struct bound_socket bound[2], unsigned 
     int rc = 0;
 
     for (int attempt = 0; attempt < PORT_ATTEMPTS; attempt++) {
-        union bind_address address;
+        union socket_address address;
 
         set_v4(&address, v4, port);
         rc = open_socket(&address, false, &bound[0], err);
@@ -157,7 +141,7 @@ static int bind_localhost(uint16_t port, struct bound_socket bound[2], unsigned 
 }
 
 /* Does somebody listen on the socket file? One that a killed server has left refuses. */
-static bool is_listened_on(const union bind_address *address)
+static bool is_listened_on(const union socket_address *address)
 {
     AUTO_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
@@ -166,7 +150,7 @@ static bool is_listened_on(const union bind_address *address)
 
 static int bind_unix(struct slice path, struct bound_socket *out, struct error *err)
 {
-    union bind_address address = {.local = {.sun_family = AF_UNIX}};
+    union socket_address address = {.local = {.sun_family = AF_UNIX}};
     struct stat status;
 
     if (path.length == 0 || path.length >= sizeof(address.local.sun_path)) {
@@ -198,7 +182,7 @@ static int parse_port(struct slice text, uint16_t *out, struct error *err)
 static int bind_host(struct slice host, uint16_t port, struct bound_socket *out, struct error *err)
 {
     char text[INET6_ADDRSTRLEN] = "";
-    union bind_address address;
+    union socket_address address;
     struct in_addr v4;
     struct in6_addr v6;
     bool is_v6 = host.length >= 2 && host.data[0] == '[' && host.data[host.length - 1] == ']';
