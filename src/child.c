@@ -282,7 +282,8 @@ static int on_listener(struct child_frame *frame, struct slice body, int *fd, st
         return rc;
     char address[160];
     (void)snprintf(address, sizeof(address), "%.*s", SLICE_PRINT(listener.address));
-    frame->ops->listen(frame->object, fd, (enum listener_kind)listener.kind, address);
+    frame->ops->listen(frame->object, fd, (enum listener_kind)listener.kind, address,
+                       listener.is_proxied != 0);
     return 0;
 }
 

@@ -33,9 +33,9 @@ static void set_worker_config(void *object, struct config *config)
 }
 
 static void give_worker_listener(void *object, int *fd, enum listener_kind kind,
-                                 const char *address)
+                                 const char *address, bool is_proxied)
 {
-    worker_listen(object, fd, kind, address);
+    worker_listen(object, fd, kind, address, is_proxied);
 }
 
 static void set_worker_peer(void *object, const struct message_peer *peer, int *fd)

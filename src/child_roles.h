@@ -38,7 +38,8 @@ struct role_ops {
     void *(*make)(const struct role_parts *parts);
     void (*set_config)(void *object, struct config *config);
     /* Takes the socket over. NULL: it gets none. */
-    void (*listen)(void *object, int *fd, enum listener_kind kind, const char *address);
+    void (*listen)(void *object, int *fd, enum listener_kind kind, const char *address,
+                   bool is_proxied);
     /* Takes the channel over, or leaves it when that role is none of its peers. */
     void (*set_peer)(void *object, const struct message_peer *peer, int *fd);
     void (*drain)(void *object, const struct message_drain *how);

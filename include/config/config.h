@@ -24,6 +24,7 @@ struct error;
 
 /* Maxima that the program is built for; the parts that have arrays of that size compare them. */
 #define CONFIG_LISTENS_MAX       16
+#define CONFIG_PROXIES_MAX       64
 #define CONFIG_WORKERS_MAX       64
 #define CONFIG_HEADER_FIELDS_MAX 100
 #define CONFIG_UPLOADS_MAX       65536
@@ -37,9 +38,10 @@ struct config_list { /* of text; NUL-terminated, owned by the configuration */
 /* An address to listen on. */
 struct config_listen {
     char *address;
-    bool is_mirror; /* read-only; a bare path is the default upstream's */
-    unsigned mode;  /* of a unix socket; 0: 0600 */
-    char *group;    /* of a unix socket: a name or a number; NULL: ours */
+    bool is_mirror;  /* read-only; a bare path is the default upstream's */
+    unsigned mode;   /* of a unix socket; 0: 0600 */
+    char *group;     /* of a unix socket: a name or a number; NULL: ours */
+    bool is_proxied; /* each connection begins with the PROXY protocol */
 };
 
 enum location_form { /* location */
@@ -89,8 +91,9 @@ struct config {
     char *admin; /* NULL: disabled */
     struct config_list names;
     enum location_form location;
-    unsigned workers; /* 0: auto, resolved by the master */
-    char *user;       /* NULL: default */
+    struct config_list trusted_proxies; /* addresses, networks, "unix" */
+    unsigned workers;                   /* 0: auto, resolved by the master */
+    char *user;                         /* NULL: default */
     struct {
         char *path;
         uint64_t cache_limit; /* bytes; 0 when it is a share */

@@ -100,7 +100,10 @@ unsigned http_server_connections(const struct http_server *server);
 /* The handler's own pointer for the request; NULL at on_request. */
 void http_conn_set_user(struct http_conn *conn, void *user);
 void *http_conn_user(const struct http_conn *conn);
+/* The client: the other end of the connection, or whom the handshake found behind it. */
 const char *http_conn_peer(const struct http_conn *conn);
+/* Has a proxy made the connection, and said so in the handshake? */
+bool http_conn_is_relayed(const struct http_conn *conn);
 /* The address that the client has connected to, printed as listener_print_address does; empty when
  * it is not known. A system call. */
 void http_conn_print_local(const struct http_conn *conn, char out[ADDRESS_TEXT_SIZE]);

@@ -34,19 +34,20 @@ enum stream_peer {
 };
 
 /* The operations of a kind of stream. All but the first four may be NULL: there is nothing to do
- * then, and nothing is pending. */
+ * then, and nothing is pending. During the handshake only it, end and close are called; it may make
+ * the stream one of another kind. */
 struct stream_ops {
     ssize_t (*recv)(struct stream *stream, void *buffer, size_t capacity);
     ssize_t (*writev)(struct stream *stream, struct iovec *pieces, size_t count, bool more);
     ssize_t (*send_file)(struct stream *stream, int fd, uint64_t offset, size_t length);
     enum stream_peer (*look)(struct stream *stream);
     bool (*has_pending)(const struct stream *stream);
-    /* Sets stream->state. The descriptor is connected and non-blocking. */
+    /* Sets stream->own. The descriptor is connected and non-blocking. */
     int (*open)(struct stream *stream, const void *context, struct error *err);
     int (*handshake)(struct stream *stream, struct error *err);
     /* Tells the peer that no more comes; the socket is shut down for writing afterwards. */
     int (*end)(struct stream *stream);
-    void (*close)(struct stream *stream); /* frees stream->state; the descriptor is still open */
+    void (*close)(struct stream *stream); /* frees stream->own; the descriptor is still open */
 };
 
 /* What a listener has: the operations, and what they need to open a stream (certificates, say).
@@ -58,14 +59,19 @@ struct stream_kind {
 
 /* A bare socket. */
 extern const struct stream_kind stream_plain;
+/* A bare socket on which a proxy first says whose connection it is (net/proxy_header.h); malformed
+ * or missing: the handshake fails, with ERR_CANCELLED when nothing came at all. */
+extern const struct stream_kind stream_proxied;
 
 /* One connection's. */
 struct stream {
     const struct stream_ops *ops;
-    void *state; /* the kind's own */
-    int fd;      /* owned, non-blocking */
+    void *own; /* what the kind keeps */
+    int fd;    /* owned, non-blocking */
     unsigned char recv_wants;
     unsigned char send_wants;
+    bool is_relayed; /* a proxy made the connection, for a client or for itself */
+    char *peer;      /* whom the handshake found to be the client; NULL: the socket's peer; owned */
 };
 
 /* Takes the descriptor over, also on failure, when it is closed. 0 or a negated error_kind. */

@@ -49,8 +49,9 @@ void worker_free(struct worker **worker);
 /* A new channel to the fetcher or the keeper, taken over. It replaces the old one; what was not
  * answered there is asked again here. */
 void worker_set_peer(struct worker *worker, enum process_role role, int *fd);
-/* Takes a listening socket over. */
-void worker_listen(struct worker *worker, int *fd, enum listener_kind kind, const char *address);
+/* Takes a listening socket over. is_proxied: each connection begins with the PROXY protocol. */
+void worker_listen(struct worker *worker, int *fd, enum listener_kind kind, const char *address,
+                   bool is_proxied);
 /* Takes a connected socket over: what a listener of this kind accepted. For tests. */
 void worker_adopt(struct worker *worker, int *fd, enum listener_kind kind, const char *peer);
 /* From now on it is not ready. After how->delay_ms it accepts what is queued, closes its sockets

@@ -42,6 +42,8 @@ static const char *kind_of(const struct setting *setting)
         return "a host name or a list of them";
     case SETTING_PATTERNS:
         return "a pattern or a list of them";
+    case SETTING_NETWORKS:
+        return "an address or a network, or a list of them";
     case SETTING_URLS:
         return "a URL or a list of them";
     case SETTING_NO_PROXY:

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "config/config.h"
 #include "foreign.h"
+#include "values.h"
 
 static void __attribute__((format(printf, 4, 0)))
 say(struct buf *out, const struct position *at, const char *path, const char *fmt, va_list args)
@@ -112,11 +113,20 @@ static void read_mode(struct reader *reader, const struct node *value, unsigned 
         reader_problem(reader, &value->at, "listen.mode", "expected a mode like 0660");
 }
 
+static void read_flag(struct reader *reader, const struct node *value, const char *path, bool *out)
+{
+    struct error err;
+
+    if (value_bool(node_text(value), out, &err) != 0)
+        reader_problem(reader, &value->at, path, "%s", err.text);
+}
+
 struct listen_entry {
     struct slice address;
     struct slice group;
     unsigned mode;
     bool is_mirror;
+    bool is_proxied;
 };
 
 static void check_listen_entry(struct reader *reader, const struct node *map,
@@ -146,14 +156,17 @@ static void read_listen_map(struct reader *reader, const struct node *map,
             read_mode(reader, value, &entry->mode);
         } else if (slice_is(key, "group")) {
             entry->group = node_text(value);
+        } else if (slice_is(key, "proxy_protocol")) {
+            read_flag(reader, value, "listen.proxy_protocol", &entry->is_proxied);
         } else if (slice_is(key, "role") && slice_is(node_text(value), "mirror")) {
             entry->is_mirror = true;
         } else if (slice_is(key, "role") && !slice_is(node_text(value), "full")) {
             reader_problem(reader, &value->at, "listen.role", "expected full or mirror");
         } else if (!slice_is(key, "role")) {
-            reader_problem(reader, &map->items[i]->at, "listen",
-                           "unknown key %.*s; expected address, role, mode or group",
-                           SLICE_PRINT(key));
+            reader_problem(
+                reader, &map->items[i]->at, "listen",
+                "unknown key %.*s; expected address, role, proxy_protocol, mode or group",
+                SLICE_PRINT(key));
         }
     }
 }
@@ -161,6 +174,7 @@ static void read_listen_map(struct reader *reader, const struct node *map,
 static void set_listen_entry(struct config_listen *listen, const struct listen_entry *entry)
 {
     listen->is_mirror = entry->is_mirror;
+    listen->is_proxied = entry->is_proxied;
     listen->mode = entry->mode;
     listen->group = entry->group.length > 0 ? slice_dup(entry->group) : NULL;
 }

@@ -326,6 +326,8 @@ static int text_make(const struct setting *setting, struct slice text, char **ou
         return value_no_proxy(text, out, err);
     if (setting->type == SETTING_HOSTS)
         return value_host(text, out, err);
+    if (setting->type == SETTING_NETWORKS)
+        return value_network(text, out, err);
     if (text.length == 0 || text.length > 4096 ||
         (!setting_is_list(setting) && text.length > setting->maximum)) {
         return error_set(err, ERR_INVALID, "expected a text of 1 to %u bytes",
@@ -456,6 +458,7 @@ int setting_set(const struct setting *setting, void *object, const struct slice 
     case SETTING_PATTERNS:
     case SETTING_URLS:
     case SETTING_NO_PROXY:
+    case SETTING_NETWORKS:
         break;
     }
     UNREACHABLE();
@@ -489,6 +492,7 @@ static void listens_copy(struct config *to, const struct config *from)
     for (size_t i = 0; i < from->listen_count; i++) {
         to->listens[i].address = mem_strdup(from->listens[i].address);
         to->listens[i].is_mirror = from->listens[i].is_mirror;
+        to->listens[i].is_proxied = from->listens[i].is_proxied;
         to->listens[i].mode = from->listens[i].mode;
         if (from->listens[i].group)
             to->listens[i].group = mem_strdup(from->listens[i].group);
@@ -561,6 +565,7 @@ void setting_copy(const struct setting *setting, void *to, const void *from)
     case SETTING_PATTERNS:
     case SETTING_URLS:
     case SETTING_NO_PROXY:
+    case SETTING_NETWORKS:
         list_copy(field, source);
         return;
     }
@@ -610,6 +615,8 @@ static void print_listens(const struct config *config, struct buf *out)
         buf_append_text(out, i == 0 ? "{ address: " : ", { address: ");
         setting_print_quoted(slice_of(listen->address), out);
         buf_printf(out, ", role: %s", listen->is_mirror ? "mirror" : "full");
+        if (listen->is_proxied)
+            buf_append_text(out, ", proxy_protocol: true");
         if (listen->mode != 0)
             buf_printf(out, ", mode: 0%o", listen->mode);
         if (listen->group) {
@@ -688,6 +695,7 @@ bool setting_print(const struct setting *setting, const void *object, struct buf
     case SETTING_PATTERNS:
     case SETTING_URLS:
     case SETTING_NO_PROXY:
+    case SETTING_NETWORKS:
         print_list(field, out);
         return true;
     }

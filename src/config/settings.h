@@ -37,6 +37,7 @@ enum setting_type {
     SETTING_PATTERNS,
     SETTING_URLS,
     SETTING_NO_PROXY, /* hosts, domains, networks */
+    SETTING_NETWORKS, /* addresses and networks */
 };
 
 /* What a change of the setting needs to take effect. */

@@ -13,6 +13,7 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/error.h"
+#include "base/network.h"
 #include "base/proxy_url.h"
 #include "base/text.h"
 #include "oci/name.h"
@@ -307,6 +308,21 @@ int value_no_proxy(struct slice text, char **out, struct error *err)
     *out = slice_dup(text);
     for (char *c = *out; *c != '\0'; c++)
         *c = (char)tolower((unsigned char)*c);
+    return 0;
+}
+
+int value_network(struct slice text, char **out, struct error *err)
+{
+    struct network ignored;
+
+    if (!slice_is(text, "unix") && network_parse(text, &ignored, err) != 0) {
+        return error_set(
+            err, ERR_INVALID,
+            "\"%.*s\" is no address of a proxy; write 10.0.0.7, 10.0.0.0/8, fd00::/8, or "
+            "unix for those that come through a unix socket",
+            SLICE_PRINT(text));
+    }
+    *out = slice_dup(text);
     return 0;
 }
 

@@ -25,6 +25,8 @@ int value_proxy(struct slice text, char **out, struct error *err);
 int value_no_proxy(struct slice text, char **out, struct error *err);
 /* A shell's ~ and $NAME are refused: nobody expands them here. */
 int value_path(struct slice text, char **out, struct error *err);
+/* "10.0.0.7", "10.0.0.0/8", "fd00::/8", or "unix". */
+int value_network(struct slice text, char **out, struct error *err);
 /* A pattern has * and ?; what can only be a regular expression is refused. */
 int value_pattern(struct slice text, char **out, struct error *err);
 /* A pattern for names of repositories; one that fits none is refused. */

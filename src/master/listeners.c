@@ -100,7 +100,7 @@ static int refuse(const char *setting, const char *address, struct error *err)
 }
 
 static int add(struct listeners *listeners, const char *address, enum listener_kind kind,
-               struct error *err)
+               bool is_proxied, struct error *err)
 {
     int fds[LISTENER_SOCKETS_MAX] = {-1, -1, -1, -1};
     char texts[LISTENER_SOCKETS_MAX][ADDRESS_TEXT_SIZE] = {{0}};
@@ -119,6 +119,7 @@ static int add(struct listeners *listeners, const char *address, enum listener_k
 
         bound->fd = fds[i];
         bound->kind = kind;
+        bound->is_proxied = is_proxied;
         (void)snprintf(bound->address, sizeof(bound->address), "%s", texts[i]);
     }
     return 0;
@@ -131,12 +132,13 @@ int listeners_open(const struct config *config, struct listeners *out, struct er
     for (size_t i = 0; rc == 0 && i < config->listen_count; i++) {
         const struct config_listen *listen = &config->listens[i];
 
-        rc = add(out, listen->address, listen->is_mirror ? LISTENER_MIRROR : LISTENER_FULL, err);
+        rc = add(out, listen->address, listen->is_mirror ? LISTENER_MIRROR : LISTENER_FULL,
+                 listen->is_proxied, err);
         if (rc == 0 && slice_starts_with(slice_of(listen->address), "unix:"))
             rc = give_socket(listen, err);
     }
     if (rc == 0 && config->admin)
-        rc = add(out, config->admin, LISTENER_ADMIN, err);
+        rc = add(out, config->admin, LISTENER_ADMIN, false, err);
     if (rc != 0)
         listeners_close(out);
     return rc;

@@ -4,6 +4,7 @@
 #ifndef LISTENERS_H
 #define LISTENERS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "ipc/message.h"
@@ -15,6 +16,7 @@ struct error;
 struct bound {
     int fd;
     enum listener_kind kind;
+    bool is_proxied; /* its connections begin with the PROXY protocol */
     char address[ADDRESS_TEXT_SIZE];
 };
 

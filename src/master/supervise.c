@@ -41,7 +41,8 @@ static void send_listeners(const struct master *master, struct child *child)
     for (size_t i = 0; i < master->listeners.count; i++) {
         const struct bound *bound = &master->listeners.items[i];
         struct message_listener message = {.kind = (uint64_t)bound->kind,
-                                           .address = slice_of(bound->address)};
+                                           .address = slice_of(bound->address),
+                                           .is_proxied = bound->is_proxied};
 
         channel_send(child->line, MESSAGE_LISTENER, &message, bound->fd);
     }

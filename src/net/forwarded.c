@@ -7,6 +7,8 @@
  */
 #include "net/forwarded.h"
 
+#include <string.h>
+
 #include "http_bytes.h"
 #include "http_head.h"
 #include "net/http_parser.h"
@@ -171,4 +173,68 @@ bool forwarded_find_origin(const struct http_head *head, struct forwarded_origin
         return false;
     *out = origin;
     return true;
+}
+
+/* ---- from whom ---- */
+
+static void add_hop(struct forwarded_hops *hops, struct slice hop)
+{
+    if (hops->count == FORWARDED_HOPS_MAX) {
+        memmove(hops->items, hops->items + 1, sizeof(hops->items) - sizeof(hops->items[0]));
+        hops->count--;
+    }
+    hops->items[hops->count++] = hop;
+}
+
+void forwarded_read_older_hops(const struct http_head *head, struct forwarded_hops *out)
+{
+    out->count = 0;
+    for (unsigned i = 0; i < head->header_count; i++) {
+        struct slice rest = head->headers[i].value;
+        struct slice hop;
+
+        if (!slice_is_nocase(head->headers[i].name, "X-Forwarded-For"))
+            continue;
+        while (slice_split(&rest, ',', &hop))
+            add_hop(out, slice_trim(hop));
+    }
+}
+
+/* One line of Forwarded. An entry without for= is a hop that says nothing. */
+static bool read_line(struct slice text, struct forwarded_hops *out)
+{
+    struct slice name;
+    struct slice value;
+    struct slice hop = {NULL, 0};
+    enum pair_verdict verdict;
+
+    do {
+        verdict = take_pair(&text, &name, &value);
+        if (verdict == PAIR_FOUND && slice_is_nocase(name, "for"))
+            hop = value;
+        if (verdict == PAIR_NONE) {
+            add_hop(out, hop);
+            hop = slice_of(NULL);
+            text = slice_trim(text);
+            while (text.length > 0 && text.data[0] == ';')
+                text = slice_trim(slice_skip(text, 1));
+            if (text.length == 0)
+                return true;
+            text = slice_skip(text, 1); /* the comma */
+        }
+    } while (verdict != PAIR_BAD);
+    return false;
+}
+
+void forwarded_read_hops(const struct http_head *head, struct forwarded_hops *out)
+{
+    out->count = 0;
+    for (unsigned i = 0; i < head->header_count; i++) {
+        if (!slice_is_nocase(head->headers[i].name, "Forwarded"))
+            continue;
+        if (!read_line(head->headers[i].value, out)) {
+            out->count = 0;
+            return;
+        }
+    }
 }

@@ -252,9 +252,14 @@ static bool step_handshake(struct http_conn *conn)
     if (rc == -EAGAIN)
         return false;
     if (rc < 0) {
-        log_failed_handshake(conn, err.text);
+        if (err.kind != ERR_CANCELLED)
+            log_failed_handshake(conn, err.text);
         conn_set_state(conn, CONN_CLOSED);
         return true;
+    }
+    if (conn->stream.peer) {
+        mem_free(conn->peer);
+        conn->peer = TAKE(conn->stream.peer);
     }
     conn_set_state(conn, CONN_IDLE);
     conn->is_readable = stream_has_pending(&conn->stream);
@@ -584,6 +589,11 @@ void *http_conn_user(const struct http_conn *conn)
 const char *http_conn_peer(const struct http_conn *conn)
 {
     return conn->peer;
+}
+
+bool http_conn_is_relayed(const struct http_conn *conn)
+{
+    return conn->stream.is_relayed;
 }
 
 void http_conn_print_local(const struct http_conn *conn, char out[ADDRESS_TEXT_SIZE])

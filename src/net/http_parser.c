@@ -17,6 +17,7 @@
 #include "base/check.h"
 #include "http_bytes.h"
 #include "http_head.h"
+#include "net/proxy_header.h"
 
 #define METHOD_MAX      64
 #define HEADER_NAME_MAX 256
@@ -283,6 +284,11 @@ static enum http_verdict read_head(struct cursor *cursor, const struct http_limi
     if (cursor->length > 0 && cursor->data[0] == 0x16) {
         return http_refuse(refusal, 400,
                            "This port speaks plain HTTP, but the client began a TLS handshake.");
+    }
+    if (proxy_header_is_begun(slice_from(cursor->data, cursor->length))) {
+        return http_refuse(refusal, 400,
+                           "This address does not expect the PROXY protocol (listen: "
+                           "proxy_protocol).");
     }
     if (cursor->length > 0 && cursor->data[0] == '\r') {
         enum http_verdict blank = take_line_end(cursor, refusal);

@@ -7,6 +7,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include "base/alloc.h"
 #include "base/fd.h"
 #include "net/loop.h"
 
@@ -28,6 +29,8 @@ void stream_close(struct stream *stream)
 {
     if (stream->fd >= 0 && stream->ops->close)
         stream->ops->close(stream);
+    mem_free(stream->peer);
+    stream->peer = NULL;
     fd_close(&stream->fd);
 }
 

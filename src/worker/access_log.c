@@ -115,7 +115,9 @@ static void print_line(const struct request *request, enum http_end end, uint64_
     log_text(&line, "log", "access");
     log_u64(&line, "conn", http_conn_id(request->conn));
     log_u64(&line, "req", request->id);
-    log_text(&line, "client", http_conn_peer(request->conn));
+    log_text(&line, "client", request_client(request));
+    if (request->client)
+        log_text(&line, "proxy", http_conn_peer(request->conn));
     if (request->principal_name)
         log_slice(&line, "user", request->principal.name);
     log_slice(&line, "method", request->head->method);

@@ -108,7 +108,7 @@ void authenticate(struct request *request, authenticated_fn *then)
     struct judging *judging = NEW(struct judging);
     judging->authentication = (struct authentication){
         .head = request->head,
-        .peer = http_conn_peer(request->conn),
+        .peer = request_client(request),
         .listener = request->listener,
     };
     judging->request = request;

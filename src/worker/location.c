@@ -15,6 +15,7 @@
 #include "net/forwarded.h"
 #include "net/http_conn.h"
 #include "request.h"
+#include "worker_state.h"
 
 #define PATH_SIZE 768 /* a name, a digest or session, and the words between */
 
@@ -33,13 +34,23 @@ static bool is_local(const struct request *request, struct slice host)
            slice_equal(host, slice_from(local, address.length - 3));
 }
 
+/* On a connection that a proxy has handed on, the proxy was asked for when it was accepted. */
+static bool may_believe(const struct request *request)
+{
+    const struct trust *trust = &request->worker->trust;
+
+    return !trust_is_set(trust) || http_conn_is_relayed(request->conn) ||
+           trust_has(trust, http_conn_peer(request->conn));
+}
+
 static bool find_origin(const struct request *request, struct forwarded_origin *out,
                         bool *is_forwarded)
 {
     const struct http_head *head = request->head;
     enum location_form form = request->config->location;
 
-    *is_forwarded = form != LOCATION_RELATIVE && forwarded_find_origin(head, out);
+    *is_forwarded =
+        form != LOCATION_RELATIVE && may_believe(request) && forwarded_find_origin(head, out);
     if (*is_forwarded || form == LOCATION_RELATIVE)
         return *is_forwarded;
     *out = (struct forwarded_origin){.host = head->host};
@@ -47,7 +58,8 @@ static bool find_origin(const struct request *request, struct forwarded_origin *
         return false;
     if (form == LOCATION_ABSOLUTE)
         return true;
-    return head->minor == 1 && !forwarded_has_trace(head) && is_local(request, head->host);
+    return head->minor == 1 && !http_conn_is_relayed(request->conn) && !forwarded_has_trace(head) &&
+           is_local(request, head->host);
 }
 
 void location_addf(const struct request *request, struct headers *headers, const char *fmt, ...)

@@ -25,6 +25,7 @@ struct request *request_new(struct worker *worker, struct http_conn *conn,
     request->id = ++worker->requests;
     request->began_us = clock_mono_us();
     request->fd = -1;
+    request->client = trust_find_client(&worker->trust, head, http_conn_peer(conn));
     return request;
 }
 
@@ -44,6 +45,7 @@ void request_unref(struct request **request)
     fd_close(&old->fd);
     mem_free(old->principal_name);
     mem_free(old->note);
+    mem_free(old->client);
     config_unref(&old->config);
     mem_free(old);
 }
@@ -59,6 +61,11 @@ bool request_is_head(const struct request *request)
     return slice_is(request->head->method, "HEAD");
 }
 
+const char *request_client(const struct request *request)
+{
+    return request->client ? request->client : http_conn_peer(request->conn);
+}
+
 void request_set_actor(const struct request *request, struct keeper_call *call)
 {
     char id[24];
@@ -66,7 +73,7 @@ void request_set_actor(const struct request *request, struct keeper_call *call)
     (void)snprintf(id, sizeof(id), "%llu", (unsigned long long)request->id);
     const struct actor actor = {
         .principal = request->principal.name,
-        .address = slice_of(http_conn_peer(request->conn)),
+        .address = slice_of(request_client(request)),
         .request_id = slice_of(id),
     };
     keeper_call_set_actor(call, &actor);

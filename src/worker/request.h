@@ -59,6 +59,7 @@ struct request {
     struct resolved target;
     struct permit permit; /* for the target */
     struct digest pushed; /* what a push stored; algorithm 0: nothing yet */
+    char *client;         /* whom proxies named as the client; NULL: the connection's; owned */
     uint64_t id;
     uint64_t began_us;
     const struct request_steps *steps;
@@ -87,6 +88,8 @@ void request_unref(struct request **request);
 void request_set_step(struct request *request, const struct request_steps *steps, void *step);
 
 bool request_is_head(const struct request *request);
+/* The client's address, printable. The connection must be there. */
+const char *request_client(const struct request *request);
 /* Whom the journal names for what the call changes. */
 void request_set_actor(const struct request *request, struct keeper_call *call);
 

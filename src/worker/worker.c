@@ -84,7 +84,15 @@ static bool is_full(const struct front *front)
 static void on_accept(int *fd, const struct stream_kind *stream, const char *peer, void *arg)
 {
     struct front *front = arg;
+    const struct trust *trust = &front->worker->trust;
 
+    if (stream == &stream_proxied && trust_is_set(trust) && !trust_has(trust, peer)) {
+        log_say(LOG_INFO,
+                "connection of %s closed: it is not in trusted_proxies, and this address expects "
+                "the PROXY protocol",
+                peer);
+        return;
+    }
     metrics_set(METRIC_connections, connections(front->worker));
     http_server_adopt(front->server, stream, fd, peer, is_full(front));
     metrics_set(METRIC_connections, connections(front->worker));
@@ -106,14 +114,16 @@ static bool should_pause(void *arg)
     return mine > all / worker->options.workers;
 }
 
-void worker_listen(struct worker *worker, int *fd, enum listener_kind kind, const char *address)
+void worker_listen(struct worker *worker, int *fd, enum listener_kind kind, const char *address,
+                   bool is_proxied)
 {
     CHECK(worker->listener_count < LISTENERS_MAX);
     struct front *front = front_of(worker, kind);
     log_say(LOG_DEBUG, "serving %s", address);
     worker->listener_kinds[worker->listener_count] = kind;
     worker->listeners[worker->listener_count++] =
-        listener_new(worker->options.loop, fd, &stream_plain, on_accept, should_pause, front);
+        listener_new(worker->options.loop, fd, is_proxied ? &stream_proxied : &stream_plain,
+                     on_accept, should_pause, front);
 }
 
 void worker_adopt(struct worker *worker, int *fd, enum listener_kind kind, const char *peer)
@@ -191,6 +201,7 @@ struct worker *worker_new(const struct worker_options *options)
     worker->config = config_ref(options->config);
     worker->endpoints = endpoints_all(options);
     fill_settings(worker);
+    trust_fill(&worker->trust, &worker->config->trusted_proxies);
     warn_of_connection_limit(worker);
     worker->reader = ledger_reader_new(options->ledger);
     worker->fetcher = fetcher_client_new(options->loop, options->config->fetch.questions);
@@ -221,6 +232,7 @@ void worker_set_config(struct worker *worker, struct config *config)
 
     worker->config = config_ref(config);
     fill_settings(worker);
+    trust_fill(&worker->trust, &config->trusted_proxies);
     for (int kind = LISTENER_FULL; kind <= LISTENER_ADMIN; kind++) {
         http_server_set_settings(front_of(worker, (enum listener_kind)kind)->server,
                                  &worker->settings);

@@ -11,6 +11,7 @@
 #include "base/pool.h"
 #include "endpoint.h"
 #include "net/http_conn.h"
+#include "trust.h"
 #include "worker/worker.h"
 
 struct question_table;
@@ -52,6 +53,7 @@ struct worker {
     enum listener_kind listener_kinds[LISTENERS_MAX];
     unsigned listener_count;
     struct endpoint_set endpoints;
+    struct trust trust; /* in proxies */
 
     struct ledger_reader *reader;
     struct ledger_txn *txn; /* the open read transaction, while reads > 0 */

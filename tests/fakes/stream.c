@@ -107,17 +107,17 @@ static int fake_open(struct stream *stream, const void *context, struct error *e
     fake->fd = stream->fd;
     list_append(&streams, &fake->link);
     fake_loop_set_filter(deliver_owed);
-    stream->state = fake;
+    stream->own = fake;
     return 0;
 }
 
 static void fake_close(struct stream *stream)
 {
-    struct fake_stream *fake = stream->state;
+    struct fake_stream *fake = stream->own;
 
     list_remove(&fake->link);
     mem_free(fake);
-    stream->state = NULL;
+    stream->own = NULL;
 }
 
 /* Take a record from the socket when none is left. */
@@ -135,7 +135,7 @@ static void fill_record(struct fake_stream *fake)
 
 static int fake_handshake(struct stream *stream, struct error *err)
 {
-    struct fake_stream *fake = stream->state;
+    struct fake_stream *fake = stream->own;
 
     if (fake->in.owed)
         return -EAGAIN;
@@ -158,7 +158,7 @@ static int fake_handshake(struct stream *stream, struct error *err)
 
 static ssize_t fake_recv(struct stream *stream, void *buffer, size_t capacity)
 {
-    struct fake_stream *fake = stream->state;
+    struct fake_stream *fake = stream->own;
 
     if (fake->in.owed)
         return -EAGAIN;
@@ -187,7 +187,7 @@ static void check_offer(struct fake_stream *fake, const char *bytes, size_t leng
 
 static ssize_t send_bytes(struct stream *stream, const char *bytes, size_t length)
 {
-    struct fake_stream *fake = stream->state;
+    struct fake_stream *fake = stream->own;
     ssize_t rc = -EAGAIN;
 
     check_offer(fake, bytes, length);
@@ -237,7 +237,7 @@ static ssize_t fake_send_file(struct stream *stream, int fd, uint64_t offset, si
 
 static enum stream_peer fake_look(struct stream *stream)
 {
-    struct fake_stream *fake = stream->state;
+    struct fake_stream *fake = stream->own;
 
     fill_record(fake);
     if (fake->record_at < fake->record_length)
@@ -249,14 +249,14 @@ static enum stream_peer fake_look(struct stream *stream)
 
 static bool fake_has_pending(const struct stream *stream)
 {
-    const struct fake_stream *fake = stream->state;
+    const struct fake_stream *fake = stream->own;
 
     return !fake->in.owed && (fake->record_at < fake->record_length || fake->has_ended);
 }
 
 static int fake_end(struct stream *stream)
 {
-    struct fake_stream *fake = stream->state;
+    struct fake_stream *fake = stream->own;
 
     if (fake->out.owed)
         return -EAGAIN;

@@ -112,7 +112,8 @@ def entries(path, count):
     """A list of that length, fit for the setting."""
     if path == "listen":
         return ["localhost:0"] * count
-    return [f"host{i}.test" if path == "names" else f"team{i}/*" for i in range(count)]
+    form = {"names": "host{}.test", "trusted_proxies": "10.{}.0.0/16"}.get(path, "team{}/*")
+    return [form.format(i) for i in range(count)]
 
 
 class LimitsTest(Scenario):

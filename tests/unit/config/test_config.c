@@ -79,8 +79,11 @@ static void an_empty_file_gives_the_defaults(void **state)
 }
 
 static const char full[] =
-    "listen: [0.0.0.0:32000, { address: \"[::]:5000\", role: mirror }]\n"
+    "listen: [0.0.0.0:32000, { address: \"[::]:5000\", role: mirror, "
+    "proxy_protocol: true }]\n"
     "admin: none\n"
+    "trusted_proxies: [unix, 10.0.0.0/8, \"fd00::1\"]\n"
+    "location: relative\n"
     "names: [Registry.Lab.example]\n"
     "workers: 3\n"
     "storage: { path: /srv/e, cache_limit: 200GiB, grace: 2h }\n"
@@ -108,6 +111,11 @@ static void every_part_of_a_file_is_read(void **state)
     assert_int_equal(config->listen_count, 2);
     assert_false(config->listens[0].is_mirror);
     assert_true(config->listens[1].is_mirror);
+    assert_false(config->listens[0].is_proxied);
+    assert_true(config->listens[1].is_proxied);
+    assert_int_equal(config->trusted_proxies.count, 3);
+    assert_string_equal(config->trusted_proxies.items[1], "10.0.0.0/8");
+    assert_int_equal(config->location, LOCATION_RELATIVE);
     assert_null(config->admin);
     assert_string_equal(config->names.items[0], "registry.lab.example");
     assert_int_equal(config->workers, 3);
@@ -270,6 +278,12 @@ static const struct wrong wrongs[] = {
     {"listen: { address: \"unix:/x\", mode: 0888 }\n", {"listen.mode: expected a mode like 0660"}},
     {"listen: { address: \"127.0.0.1:1\", mode: 0660 }\n",
      {"mode and group are for unix:/path only"}},
+    {"listen: { address: 127.0.0.1:1, proxy_protocol: v2 }\n",
+     {"listen.proxy_protocol: \"v2\" is neither true nor false"}},
+    {"trusted_proxies: [10.0.0.0/33]\n",
+     {":1:18: trusted_proxies: \"10.0.0.0/33\" is no address of a proxy; write 10.0.0.7"}},
+    {"trusted_proxies: proxy.example\n", {"is no address of a proxy"}},
+    {"location: always\n", {"expected auto, relative or absolute"}},
     {"tls: {}\n", {":1:1: tls: this version speaks plain HTTP only"}},
     {"auth: {}\n", {":1:1: auth: this version has no authentication"}},
     {"redis: {}\n", {":1:1: redis: nothing is kept in Redis"}},
@@ -433,7 +447,8 @@ static void what_needs_a_restart_keeps_its_value(void **state)
     struct result next;
     AUTO_BUF struct buf paths;
     buf_init(&paths, 4096);
-    assert_int_equal(load("listen: [127.0.0.1:1, { address: 127.0.0.1:2, role: mirror }]\n"
+    assert_int_equal(load("listen: [127.0.0.1:1, { address: 127.0.0.1:2, role: mirror, "
+                          "proxy_protocol: true }]\n"
                           "workers: 3\n",
                           NULL, &running),
                      0);
@@ -450,6 +465,7 @@ static void what_needs_a_restart_keeps_its_value(void **state)
     assert_int_equal(next.config->listen_count, 2);
     assert_string_equal(next.config->listens[1].address, "127.0.0.1:2");
     assert_true(next.config->listens[1].is_mirror);
+    assert_true(next.config->listens[1].is_proxied);
     assert_string_equal(next.config->admin, "127.0.0.1:32001");
     assert_null(next.config->user);
     assert_string_equal(next.config->storage.path, "/var/lib/entrepot");

@@ -447,7 +447,7 @@ void guest_connect(struct scene *scene, struct guest *guest, enum listener_kind 
     length = sizeof(address);
     assert_int_equal(getsockname(listening, (struct sockaddr *)&address, &length), 0);
     assert_int_equal(connect(guest->fd, (struct sockaddr *)&address, length), 0);
-    worker_listen(scene->worker, &listening, kind, "test");
+    worker_listen(scene->worker, &listening, kind, "test", false);
     scene_settle(scene);
 }
 
