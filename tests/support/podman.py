@@ -10,8 +10,10 @@ import subprocess
 from .processes import run
 from .waiting import Folder, need_program, need_root
 
+# Limits, or podman and buildah ask for more than root may have on every machine.
 CONTAINERS = """[containers]
 netns = "none"
+default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
 log_driver = "k8s-file"
 [engine]
 runtime = "runc"
@@ -115,8 +117,7 @@ class Podman:
 
     def run(self, image, *command):
         """What a container of the image says."""
-        limits = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"]  # or it asks for more than it may
-        return self.podman("run", "--rm", "--network", "none", *limits, image, *command).out
+        return self.podman("run", "--rm", "--network", "none", image, *command).out
 
     def inspect(self, image):
         return json.loads(self.podman("image", "inspect", image).out)[0]
