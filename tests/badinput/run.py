@@ -19,6 +19,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from badinput import content, deliver, special, template, upstream  # noqa: E402
+from support import network  # noqa: E402
 from support.server import Server, is_sanitized  # noqa: E402
 
 TABLES = ("request_line", "headers", "framing", "names", "uploads", "ranges", "queries")
@@ -171,6 +172,7 @@ def main():
     parser.add_argument("--verbose", action="store_true")
     parser.add_argument("--bombs", type=int, default=50, help="manifest bombs at the same time")
     options = parser.parse_args()
+    network.seal()
     rows = load(options)
     began = time.monotonic()
     server = Server({}, settings()).start()

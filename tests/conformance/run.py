@@ -15,7 +15,7 @@ import xml.etree.ElementTree as ElementTree
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from support import skips  # noqa: E402
+from support import network, skips  # noqa: E402
 from support.gotools import gotool  # noqa: E402
 from support.server import Server  # noqa: E402
 from support.waiting import Folder, slow_factor  # noqa: E402
@@ -124,6 +124,7 @@ def check(program, version):
 
 
 def main():
+    network.seal()
     try:
         program = gotool("conformance")
     except unittest.SkipTest as lack:

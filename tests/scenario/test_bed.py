@@ -18,7 +18,7 @@ from support.processes import run
 from support.server import ROOT
 from support.skopeo import Skopeo
 from support.stock import StockRegistry
-from support.waiting import Folder
+from support.waiting import Folder, need_root
 
 
 class HubTest(Scenario):
@@ -188,7 +188,9 @@ class ClientTest(Scenario):
         self.assertEqual(hashlib.sha256(content).hexdigest(), digest[7:])
 
 
-MODULE = """import unittest
+MODULE = """import errno
+import socket
+import unittest
 from support.waiting import need, need_program
 
 class Some(unittest.TestCase):
@@ -197,6 +199,12 @@ class Some(unittest.TestCase):
 
     def test_lacks(self):
         need_program("no-such-program")
+
+class Network(unittest.TestCase):
+    def test_ends_here(self):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            self.assertEqual(probe.connect_ex(("192.0.2.1", 53)), errno.ENETUNREACH)
+            probe.connect(("127.0.0.1", 53))
 
 class Nothing(unittest.TestCase):
     def setUp(self):
@@ -211,8 +219,8 @@ class Fails(unittest.TestCase):
 """
 
 
-class SkipTest(unittest.TestCase):
-    """What a machine cannot run is counted and named (support.runner, tests/run)."""
+class RunnerTest(unittest.TestCase):
+    """What a machine cannot run is counted and named (support.runner, tests/run), and what it runs stays on it."""
 
     def setUp(self):
         self.folder = Folder("skips")
@@ -239,6 +247,10 @@ class SkipTest(unittest.TestCase):
     def test_a_module_of_which_nothing_ran_is_skipped(self):
         status, noted = self.run_tests("some_tests.Nothing")
         self.assertEqual((status, noted), (77, ["some_tests.Nothing.test_lacks: needs a tool of two lines"]))
+
+    def test_nothing_leaves_the_machine(self):
+        need_root()
+        self.assertEqual(self.run_tests("some_tests.Network"), (0, []))
 
     def test_a_failure_is_a_failure_whatever_was_skipped(self):
         self.assertEqual(self.run_tests("some_tests")[0], 1)

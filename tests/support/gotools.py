@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 
+from .network import outside
 from .processes import run
 from .server import binary
 from .waiting import Folder, need, slow_factor
@@ -99,7 +100,7 @@ def _build(name, module, folder):
     source, module = (_source(name), ".") if name in OURS else (None, module)
     command = [_go(), "install", "-p", "2", "-trimpath", "-ldflags=-s -w", module]
     try:
-        done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        done = subprocess.run(outside(command), env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, timeout=INSTALL_SECONDS * slow_factor(), check=False,
                               cwd=source)
     except subprocess.TimeoutExpired:

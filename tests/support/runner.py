@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""unittest for ctest: `python3 -m support.runner scenario.test_api`. Each skipped test is noted (support.skips), and a
-module of which nothing ran is a skipped test, not a passed one."""
+"""unittest for ctest: `python3 -m support.runner scenario.test_api`. Nothing leaves the machine (support.network); each
+skipped test is noted (support.skips), and a module of which nothing ran is a skipped test, not a passed one."""
 
 import sys
 import unittest
 
-from . import skips
+from . import network, skips
 
 
 class Result(unittest.TextTestResult):
@@ -29,6 +29,7 @@ class Runner(unittest.TextTestRunner):
 
 def main(arguments):
     """The status for ctest."""
+    network.seal()
     result = unittest.main(module=None, argv=["unittest", "-v", *arguments], testRunner=Runner, exit=False).result
     if not result.wasSuccessful():
         return 1
