@@ -15,6 +15,7 @@
 #include <sys/prctl.h>
 
 #include "base/alloc.h"
+#include "base/check.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/failpoint.h"
@@ -215,6 +216,7 @@ static void install_config(struct child_frame *frame, struct config *config)
 {
     struct config *old = frame->config;
 
+    CHECK(config);
     frame->config = config;
     log_set(config->log.level, config->log.format);
     if (frame->object)

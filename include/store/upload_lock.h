@@ -20,7 +20,7 @@ struct upload_table;
 /* A session's slot has no file while its request asks the keeper, for a minute at most, and makes
  * the file or gives it back its name. After so many ms the request must have died with its worker.
  */
-#define UPLOAD_FILELESS_MS (3u * 60 * 1000)
+#define UPLOAD_FILELESS_MS (3ull * 60 * 1000)
 
 /* Lock an open file. ERR_BUSY: another request holds the lock. */
 int upload_lock(int fd, struct error *err);

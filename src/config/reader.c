@@ -306,13 +306,15 @@ bool reader_is_group(struct slice path)
 static void read_group(struct reader *reader, const struct node *map, const char *prefix);
 
 /* The stock registry's file begins with `version: 0.1`; to name each of its keys would be noise. */
-static const struct node *find_stock_version(const struct node *root)
+static bool is_of_stock_registry(const struct node *root, struct position *out_at)
 {
     for (size_t i = 0; root->kind == NODE_MAP && i < root->count; i += 2) {
-        if (slice_is(node_text(root->items[i]), "version"))
-            return root->items[i];
+        if (slice_is(node_text(root->items[i]), "version")) {
+            *out_at = root->items[i]->at;
+            return true;
+        }
     }
-    return NULL;
+    return false;
 }
 
 static void read_key(struct reader *reader, const struct node *key, const struct node *value,
@@ -366,13 +368,15 @@ static void read_group(struct reader *reader, const struct node *map, const char
 
 void reader_read(struct reader *reader, const struct node *root)
 {
-    const struct node *stock = root ? find_stock_version(root) : NULL;
+    struct position version = {0};
 
-    if (stock) {
-        reader_problem(reader, &stock->at, NULL,
+    if (!root)
+        return;
+    if (is_of_stock_registry(root, &version)) {
+        reader_problem(reader, &version, NULL,
                        "this is a configuration of the stock registry; `entrepot help example` "
                        "prints one of this program, which also reads the REGISTRY_ variables");
-    } else if (root) {
+    } else {
         read_group(reader, root, "");
     }
 }

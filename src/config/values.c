@@ -113,34 +113,32 @@ static int refuse_address(struct slice text, struct error *err)
                      SLICE_PRINT(text), is_port(port) ? " (names of hosts are not looked up)" : "");
 }
 
-int value_address(struct slice text, char **out, struct error *err)
+static int read_unix_address(struct slice text, char **out, struct error *err)
 {
-    if (slice_starts_with(text, "unix:")) {
-        /* sun_path has 108 bytes. */
-        if (text.length <= 5 || text.length > 5 + 107) {
-            return error_set(err, ERR_INVALID,
-                             "\"%.*s\": the path of a socket must have 1 to 107 bytes",
-                             SLICE_PRINT(text));
-        }
-        *out = slice_dup(text);
-        return 0;
+    /* sun_path has 108 bytes. */
+    if (text.length <= 5 || text.length > 5 + 107) {
+        return error_set(err, ERR_INVALID,
+                         "\"%.*s\": the path of a socket must have 1 to 107 bytes",
+                         SLICE_PRINT(text));
     }
-    if (slice_starts_with(text, "http://") || slice_starts_with(text, "https://")) {
-        struct slice rest = slice_skip(text, slice_starts_with(text, "https://") ? 8 : 7);
+    *out = slice_dup(text);
+    return 0;
+}
 
-        return error_set(
-            err, ERR_INVALID, "\"%.*s\": an address has no scheme; write %.*s%s", SLICE_PRINT(text),
-            SLICE_PRINT(rest),
-            slice_starts_with(text, "https") ? ", and let a proxy in front terminate TLS" : "");
-    }
-    if (is_number(text) && is_port(text)) { /* a port alone: on this machine only */
-        char address[32];
+static int refuse_scheme(struct slice text, struct error *err)
+{
+    bool is_tls = slice_starts_with(text, "https://");
+    struct slice rest = slice_skip(text, is_tls ? 8 : 7);
 
-        (void)snprintf(address, sizeof(address), "localhost:%.*s", SLICE_PRINT(text));
-        *out = slice_dup(slice_of(address));
-        return 0;
-    }
+    return error_set(err, ERR_INVALID, "\"%.*s\": an address has no scheme; write %.*s%s",
+                     SLICE_PRINT(text), SLICE_PRINT(rest),
+                     is_tls ? ", and let a proxy in front terminate TLS" : "");
+}
+
+static int read_tcp_address(struct slice text, char **out, struct error *err)
+{
     ptrdiff_t colon = slice_find_last(text, ':');
+
     if (colon < 0 || !is_port(slice_skip(text, (size_t)colon + 1)))
         return refuse_address(text, err);
     struct slice host = slice_from(text.data, (size_t)colon);
@@ -154,6 +152,21 @@ int value_address(struct slice text, char **out, struct error *err)
     if (!is_bindable(host))
         return refuse_address(text, err);
     *out = slice_dup(text);
+    return 0;
+}
+
+int value_address(struct slice text, char **out, struct error *err)
+{
+    char address[32];
+
+    if (slice_starts_with(text, "unix:"))
+        return read_unix_address(text, out, err);
+    if (slice_starts_with(text, "http://") || slice_starts_with(text, "https://"))
+        return refuse_scheme(text, err);
+    if (!is_number(text) || !is_port(text))
+        return read_tcp_address(text, out, err);
+    (void)snprintf(address, sizeof(address), "localhost:%.*s", SLICE_PRINT(text));
+    *out = slice_dup(slice_of(address)); /* a port alone: on this machine only */
     return 0;
 }
 

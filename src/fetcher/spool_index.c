@@ -272,9 +272,9 @@ static void on_scan_done(struct pool_work *work)
         index->on_scanned(index->fetcher);
 }
 
-void spool_index_scan(struct spool_index *index, void (*done)(struct fetcher *fetcher))
+void spool_index_scan(struct spool_index *index, void (*on_scanned)(struct fetcher *fetcher))
 {
-    index->on_scanned = done;
+    index->on_scanned = on_scanned;
     index->scan = (struct pool_work){.run = run_scan, .done = on_scan_done};
     fetcher_submit(index->fetcher, &index->scan);
 }

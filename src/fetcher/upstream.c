@@ -219,8 +219,8 @@ static void collect_upstream(struct slice name, void *value, void *arg)
 
 static size_t collect_all(struct fetcher *fetcher, struct upstream ***out)
 {
-    struct upstream_array all = {
-        .items = mem_zalloc(map_count(fetcher->upstreams) + 1, sizeof(*all.items))};
+    size_t count = map_count(fetcher->upstreams) + 1;
+    struct upstream_array all = {.items = mem_zalloc(count, sizeof(struct upstream *))};
 
     map_each(fetcher->upstreams, collect_upstream, &all);
     *out = all.items;

@@ -145,29 +145,34 @@ static unsigned move_label(enum metric_label label, unsigned index)
     return entry->state == METRICS_NAME_SET ? metrics_name(name, entry->text) : 0;
 }
 
+static void move_series(enum metric metric, unsigned i, unsigned j)
+{
+    const struct metric_family *family = &metric_families[metric];
+    size_t from = metrics_series(metric, i, j);
+    size_t to = 0;
+
+    for (unsigned cell = 0; cell < family->cells; cell++) {
+        uint64_t count =
+            atomic_exchange_explicit(cell_of(&private_block, from + cell), 0, memory_order_relaxed);
+
+        if (count == 0)
+            continue;
+        if (to == 0) {
+            to = metrics_series(metric, move_label(family->labels[0], i),
+                                move_label(family->labels[1], j));
+        }
+        add_to_cell(own, to + cell, count);
+    }
+}
+
 /* Move what this process counted before it was told where to count. */
 static void move_family(enum metric metric)
 {
     const struct metric_family *family = &metric_families[metric];
 
     for (unsigned i = 0; i < family->sizes[0]; i++) {
-        for (unsigned j = 0; j < family->sizes[1]; j++) {
-            size_t from = metrics_series(metric, i, j);
-            size_t to = 0;
-
-            for (unsigned cell = 0; cell < family->cells; cell++) {
-                uint64_t count = atomic_exchange_explicit(cell_of(&private_block, from + cell), 0,
-                                                          memory_order_relaxed);
-
-                if (count == 0)
-                    continue;
-                if (to == 0) {
-                    to = metrics_series(metric, move_label(family->labels[0], i),
-                                        move_label(family->labels[1], j));
-                }
-                add_to_cell(own, to + cell, count);
-            }
-        }
+        for (unsigned j = 0; j < family->sizes[1]; j++)
+            move_series(metric, i, j);
     }
 }
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "base/buf.h"
+#include "base/check.h"
 #include "metrics_table.h"
 
 #define SELECTOR_MAX 512
@@ -78,12 +79,14 @@ static bool print_selector(const struct metric_family *family, const unsigned va
 {
     buf_clear(out);
     for (unsigned i = 0; i < 2; i++) {
-        const char *text = value_text(family->labels[i], values[i]);
+        enum metric_label label = family->labels[i];
+        const char *text = value_text(label, values[i]);
 
         if (!text)
             return false;
-        if (family->labels[i] != METRIC_LABEL_none)
-            print_label(out, label_keys[family->labels[i]], text);
+        CHECK(label < METRIC_LABELS);
+        if (label != METRIC_LABEL_none)
+            print_label(out, label_keys[label], text);
     }
     return true;
 }

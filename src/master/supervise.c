@@ -78,8 +78,8 @@ static void log_back(const struct child *child)
     log_end(&line, "process is back");
 }
 
-/* The shape is channel.h's. NOLINTNEXTLINE(readability-non-const-parameter) */
 static void on_line_message(struct channel *channel, enum message_type type, struct slice body,
+                            /* The shape is channel.h's. NOLINTNEXTLINE */
                             int *fd, void *arg)
 {
     (void)channel;

@@ -127,7 +127,7 @@ static void enter_state(struct http_conn *conn)
 
 void conn_set_state(struct http_conn *conn, enum conn_state next)
 {
-    CHECK(next_states[conn->state] & MAY(next));
+    CHECK(conn->state < CONN_STATES && next_states[conn->state] & MAY(next));
     if (log_is_on(LOG_DEBUG))
         log_move(conn, next);
     conn->state = next;

@@ -84,7 +84,7 @@ static uint64_t length_of_heads(const struct blob_parts *parts)
     char text[BLOB_PARTS_TEXT_SIZE];
     const struct byte_range *first = range_at(parts, 0);
     uint64_t bare = print_head(parts, 0, text) - digits_of(first->first) - digits_of(first->last);
-    uint64_t length = bare * parts->count + 2 * (parts->count - 1); /* CRLF before all but one */
+    uint64_t length = bare * parts->count + 2ull * (parts->count - 1); /* CRLF before all but one */
 
     for (unsigned i = 0; i < parts->count; i++)
         length += digits_of(range_at(parts, i)->first) + digits_of(range_at(parts, i)->last);

@@ -149,13 +149,12 @@ static void make_room(struct upload *upload)
 {
     const struct config *config = upload->request->config;
     const struct upload_file *file = &upload->file;
+    bool counts = !file->is_unlisted;
 
-    if (file->is_unlisted)
-        take_slot(upload);
-    else if (upload_table_count_of(file->table, file->progress.repository_key) >=
-             config->limits.uploads_per_repository)
+    if (counts && upload_table_count_of(file->table, file->progress.repository_key) >=
+                      config->limits.uploads_per_repository)
         upload_run(upload, UPLOAD_EVICTING, run_evict_own, on_evicted);
-    else if (upload_table_count(file->table) >= config->limits.uploads)
+    else if (counts && upload_table_count(file->table) >= config->limits.uploads)
         upload_run(upload, UPLOAD_EVICTING, run_evict_any, on_evicted);
     else
         take_slot(upload);
