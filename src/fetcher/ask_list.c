@@ -63,32 +63,65 @@ static void answer_size(struct ask *ask, uint64_t size)
     ask_end(ask);
 }
 
+static void answer_blob(struct ask *ask, uint64_t size)
+{
+    if (ask->kind == JOIN_BLOB)
+        link_blob(ask);
+    else
+        answer_size(ask, size);
+}
+
+/* Only the head is wanted: the body is over its limit at once. */
+static void on_blob_get(const struct fetch_result *result, void *arg)
+{
+    struct ask *ask = arg;
+
+    ask->fetch = NULL;
+    if (result->end->err.kind != ERR_NONE && !result->is_over)
+        ask_fail(ask, &result->end->err, result->end->retry_after);
+    else
+        answer_blob(ask, result->content_length);
+}
+
+/* Some upstreams do not know HEAD of a blob, and addresses that they redirect to may be signed for
+ * GET alone. */
+static bool is_head_no_use(const struct fetch_result *result)
+{
+    int status = result->end->status;
+
+    if (result->end->err.kind == ERR_NONE)
+        return result->content_length == UINT64_MAX;
+    return status == 400 || status == 403 || status == 405 || status == 501;
+}
+
+static void ask_blob(struct ask *ask, enum transfer_method method, fetch_fn *fn);
+
 static void on_blob_head(const struct fetch_result *result, void *arg)
 {
     struct ask *ask = arg;
 
     ask->fetch = NULL;
-    if (result->end->err.kind != ERR_NONE)
+    if (is_head_no_use(result))
+        ask_blob(ask, TRANSFER_GET, on_blob_get);
+    else if (result->end->err.kind != ERR_NONE)
         ask_fail(ask, &result->end->err, result->end->retry_after);
-    else if (ask->kind == JOIN_BLOB)
-        link_blob(ask);
     else
-        answer_size(ask, result->content_length);
+        answer_blob(ask, result->content_length);
 }
 
-static void ask_blob(struct ask *ask)
+static void ask_blob(struct ask *ask, enum transfer_method method, fetch_fn *fn)
 {
     char path[512];
 
     upstream_print_blob_path(slice_of(ask->repository), &ask->digest, path, sizeof(path));
     struct fetch_request request = {
-        .method = TRANSFER_HEAD,
+        .method = method,
         .path = path,
         .body_max = 1,
         .is_blob = true,
         .retries = ask->fetcher->config->fetch.retries,
     };
-    ask_fetch(ask, &request, on_blob_head);
+    ask_fetch(ask, &request, fn);
 }
 
 /* ---- lists ---- */
@@ -177,7 +210,7 @@ static void ask_list(struct ask *ask)
 void ask_begin_list(struct ask *ask)
 {
     if (ask->kind == JOIN_BLOB || ask->kind == JOIN_BLOB_SIZE)
-        ask_blob(ask);
+        ask_blob(ask, TRANSFER_HEAD, on_blob_head);
     else
         ask_list(ask);
 }

@@ -57,7 +57,7 @@ static void on_presence_list(const struct fetch_result *result, void *arg)
 
     ask->fetch = NULL;
     /* A list too long to be read is a list. */
-    if (end->err.kind == ERR_NONE || end->err.kind == ERR_TOO_LARGE)
+    if (end->err.kind == ERR_NONE || result->is_over)
         answer_present(ask);
     else if (end->err.kind == ERR_NOT_FOUND)
         head_tag(ask, "latest");

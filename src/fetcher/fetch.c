@@ -79,6 +79,7 @@ static void on_fetch_done(const struct exchange_end *end, void *arg)
     }
     struct fetch_result result = {
         .end = &over,
+        .is_over = fetch->body.is_over,
         .headers = buf_bytes(&fetch->headers),
         .body = buf_bytes(&fetch->body),
         .buffer = &fetch->body,

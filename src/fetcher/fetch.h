@@ -29,7 +29,8 @@ struct fetch_request {
 
 struct fetch_result {
     const struct exchange_end *end;
-    struct slice headers; /* these are set only when end->err.kind is ERR_NONE */
+    bool is_over;         /* it is a failure only because the body has over body_max bytes */
+    struct slice headers; /* these are set only when end->err.kind is ERR_NONE, or with is_over */
     struct slice body;
     struct buf *buffer; /* the body's; the callback may take its contents and leave it empty */
     uint64_t content_length;

@@ -96,6 +96,26 @@ class OddAnswersTest(AnswersScenario):
             self.assertNotIn("warning", answer.headers)
             self.registry.settle()
 
+    def test_a_blobs_size_where_head_is_refused(self):
+        far = self.client(self.registry, prefix="docker.io/")
+        for status in (400, 403, 405, 501):
+            content = b"%d" % status * 50_000
+            digest = self.far.publish_blob("library/hello", content)
+            self.far.fault(kind="blob", reference=digest, method="HEAD", status=status)
+            answer = check_status(far.blob("library/hello", digest, "HEAD"), 200)
+            self.assertEqual(answer.headers["content-length"], str(len(content)))
+        digest = self.far.publish_blob("library/hello", b"forbidden")
+        self.far.fault(kind="blob", reference=digest, status=403)
+        check_status(far.blob("library/hello", digest, "HEAD"), 403)
+        absent = sha256(b"absent")
+        check_status(far.blob("library/hello", absent, "HEAD"), 404)
+        self.assertEqual([request.method for request in self.far.asked(reference=absent, status=404)], ["HEAD"])
+
+    def test_a_list_too_long_to_be_read_says_that_the_name_is_taken(self):
+        self.far.publish("org/big", "1", images.make_image([b"big"]))
+        self.far.fault(kind="tags", name="org/big", long=9 << 20)
+        check_status(self.api.request("POST", "/v2/org/big/blobs/uploads/"), 403)
+
     def test_a_refusal_says_whose_what_it_is(self):
         nothing = images.Manifest("application/json", b'{"errors":[]}')
         self.far.publish("library/hello", "odd", images.Image(nothing, [nothing], {}, []))
