@@ -36,6 +36,9 @@ bool visible_manifest(const struct permit *permit, struct ledger_txn *txn,
 /* The same, but only through a link of the repository itself. */
 bool visible_own_manifest(const struct permit *permit, struct ledger_txn *txn,
                           const struct digest *digest, struct manifest_record *out);
+/* The record of the file of what one of these has found. */
+bool visible_file(const struct permit *permit, struct ledger_txn *txn, const struct digest *digest,
+                  struct blob_record *out);
 /* How the repository itself links the digest: enum link_kind, 0 for not at all. */
 unsigned visible_links(const struct permit *permit, struct ledger_txn *txn,
                        const struct digest *digest);

@@ -20,6 +20,7 @@
 #include "base/error.h"
 #include "base/slice.h"
 #include "oci/digest.h"
+#include "store/file_hash.h"
 
 struct ledger;
 struct ledger_reader;
@@ -140,7 +141,16 @@ struct blob_record {
     uint64_t kept_since_ms; /* wall clock time since which it is not needed; 0: it is needed */
     uint64_t stored_ms;
     enum blob_where where;
+    struct file_identity file; /* when its bytes were compared last; unknown in old records */
+    bool is_damaged;           /* they were not those of the digest */
 };
+/* What a record says of the file that was found. */
+enum blob_trust {
+    BLOB_TRUSTED, /* it is the file that was compared, or the record does not know which was */
+    BLOB_CHANGED, /* it was written to, replaced or restored: compare its bytes */
+    BLOB_DAMAGED, /* it is the file that was found wrong */
+};
+enum blob_trust blob_trust(const struct blob_record *record, const struct file_identity *found);
 bool blob_find(struct ledger_txn *txn, const struct digest *digest, struct blob_record *out);
 void blob_put(struct ledger_txn *txn, const struct digest *digest,
               const struct blob_record *record);

@@ -16,6 +16,7 @@
 
 #include "oci/digest.h"
 #include "oci/upload_id.h"
+#include "store/file_hash.h"
 
 struct error;
 struct store;
@@ -50,15 +51,22 @@ const char *store_ledger_folder(const struct store *store);
 int store_lock(struct store *store, unsigned wait_ms, struct error *err);
 
 /* ---- blobs ---- */
-/* Open for reading; never blocks, whatever stands there. out_size may be NULL. ERR_NOT_FOUND: there
+/* A blob's file, as it was found. */
+struct store_blob {
+    uint64_t size;
+    struct file_identity identity;
+};
+/* Open for reading; never blocks, whatever stands there. `out` may be NULL. ERR_NOT_FOUND: there
  * is nothing; ERR_CORRUPT: it is not a regular file that may be read, or not of `size` bytes
  * (UINT64_MAX: any). Both are repaired by placing the blob again. The text names the path under
- * ROOT. */
+ * ROOT. Its bytes are not looked at: see file_hash. */
 int store_blob_open(struct store *store, const struct digest *digest, uint64_t size, int *out_fd,
-                    uint64_t *out_size, struct error *err);
+                    struct store_blob *out, struct error *err);
 /* The same without opening it: one look at the name. */
 int store_blob_check(struct store *store, const struct digest *digest, uint64_t size,
-                     struct error *err);
+                     struct store_blob *out, struct error *err);
+/* ERR_CORRUPT, for a file whose bytes were found to be others; the text names its path. */
+int store_blob_refuse(const struct store *store, const struct digest *digest, struct error *err);
 /* A whole, synced file that is to become a blob. */
 struct store_file {
     enum store_place place;

@@ -29,12 +29,18 @@ static void end_looking(const struct lookup *lookup)
     ledger_read_end(lookup->fetcher->reader);
 }
 
-static bool has_file(const struct lookup *lookup, const struct digest *digest, uint64_t size)
+/* A file that is not the one that the record knows is fetched again: a worker that has found it
+ * right does not ask. */
+static bool has_file(const struct lookup *lookup, const struct digest *digest,
+                     const struct blob_record *record)
 {
     struct error ignored; /* the worker that found the damage has logged it */
+    struct store_blob found;
     AUTO_CLOSE int fd = -1;
 
-    return store_blob_open(lookup->fetcher->options.store, digest, size, &fd, NULL, &ignored) == 0;
+    return store_blob_open(lookup->fetcher->options.store, digest, record->size, &fd, &found,
+                           &ignored) == 0 &&
+           blob_trust(record, &found.identity) == BLOB_TRUSTED;
 }
 
 enum visible lookup_blob(const struct lookup *lookup, const struct digest *digest,
@@ -46,7 +52,7 @@ enum visible lookup_blob(const struct lookup *lookup, const struct digest *diges
     begin_looking(lookup, &looking);
     enum visible visible = visible_blob(&looking.permit, looking.txn, digest, &record);
     end_looking(lookup);
-    *out_is_damaged = visible != VISIBLE_ABSENT && !has_file(lookup, digest, record.size);
+    *out_is_damaged = visible != VISIBLE_ABSENT && !has_file(lookup, digest, &record);
     return *out_is_damaged ? VISIBLE_ABSENT : visible;
 }
 
@@ -55,6 +61,7 @@ bool lookup_manifest(const struct lookup *lookup, const struct digest *digest,
 {
     struct looking looking;
     struct manifest_record record;
+    struct blob_record file;
 
     begin_looking(lookup, &looking);
     bool is_here = visible_manifest(&looking.permit, looking.txn, digest, &record);
@@ -64,8 +71,9 @@ bool lookup_manifest(const struct lookup *lookup, const struct digest *digest,
         (void)snprintf(out->media_type, sizeof(out->media_type), "%.*s",
                        SLICE_PRINT(record.media_type));
     }
+    bool has_record = is_here && visible_file(&looking.permit, looking.txn, digest, &file);
     end_looking(lookup);
-    return is_here && (is_inline || has_file(lookup, digest, record.size));
+    return is_here && (is_inline || (has_record && has_file(lookup, digest, &file)));
 }
 
 bool lookup_tag(const struct lookup *lookup, struct slice name, struct tag *out)

@@ -7,6 +7,7 @@
 #ifndef KEEPER_APPLY_H
 #define KEEPER_APPLY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/slice.h"
@@ -27,6 +28,7 @@ struct apply {
 void apply_order(const struct apply *apply, struct order *order);
 
 void apply_blob_stored(const struct apply *apply, struct order *order);
+void apply_blob_compared(const struct apply *apply, struct order *order);
 void apply_link(const struct apply *apply, struct order *order);
 void apply_used(const struct apply *apply, const struct order *order);
 void apply_push_begun(const struct apply *apply, struct order *order);
@@ -34,6 +36,14 @@ void apply_manifest_put(const struct apply *apply, struct order *order);
 void apply_manifest_stored(const struct apply *apply, struct order *order);
 void apply_tag_checked(const struct apply *apply, struct order *order);
 void apply_remove(const struct apply *apply, struct order *order);
+
+/* Is the file of the blob here, and not known to be damaged? False fills *err. A file that cannot
+ * be looked at now may be whole. */
+bool apply_has_file(const struct apply *apply, const struct digest *digest,
+                    const struct blob_record *record, struct error *err);
+/* A line about such a file that a repository wants: the client is asked for its bytes. */
+void apply_log_damage(struct slice repository, const struct digest *digest,
+                      const struct error *err);
 
 /* What changed, for the journal; fields that do not apply are empty. */
 struct change {

@@ -2,6 +2,7 @@
 /* Orders about blobs: BLOB_STORED, LINK and USED. */
 #include "apply.h"
 #include "base/fd.h"
+#include "base/log.h"
 #include "holdings.h"
 #include "order.h"
 #include "repeat.h"
@@ -21,8 +22,9 @@ static bool is_here(const struct apply *apply, const struct message_blob_stored 
            store_blob_open(apply->store, &stored->digest, stored->size, &fd, NULL, &ignored) == 0;
 }
 
-static void put_blob(const struct apply *apply, const struct message_blob_stored *stored)
+static void put_blob(const struct apply *apply, const struct order *order)
 {
+    const struct message_blob_stored *stored = &order->message.blob_stored;
     struct blob_record old;
     bool was_here = blob_find(apply->txn, &stored->digest, &old);
     bool is_needed = was_here ? old.kept_since_ms == 0 : blob_is_needed(apply, &stored->digest);
@@ -35,7 +37,55 @@ static void put_blob(const struct apply *apply, const struct message_blob_stored
         .where = BLOB_HERE,
     };
 
+    if (order->placed.inode != 0) {
+        blob.file = order->placed;
+    } else if (was_here) { /* another order has placed the file */
+        blob.file = old.file;
+        blob.is_damaged = old.is_damaged;
+    }
     blob_put(apply->txn, &stored->digest, &blob);
+}
+
+/* Only what is there now counts: the file may have been replaced since it was read. */
+void apply_blob_compared(const struct apply *apply, struct order *order)
+{
+    const struct message_blob_compared *compared = &order->message.blob_compared;
+    struct file_identity read = {compared->inode, compared->modified};
+    struct blob_record blob;
+    struct store_blob found;
+    struct error err;
+
+    if (!blob_find(apply->txn, &compared->digest, &blob) ||
+        store_blob_check(apply->store, &compared->digest, blob.size, &found, &err) != 0 ||
+        !file_identity_equal(&read, &found.identity)) {
+        order_refuse(order, ERR_NOT_FOUND, "the file that was compared is not here any more");
+        return;
+    }
+    blob.file = read;
+    blob.is_damaged = compared->is_right == 0;
+    blob_put(apply->txn, &compared->digest, &blob);
+}
+
+bool apply_has_file(const struct apply *apply, const struct digest *digest,
+                    const struct blob_record *record, struct error *err)
+{
+    struct store_blob found;
+    int rc = store_blob_check(apply->store, digest, record->size, &found, err);
+
+    if (rc == 0 && blob_trust(record, &found.identity) == BLOB_DAMAGED)
+        rc = store_blob_refuse(apply->store, digest, err);
+    return rc != -ERR_NOT_FOUND && rc != -ERR_CORRUPT;
+}
+
+void apply_log_damage(struct slice repository, const struct digest *digest, const struct error *err)
+{
+    struct log_line line;
+    char text[DIGEST_TEXT_SIZE];
+
+    log_begin(&line, LOG_ERROR);
+    log_slice(&line, "repo", repository);
+    log_text(&line, "digest", digest_print(digest, text));
+    log_end(&line, "a stored file is damaged; the client is asked for its bytes: %s", err->text);
 }
 
 void apply_blob_stored(const struct apply *apply, struct order *order)
@@ -57,7 +107,7 @@ void apply_blob_stored(const struct apply *apply, struct order *order)
                      order->has_file ? order->file_error.text : "no file is named");
         return;
     }
-    put_blob(apply, stored);
+    put_blob(apply, order);
     if (stored->repository.length > 0) {
         struct holder holder;
 
@@ -90,13 +140,14 @@ void apply_link(const struct apply *apply, struct order *order)
     if (repeat_is_overtaken(apply, order, REPEAT_BLOB, &change))
         return;
     struct blob_record blob;
-    struct error err;
     if (!blob_find(apply->txn, &link->digest, &blob)) {
         order_refuse(order, ERR_NOT_FOUND, "the blob is not here");
         return;
     }
-    if (store_blob_check(apply->store, &link->digest, blob.size, &err) != 0) {
-        order_refuse(order, ERR_NOT_FOUND, "the blob is damaged: %s", err.text);
+    struct error err;
+    if (!apply_has_file(apply, &link->digest, &blob, &err)) {
+        apply_log_damage(link->repository, &link->digest, &err);
+        order_refuse(order, ERR_NOT_FOUND, "the blob is damaged");
         return;
     }
     renew(apply, &link->digest, &blob);

@@ -23,6 +23,7 @@ struct arrival {
     const struct digest *digest;
     bool is_public;
     struct manifest_record record;
+    struct file_identity placed;
 };
 
 /* ---- the records of a manifest ---- */
@@ -37,44 +38,43 @@ static bool is_same(const struct manifest_record *a, const struct manifest_recor
 
 static void put_records(const struct apply *apply, const struct arrival *arrival)
 {
-    struct blob_record blob;
+    struct blob_record blob = {.size = 0};
     struct manifest_record old;
     bool was_here = blob_find(apply->txn, arrival->digest, &blob);
 
     if (!manifest_find(apply->txn, arrival->digest, &old) || !is_same(&old, &arrival->record))
         manifest_put(apply->txn, arrival->digest, &arrival->record);
     if (was_here && blob.size == arrival->record.size && blob.kept_since_ms == 0 &&
-        (blob.is_public || !arrival->is_public))
+        (blob.is_public || !arrival->is_public) &&
+        (arrival->placed.inode == 0 || file_identity_equal(&arrival->placed, &blob.file)))
         return;
+    struct blob_record before = blob;
     blob = (struct blob_record){
         .size = arrival->record.size,
         .is_public = arrival->is_public || (was_here && blob.is_public),
         .kept_since_ms = 0, /* the repository is about to show it */
         .stored_ms = apply->now_ms,
         .where = BLOB_HERE,
+        .file = arrival->placed,
     };
+    if (arrival->placed.inode == 0 && was_here) { /* it was here already */
+        blob.file = before.file;
+        blob.is_damaged = before.is_damaged;
+    }
     blob_put(apply->txn, arrival->digest, &blob);
-}
-
-/* A client that is told of a damaged blob sends it again, and so repairs it. A file that cannot be
- * looked at now may be whole. */
-static bool has_file(const struct apply *apply, const struct digest *digest, uint64_t size)
-{
-    struct error err;
-    int rc = store_blob_check(apply->store, digest, size, &err);
-
-    return rc != -ERR_NOT_FOUND && rc != -ERR_CORRUPT;
 }
 
 /* Without a file in the order, the manifest must be here already. */
 static bool check_file(const struct apply *apply, struct order *order)
 {
     struct blob_record blob;
+    struct error err;
 
     if (order->has_file && order->file_error.kind == ERR_NONE)
         return true;
     if (order->trust != ORDER_FAILED && (!order->has_file || order_is_repeated(order)) &&
-        blob_find(apply->txn, &order->digest, &blob) && has_file(apply, &order->digest, blob.size))
+        blob_find(apply->txn, &order->digest, &blob) &&
+        apply_has_file(apply, &order->digest, &blob, &err))
         return true;
     if (order->has_file || order->trust == ORDER_FAILED)
         order_refuse(order, order->file_error.kind, "%s", order->file_error.text);
@@ -97,15 +97,16 @@ static bool is_told(const struct order *order, const struct digest *digest)
     return false;
 }
 
-static void tell_missing(struct order *order, const struct digest *digest)
+/* False: it was told before, or there are too many. */
+static bool tell_missing(struct order *order, const struct digest *digest)
 {
     uint8_t binary[DIGEST_BINARY_MAX];
     size_t length = digest_encode(digest, binary);
 
-    if (is_told(order, digest))
-        return;
-    if (order->missing.length + length <= order->missing.maximum)
-        buf_append(&order->missing, binary, length);
+    if (is_told(order, digest) || order->missing.length + length > order->missing.maximum)
+        return false;
+    buf_append(&order->missing, binary, length);
+    return true;
 }
 
 /* Whether this repository accepts a manifest without this reference. */
@@ -124,12 +125,14 @@ static bool check_reference(const struct apply *apply, struct order *order,
     bool is_child = reference->role == DESCRIPTOR_CHILD;
     unsigned kinds = !repository ? 0 : link_find(apply->txn, repository->id, &reference->digest);
     struct blob_record blob = {.size = UINT64_MAX};
+    struct error err;
     bool is_linked = (kinds & (is_child ? LINK_MANIFEST : LINK_BLOB)) != 0;
     bool is_known = is_linked && blob_find(apply->txn, &reference->digest, &blob);
 
     if (!may_be_missing(apply, order, reference) &&
-        !(is_linked && has_file(apply, &reference->digest, blob.size))) {
-        tell_missing(order, &reference->digest);
+        !(is_known && apply_has_file(apply, &reference->digest, &blob, &err))) {
+        if (tell_missing(order, &reference->digest) && is_known)
+            apply_log_damage(order->message.manifest_put.repository, &reference->digest, &err);
         return true;
     }
     if (!is_known || blob.size == reference->size)
@@ -205,6 +208,7 @@ static void put_pushed(const struct apply *apply, struct order *order, const str
 {
     const struct message_manifest_put *put = &order->message.manifest_put;
     struct arrival arrival = {
+        .placed = order->placed,
         .repository = put->repository,
         .digest = &put->digest,
         .record = {.size = put->size,
@@ -297,6 +301,7 @@ void apply_manifest_stored(const struct apply *apply, struct order *order)
     if (!check_file(apply, order))
         return;
     struct arrival arrival = {
+        .placed = order->placed,
         .origin = stored->origin,
         .repository = stored->repository,
         .digest = &stored->digest,

@@ -184,7 +184,8 @@ static bool is_known(struct batch *batch, const struct order *order)
     struct blob_record blob;
     struct error err;
 
-    if (store_blob_check(batch->options.store, &order->digest, UINT64_MAX, &err) != -ERR_NOT_FOUND)
+    if (store_blob_check(batch->options.store, &order->digest, UINT64_MAX, NULL, &err) !=
+        -ERR_NOT_FOUND)
         return true;
     struct ledger_reader *reader = ledger_reader_new(batch->options.ledger);
     struct ledger_txn *txn = ledger_read(reader);
@@ -218,6 +219,18 @@ static bool may_be_placed(const struct order *order)
     return order->has_file && (order->trust == ORDER_TRUSTED || order->trust == ORDER_UNCHECKED);
 }
 
+/* Its identity is that of the file whose bytes the sender has just compared. */
+static bool place_file(struct store *store, struct order *order)
+{
+    struct store_blob placed;
+
+    if (store_place(store, &order->file, &order->digest, &order->file_error) != 0 ||
+        store_blob_check(store, &order->digest, order->file.size, &placed, &order->file_error) != 0)
+        return false;
+    order->placed = placed.identity;
+    return true;
+}
+
 static void place_files(struct file_job *job)
 {
     struct store *store = job->batch->options.store;
@@ -225,8 +238,7 @@ static void place_files(struct file_job *job)
 
     for (struct order *order = job->first; order; order = order->next_in_folder) {
         check_trust(job->batch, order);
-        if (may_be_placed(order) &&
-            store_place(store, &order->file, &order->digest, &order->file_error) == 0)
+        if (may_be_placed(order) && place_file(store, order))
             is_placed = true;
     }
     struct error err = {.kind = ERR_NONE};

@@ -32,6 +32,7 @@ union order_message {
     struct message_used used;
     struct message_reader reader;
     struct message_barrier barrier;
+    struct message_blob_compared blob_compared;
 };
 
 /* How far what an order says about its file is believed. */
@@ -59,6 +60,7 @@ struct order {
     struct order *next_in_folder;
     struct error file_error; /* kind NONE: placed and synced */
     enum order_trust trust;
+    struct file_identity placed;
 
     struct error refusal; /* kind NONE: done */
     struct buf missing;   /* digests in binary */

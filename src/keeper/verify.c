@@ -5,7 +5,6 @@
 
 #include <string.h>
 
-#include "base/alloc.h"
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/failpoint.h"
@@ -14,8 +13,6 @@
 #include "oci/reference_list.h"
 #include "order.h"
 #include "store/store.h"
-
-#define READ_STEP ((size_t)256 * 1024)
 
 static int refuse_digest(const struct digest *digest, struct error *err)
 {
@@ -46,47 +43,22 @@ static int open_file(struct store *store, const struct order *order, int *out_fd
 
 /* ---- blobs ---- */
 
-static int hash_file(int fd, uint64_t size, struct hash *hash, const atomic_bool *stop,
-                     struct error *err)
-{
-    AUTO_FREE char *bytes = mem_alloc(READ_STEP);
-
-    for (uint64_t at = 0; at < size;) {
-        size_t step = size - at < READ_STEP ? (size_t)(size - at) : READ_STEP;
-
-        if (atomic_load_explicit(stop, memory_order_relaxed))
-            return error_set(err, ERR_CANCELLED, "the keeper is ending");
-        int rc = fd_pread_all(fd, bytes, step, at, err);
-        if (rc != 0)
-            return rc;
-        hash_update(hash, bytes, step);
-        at += step;
-    }
-    return 0;
-}
-
 int verify_blob(struct store *store, const struct order *order, const atomic_bool *stop,
                 struct error *err)
 {
     AUTO_CLOSE int fd = -1;
-    struct hash hash;
-    struct digest digest;
     int rc = open_file(store, order, &fd, err);
 
-    hash_init(&hash, order->digest.algorithm);
     if (rc == 0)
-        rc = hash_file(fd, order->file.size, &hash, stop, err);
-    if (rc != 0)
-        return rc;
-    digest_from_hash(&hash, &digest);
-    return digest_equal(&digest, &order->digest) ? 0 : refuse_digest(&order->digest, err);
+        rc = file_hash_compare(fd, order->file.size, &order->digest, stop, err);
+    return rc == -ERR_CORRUPT ? refuse_digest(&order->digest, err) : rc;
 }
 
 /* ---- manifests ---- */
 
 /* From the file; from blobs/ when there is none, or when it was placed before. */
 static int read_manifest(struct store *store, const struct order *order, struct buf *out,
-                         struct error *err)
+                         bool *out_is_placed, struct error *err)
 {
     size_t size = (size_t)order->message.manifest_put.size;
     AUTO_CLOSE int fd = -1;
@@ -94,7 +66,8 @@ static int read_manifest(struct store *store, const struct order *order, struct 
 
     if (order->has_file)
         rc = open_file(store, order, &fd, err);
-    if (rc == -ERR_NOT_FOUND)
+    *out_is_placed = rc == -ERR_NOT_FOUND;
+    if (*out_is_placed)
         rc = store_blob_open(store, &order->digest, size, &fd, NULL, err);
     if (rc == -ERR_CORRUPT)
         rc = error_set(err, ERR_NOT_FOUND, "the manifest is not here");
@@ -134,10 +107,14 @@ int verify_manifest(struct store *store, const struct order *order, struct error
     struct error parsing; /* of bytes from outside: not for the log */
 
     buf_init(&bytes, MANIFEST_MAX_SIZE);
-    int rc = read_manifest(store, order, &bytes, err);
+    bool is_placed = false;
+    int rc = read_manifest(store, order, &bytes, &is_placed, err);
     if (rc != 0)
         return rc;
     digest_of(order->digest.algorithm, buf_bytes(&bytes), &digest);
+    if (is_placed &&
+        !digest_equal(&digest, &order->digest)) /* the disk's doing, not the worker's */
+        return error_set(err, ERR_NOT_FOUND, "the manifest is not here");
     if (!digest_equal(&digest, &order->digest) ||
         (put->body.length > 0 && !slice_equal(put->body, buf_bytes(&bytes))))
         return refuse_digest(&order->digest, err);

@@ -144,6 +144,12 @@ bool visible_manifest(const struct permit *permit, struct ledger_txn *txn,
     return true;
 }
 
+bool visible_file(const struct permit *permit, struct ledger_txn *txn, const struct digest *digest,
+                  struct blob_record *out)
+{
+    return target_of(permit) && blob_find(txn, digest, out) && out->where == BLOB_HERE;
+}
+
 bool visible_tag(const struct permit *permit, struct ledger_txn *txn, struct slice tag,
                  struct tag *out)
 {

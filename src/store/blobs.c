@@ -4,7 +4,8 @@
 #include "records.h"
 #include "store/ledger.h"
 
-#define FLAG_PUBLIC 1u
+#define FLAG_PUBLIC  1u
+#define FLAG_DAMAGED 2u
 
 static void make_blob_key(struct record *key, const struct digest *digest)
 {
@@ -24,9 +25,13 @@ bool blob_find(struct ledger_txn *txn, const struct digest *digest, struct blob_
     record_read_value(&reader, value);
     out->size = record_u64(&reader);
     out->where = (enum blob_where)record_u8(&reader);
-    out->is_public = (record_u8(&reader) & FLAG_PUBLIC) != 0;
+    uint8_t flags = record_u8(&reader);
+    out->is_public = (flags & FLAG_PUBLIC) != 0;
+    out->is_damaged = (flags & FLAG_DAMAGED) != 0;
     out->kept_since_ms = record_u64(&reader);
     out->stored_ms = record_u64(&reader);
+    out->file.inode = record_u64(&reader);
+    out->file.modified_ns = record_u64(&reader);
     if (reader.is_bad)
         ledger_set_corrupt(txn, "blob");
     return !reader.is_bad;
@@ -41,8 +46,22 @@ void blob_put(struct ledger_txn *txn, const struct digest *digest, const struct 
     record_init_value(&value);
     record_add_u64(&value, record->size);
     record_add_u8(&value, (uint8_t)record->where);
-    record_add_u8(&value, record->is_public ? FLAG_PUBLIC : 0);
+    unsigned flags = record->is_public ? FLAG_PUBLIC : 0;
+    if (record->is_damaged)
+        flags |= FLAG_DAMAGED;
+    record_add_u8(&value, (uint8_t)flags);
     record_add_u64(&value, record->kept_since_ms);
     record_add_u64(&value, record->stored_ms);
+    record_add_u64(&value, record->file.inode);
+    record_add_u64(&value, record->file.modified_ns);
     ledger_put(txn, TABLE_BLOB, record_bytes(&key), record_bytes(&value));
+}
+
+enum blob_trust blob_trust(const struct blob_record *record, const struct file_identity *found)
+{
+    if (record->file.inode == 0)
+        return BLOB_TRUSTED;
+    if (!file_identity_equal(&record->file, found))
+        return BLOB_CHANGED;
+    return record->is_damaged ? BLOB_DAMAGED : BLOB_TRUSTED;
 }

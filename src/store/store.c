@@ -262,8 +262,20 @@ static int refuse_open(const struct blob_path *path, int sys, struct error *err)
     return error_set_errno(err, sys, "cannot open %s/%s", path->parent, path->name);
 }
 
+static void describe(const struct stat *status, struct store_blob *out)
+{
+    if (!out)
+        return;
+    *out = (struct store_blob){
+        .size = (uint64_t)status->st_size,
+        .identity = {.inode = status->st_ino,
+                     .modified_ns = (uint64_t)status->st_mtim.tv_sec * 1000000000u +
+                                    (uint64_t)status->st_mtim.tv_nsec},
+    };
+}
+
 int store_blob_open(struct store *store, const struct digest *digest, uint64_t size, int *out_fd,
-                    uint64_t *out_size, struct error *err)
+                    struct store_blob *out, struct error *err)
 {
     struct blob_path path;
     struct stat status;
@@ -277,14 +289,13 @@ int store_blob_open(struct store *store, const struct digest *digest, uint64_t s
     int rc = check_status(&path, &status, size, err);
     if (rc != 0)
         return rc;
-    if (out_size)
-        *out_size = (uint64_t)status.st_size;
+    describe(&status, out);
     *out_fd = fd_take(&fd);
     return 0;
 }
 
 int store_blob_check(struct store *store, const struct digest *digest, uint64_t size,
-                     struct error *err)
+                     struct store_blob *out, struct error *err)
 {
     struct blob_path path;
     struct stat status;
@@ -292,7 +303,19 @@ int store_blob_check(struct store *store, const struct digest *digest, uint64_t 
     blob_path(store, digest, &path);
     if (fstatat(path.at, path.name, &status, AT_SYMLINK_NOFOLLOW) != 0)
         return refuse_open(&path, errno, err);
-    return check_status(&path, &status, size, err);
+    int rc = check_status(&path, &status, size, err);
+    if (rc == 0)
+        describe(&status, out);
+    return rc;
+}
+
+int store_blob_refuse(const struct store *store, const struct digest *digest, struct error *err)
+{
+    struct blob_path path;
+
+    blob_path(store, digest, &path);
+    return error_set(err, ERR_CORRUPT, "%s/%s does not have the bytes of its digest", path.parent,
+                     path.name);
 }
 
 /* Each process syncs the name of a folder once: the process that made it may have died before. */

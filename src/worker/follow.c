@@ -478,17 +478,16 @@ static void on_here(struct follow *follow)
 {
     struct worker *worker = follow->table->worker;
     int fd = -1;
-    uint64_t size;
-    uint64_t inode;
+    struct store_blob found;
     struct error err;
     bool is_same = follow->spool &&
-                   store_blob_open(worker->options.store, &follow->digest, UINT64_MAX, &fd, &size,
+                   store_blob_open(worker->options.store, &follow->digest, UINT64_MAX, &fd, &found,
                                    &err) == 0 &&
-                   store_file_inode(fd, &inode, &err) == 0 && inode == follow->spool->inode;
+                   found.identity.inode == follow->spool->inode;
 
     fd_close(&fd);
     if (is_same) {
-        struct message_verified verified = {.size = size};
+        struct message_verified verified = {.size = found.size};
 
         on_verified(follow, &verified);
         return;

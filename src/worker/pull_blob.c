@@ -135,7 +135,7 @@ static bool serve_visible(struct request *request, struct ledger_txn *txn,
     if (is_pushers_question(request) && (visible_links(permit, txn, digest) & LINK_BLOB) == 0)
         return false;
     return visible_blob(permit, txn, digest, &record) == VISIBLE_HERE &&
-           (!condition_may_read(request, digest) || serve_blob(request, digest, record.size));
+           (!condition_may_read(request, digest) || serve_blob(request, digest, &record));
 }
 
 void pull_blob(struct request *request, struct ledger_txn *txn)

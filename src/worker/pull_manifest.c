@@ -32,7 +32,7 @@ static bool serve_digest(struct request *request, struct ledger_txn *txn,
     struct manifest_record record;
 
     return visible_manifest(permit, txn, digest, &record) &&
-           serve_manifest_record(request, digest, &record, age);
+           serve_manifest_record(request, txn, digest, &record, age);
 }
 
 /* A tag names a manifest that is linked in its repository: that link must still be there. */
@@ -42,7 +42,7 @@ static bool serve_tag(struct request *request, struct ledger_txn *txn, const str
     struct manifest_record record;
 
     return visible_own_manifest(&request->permit, txn, &tag->digest, &record) &&
-           serve_manifest_record(request, &tag->digest, &record, age);
+           serve_manifest_record(request, txn, &tag->digest, &record, age);
 }
 
 static bool find_tag(const struct request *request, struct ledger_txn *txn, struct tag *out)
@@ -274,7 +274,7 @@ static void pull_cached_tag(struct request *request, struct ledger_txn *txn)
             return;
         struct manifest_record record;
         may_be_stale = visible_own_manifest(&request->permit, txn, &tag.digest, &record) &&
-                       serve_has_manifest(request, &tag.digest, &record) &&
+                       serve_has_manifest(request, txn, &tag.digest, &record) &&
                        is_within(now, tag.checked_ms, rule->stale_if_error_ms);
     }
     if (rule->is_offline)

@@ -93,7 +93,7 @@ static bool respond_stored(struct request *request, const struct digest *digest,
     if (is_sent)
         respond_index(request, record.bytes, slice_of(""), age);
     else if (is_index)
-        is_sent = serve_manifest_record(request, digest, &record, age);
+        is_sent = serve_manifest_record(request, txn, digest, &record, age);
     worker_read_end(request->worker);
     return is_sent;
 }

@@ -15,6 +15,7 @@
 #include "base/buf.h"
 #include "base/fd.h"
 #include "base/jsonio.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "config/config.h"
 #include "fetch_error.h"
@@ -156,19 +157,45 @@ static void add_annotation(struct slice key, struct jsonio_value value, void *ar
     jsonio_put_string(annotations->json, NULL, jsonio_string(value));
 }
 
+static bool is_right(const struct referrer *entry, const char *bytes)
+{
+    struct digest found;
+
+    digest_of(entry->digest.algorithm, slice_from(bytes, entry->size), &found);
+    return digest_equal(&found, &entry->digest);
+}
+
+static bool read_entry(const struct referrers_page *page, const struct referrer *entry, char *bytes)
+{
+    AUTO_CLOSE int fd = -1;
+    struct error err;
+    char text[DIGEST_TEXT_SIZE];
+    struct log_line line;
+
+    if (store_blob_open(page->store, &entry->digest, entry->size, &fd, NULL, &err) == 0 &&
+        fd_pread_all(fd, bytes, entry->size, 0, &err) == 0) {
+        if (is_right(entry, bytes))
+            return true;
+        (void)store_blob_refuse(page->store, &entry->digest, &err);
+    }
+    log_begin(&line, LOG_ERROR);
+    log_u64(&line, "req", page->request->id);
+    log_text(&line, "digest", digest_print(&entry->digest, text));
+    log_end(&line, "a referrer is listed without its annotations, its stored file is damaged: %s",
+            err.text);
+    return false;
+}
+
 /* A file that is damaged or missing costs its own annotations, not the list. */
 static void add_annotations(const struct referrers_page *page, const struct referrer *entry,
                             struct jsonio_writer *json)
 {
     AUTO_JSONIO struct jsonio *document = NULL;
-    AUTO_CLOSE int fd = -1;
     AUTO_FREE char *bytes = mem_try_alloc(entry->size + 1);
     struct annotations annotations = {.json = json};
     struct error ignored;
 
-    if (!bytes ||
-        store_blob_open(page->store, &entry->digest, entry->size, &fd, NULL, &ignored) != 0 ||
-        fd_pread_all(fd, bytes, entry->size, 0, &ignored) != 0 ||
+    if (!bytes || !read_entry(page, entry, bytes) ||
         jsonio_parse_long(slice_from(bytes, entry->size), MANIFEST_MAX_VALUES, &document,
                           &ignored) != 0)
         return;

@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "endpoint.h"
+#include "file_check.h"
 #include "headers.h"
 #include "ipc/message.h"
 #include "net/http_conn.h"
@@ -69,11 +70,12 @@ struct request {
     unsigned shadow_asked; /* questions of worker/shadow.c that were answered */
     unsigned tries;        /* how often the fetcher said that the content is here */
     enum request_source source;
-    bool is_joined;      /* it shares a flight or a question with another client */
-    bool is_asked;       /* the fetcher had to be asked */
-    bool is_damage_told; /* the log has a line about the file it would be served from */
-    const char *outcome; /* a constant sentence */
-    char *note;          /* or one made for this request; owned */
+    bool is_joined;              /* it shares a flight or a question with another client */
+    bool is_asked;               /* the fetcher had to be asked */
+    bool is_damage_told;         /* the log has a line about the file it would be served from */
+    struct file_finding finding; /* of the file that was compared last */
+    const char *outcome;         /* a constant sentence */
+    char *note;                  /* or one made for this request; owned */
 };
 
 /* `head` lives until the connection's on_done. */

@@ -8,6 +8,7 @@
 #include "answer.h"
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/fd.h"
 #include "base/log.h"
 #include "condition.h"
 #include "config/config.h"
@@ -16,6 +17,7 @@
 #include "oci/byte_range.h"
 #include "recency.h"
 #include "request.h"
+#include "rules/visible.h"
 #include "store/store.h"
 #include "worker_state.h"
 
@@ -178,7 +180,7 @@ void serve_blob_size(struct request *request, const struct digest *digest, uint6
 enum opened {
     OPENED_FILE,    /* request->fd, or no file is needed */
     OPENED_NOTHING, /* missing or damaged: a miss */
-    OPENED_FAILED,  /* the request was answered */
+    OPENED_FAILED,  /* the request was answered, or waits until the file was compared */
 };
 
 /* At most one line for each request, however often the file is tried. */
@@ -208,16 +210,40 @@ static void log_damage(struct request *request, const struct digest *digest,
     }
 }
 
+/* Is the file that was opened the blob? `trust` is what its record says of it. */
+static enum opened judge_file(struct request *request, const struct digest *digest,
+                              const struct store_blob *found, enum blob_trust trust,
+                              bool is_compared_always)
+{
+    enum file_verdict verdict = trust == BLOB_DAMAGED ? FILE_WRONG : FILE_RIGHT;
+    struct error err;
+
+    if (trust == BLOB_CHANGED || (is_compared_always && verdict == FILE_RIGHT))
+        verdict = file_check(request, digest, found, trust, is_compared_always);
+    if (verdict == FILE_RIGHT)
+        return OPENED_FILE;
+    if (verdict != FILE_WRONG)
+        return OPENED_FAILED;
+    fd_close(&request->fd);
+    (void)store_blob_refuse(request->worker->options.store, digest, &err);
+    log_damage(request, digest, &err);
+    return OPENED_NOTHING;
+}
+
 /* Only a missing or damaged file is a miss. Without descriptors, or on a failing disk, it is
  * not known whether the file is there: the answer is 503. */
-static enum opened open_blob(struct request *request, const struct digest *digest, uint64_t size)
+static enum opened open_file(struct request *request, const struct digest *digest,
+                             const struct blob_record *record, bool is_compared_always)
 {
+    struct store_blob found;
     struct error err;
-    uint64_t real_size;
 
-    if (store_blob_open(request->worker->options.store, digest, size, &request->fd, &real_size,
-                        &err) == 0)
-        return OPENED_FILE;
+    fd_close(&request->fd);
+    if (store_blob_open(request->worker->options.store, digest, record->size, &request->fd, &found,
+                        &err) == 0) {
+        return judge_file(request, digest, &found, blob_trust(record, &found.identity),
+                          is_compared_always);
+    }
     log_damage(request, digest, &err);
     if (err.kind == ERR_NOT_FOUND || err.kind == ERR_CORRUPT)
         return OPENED_NOTHING;
@@ -280,17 +306,18 @@ static void answer_plan(struct request *request, const struct digest *digest, ui
         send_parts(request, &plan->parts);
 }
 
-bool serve_blob(struct request *request, const struct digest *digest, uint64_t size)
+bool serve_blob(struct request *request, const struct digest *digest,
+                const struct blob_record *record)
 {
     struct serve_plan plan;
 
-    serve_plan_blob(request, digest, size, &plan);
+    serve_plan_blob(request, digest, record->size, &plan);
     /* HEAD and 304 open the file too: a client that hears from them that a blob is here does not
      * push it. */
     bool needs_file = plan.status != 416;
-    enum opened opened = needs_file ? open_blob(request, digest, size) : OPENED_FILE;
+    enum opened opened = needs_file ? open_file(request, digest, record, false) : OPENED_FILE;
     if (opened == OPENED_FILE)
-        answer_plan(request, digest, size, &plan);
+        answer_plan(request, digest, record->size, &plan);
     blob_parts_cleanup(&plan.parts);
     return opened != OPENED_NOTHING;
 }
@@ -355,21 +382,37 @@ void serve_manifest(struct request *request, const struct serve_body *body,
         respond_manifest(request, body, &headers);
 }
 
-bool serve_has_manifest(const struct request *request, const struct digest *digest,
-                        const struct manifest_record *record)
+bool serve_has_manifest(const struct request *request, struct ledger_txn *txn,
+                        const struct digest *digest, const struct manifest_record *record)
 {
     struct error ignored;
+    struct blob_record file;
+    struct store_blob found;
 
-    return record->bytes.length > 0 ||
-           store_blob_check(request->worker->options.store, digest, record->size, &ignored) == 0;
+    return record->bytes.length > 0 || (visible_file(&request->permit, txn, digest, &file) &&
+                                        store_blob_check(request->worker->options.store, digest,
+                                                         record->size, &found, &ignored) == 0 &&
+                                        blob_trust(&file, &found.identity) != BLOB_DAMAGED);
 }
 
-bool serve_manifest_record(struct request *request, const struct digest *digest,
-                           const struct manifest_record *record, const struct serve_age *age)
+/* A manifest says what else is fetched, and is small: its file is compared each time. */
+static enum opened open_manifest(struct request *request, struct ledger_txn *txn,
+                                 const struct digest *digest)
+{
+    struct blob_record file;
+
+    return visible_file(&request->permit, txn, digest, &file)
+               ? open_file(request, digest, &file, true)
+               : OPENED_NOTHING;
+}
+
+bool serve_manifest_record(struct request *request, struct ledger_txn *txn,
+                           const struct digest *digest, const struct manifest_record *record,
+                           const struct serve_age *age)
 {
     /* For HEAD too: a client that hears from it that a manifest is here does not push it. */
     enum opened opened =
-        record->bytes.length == 0 ? open_blob(request, digest, record->size) : OPENED_FILE;
+        record->bytes.length == 0 ? open_manifest(request, txn, digest) : OPENED_FILE;
 
     if (opened != OPENED_FILE)
         return opened == OPENED_FAILED;

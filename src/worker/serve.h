@@ -41,8 +41,11 @@ void serve_blob_head(struct request *request, const struct digest *digest, uint6
 void serve_piece(struct request *request, int fd, const struct blob_piece *piece);
 
 /* Answers with a stored blob. Returns false, with nothing answered, when its file is missing or
- * damaged. A file that cannot be opened now (no descriptors, a failing disk) is answered 503. */
-bool serve_blob(struct request *request, const struct digest *digest, uint64_t size);
+ * damaged. A file that cannot be opened now (no descriptors, a failing disk) is answered 503. The
+ * request may have to wait until the file's bytes were compared: then its handler is called again,
+ * from the beginning. */
+bool serve_blob(struct request *request, const struct digest *digest,
+                const struct blob_record *record);
 /* Answers HEAD of a blob of this size. */
 void serve_blob_size(struct request *request, const struct digest *digest, uint64_t size);
 
@@ -63,13 +66,15 @@ struct serve_body {
 /* Answers with a manifest; `age` may be NULL. */
 void serve_manifest(struct request *request, const struct serve_body *body,
                     const struct serve_age *age);
-/* Are the record's bytes here, in the ledger or in an undamaged file? */
-bool serve_has_manifest(const struct request *request, const struct digest *digest,
-                        const struct manifest_record *record);
+/* Are the record's bytes here, in the ledger or in a file that is not known to be damaged? */
+bool serve_has_manifest(const struct request *request, struct ledger_txn *txn,
+                        const struct digest *digest, const struct manifest_record *record);
 /* Answers with a manifest from its record. Returns false, with nothing answered, when its bytes are
- * not here. */
-bool serve_manifest_record(struct request *request, const struct digest *digest,
-                           const struct manifest_record *record, const struct serve_age *age);
+ * not here. One that is read from its file is compared with its digest first: the request waits as
+ * for serve_blob. */
+bool serve_manifest_record(struct request *request, struct ledger_txn *txn,
+                           const struct digest *digest, const struct manifest_record *record,
+                           const struct serve_age *age);
 /* Adds Warning and Age. */
 void serve_mark_stale(struct headers *headers, const struct serve_age *age);
 

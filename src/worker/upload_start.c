@@ -189,13 +189,31 @@ static void mount(struct upload *upload)
     upload_ask(upload, UPLOAD_MOUNTING, on_mounted);
 }
 
-/* A blob with a damaged file is not mounted: the client pushes it again, which repairs it. */
-static bool has_file(const struct request *request, const struct digest *digest, uint64_t size)
+/* A blob with a damaged file is not mounted: the client pushes it again, which repairs it. So does
+ * one whose file must be compared first, for which a mount does not wait. */
+static bool has_file(const struct request *request, const struct digest *digest,
+                     const struct blob_record *record)
 {
-    AUTO_CLOSE int fd = -1;
-    struct error ignored;
+    struct store_blob found;
+    struct log_line line;
+    struct error err;
+    char text[DIGEST_TEXT_SIZE];
+    int rc = store_blob_check(request->worker->options.store, digest, record->size, &found, &err);
 
-    return store_blob_open(request->worker->options.store, digest, size, &fd, NULL, &ignored) == 0;
+    if (rc == 0) {
+        enum blob_trust trust = blob_trust(record, &found.identity);
+
+        if (trust != BLOB_DAMAGED)
+            return trust == BLOB_TRUSTED;
+        (void)store_blob_refuse(request->worker->options.store, digest, &err);
+    }
+    log_begin(&line, LOG_ERROR);
+    log_u64(&line, "req", request->id);
+    log_slice(&line, "repo", request->target.name);
+    log_text(&line, "digest", digest_print(digest, text));
+    log_end(&line, "a stored file cannot be mounted, the client is asked for its bytes: %s",
+            err.text);
+    return false;
 }
 
 /* `from` is resolved, and its rights are asked for, as for a GET of the blob there. */
@@ -225,7 +243,7 @@ static bool may_mount(const struct request *request, struct ledger_txn *txn)
     return resolve(&question, txn, &from, &error) == 0 &&
            authorize_other(&request->permit, &from, ACTION_PULL, &permit, &error) == 0 &&
            visible_blob(&permit, txn, &operation->mount, &record) == VISIBLE_HERE &&
-           has_file(request, &operation->mount, record.size);
+           has_file(request, &operation->mount, &record);
 }
 
 /* ---- the request ---- */

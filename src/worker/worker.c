@@ -19,6 +19,7 @@
 #include "connection_limit.h"
 #include "endpoints.h"
 #include "fetcher_client.h"
+#include "file_check.h"
 #include "follow.h"
 #include "front.h"
 #include "ipc/keeper_client.h"
@@ -208,6 +209,7 @@ struct worker *worker_new(const struct worker_options *options)
     worker->keeper = new_keeper_client(worker);
     worker->questions = question_table_new(worker);
     worker->follows = follow_table_new(worker, pull_blob_again);
+    worker->file_checks = file_check_table_new(worker);
     worker->listings = listing_queue_new();
     worker->recency = recency_new(worker);
     worker->manifest_budget =
@@ -267,7 +269,9 @@ void worker_free(struct worker **worker)
         listener_free(&old->listeners[i]);
     for (unsigned i = 0; i < LISTENER_ADMIN; i++)
         http_server_free(&old->fronts[i].server);
+    file_check_cancel(old->file_checks);
     finish_work(old);
+    file_check_table_free(&old->file_checks);
     follow_table_free(&old->follows);
     question_table_free(&old->questions);
     listing_queue_free(&old->listings);

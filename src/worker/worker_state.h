@@ -17,6 +17,7 @@
 struct question_table;
 struct config;
 struct fetcher_client;
+struct file_check_table;
 struct follow_table;
 struct keeper_client;
 struct ledger_reader;
@@ -63,6 +64,7 @@ struct worker {
     struct keeper_client *keeper;
     struct question_table *questions;
     struct follow_table *follows;
+    struct file_check_table *file_checks;
     struct listing_queue *listings;
     struct recency *recency;
     struct manifest_budget *manifest_budget;

@@ -78,7 +78,30 @@ def file_for_folder(path, _):
         out.write(b"no folder")
 
 
-DAMAGES = [lose, shorten, lengthen, empty, link, folder, full_folder, fifo, unix_socket, lose_folder, file_for_folder]
+def flip(path, size):
+    """One bit of one byte; its time tells."""
+    with open(path, "r+b") as out:
+        out.seek(size // 2)
+        byte = out.read(1)[0]
+        out.seek(size // 2)
+        out.write(bytes([byte ^ 1]))
+
+
+def flip_silently(path, size):
+    """As a disk does it: nothing tells."""
+    found = os.stat(path)
+    flip(path, size)
+    os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns))
+
+
+def restore(path):
+    """From a backup: the same bytes in another file, of another time."""
+    shutil.copyfile(path, path + ".restored")
+    os.utime(path + ".restored", ns=(0, 1_600_000_000_000_000_000))
+    os.rename(path + ".restored", path)
+
+
+DAMAGES = [lose, shorten, lengthen, empty, flip, link, folder, full_folder, fifo, unix_socket, lose_folder, file_for_folder]
 if os.geteuid() == 0:
     DAMAGES.append(device)
 
@@ -258,6 +281,172 @@ class HostedTest(DamageScenario):
                     self.assertEqual((answer.status, answer.code), (404, "MANIFEST_UNKNOWN"))
                     self.assertEqual(len(self.errors_of(digest)), before + 1, self.registry.log.tail())
                     self.assertEqual(self.api.manifest("team/app", reference, "HEAD").status, 404)
+
+
+class ComparedTest(DamageScenario):
+    """Files whose bytes must be looked at."""
+    def setUp(self):
+        self.docker = self.hub()
+        self.layer = images.random_bytes(3_000_000, 3)
+        self.image = images.make_image([self.layer], oci=True)
+        self.large = images.make_artifact(self.image.top, "application/x.text", b"text", {"pad": "x" * 100_000})
+        for tag, image in (("1", self.image), ("large", self.large)):
+            self.docker.publish("library/app", tag, image)
+        self.registry = self.server(self.docker, {"fetch": {"negative_ttl": "0s"}}, workers=self.workers)
+        self.api = self.client(self.registry)
+        self.cached = self.client(self.registry, ns="docker.io")
+        for content in {**self.image.blobs, **self.large.blobs}.values():
+            self.api.push_blob_at_once("team/app", content)
+        check_status(self.api.push_manifest("team/app", "1", self.image.top), 201)
+        check_status(self.api.push_manifest("team/app", "large", self.large.top), 201)
+
+    def lines_about(self, digest):
+        return [line for line in self.errors() if digest.partition(":")[2] in line]
+
+    def files(self):
+        for folder, _, names in os.walk(f"{self.registry.data}/blobs"):
+            for name in names:
+                yield os.path.join(folder, name)
+
+    def test_a_restored_registry_is_compared_once_and_kept(self):
+        self.cached.pull("library/app", "large")
+        self.registry.settle()
+        self.registry.stop()
+        for path in list(self.files()):
+            restore(path)
+        self.registry.start()
+        self.docker.down()
+        api, cached = self.client(self.registry), self.client(self.registry, ns="docker.io")
+        for method in ("HEAD", "GET", "GET"):
+            for digest in self.image.layers:
+                check_status(api.blob("team/app", digest, method), 200)
+        wait_until(lambda: self.registry.metric("commits") >= 1, 10, "it is recorded")
+        compared = self.registry.metric("files_compared")
+        self.assertLessEqual(compared, self.workers * len(self.image.layers))
+        many = Many()
+        for _ in range(20):
+            many.start(api.blob, "team/app", self.image.layers[0])
+        for answer in many.join():
+            check_ok(answer, self.image.layers[0])
+        self.assertEqual(self.registry.metric("files_compared"), compared)
+        api.pull("team/app", "1")
+        cached.pull("library/app", "large")
+        part = api.blob("team/app", self.image.layers[0], headers={"Range": "bytes=5-9,100-109"})
+        self.assertEqual(part.status, 206)
+        self.assertEqual(self.registry.metric("files_damaged"), 0)
+        self.assertEqual(self.errors(), [])
+        check_status(api.push_manifest("team/app", "2", self.image.top), 201)
+
+    def test_a_link_and_another_mode_are_no_reason_to_compare(self):
+        digest = self.image.layers[0]
+        path = self.path_of_file(digest)
+        os.link(path, path + ".backup")
+        os.chmod(path, 0o600)
+        check_ok(self.api.blob("team/app", digest), digest)
+        os.unlink(path + ".backup")
+        check_ok(self.api.blob("team/app", digest), digest)
+        self.assertEqual(self.registry.metric("files_compared"), 0)
+
+    def test_a_touched_blob_is_compared_for_all_who_wait(self):
+        digest = self.image.layers[0]
+        os.utime(self.path_of_file(digest))
+        many = Many()
+        for number in range(30):
+            many.start(self.api.blob, "team/app", digest, "HEAD" if number % 3 == 0 else "GET")
+        for answer in many.join():
+            check_status(answer, 200)
+        self.assertLessEqual(self.registry.metric("files_compared"), 2 * self.workers)
+
+    def test_a_flipped_blob_is_wrong_in_every_part_and_after_a_restart(self):
+        digest = self.image.layers[0]
+        flip(self.path_of_file(digest), len(self.layer))
+        for _ in range(2):
+            for headers in ({}, {"Range": "bytes=0-9"}, {"If-None-Match": f'"{digest}"'}):
+                answer = self.api.blob("team/app", digest, headers=headers)
+                self.assertEqual((answer.status, answer.code), (404, "BLOB_UNKNOWN"), headers)
+            self.registry.stop()
+            self.registry.start()
+            self.api = self.client(self.registry)
+        answer = self.api.push_manifest("team/app", "2", self.image.top)
+        self.assertEqual((answer.status, answer.code), (400, "MANIFEST_BLOB_UNKNOWN"))
+        self.assertEqual(len(self.lines_about(digest)), 1, self.registry.log.tail())
+        self.api.push_blob_at_once("team/app", self.layer)
+        check_ok(self.api.blob("team/app", digest), digest)
+        check_status(self.api.push_manifest("team/app", "2", self.image.top), 201)
+        self.registry.stop()
+        self.registry.start()
+        check_ok(self.client(self.registry).blob("team/app", digest), digest)
+        self.assertEqual(self.registry.metric("files_compared"), 0)
+
+    def test_mounts_of_damaged_blobs_leave_a_line(self):
+        digest = self.image.layers[0]
+        path = f"/v2/team/other/blobs/uploads/?mount={digest}&from=team/app"
+        lose(self.path_of_file(digest), 0)
+        check_status(self.api.request("POST", path, headers={"Content-Length": "0"}), 202)
+        self.assertEqual(len(self.lines_about(digest)), 1, self.registry.log.tail())
+        answer = self.api.push_manifest("team/app", "2", self.image.top)
+        self.assertEqual((answer.status, answer.code), (400, "MANIFEST_BLOB_UNKNOWN"))
+        self.assertEqual(len(self.lines_about(digest)), 2, self.registry.log.tail())
+
+    def test_a_mount_does_not_wait_for_bytes_to_be_compared(self):
+        digest = self.image.layers[0]
+        flip(self.path_of_file(digest), len(self.layer))
+        path = f"/v2/team/other/blobs/uploads/?mount={digest}&from=team/app"
+        check_status(self.api.request("POST", path, headers={"Content-Length": "0"}), 202)
+
+    def test_a_manifest_is_compared_whenever_it_is_read(self):
+        digest, size = self.large.digest, len(self.large.top.content)
+        for damage in (flip, flip_silently):
+            for method in ("GET", "HEAD"):
+                for reference in ("large", digest):
+                    with self.subTest(damage.__name__, method=method, reference=reference):
+                        check_ok(self.api.manifest("team/app", reference), digest)
+                        damage(self.path_of_file(digest), size)
+                        before = len(self.lines_about(digest))
+                        for _ in range(2):
+                            self.assertEqual(self.api.manifest("team/app", reference, method).status, 404)
+                        self.assertEqual(len(self.lines_about(digest)), before + 2, self.registry.log.tail())
+                        check_status(self.api.push_manifest("team/app", "large", self.large.top), 201)
+        check_ok(self.api.manifest("team/app", digest), digest)
+
+    def test_a_cached_manifest_is_brought_again(self):
+        digest, size = self.large.digest, len(self.large.top.content)
+        other = images.make_artifact(self.image.top, "application/x.text", b"other", {"pad": "y" * 100_000})
+        self.docker.publish("library/other", "1", other)
+        digest, size = other.digest, len(other.top.content)
+        number = 0
+        check_ok(self.cached.manifest("library/other", "1"), digest)
+        for damage in (flip, flip_silently):
+            for reference in ("1", digest):
+                for method in ("HEAD", "GET"):
+                    with self.subTest(damage.__name__, method=method, reference=reference):
+                        number += 1
+                        self.wait_stored(digest, number)
+                        damage(self.path_of_file(digest), size)
+                        self.docker.forget()
+                        check_status(self.cached.manifest("library/other", reference, method), 200)
+                        check_ok(self.cached.manifest("library/other", reference), digest)
+                        self.assertEqual(self.docker.count(kind="manifest", method="GET"), 1, self.docker.story())
+
+    def test_a_cached_manifest_with_the_upstream_down(self):
+        other = images.make_artifact(self.image.top, "application/x.text", b"other", {"pad": "y" * 100_000})
+        self.docker.publish("library/other", "1", other)
+        check_ok(self.cached.manifest("library/other", "1"), other.digest)
+        self.wait_stored(other.digest, 1)
+        self.docker.down()
+        os.utime(self.path_of_file(other.digest))
+        check_ok(self.cached.manifest("library/other", "1"), other.digest)
+        flip_silently(self.path_of_file(other.digest), len(other.top.content))
+        for reference in ("1", other.digest):
+            self.assertIn(self.cached.manifest("library/other", reference).status, (502, 504))
+
+    def test_a_damaged_referrer_keeps_its_place_in_the_list(self):
+        flip_silently(self.path_of_file(self.large.digest), len(self.large.top.content))
+        answer = check_status(self.api.request("GET", f"/v2/team/app/referrers/{self.image.digest}"), 200)
+        entries = answer.json()["manifests"]
+        self.assertEqual([entry["digest"] for entry in entries], [self.large.digest])
+        self.assertNotIn("annotations", entries[0])
+        self.assertEqual(len(self.lines_about(self.large.digest)), 1, self.registry.log.tail())
 
 
 if __name__ == "__main__":

@@ -72,6 +72,73 @@ static void a_push_heals_a_damaged_file(void **state)
     assert_content(&bad.digest, "hello");
 }
 
+static struct file_identity identity_of(const struct digest *digest)
+{
+    struct store_blob found = {.size = 0};
+
+    assert_int_equal(store_blob_check(world_store, digest, UINT64_MAX, &found, &err), 0);
+    return found.identity;
+}
+
+static enum message_type say_compared(const struct digest *digest, struct file_identity file,
+                                      bool is_right)
+{
+    struct message_blob_compared compared = {
+        .digest = *digest,
+        .inode = file.inode,
+        .modified = file.modified_ns,
+        .is_right = is_right,
+    };
+
+    return world_ask(WORKER_0, MESSAGE_BLOB_COMPARED, &compared).type;
+}
+
+static void a_record_knows_the_file_that_was_placed(void **state)
+{
+    (void)state;
+    struct digest digest = world_push_blob("team/app", "hello");
+    struct file_identity first = identity_of(&digest);
+    struct blob_record blob = world_blob_record(&digest);
+    assert_true(first.inode != 0 && file_identity_equal(&blob.file, &first));
+    (void)world_push_blob("team/app", "hello");
+    struct file_identity second = identity_of(&digest);
+    blob = world_blob_record(&digest);
+    assert_false(file_identity_equal(&first, &second));
+    assert_true(file_identity_equal(&blob.file, &second));
+}
+
+static void what_was_compared_is_recorded_for_the_file_that_is_there(void **state)
+{
+    (void)state;
+    struct digest digest = world_push_blob("team/app", "hello");
+    struct digest absent = world_digest("absent");
+    struct file_identity file = identity_of(&digest);
+    struct file_identity other = {file.inode, file.modified_ns + 1};
+    struct file_identity none = {0, 0};
+    assert_int_equal(say_compared(&digest, other, false), MESSAGE_REFUSED);
+    assert_int_equal(say_compared(&digest, none, false), MESSAGE_REFUSED);
+    assert_int_equal(say_compared(&absent, file, true), MESSAGE_REFUSED);
+    assert_false(world_blob_record(&digest).is_damaged);
+    assert_int_equal(say_compared(&digest, file, false), MESSAGE_DONE);
+    struct blob_record blob = world_blob_record(&digest);
+    assert_true(blob.is_damaged && file_identity_equal(&blob.file, &file));
+    assert_int_equal(say_compared(&digest, file, true), MESSAGE_DONE);
+    assert_false(world_blob_record(&digest).is_damaged);
+}
+
+static void a_blob_that_was_found_wrong_is_not_linked_until_it_is_pushed(void **state)
+{
+    (void)state;
+    struct digest digest = world_push_blob("team/app", "hello");
+    struct message_link link = {.repository = SLICE_LITERAL("team/other"), .digest = digest};
+    assert_int_equal(say_compared(&digest, identity_of(&digest), false), MESSAGE_DONE);
+    assert_int_equal(world_ask(WORKER_0, MESSAGE_LINK, &link).kind, ERR_NOT_FOUND);
+    assert_int_equal(world_link("", "team/other", &digest), 0);
+    (void)world_push_blob("team/app", "hello");
+    assert_false(world_blob_record(&digest).is_damaged);
+    assert_int_equal(world_ask(WORKER_0, MESSAGE_LINK, &link).type, MESSAGE_DONE);
+}
+
 /* No credit limits them. What is too much is dropped, and nobody else pays for it. */
 static void many_uses_stand_in_nobodys_way(void **state)
 {
@@ -280,6 +347,9 @@ int main(void)
         TEST(a_stored_blob_is_placed_linked_and_counted),
         TEST(the_same_blob_again_is_counted_once),
         TEST(a_push_heals_a_damaged_file),
+        TEST(a_record_knows_the_file_that_was_placed),
+        TEST(what_was_compared_is_recorded_for_the_file_that_is_there),
+        TEST(a_blob_that_was_found_wrong_is_not_linked_until_it_is_pushed),
         TEST(many_uses_stand_in_nobodys_way),
         TEST(a_vanished_file_is_refused),
         TEST(public_is_what_an_upstream_gave_and_stays_so),

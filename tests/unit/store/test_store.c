@@ -256,12 +256,13 @@ static void a_placed_file_is_found_by_its_digest(void **state)
     struct digest d = digest("hello");
     uint64_t inode = make_file(PLACE_UPLOADS, "u1", "hello");
     int fd = -1;
-    uint64_t size = 0;
-    assert_int_equal(store_blob_open(store, &d, 5, &fd, &size, &err), -ERR_NOT_FOUND);
+    struct store_blob found = {.size = 0};
+    assert_int_equal(store_blob_open(store, &d, 5, &fd, &found, &err), -ERR_NOT_FOUND);
     assert_int_equal(place(PLACE_UPLOADS, "u1", inode, 5, &d), 0);
     assert_int_equal(store_sync_blob_folder(store, &d, &err), 0);
-    assert_int_equal(store_blob_open(store, &d, 5, &fd, &size, &err), 0);
-    assert_int_equal(size, 5);
+    assert_int_equal(store_blob_open(store, &d, 5, &fd, &found, &err), 0);
+    assert_int_equal(found.size, 5);
+    assert_true(found.identity.inode == inode && found.identity.modified_ns > 0);
     fd_close(&fd);
     assert_int_equal(store_blob_open(store, &d, 6, &fd, NULL, &err), -ERR_CORRUPT);
     assert_int_equal(store_blob_open(store, &d, UINT64_MAX, &fd, NULL, &err), 0);
@@ -390,7 +391,7 @@ static void assert_placed(const struct digest *d)
     assert_int_equal(place(PLACE_UPLOADS, name, inode, 5, d), 0);
     assert_int_equal(store_sync_blob_folder(store, d, &err), 0);
     assert_int_equal(store_blob_open(store, d, 5, &fd, NULL, &err), 0);
-    assert_int_equal(store_blob_check(store, d, 5, &err), 0);
+    assert_int_equal(store_blob_check(store, d, 5, NULL, &err), 0);
     fd_close(&fd);
 }
 
@@ -419,7 +420,7 @@ static void whatever_stands_in_the_place_of_a_blob_is_replaced(void **state)
         }
         assert_int_equal(store_blob_open(store, &d, 5, &fd, NULL, &err), -ERR_CORRUPT);
         assert_non_null(strstr(err.text, path));
-        assert_int_equal(store_blob_check(store, &d, 5, &err), -ERR_CORRUPT);
+        assert_int_equal(store_blob_check(store, &d, 5, NULL, &err), -ERR_CORRUPT);
         assert_placed(&d);
     }
 }
@@ -437,7 +438,7 @@ static void a_lost_or_replaced_folder_of_blobs_is_made_again(void **state)
     assert_int_equal(unlink(below(path_of_blob(&d))), 0);
     assert_int_equal(rmdir(below(folder)), 0);
     write_text(below(folder), "no folder");
-    assert_int_equal(store_blob_check(store, &d, 5, &err), -ERR_CORRUPT);
+    assert_int_equal(store_blob_check(store, &d, 5, NULL, &err), -ERR_CORRUPT);
     assert_placed(&d);
 }
 

@@ -10,6 +10,8 @@
 #include <cmocka.h>
 
 #include "base/error.h"
+#include "ledger_table.h"
+#include "records.h"
 #include "store/ledger.h"
 #include "support/scratch.h"
 
@@ -256,7 +258,7 @@ static void media_type_that_is_too_long_fails_the_transaction(void **state)
 static void blobs_keep_their_state(void **state)
 {
     (void)state;
-    struct blob_record record = {123, true, 5, 6, BLOB_HERE};
+    struct blob_record record = {123, true, 5, 6, BLOB_HERE, {7, 8}, true};
     struct digest a = digest("a");
     struct blob_record back;
     assert_false(blob_find(txn, &a, &back));
@@ -267,6 +269,54 @@ static void blobs_keep_their_state(void **state)
     assert_int_equal(back.kept_since_ms, 5);
     assert_int_equal(back.stored_ms, 6);
     assert_int_equal(back.where, BLOB_HERE);
+    assert_true(file_identity_equal(&back.file, &record.file));
+    assert_true(back.is_damaged);
+    record.is_public = false;
+    blob_put(txn, &a, &record);
+    assert_true(blob_find(txn, &a, &back));
+    assert_true(back.is_damaged && !back.is_public);
+}
+
+static void a_record_says_what_it_knows_of_a_file(void **state)
+{
+    (void)state;
+    struct blob_record record = {.file = {7, 8}};
+    const struct file_identity same = {7, 8};
+    const struct file_identity touched = {7, 9};
+    const struct file_identity replaced = {6, 8};
+    assert_int_equal(blob_trust(&record, &same), BLOB_TRUSTED);
+    assert_int_equal(blob_trust(&record, &touched), BLOB_CHANGED);
+    assert_int_equal(blob_trust(&record, &replaced), BLOB_CHANGED);
+    record.is_damaged = true;
+    assert_int_equal(blob_trust(&record, &same), BLOB_DAMAGED);
+    assert_int_equal(blob_trust(&record, &replaced), BLOB_CHANGED);
+}
+
+/* As programs wrote it that did not know a blob's file. */
+static void an_old_record_of_a_blob_trusts_its_file(void **state)
+{
+    (void)state;
+    struct digest a = digest("a");
+    struct blob_record back = {.file = {1, 1}, .is_damaged = true};
+    const struct file_identity any = {7, 8};
+    struct record key;
+    struct record value;
+    record_init(&key);
+    record_add_digest(&key, &a);
+    record_init_value(&value);
+    record_add_u64(&value, 123);
+    record_add_u8(&value, BLOB_HERE);
+    record_add_u8(&value, 1);
+    record_add_u64(&value, 5);
+    record_add_u64(&value, 6);
+    ledger_put(txn, TABLE_BLOB, record_bytes(&key), record_bytes(&value));
+    assert_true(blob_find(txn, &a, &back));
+    assert_int_equal(back.size, 123);
+    assert_true(back.is_public);
+    assert_int_equal(back.stored_ms, 6);
+    assert_int_equal(back.file.inode, 0);
+    assert_false(back.is_damaged);
+    assert_int_equal(blob_trust(&back, &any), BLOB_TRUSTED);
 }
 
 static bool count_links(uint32_t repository, unsigned kinds, void *arg)
@@ -361,6 +411,8 @@ int main(void)
         TEST(small_manifests_are_kept_inline_and_large_ones_not),
         TEST(media_type_that_is_too_long_fails_the_transaction),
         TEST(blobs_keep_their_state),
+        TEST(a_record_says_what_it_knows_of_a_file),
+        TEST(an_old_record_of_a_blob_trusts_its_file),
         TEST(links_are_found_from_both_sides),
         TEST(referred_is_asked_by_repository_or_anywhere),
         TEST(referrers_are_of_one_subject),
