@@ -12,6 +12,7 @@ import shlex
 import socket
 import subprocess
 import threading
+import time
 import unittest
 from string import Template
 
@@ -25,7 +26,7 @@ from support.modern import ENGINE, modern_environment
 from support.page import read_blocks
 from support.podman import need_podman
 from support.server import ROOT, binary, environment
-from support.waiting import need_program, wait_until
+from support.waiting import need_program, slow_factor, wait_until
 
 PORT = 32000
 CLIENTS = "docs/clients.md"
@@ -175,13 +176,13 @@ class ModernDockerTest(DockerTest):
 OLD, NEW, GENERATED = ("The configuration has `version = 2` and no `config_path`",
                        "The configuration has `version = 3` and no `config_path`, or there is none",
                        "The configuration has an empty `config_path`")
-HUB, OWN, CTR = "Docker Hub through Entrepot", "Your own images", "ctr"
+HUB, OWN, OFF, CTR = ("Docker Hub through Entrepot", "Your own images", "When Entrepot's machine is off", "ctr")
 
 
 class ContainerdScenario(RecipeScenario):
     """A node whose images the kubelet wants from containerd's CRI; its part is played by crictl."""
 
-    sections = (OLD, NEW, GENERATED, HUB, OWN, CTR)
+    sections = (OLD, NEW, GENERATED, HUB, OWN, OFF, CTR)
     agent = "containerd/"
 
     def setUp(self):
@@ -236,6 +237,28 @@ class ContainerdTest(ContainerdScenario):
         self.machine.units["containerd"] = self.run_modern()
         self.follow(OLD, HUB, OWN)
         self.check_all_came()
+
+    def test_machine_is_off(self):
+        """For one that gives no answer at all; a line that containerd 1.6 does not know does no harm."""
+        silent = "10.9.9.9"
+        self.machine.command(f"busybox ip route replace {silent}/32 dev lo")
+        self.machine.write("/etc/containerd/config.toml", "version = 3\n")
+        self.follow(NEW, OFF, files_only=True)
+        hosts = "/etc/containerd/certs.d/docker.io/hosts.toml"
+        usual = self.machine.read(hosts)
+        modern = self.run_modern()
+        self.machine.write(hosts, usual.replace(HOST, silent))
+        began = time.monotonic()
+        self.check_refused("crictl pull nginx")
+        self.assertLess(time.monotonic() - began, 20 * slow_factor())
+        self.assertGreater(self.elsewhere.count, 0)
+        modern.stop()
+        self.machine.write("/etc/containerd/config.toml", "version = 2\n")
+        self.follow(OLD, files_only=True)
+        self.machine.write(hosts, usual)
+        self.machine.units["containerd"] = self.run_containerd()
+        self.machine.command("crictl pull nginx")
+        self.check_pulled(self.nginx, "docker.io", self.agent)
 
     def test_without_config_path(self):
         """What a stock node does with hosts.toml files."""
