@@ -24,7 +24,7 @@ static void apply_tag_removal(const struct apply *apply, struct order *order,
     struct tag tag;
 
     if (!tag_find(apply->txn, holder->repository.id, remove->tag, &tag)) {
-        order_refuse(order, ERR_NOT_FOUND, "no such tag");
+        order_refuse(order, ERR_NOT_FOUND, "this repository has no such tag");
         return;
     }
     if (remove->is_conditional != 0 && !digest_equal(&tag.digest, &remove->digest)) {
@@ -72,7 +72,7 @@ static void apply_manifest_removal(const struct apply *apply, struct order *orde
 
     if ((link_find(apply->txn, holder->repository.id, digest) & LINK_MANIFEST) == 0 ||
         !manifest_find(apply->txn, digest, &manifest)) {
-        order_refuse(order, ERR_NOT_FOUND, "no such manifest");
+        order_refuse(order, ERR_NOT_FOUND, "this repository has no such manifest");
         return;
     }
     AUTO_BUF struct buf names;
@@ -95,7 +95,7 @@ static void apply_blob_removal(const struct apply *apply, struct order *order,
     const struct digest *digest = &order->message.remove.digest;
 
     if ((link_find(apply->txn, holder->repository.id, digest) & LINK_BLOB) == 0) {
-        order_refuse(order, ERR_NOT_FOUND, "no such blob");
+        order_refuse(order, ERR_NOT_FOUND, "this repository has no such blob");
         return;
     }
     if (referred_any(apply->txn, holder->repository.id, digest)) {

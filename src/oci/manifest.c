@@ -159,7 +159,8 @@ static int read_index(struct jsonio_value root, bool is_fetched, struct manifest
                       struct error *err)
 {
     struct jsonio_value children = jsonio_member(root, "manifests");
-    int rc = make_room(children, "manifests", is_fetched, out, err);
+    bool may_lack = is_fetched || jsonio_type(children) == JSONIO_NULL;
+    int rc = make_room(children, "manifests", may_lack, out, err);
 
     return rc != 0 ? rc : read_list(children, "manifests", DESCRIPTOR_CHILD, out, err);
 }

@@ -100,8 +100,10 @@ static int decode_path(struct operation *operation, struct slice raw, struct sli
         ptrdiff_t slash = slice_find(raw, '/');
         struct slice component = slash < 0 ? raw : slice_from(raw.data, (size_t)slash);
 
-        if (!operation_decode(operation, component, &decoded))
-            return api_error_set(error, API_NAME_INVALID, "bad percent escape in the path");
+        if (!operation_decode(operation, component, &decoded)) {
+            return api_error_set(error, API_NAME_INVALID,
+                                 "bad percent escape in the path; %% itself is written %%25");
+        }
         if (!component_is_clean(decoded)) {
             return api_error_set(error, API_NAME_INVALID,
                                  "the path has a component that no name, tag or digest can be");
@@ -190,8 +192,11 @@ static int parse_reference(struct operation *out, struct slice reference, struct
         out->tag = reference;
         return 0;
     }
-    if (out->method == METHOD_GET || out->method == METHOD_HEAD)
-        return api_error_set(error, API_MANIFEST_UNKNOWN, "no tag can be called that");
+    if (out->method == METHOD_GET || out->method == METHOD_HEAD) {
+        return api_error_set(
+            error, API_MANIFEST_UNKNOWN,
+            "no tag can be called that: tags have letters, digits, '_', '.' and '-'");
+    }
     return api_error_set(error, API_MANIFEST_INVALID,
                          "not a tag: letters, digits, '_', '.' and '-', at most %d, and neither "
                          "'.' nor '-' first",

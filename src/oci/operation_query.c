@@ -48,7 +48,7 @@ static int on_ns(struct operation *operation, struct slice value, struct api_err
     if (operation->has_ns)
         return refuse_second("ns", API_NAME_INVALID, error);
     lower_case(operation, value);
-    operation->has_ns = true;
+    operation->has_ns = value.length > 0; /* an empty one is no wish */
     operation->ns = value;
     return 0;
 }
@@ -248,8 +248,9 @@ int operation_parse_query(struct operation *operation, const struct operation_li
         struct slice value;
         if (!operation_decode(operation, raw_key, &key) ||
             !operation_decode(operation, raw_value, &value)) {
-            return api_error_set_status(error, API_UNSUPPORTED, 400,
-                                        "bad percent escape in the query");
+            return api_error_set_status(
+                error, API_UNSUPPORTED, 400,
+                "bad percent escape in the query; %% itself is written %%25");
         }
         if (apply_parameter(operation, key, value, error) != 0)
             return -1;

@@ -253,7 +253,7 @@ static int bare(const struct resolve_question *question, struct ledger_txn *txn,
         return 0;
     if (!upstream) {
         return name_unknown(error, "no image was pushed to this name, and there is no default "
-                                   "upstream to ask");
+                                   "upstream to ask: add one under `upstreams:`");
     }
     if (resolve_names_registry(operation->name)) {
         struct slice rest = operation->name;
@@ -296,8 +296,10 @@ int resolve(const struct resolve_question *question, struct ledger_txn *txn, str
     out->name = slice_of("");
     out->is_known = false;
     if (writes && question->is_mirror) {
-        return api_error_set(error, API_UNSUPPORTED,
-                             "this address is a mirror: nothing can be pushed or deleted here");
+        return api_error_set(
+            error, API_UNSUPPORTED,
+            "this address is a mirror: nothing can be pushed or deleted here; use an "
+            "address of `listen` with the role full");
     }
     struct slice rest;
     const struct config_upstream *upstream;

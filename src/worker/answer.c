@@ -267,15 +267,25 @@ void request_fail_error(struct request *request, const struct error *err, enum a
     request_fail(request, &error);
 }
 
-static const char *unknown_text(enum api_code code)
+/* Names what is not there, so that a typing error is seen in the client's message. A digest is
+ * long, and stands in the client's own line. */
+static void set_unknown(const struct request *request, enum api_code code, struct api_error *error)
 {
-    if (code == API_BLOB_UNKNOWN)
-        return "this repository has no such blob";
-    if (code == API_MANIFEST_UNKNOWN)
-        return "this repository has no such manifest or tag";
-    if (code == API_NAME_UNKNOWN)
-        return "there is no such repository";
-    return "not found";
+    struct slice tag = request->operation.tag;
+    struct slice origin = request->target.origin;
+    struct slice name = request->target.name;
+    const char *slash = origin.length > 0 ? "/" : "";
+
+    if (code == API_NAME_UNKNOWN) {
+        api_error_set(error, code, "there is no repository %.*s%s%.*s here", SLICE_PRINT(origin),
+                      slash, SLICE_PRINT(name));
+    } else if (code == API_MANIFEST_UNKNOWN && tag.length > 0) {
+        api_error_set(error, code, "%.*s%s%.*s has no tag %.*s", SLICE_PRINT(origin), slash,
+                      SLICE_PRINT(name), SLICE_PRINT(tag));
+    } else {
+        api_error_set(error, code, "%.*s%s%.*s has no %s of this digest", SLICE_PRINT(origin),
+                      slash, SLICE_PRINT(name), code == API_BLOB_UNKNOWN ? "blob" : "manifest");
+    }
 }
 
 void request_fail_unknown(struct request *request, struct ledger_txn *txn, enum api_code code)
@@ -286,7 +296,7 @@ void request_fail_unknown(struct request *request, struct ledger_txn *txn, enum 
     if (broken)
         api_error_set(&error, API_UNAVAILABLE, "the ledger cannot be read: %s", broken->text);
     else
-        api_error_set(&error, code, "%s", unknown_text(code));
+        set_unknown(request, code, &error);
     request_fail(request, &error);
 }
 

@@ -84,7 +84,9 @@ static void on_late(void *arg)
     struct api_error error;
 
     cancel(judging);
-    api_error_set(&error, API_UNAVAILABLE, "it took too long to find out who makes this request");
+    api_error_set(&error, API_UNAVAILABLE,
+                  "it took too long to find out who makes this request; try "
+                  "again");
     request_fail(judging_end(judging), &error);
 }
 

@@ -100,8 +100,11 @@ static int find_endpoint(struct request *request, struct api_error *error)
     const struct endpoint *endpoint;
 
     request->operation.method = http_method_parse(request->head->method);
-    if (!http_method_is_known(request->head->method))
-        return api_error_set_status(error, API_UNSUPPORTED, 501, "unknown method");
+    if (!http_method_is_known(request->head->method)) {
+        return api_error_set_status(error, API_UNSUPPORTED, 501,
+                                    "unknown method; there are GET, HEAD, POST, PATCH, PUT, "
+                                    "DELETE and OPTIONS");
+    }
     if (find_address(request, error) != 0)
         return -1;
     endpoint =

@@ -91,10 +91,12 @@ static void on_tags(struct request *request, enum message_type type, const void 
         type == MESSAGE_FAILED ? failed->text : SLICE_LITERAL("the upstream was not asked");
     if (list_cached_tags(request, warning))
         return;
-    if (type == MESSAGE_FAILED)
+    if (type == MESSAGE_FAILED) {
         fetch_error_answer(request, failed, API_NAME_UNKNOWN);
-    else
-        request_failf(request, API_NAME_UNKNOWN, "there is no such repository");
+    } else {
+        request_failf(request, API_NAME_UNKNOWN, "there is no repository %.*s here",
+                      SLICE_PRINT(request->target.name));
+    }
 }
 
 void list_tags(struct request *request, struct ledger_txn *txn)
@@ -174,8 +176,11 @@ void list_catalog(struct request *request, struct ledger_txn *txn)
     struct slice origin;
 
     (void)txn;
-    if (find_catalog(request, &origin))
+    if (find_catalog(request, &origin)) {
         listing_begin(request, &catalog_kind, NULL);
-    else
-        request_failf(request, API_NAME_UNKNOWN, "that registry is not an upstream of this server");
+    } else {
+        request_failf(request, API_NAME_UNKNOWN,
+                      "that registry is not an upstream of this server; add it "
+                      "under `upstreams:`");
+    }
 }

@@ -484,8 +484,9 @@ static void on_push_late(struct manifest_claim *claim)
     if (push->state != PUSH_RECEIVING)
         return;
     api_error_set(&error, API_UNAVAILABLE,
-                  claim->is_held ? "the manifest is coming too slowly while others wait"
-                                 : "too many large manifests are being pushed");
+                  claim->is_held ? "the manifest is coming too slowly while others wait; try again"
+                                 : "too many large manifests are being pushed "
+                                   "(`limits.manifest_memory`); try again");
     request_fail(push->request, &error);
     push_finish(push);
 }

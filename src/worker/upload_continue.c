@@ -65,7 +65,8 @@ static bool check_content_range(struct upload *upload)
     if (!header)
         return true;
     if (http_head_count(head, "Content-Range") > 1) {
-        api_error_set(&error, API_BLOB_UPLOAD_INVALID, "there is more than one Content-Range");
+        api_error_set(&error, API_BLOB_UPLOAD_INVALID,
+                      "there is more than one Content-Range; send one");
         refuse_piece(upload, &error);
         return false;
     }

@@ -90,7 +90,8 @@ static void refuse_slot(struct upload *upload)
 {
     if (upload->request) {
         request_failf(upload->request, API_TOOMANYREQUESTS,
-                      "too many uploads are open; finish or end some of them");
+                      "too many uploads are open (`limits.uploads`, "
+                      "`limits.uploads_per_repository`); finish or end some of them");
     }
     upload_finish(upload);
 }

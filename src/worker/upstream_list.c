@@ -30,7 +30,7 @@ void upstream_list_ask(struct request *request, enum join_kind kind, wait_answer
     operation_print_others(operation, &query);
     if (query.is_over) {
         request_failf(request, API_PAGINATION_NUMBER_INVALID,
-                      "the query is longer than any that is sent to an upstream");
+                      "the query is longer than any that is sent to an upstream; shorten last=");
         return;
     }
     buf_consume(&query, query.length > 0); /* the first '&' */

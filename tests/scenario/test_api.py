@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The registry API over raw HTTP: push, pull, lists, deletes, and what is refused."""
 
+import json
 import os
 import time
 import unittest
@@ -20,6 +21,44 @@ class ApiScenario(Scenario):
     def setUp(self):
         self.registry = self.server(workers=3)
         self.api = self.client(self.registry)
+
+
+class TextTest(ApiScenario):
+    """The message of an error says what, where and what to do."""
+
+    ROWS = (
+        ("GET", "/v2/team/here/manifests/absent", 404, "MANIFEST_UNKNOWN", "team/here has no tag absent"),
+        ("GET", f"/v2/team/here/manifests/{ABSENT}", 404, "MANIFEST_UNKNOWN", "team/here has no manifest of this digest"),
+        ("GET", f"/v2/team/here/blobs/{ABSENT}", 404, "BLOB_UNKNOWN", "team/here has no blob of this digest"),
+        ("DELETE", "/v2/team/here/manifests/absent", 404, "MANIFEST_UNKNOWN", "this repository has no such tag"),
+        ("GET", "/v2/team/here/manifests/-x", 404, "MANIFEST_UNKNOWN", "tags have letters, digits, '_', '.' and '-'"),
+        ("GET", "/v2/team/none/tags/list", 404, "NAME_UNKNOWN", "no image was pushed to this name"),
+        ("GET", "/v2/_catalog?ns=quay.io", 404, "NAME_UNKNOWN", "add it under `upstreams:`"),
+        ("GET", "/v2/quay.io/x/manifests/1", 404, "NAME_UNKNOWN", "add one under `upstreams:`"),
+        ("PROPFIND", "/v2/", 501, "UNSUPPORTED", "there are GET, HEAD, POST, PATCH, PUT, DELETE and OPTIONS"),
+        ("POST", "/v2/", 405, "UNSUPPORTED", "this address has GET, HEAD, OPTIONS only"),
+        ("GET", "/healthz", 404, "UNSUPPORTED", "/healthz is at the admin address"),
+    )
+
+    def test_texts(self):
+        self.api.push("team/here", "1", images.hello_image())
+        for method, target, status, code, text in self.ROWS:
+            with self.subTest(target=target):
+                answer = self.api.request(method, target)
+                self.assertEqual(answer.status, status)
+                error, = json.loads(answer.body)["errors"]
+                self.assertEqual(error["code"], code)
+                self.assertIn(text, error["message"])
+
+    def test_an_empty_ns_is_no_wish(self):
+        self.api.push("team/plain", "1", images.hello_image())
+        self.assertEqual(self.api.request("GET", "/v2/team/plain/manifests/1?ns=").status, 200)
+
+    def test_an_index_of_nothing_may_say_null(self):
+        body = b'{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":null}'
+        headers = {"Content-Type": "application/vnd.oci.image.index.v1+json"}
+        self.assertEqual(self.api.request("PUT", "/v2/team/null/manifests/1", body=body, headers=headers).status, 201)
+        self.assertEqual(self.api.request("GET", "/v2/team/null/manifests/1").body, body)
 
 
 class PushAndPullTest(ApiScenario):
