@@ -45,5 +45,7 @@ int layout_sync(int fd, const char *what, struct error *err);
 /* A folder of ours is gone while the store is open: logs it and returns -ERR_IO. It is no
  * ERR_NOT_FOUND, which says that a blob or an upload does not exist. */
 int layout_folder_lost(const char *folder, struct error *err);
+/* Puts behind an error of the kernel about ROOT what to do; returns -err->kind. */
+int layout_advise(struct error *err);
 
 #endif

@@ -25,6 +25,7 @@
 #include "base/check.h"
 #include "base/failpoint.h"
 #include "base/list.h"
+#include "layout.h"
 #include "ledger_table.h"
 #include "records.h"
 
@@ -183,7 +184,8 @@ static int open_environment(struct ledger *ledger, const char *folder, bool is_w
                           "blobs/ beside it away to begin with an empty registry",
                           folder, folder);
     }
-    return error_wrap(err, "%s/data.mdb", folder);
+    (void)error_wrap(err, "%s/data.mdb", folder);
+    return layout_advise(err);
 }
 
 /* The version of the ledger on disk; 0: there is none yet. */

@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <stdatomic.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -16,6 +18,7 @@
 
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/log.h"
@@ -25,6 +28,8 @@
 
 #define CIFS_MAGIC 0xff534d42UL
 #define SMB2_MAGIC 0xfe534d42UL
+
+#define SAID_AGAIN_MS 10000
 
 #define STOCK_FOLDER "docker/registry/v2"
 #define NAMES_MAX    2048
@@ -43,8 +48,15 @@ int layout_sync(int fd, const char *what, struct error *err)
 
 int layout_folder_lost(const char *folder, struct error *err)
 {
-    log_say(LOG_ERROR, "the folder %s was removed while the server runs; start the server again",
-            folder);
+    static _Atomic uint64_t said_ms; /* every request finds it; one line in ten seconds is enough */
+    uint64_t now_ms = clock_mono().ms;
+    uint64_t last_ms = atomic_load(&said_ms);
+
+    if ((last_ms == 0 || now_ms - last_ms >= SAID_AGAIN_MS) &&
+        atomic_compare_exchange_strong(&said_ms, &last_ms, now_ms)) {
+        log_say(LOG_ERROR,
+                "the folder %s was removed while the server runs; start the server again", folder);
+    }
     return error_set(err, ERR_IO, "the folder %s was removed while the server runs", folder);
 }
 
@@ -56,6 +68,36 @@ int layout_open_folder(int at, const char *name, int *out_fd, struct error *err)
         return error_set_errno(err, errno, "cannot open folder %s", name);
     *out_fd = fd;
     return 0;
+}
+
+int layout_advise(struct error *err)
+{
+    switch (err->sys) {
+    case EACCES:
+    case EPERM:
+        return error_advise(err,
+                            "give the folder to the user %u (chown -R %u), or set storage.path to "
+                            "a folder that this user may write",
+                            (unsigned)geteuid(), (unsigned)geteuid());
+    case EROFS:
+        return error_advise(err, "mount its file system for writing, or set storage.path to a "
+                                 "folder on another one");
+    case ENOSPC:
+    case EDQUOT:
+        return error_advise(err, "make room on its file system, or set storage.path to a folder "
+                                 "on another one");
+    case ENOENT:
+    case ENOTDIR:
+    case EISDIR:
+    case EEXIST:
+    case ELOOP:
+        return error_advise(err, "something else stands there; move it away, or set storage.path "
+                                 "to another folder");
+    case EIO:
+        return error_advise(err, "the disk fails; the log of the kernel (dmesg) says more");
+    default:
+        return -(int)err->kind;
+    }
 }
 
 /* Syncs the folder that contains the last component of a path. */
@@ -330,39 +372,12 @@ static int refuse_lost_ledger(int root_fd, const char *root, struct error *err)
                      root, is_there ? "empty" : "missing", root, root);
 }
 
-/* ---- errors of the kernel ---- */
-
-/* Puts the folder in front of such an error, and what to do behind it; other errors say both. */
 static int explain(const char *root, struct error *err)
 {
-    if (err->sys == 0)
+    if (err->sys == 0) /* a text of ours says all */
         return -(int)err->kind;
     (void)error_wrap(err, "storage.path %s", root);
-    switch (err->sys) {
-    case EACCES:
-    case EPERM:
-        return error_advise(err,
-                            "give the folder to the user %u (chown -R %u), or set storage.path to "
-                            "a folder that this user may write",
-                            (unsigned)geteuid(), (unsigned)geteuid());
-    case EROFS:
-        return error_advise(err, "mount its file system for writing, or set storage.path to a "
-                                 "folder on another one");
-    case ENOSPC:
-    case EDQUOT:
-        return error_advise(err, "make room on its file system, or set storage.path to a folder "
-                                 "on another one");
-    case ENOENT:
-    case ENOTDIR:
-    case EEXIST:
-    case ELOOP:
-        return error_advise(err, "folders must be there; move what is in their place away, or set "
-                                 "storage.path to another folder");
-    case EIO:
-        return error_advise(err, "the disk fails; the log of the kernel (dmesg) says more");
-    default:
-        return -(int)err->kind;
-    }
+    return layout_advise(err);
 }
 
 /* The nearest folder above that exists is where the first one would be made. */

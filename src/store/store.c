@@ -107,10 +107,15 @@ int store_space(struct store *store, uint64_t *out_free, uint64_t *out_total, st
 
 /* ---- the lock ---- */
 
+/* The part of ledger_folder that is ROOT. */
+static int root_length(const struct store *store)
+{
+    return (int)(strlen(store->ledger_folder) - (sizeof("/" LAYOUT_LEDGER) - 1));
+}
+
 static int refuse_lock(const struct store *store, int fd, struct error *err)
 {
     char pid[16];
-    int root = (int)(strlen(store->ledger_folder) - (sizeof("/" LAYOUT_LEDGER) - 1));
     ssize_t length = pread(fd, pid, sizeof(pid), 0);
     struct slice text = slice_from(pid, length > 0 ? (size_t)length : 0);
 
@@ -119,7 +124,7 @@ static int refuse_lock(const struct store *store, int fd, struct error *err)
     return error_set(err, ERR_BUSY,
                      "storage.path %.*s is in use by another server (process %.*s); stop that one, "
                      "or set storage.path to another folder",
-                     root, store->ledger_folder, SLICE_PRINT(text));
+                     root_length(store), store->ledger_folder, SLICE_PRINT(text));
 }
 
 /* Blocks the thread: called only when the keeper starts. */
@@ -161,8 +166,11 @@ int store_lock(struct store *store, unsigned wait_ms, struct error *err)
     AUTO_CLOSE int fd = openat(store->root_fd, LAYOUT_LOCK,
                                O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, LAYOUT_FILE_MODE);
 
-    if (fd < 0)
-        return error_set_errno(err, errno, "cannot open the lock of the storage folder");
+    if (fd < 0) {
+        (void)error_set_errno(err, errno, "cannot open %.*s/" LAYOUT_LOCK, root_length(store),
+                              store->ledger_folder);
+        return layout_advise(err);
+    }
     int rc = wait_for_lock(store, fd, wait_ms, err);
     if (rc != 0)
         return rc;

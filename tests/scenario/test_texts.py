@@ -35,7 +35,7 @@ FILES = (
     ("listen: [ [a] ]\n", "1:11: listen: expected an address, or { address: ADDRESS, role: mirror }"),
     ("listen: { role: mirror }\n", "1:9: listen: expected an address, or { address: ADDRESS, role: mirror }"),
     ('listen: { adress: "127.0.0.1:1" }\n',
-     "1:11: listen: unknown key adress; expected address, role, mode or group\nFILE:1:9: listen: expected an address, or { address: ADDRESS, role: mirror }"),
+     "1:11: listen: unknown key adress; expected address, role, proxy_protocol, mode or group\nFILE:1:9: listen: expected an address, or { address: ADDRESS, role: mirror }"),
     ('listen: { address: "127.0.0.1:1", role: mirrow }\n', "1:41: listen.role: expected full or mirror"),
     ('listen: { address: "127.0.0.1:1", mode: 0660 }\n', "1:9: listen: mode and group are for unix:/path only; remove them from 127.0.0.1:1"),
     ('listen: { address: "unix:/x", mode: 0888 }\n', "1:37: listen.mode: expected a mode like 0660"),
@@ -152,6 +152,8 @@ FILES = (
      '1:23: fetch.https_proxy: "ftp://x" is not a proxy; write http://, https://, socks5:// or socks5h://, perhaps USER:PASSWORD@, and HOST:PORT, or none; in USER and PASSWORD, %23 stands for #'),
     ('fetch: { no_proxy: "a b" }\n',
      '1:20: fetch.no_proxy: "a b" is no host; write a host, a domain like .example.com, an address, a network like 10.0.0.0/8, or *'),
+    ("trusted_proxies: a.example\n",
+     '1:18: trusted_proxies: "a.example" is no address of a proxy; write 10.0.0.7, 10.0.0.0/8, fd00::/8, or unix for those that come through a unix socket'),
     ("a: &x 1\n", "1:4: anchors (&x) are not allowed; write the value again"),
     ("a: *x\n", "1:4: aliases (*name) are not allowed; write the value again"),
     ("a: !!str 1\n", "1:4: tags (tag:yaml.org,2002:str) are not allowed; remove it"),
@@ -454,8 +456,8 @@ class BMachineTest(Texts):
         self.refused(f"storage.path {new}: cannot make the folder below {self.folder.path}: Permission denied{mine}",
                      "--data", str(new), user=65534)
         file = self.file("")
-        self.refused(f"storage.path {file}: cannot write in it: Not a directory; folders must be there; move what is in "
-                     "their place away, or set storage.path to another folder", "--data", file)
+        self.refused(f"storage.path {file}: cannot write in it: Not a directory; something else stands there; move "
+                     "it away, or set storage.path to another folder", "--data", file)
         foreign = self.folder / "foreign"
         os.mkdir(foreign)
         with open(f"{foreign}/x", "w", encoding="ascii"):
@@ -516,6 +518,25 @@ class CStartTest(Texts):
         said = self.start("--data", data, "--listen", "127.0.0.1:0")
         self.assertIn(f"{ledger} is damaged; restore it from a backup, or move {data}/ledger and blobs/ beside it away to begin "
                       "with an empty registry", said[0])
+
+
+    def test_the_disk(self):
+        """A tmpfs of our own: too small for the ledger, then read-only."""
+        script = self.folder / "disk.sh"
+        with open(script, "w", encoding="ascii") as out:
+            out.write('set -e; d=$1; shift; mkdir -p $d; mount -t tmpfs -o size=16k tmpfs $d\n"$@" || true\n'
+                      'umount $d; mount -t tmpfs -o ro tmpfs $d\n"$@" || true\n')
+        data = self.folder / "disk"
+        done = subprocess.run(["unshare", "-m", "sh", script, data, binary(), "serve", "--user", "root", "--data", f"{data}/d",
+                               "--listen", "127.0.0.1:0", "--admin", "none", "--set", "upstreams={}"],
+                              stderr=subprocess.PIPE, check=False, timeout=60)
+        said = done.stderr.decode()
+        if "unshare" in said or "mount:" in said:
+            self.skipTest("this machine mounts nothing for tests")
+        self.assertIn(f"{data}/d/ledger/data.mdb: ledger: open: No space left on device; make room on its file system, or set "
+                      "storage.path to a folder on another one", said)
+        self.assertIn(f"storage.path {data}/d: cannot make folder {data}/d: Read-only file system; mount its file system for "
+                      "writing, or set storage.path to a folder on another one", said)
 
 
 class ZSourceTest(Texts):
