@@ -26,9 +26,10 @@
 static const struct command commands[] = {
     {"serve", "run the registry",
      "usage: entrepot serve [options]\n\n"
-     "Runs until SIGTERM or Ctrl-C, then finishes the running requests; a second signal\n"
-     "ends it at once. SIGHUP reads the configuration again. Without a configuration\n"
-     "file it listens on localhost:32000 and fetches missing images from Docker Hub.\n\n" SOURCES},
+     "Runs until SIGTERM, SIGQUIT or Ctrl-C, then finishes the running requests; a\n"
+     "second signal ends it at once. SIGHUP reads the configuration again. Without a\n"
+     "configuration file it listens on localhost:32000 and fetches missing\n"
+     "images from Docker Hub.\n\n" SOURCES},
     {"check", "test the configuration",
      "usage: entrepot check [options of serve]\n\n"
      "Reads the configuration as serve would and prints every problem with file, line\n"

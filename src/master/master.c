@@ -213,7 +213,7 @@ static void close_all(struct master *master)
 
 static void prepare(struct master *master)
 {
-    static const int signals[] = {SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2};
+    static const int signals[] = {SIGCHLD, SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2};
 
     master->loop = loop_new();
     for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)

@@ -240,6 +240,16 @@ class StartTest(Scenario):
             self.assertEqual(back["number"], "0")
             self.assertNotEqual(back["pid"], str(pid))
 
+    def test_signals_of_other_servers_leave_no_client_without_an_answer(self):
+        server = self.server()
+        for name in ("SIGUSR1", "SIGUSR2"):
+            server.send_signal(getattr(signal, name))
+            server.log.wait(lambda line, name=name: f'"{name}: ' in line.text, 20, name)
+        self.assertEqual(self.client(server).request("GET", "/v2/").status, 200)
+        server.send_signal(signal.SIGQUIT)  # a graceful end elsewhere
+        self.assertEqual(server.wait_end(), 0)
+        self.assertIn('"stopped"', server.log.lines()[-1].text)
+
     def test_flags_instead_of_a_file(self):
         folder = Folder("flags")
         self.addCleanup(folder.remove)
