@@ -65,6 +65,15 @@ struct config_tag_rule { /* the first whose `match` fits wins */
     bool keeps_deleted;         /* served though the upstream says that it is gone */
 };
 
+/* A file that the configuration names. It is read by the process that reads the configuration. */
+struct config_file {
+    char *path;
+    char *text;      /* a password without line ends after it, or the blocks of a PEM file */
+    uint64_t stamp;  /* of the file when it was read; 0: it was not there */
+    bool is_regular; /* it can be read again */
+    bool is_pem;     /* else it has a password */
+};
+
 /* A registry that we mirror, and how to reach it. */
 struct config_upstream {
     char *name;              /* "docker.io": canonical */
@@ -74,6 +83,13 @@ struct config_upstream {
     char *password; /* of password_file; only in the fetcher's copy */
     char *password_file;
     char *ca_file;
+    char *client_cert;
+    char *client_key; /* NULL: it is in client_cert */
+    bool verifies_tls;
+    const char
+        *ca; /* what is in these files, PEM; in config->files; NULL: none, or not known here */
+    const char *cert;
+    const char *key;
     char *proxy;                   /* a URL, or "none" */
     struct config_list redirects;  /* hosts, perhaps with a port, that it may redirect to */
     struct config_list auth_hosts; /* of its token server: they get the password */
@@ -102,6 +118,8 @@ struct config {
         uint64_t memory_limit;
         uint64_t blob_max;
     } storage;
+    struct config_file *files; /* only where it was read, and (PEM) in the fetcher's copy */
+    size_t file_count;
     struct config_upstream *upstreams;
     size_t upstream_count;
     struct {
@@ -140,6 +158,7 @@ struct config {
         char *http_proxy;
         struct config_list no_proxy;
         uint64_t partial_limit;
+        char *ca_file; /* of upstreams that have none */
     } fetch;
 };
 
@@ -159,6 +178,14 @@ const char *config_file(const struct config_sources *sources);
  * passwords are read here. */
 int config_load(const struct config_sources *sources, struct config **out, struct buf *problems,
                 struct buf *warnings, struct error *err);
+/* Has one of the files that the configuration names (passwords, certificates, keys) been written,
+ * replaced or removed since it was read? A link counts as what it leads to. */
+bool config_files_have_changed(const struct config *config);
+/* Makes a copy of a configuration from config_load with what its files contain now. What cannot be
+ * read, is empty, or does not fit together keeps what it had, with a line in *warnings.
+ * *out_has_changed: something is different. ERR_INVALID when there is no copy. */
+int config_read_files(const struct config *config, struct config **out, bool *out_has_changed,
+                      struct buf *warnings, struct error *err);
 /* Reads the text that config_print made. */
 int config_parse(struct slice text, struct config **out, struct error *err);
 /* Another reference to the same configuration. Returns its argument. */

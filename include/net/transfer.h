@@ -46,6 +46,14 @@ struct transfer_body {
     uint64_t available; /* how much of it is in the file; transfer_body_grew raises it */
 };
 
+/* What TLS trusts, and what it shows: PEM. */
+struct transfer_tls {
+    struct slice ca;    /* certificates, besides the system's directory; empty: the system's */
+    struct slice cert;  /* ours, which the server may want; empty: none */
+    struct slice key;   /* of cert, without a passphrase */
+    bool is_unverified; /* any certificate of the server will do; a proxy's is verified always */
+};
+
 /* A request, where it goes, and how long it may take. Everything but the bytes of the body is
  * copied. Times are in milliseconds; 0 means no limit. */
 struct transfer_request {
@@ -55,7 +63,7 @@ struct transfer_request {
      * not give Content-Length or Transfer-Encoding: they follow from the body. */
     const char *const *headers;
     const struct transfer_body *body; /* NULL: none; POST, PUT and PATCH send an empty one */
-    const char *ca_file;              /* CA certificates, PEM; NULL: the system's */
+    struct transfer_tls tls;
     /* Of an http, https or SOCKS5 proxy, as base/proxy_url.h prints it, with a password; NULL:
      * none. It gets none of `headers`, unless it has to pass an http:// request on. */
     const char *proxy;

@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/check.h"
 #include "base/text.h"
+#include "files.h"
 #include "oci/name.h"
 #include "reader.h"
 
@@ -26,6 +27,7 @@ void config_unref(struct config **config)
     if (--old->references > 0)
         return;
     upstreams_clear(old);
+    files_clear(old);
     settings_free(&settings_of_config, old);
     mem_free(old);
 }
@@ -73,8 +75,9 @@ bool config_upstream_is_reached_alike(const struct config_upstream *a,
            list_is_equal(&a->auth_hosts, &b->auth_hosts) &&
            list_is_equal(&a->http_hosts, &b->http_hosts) &&
            text_is_equal(a->username, b->username) && text_is_equal(a->password, b->password) &&
-           text_is_equal(a->ca_file, b->ca_file) && text_is_equal(a->proxy, b->proxy) &&
-           a->expose == b->expose;
+           text_is_equal(a->ca, b->ca) && text_is_equal(a->cert, b->cert) &&
+           text_is_equal(a->key, b->key) && a->verifies_tls == b->verifies_tls &&
+           text_is_equal(a->proxy, b->proxy) && a->expose == b->expose;
 }
 
 const struct config_tag_rule *config_tag_rule(const struct config_upstream *upstream,

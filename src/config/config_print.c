@@ -51,12 +51,29 @@ static void print_upstream(const struct config_upstream *upstream, bool with_sec
         print_value(&settings_of_upstream.items[i], upstream, with_secrets, "    ",
                     settings_of_upstream.items[i].path, out);
     }
-    if (with_secrets && upstream->password) {
+    if (with_secrets && upstream->password) { /* also if it came from password_file */
         buf_append_text(out, "    password: ");
         setting_print_quoted(slice_of(upstream->password), out);
         buf_append_byte(out, '\n');
     }
     print_tags(upstream, out);
+}
+
+/* Passwords are with their upstreams. */
+static void print_files(const struct config *config, struct buf *out)
+{
+    buf_append_text(out, "files:\n");
+    for (size_t i = 0; i < config->file_count; i++) {
+        const struct config_file *file = &config->files[i];
+
+        if (!file->is_pem)
+            continue;
+        buf_append_text(out, "  ");
+        setting_print_quoted(slice_of(file->path), out);
+        buf_append_text(out, ": ");
+        setting_print_quoted(slice_of(file->text), out);
+        buf_append_byte(out, '\n');
+    }
 }
 
 void config_print(const struct config *config, bool with_secrets, struct buf *out)
@@ -74,4 +91,6 @@ void config_print(const struct config *config, bool with_secrets, struct buf *ou
     buf_append_text(out, config->upstream_count == 0 ? "upstreams: {}\n" : "upstreams:\n");
     for (size_t i = 0; i < config->upstream_count; i++)
         print_upstream(&config->upstreams[i], with_secrets, out);
+    if (with_secrets)
+        print_files(config, out);
 }

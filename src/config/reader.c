@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "config/config.h"
+#include "files.h"
 #include "foreign.h"
 #include "values.h"
 
@@ -328,6 +329,8 @@ static void read_key(struct reader *reader, const struct node *key, const struct
         reader_read_setting(reader, setting, reader->config, value, path);
     } else if (slice_is(slice_of(path), "upstreams")) {
         upstreams_read(reader, value);
+    } else if (reader->is_trusted && slice_is(slice_of(path), "files")) {
+        files_read_printed(reader, value);
     } else if (reader_is_group(slice_of(path))) {
         char below[READER_PATH_SIZE + 1];
 

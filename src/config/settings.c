@@ -589,9 +589,14 @@ void setting_print_quoted(struct slice text, struct buf *out)
 {
     buf_append_byte(out, '"');
     for (size_t i = 0; i < text.length; i++) {
-        if (text.data[i] == '"' || text.data[i] == '\\')
+        char byte = text.data[i];
+
+        if (byte == '"' || byte == '\\')
             buf_append_byte(out, '\\');
-        buf_append_byte(out, text.data[i]);
+        if (byte == '\n' || byte == '\t' || byte == '\r')
+            buf_append_text(out, byte == '\n' ? "\\n" : byte == '\t' ? "\\t" : "\\r");
+        else
+            buf_append_byte(out, byte);
     }
     buf_append_byte(out, '"');
 }

@@ -1,26 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reads the map of upstreams and the rules for their tags. */
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/error.h"
-#include "base/fd.h"
 #include "base/text.h"
 #include "config/config.h"
+#include "files.h"
 #include "oci/name.h"
 #include "reader.h"
 #include "values.h"
 
 #define UPSTREAMS_MAX 256
 #define TAG_RULES_MAX 64
-#define PASSWORD_MAX  4096
 
 static void upstream_free(struct config_upstream *upstream)
 {
@@ -319,73 +314,18 @@ void upstream_set_text(struct reader *reader, struct slice path, struct slice te
 
 /* ---- at the end ---- */
 
-static int password_read(const char *file, char **out, bool *out_is_open, struct error *err)
-{
-    AUTO_CLOSE int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    struct stat status;
-
-    if (fd < 0 || fstat(fd, &status) != 0)
-        return error_set_errno(err, errno, "%s", file);
-    char text[PASSWORD_MAX + 2];
-    size_t length = 0;
-    ssize_t got = 1;
-    while (got > 0 && length < sizeof(text)) {
-        got = read(fd, text + length, sizeof(text) - length);
-        if (got > 0)
-            length += (size_t)got;
-    }
-    if (got < 0)
-        return error_set_errno(err, errno, "%s", file);
-    while (length > 0 && (text[length - 1] == '\n' || text[length - 1] == '\r'))
-        length--;
-    if (length == 0 || length > PASSWORD_MAX || !value_is_text(slice_from(text, length))) {
-        return error_set(err, ERR_INVALID,
-                         "%s must contain the password in one line of 1 to %u bytes", file,
-                         PASSWORD_MAX);
-    }
-    *out_is_open = (status.st_mode & S_IROTH) != 0;
-    *out = slice_dup(slice_from(text, length));
-    return 0;
-}
-
-static void finish_credentials(struct reader *reader, struct config_upstream *upstream,
+static void finish_credentials(struct reader *reader, const struct config_upstream *upstream,
                                const struct position *at, const char *path)
 {
-    struct error err;
-    bool is_open = false;
-    char *password = NULL;
-
-    if (upstream->password_file) {
-        if (password_read(upstream->password_file, &password, &is_open, &err) != 0) {
-            reader_problem(reader, at, path, "password_file: %s", err.text);
-            return;
-        }
-        mem_free(upstream->password);
-        upstream->password = password;
-    }
     if ((!upstream->username) != (!upstream->password)) {
         reader_problem(reader, at, path, "set both username and password_file, or neither");
         return;
-    }
-    if (is_open) {
-        reader_warning(reader, at, path,
-                       "every user of this machine can read %s; run chmod o-r on it",
-                       upstream->password_file);
     }
     if (upstream->username && !upstream->expose) {
         reader_warning(
             reader, at, path,
             "the credentials are not used unless expose: true says that everybody who may "
             "pull from here may get what they fetch");
-    }
-}
-
-static void check_ca_file(struct reader *reader, const struct config_upstream *upstream,
-                          const struct position *at, const char *path)
-{
-    if (upstream->ca_file && access(upstream->ca_file, R_OK) != 0) {
-        reader_problem(reader, at, path, "ca_file: %s cannot be read: %s", upstream->ca_file,
-                       strerrordesc_np(errno));
     }
 }
 
@@ -433,11 +373,12 @@ void upstreams_finish(struct reader *reader)
         finish_urls(upstream);
         finish_tags(upstream);
         if (!reader->is_trusted) {
+            files_finish(reader, upstream, &at, path);
             finish_credentials(reader, upstream, &at, path);
-            check_ca_file(reader, upstream, &at, path);
         }
         has_default = has_default || upstream->is_default;
     }
+    files_link(config);
     struct config_upstream *implied = upstream_find(config, slice_of(DOCKER_HUB));
     if (!has_default && implied && reader->is_hub_implied)
         implied->is_default = true;

@@ -43,6 +43,7 @@ struct token_fetch {
     struct url_parts realm; /* into url */
     char *url;
     bool with_credentials;
+    bool shows_certificate;
     bool is_fallback; /* anonymous because our login was refused */
     bool is_foreign;
     struct challenge challenge;
@@ -116,7 +117,7 @@ static const struct token *keep_token(struct token_fetch *fetch, struct slice va
         life_s = LIFE_MAX_S;
     struct kept_token *kept = NEW(struct kept_token);
     kept->token.value = slice_dup(value);
-    kept->token.with_credentials = fetch->with_credentials;
+    kept->token.with_credentials = fetch->with_credentials || fetch->shows_certificate;
     kept->token.is_fallback = fetch->is_fallback;
     kept->good_until = monotime_add(clock_mono(), life_s * 1000 - USED_UNTIL_MS);
     kept_free(map_set(upstream->tokens, slice_of(fetch->repository), kept));
@@ -461,7 +462,9 @@ static int send_token_request(struct token_fetch *fetch, struct error *err)
         .total_timeout_ms = config->fetch.head_timeout,
         .may_connect = may_connect_realm,
     };
-    route_set(upstream, &fetch->realm, &request);
+    fetch->shows_certificate =
+        route_set(upstream, &fetch->realm,
+                  !fetch->is_foreign && upstream_is_realm(upstream, &fetch->realm), &request);
     metrics_add(METRIC_upstream_requests, 1);
     return transfer_start(upstream->transfers, &request, &token_handler, fetch, &fetch->transfer,
                           err);

@@ -60,9 +60,10 @@ struct hop {
     unsigned tokens;         /* asked for */
     unsigned foreign_tokens; /* asked for, of redirects' hosts */
     bool sends_basic_unasked;
-    bool sends_basic;      /* the upstream wants a password with every request */
-    bool with_credentials; /* of this transfer */
-    bool is_fallback;      /* without our login, which was refused */
+    bool sends_basic;       /* the upstream wants a password with every request */
+    bool with_credentials;  /* of this transfer */
+    bool shows_certificate; /* of ours, in this transfer or one that led here */
+    bool is_fallback;       /* without our login, which was refused */
     size_t refused_bytes;
     struct exchange_end end;
 };
@@ -382,7 +383,7 @@ static bool judge_answer(struct hop *hop, const struct transfer_response *respon
         .status = response->status,
         .content_length = response->content_length,
         .headers = response->headers,
-        .with_credentials = hop->with_credentials,
+        .with_credentials = hop->with_credentials || hop->shows_certificate,
     };
     hop->verdict = HOP_ANSWER;
     return hop->handler->on_head(&answer, hop->arg);
@@ -642,7 +643,8 @@ static int start_transfer(struct hop *hop, struct error *err)
         .headers = headers,
         .may_connect = may_connect,
     };
-    route_set(upstream_of(hop), &hop->parts, &transfer);
+    if (route_set(upstream_of(hop), &hop->parts, is_at_home(hop), &transfer))
+        hop->shows_certificate = true;
     set_times(hop, &transfer);
     if (request->kind != EXCHANGE_DOWNLOAD && transfer.total_timeout_ms == 0)
         return error_set(err, ERR_TIMEOUT, "the answer took too long");

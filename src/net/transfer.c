@@ -96,7 +96,9 @@ static const char *text_of(CURLcode code)
     case CURLE_PEER_FAILED_VERIFICATION:
         return "the certificate is not trusted, has expired or is for another name";
     case CURLE_SSL_CACERT_BADFILE:
-        return "the CA certificates (ca_file) cannot be read";
+        return "the CA certificates (ca_file) cannot be used";
+    case CURLE_SSL_CERTPROBLEM:
+        return "our certificate (client_cert, client_key) cannot be used";
     case CURLE_SSL_CONNECT_ERROR:
         return "the TLS handshake failed (does this address speak https?)";
     case CURLE_UNSUPPORTED_PROTOCOL:

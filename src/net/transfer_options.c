@@ -66,6 +66,16 @@ static void set_body(struct transfer_options *options, struct transfer *transfer
     TRANSFER_SET(options, CURLOPT_SEEKDATA, transfer);
 }
 
+/* Files are read by others, who may read them, and may change while we run; libcurl gets copies. */
+static void set_blob(struct transfer_options *options, CURLoption option, struct slice text)
+{
+    struct curl_blob blob = {
+        .data = (void *)(uintptr_t)text.data, .len = text.length, .flags = CURL_BLOB_COPY};
+
+    if (text.length > 0)
+        TRANSFER_SET(options, option, &blob);
+}
+
 /* Our headers are for the server: a proxy that only passes bytes on gets none of them. */
 static void set_proxy(struct transfer_options *options, const struct transfer_request *request)
 {
@@ -78,8 +88,7 @@ static void set_proxy(struct transfer_options *options, const struct transfer_re
     TRANSFER_SET(options, CURLOPT_PROXY_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     TRANSFER_SET(options, CURLOPT_PROXY_SSL_VERIFYPEER, 1L);
     TRANSFER_SET(options, CURLOPT_PROXY_SSL_VERIFYHOST, 2L);
-    if (request->ca_file)
-        TRANSFER_SET(options, CURLOPT_PROXY_CAINFO, request->ca_file);
+    set_blob(options, CURLOPT_PROXY_CAINFO_BLOB, request->tls.ca);
 }
 
 static void set_connection(struct transfer_options *options, const struct transfer_request *request)
@@ -90,12 +99,13 @@ static void set_connection(struct transfer_options *options, const struct transf
     TRANSFER_SET(options, CURLOPT_TCP_KEEPALIVE, 1L);
     TRANSFER_SET(options, CURLOPT_BUFFERSIZE, BUFFER_SIZE);
     TRANSFER_SET(options, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    TRANSFER_SET(options, CURLOPT_SSL_VERIFYPEER, 1L);
-    TRANSFER_SET(options, CURLOPT_SSL_VERIFYHOST, 2L);
+    TRANSFER_SET(options, CURLOPT_SSL_VERIFYPEER, request->tls.is_unverified ? 0L : 1L);
+    TRANSFER_SET(options, CURLOPT_SSL_VERIFYHOST, request->tls.is_unverified ? 0L : 2L);
     if (request->unix_socket)
         TRANSFER_SET(options, CURLOPT_UNIX_SOCKET_PATH, request->unix_socket);
-    if (request->ca_file)
-        TRANSFER_SET(options, CURLOPT_CAINFO, request->ca_file);
+    set_blob(options, CURLOPT_CAINFO_BLOB, request->tls.ca);
+    set_blob(options, CURLOPT_SSLCERT_BLOB, request->tls.cert);
+    set_blob(options, CURLOPT_SSLKEY_BLOB, request->tls.key);
 }
 
 static void set_callbacks(struct transfer_options *options, struct transfer *transfer)
