@@ -218,6 +218,9 @@ config_upstream_default(const struct config *config); /* may be NULL */
  * and `verify` may differ. */
 bool config_upstream_is_reached_alike(const struct config_upstream *a,
                                       const struct config_upstream *b);
+/* Do both have the same user and password? */
+bool config_upstream_has_same_login(const struct config_upstream *a,
+                                    const struct config_upstream *b);
 /* The proxy for a URL of this scheme, host and port, which the upstream leads to; NULL: none. It
  * may contain a password; proxy_url_print prints it without. */
 const char *config_proxy(const struct config *config, const struct config_upstream *upstream,

@@ -80,9 +80,10 @@ enum shared_kind {
 /* What a child may ask of the master; `argument` of CONTROL in brackets. role_policy.c says who may
  * ask what. */
 enum control_kind {
-    CONTROL_RELOAD = 1,    /* read the configuration again */
-    CONTROL_PEER_LIED = 2, /* [id] it sent a malformed or forbidden message: end it */
-    CONTROLS,              /* count */
+    CONTROL_RELOAD = 1,     /* read the configuration again */
+    CONTROL_PEER_LIED = 2,  /* [id] it sent a malformed or forbidden message: end it */
+    CONTROL_READ_FILES = 3, /* read passwords and certificates again; answered with CONFIG */
+    CONTROLS,               /* count */
 };
 
 /* What a listening socket that the master passes is for. */

@@ -68,13 +68,18 @@ static bool list_is_equal(const struct config_list *a, const struct config_list 
     return true;
 }
 
+bool config_upstream_has_same_login(const struct config_upstream *a,
+                                    const struct config_upstream *b)
+{
+    return text_is_equal(a->username, b->username) && text_is_equal(a->password, b->password);
+}
+
 bool config_upstream_is_reached_alike(const struct config_upstream *a,
                                       const struct config_upstream *b)
 {
     return list_is_equal(&a->urls, &b->urls) && list_is_equal(&a->redirects, &b->redirects) &&
            list_is_equal(&a->auth_hosts, &b->auth_hosts) &&
-           list_is_equal(&a->http_hosts, &b->http_hosts) &&
-           text_is_equal(a->username, b->username) && text_is_equal(a->password, b->password) &&
+           list_is_equal(&a->http_hosts, &b->http_hosts) && config_upstream_has_same_login(a, b) &&
            text_is_equal(a->ca, b->ca) && text_is_equal(a->cert, b->cert) &&
            text_is_equal(a->key, b->key) && a->verifies_tls == b->verifies_tls &&
            text_is_equal(a->proxy, b->proxy) && a->expose == b->expose;

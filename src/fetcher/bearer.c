@@ -16,6 +16,7 @@
 #include "config/config.h"
 #include "ipc/metrics.h"
 #include "location.h"
+#include "login.h"
 #include "net/loop.h"
 #include "net/transfer.h"
 #include "oci/challenge.h"
@@ -44,6 +45,8 @@ struct token_fetch {
     char *url;
     bool with_credentials;
     bool shows_certificate;
+    bool has_asked; /* for a newer login */
+    struct login_wait *login;
     bool is_fallback; /* anonymous because our login was refused */
     bool is_foreign;
     struct challenge challenge;
@@ -185,6 +188,7 @@ static void token_fetch_free(struct token_fetch *fetch)
     loop_cancel_deferred(fetch->upstream->fetcher->options.loop, fetch);
     list_remove(&fetch->link);
     transfer_cancel(&fetch->transfer);
+    login_cancel(&fetch->login);
     buf_cleanup(&fetch->body);
     mem_free(fetch->repository);
     mem_free(fetch->url);
@@ -303,13 +307,10 @@ static bool try_anonymously(struct token_fetch *fetch)
     return begin_fetch(fetch) == 0;
 }
 
-static void on_token_done(struct transfer *transfer, const struct error *err, void *arg)
+static void end_fetch(struct token_fetch *fetch, const struct error *err)
 {
-    struct token_fetch *fetch = arg;
     const struct token *token = NULL;
 
-    (void)transfer;
-    fetch->transfer = NULL;
     if (follow_redirect(fetch) || try_anonymously(fetch))
         return;
     bool is_refusal = fetch->status != 0 && fetch->status != 200;
@@ -327,6 +328,34 @@ static void on_token_done(struct transfer *transfer, const struct error *err, vo
     if (!token)
         metrics_add(METRIC_upstream_failures, 1);
     tell_waits(fetch, token);
+}
+
+/* Who waits for the token sees by upstream_heir that the upstream has another login now. */
+static void on_login(void *arg)
+{
+    struct token_fetch *fetch = arg;
+
+    fetch->login = NULL;
+    if (!upstream_heir(fetch->upstream)) {
+        end_fetch(fetch, NULL);
+        return;
+    }
+    error_set(&fetch->err, ERR_UNAUTHORIZED, "the token server refuses the login of before");
+    tell_waits(fetch, NULL);
+}
+
+static void on_token_done(struct transfer *transfer, const struct error *err, void *arg)
+{
+    struct token_fetch *fetch = arg;
+
+    (void)transfer;
+    fetch->transfer = NULL;
+    if (fetch->with_credentials && is_login_refusal(fetch->status) && !fetch->has_asked) {
+        fetch->has_asked = true;
+        fetch->login = login_ask(fetch->upstream->fetcher->logins, on_login, fetch);
+        return;
+    }
+    end_fetch(fetch, err);
 }
 
 static const struct transfer_handler token_handler = {
@@ -462,9 +491,9 @@ static int send_token_request(struct token_fetch *fetch, struct error *err)
         .total_timeout_ms = config->fetch.head_timeout,
         .may_connect = may_connect_realm,
     };
-    fetch->shows_certificate =
-        route_set(upstream, &fetch->realm,
-                  !fetch->is_foreign && upstream_is_realm(upstream, &fetch->realm), &request);
+    if (route_set(upstream, &fetch->realm,
+                  !fetch->is_foreign && upstream_is_realm(upstream, &fetch->realm), &request))
+        fetch->shows_certificate = true;
     metrics_add(METRIC_upstream_requests, 1);
     return transfer_start(upstream->transfers, &request, &token_handler, fetch, &fetch->transfer,
                           err);

@@ -56,6 +56,7 @@ struct exchange {
     struct hop *hop;
     struct exchange_end doubt; /* what an address said that did not say no; ERR_NONE: all said no */
     struct exchange_end end;
+    bool has_moved;         /* to the upstream's heir */
     struct timer *patience; /* of PATIENT; NULL: never needed */
     struct monotime patient_until;
 };
@@ -283,13 +284,53 @@ static bool ask_next(struct exchange *exchange)
     return false;
 }
 
+/* They have not begun: all of them can begin at the heir. */
+static void move_queue(struct upstream *old, struct upstream *heir)
+{
+    LIST_EACH (link, &old->queue) {
+        struct exchange *queued = LIST_ITEM(link, struct exchange, link);
+
+        list_remove(&queued->link);
+        list_append(&heir->queue, &queued->link);
+        upstream_unref(&queued->request.upstream);
+        queued->request.upstream = upstream_ref(heir);
+    }
+}
+
+/* The login was refused, but the upstream has another one by now: all of it once more. The
+ * connection moves to the heir, whose limit is the same. */
+static bool move_to_heir(struct exchange *exchange)
+{
+    struct upstream *old = exchange->request.upstream;
+    struct upstream *heir = upstream_heir(old);
+    bool is_download = exchange->request.kind == EXCHANGE_DOWNLOAD;
+
+    if (!exchange->end.has_heir || !heir || exchange->has_moved)
+        return false;
+    exchange->has_moved = true;
+    old->running--;
+    old->downloads -= is_download;
+    heir->running++;
+    heir->downloads += is_download;
+    move_queue(old, heir);
+    exchange->request.upstream = upstream_ref(heir);
+    upstream_unref(&old);
+    exchange->url = exchange->request.first_url;
+    exchange->asked = 0;
+    exchange->doubt = (struct exchange_end){0};
+    exchange->end = (struct exchange_end){0};
+    exchange_set_state(exchange, EXCHANGE_ASKING);
+    exchange_run(exchange);
+    return true;
+}
+
 static void on_hop_done(const struct exchange_end *end, void *arg)
 {
     struct exchange *exchange = arg;
 
     exchange->hop = NULL;
     exchange->end = *end;
-    if (ask_next(exchange))
+    if (move_to_heir(exchange) || ask_next(exchange))
         return;
     exchange_set_state(exchange, EXCHANGE_ENDED);
     exchange_finish(exchange);

@@ -46,6 +46,7 @@ struct exchange_end {
     struct error err;     /* ERR_NONE: the whole answer came */
     uint64_t retry_after; /* seconds, 0: unknown */
     bool is_final; /* the upstream's own word (401, 403, 404…): asking again does not help */
+    bool has_heir; /* our login was refused, and upstream_heir has another one (hop only) */
     int status;    /* of a refusal, or 200 of an answer that is a web page; 0: none */
 };
 

@@ -27,6 +27,7 @@
 #include "ipc/keeper_client.h"
 #include "ipc/message.h"
 #include "ipc/metrics.h"
+#include "login.h"
 #include "lookup.h"
 #include "net/loop.h"
 #include "net/resolve.h"
@@ -327,6 +328,7 @@ struct fetcher *fetcher_new(const struct fetcher_options *options)
     fetcher->trim = trim_new(fetcher);
     fetcher->blocks = block_pool_new(fetcher->config->fetch.memory);
     fetcher->resolver = resolver_new(options->loop);
+    fetcher->logins = logins_new(fetcher);
     fetcher->upstreams = map_new();
     fetcher->flights = map_new();
     fetcher->asks = map_new();
@@ -350,7 +352,7 @@ void fetcher_set_config(struct fetcher *fetcher, struct config *config)
 
     fetcher->config = config_ref(config);
     block_pool_resize(fetcher->blocks, config->fetch.memory);
-    upstream_reconfigure_all(fetcher);
+    logins_answered(fetcher->logins, upstream_reconfigure_all(fetcher));
     config_unref(&old);
 }
 
@@ -375,6 +377,7 @@ void fetcher_free(struct fetcher **fetcher)
     trim_free(&gone->trim);
     keeper_client_free(&gone->keeper);
     upstream_free_all(gone);
+    logins_free(&gone->logins);
     resolver_free(&gone->resolver);
     absent_free_all(gone);
     spool_index_free(&gone->spools);

@@ -25,6 +25,7 @@
 #include "hop_text.h"
 #include "ipc/metrics.h"
 #include "location.h"
+#include "login.h"
 #include "net/loop.h"
 #include "oci/challenge.h"
 #include "oci/media_type.h"
@@ -60,8 +61,12 @@ struct hop {
     unsigned tokens;         /* asked for */
     unsigned foreign_tokens; /* asked for, of redirects' hosts */
     bool sends_basic_unasked;
-    bool sends_basic;       /* the upstream wants a password with every request */
-    bool with_credentials;  /* of this transfer */
+    bool sends_basic;      /* the upstream wants a password with every request */
+    bool with_credentials; /* of this transfer */
+    bool has_asked;        /* for a newer login */
+    bool is_doubtful;      /* the answer refuses our login */
+    bool warns;            /* of that */
+    struct login_wait *login;
     bool shows_certificate; /* of ours, in this transfer or one that led here */
     bool is_fallback;       /* without our login, which was refused */
     size_t refused_bytes;
@@ -92,6 +97,7 @@ static void hop_free(struct hop *hop)
     loop_cancel_deferred(upstream_of(hop)->fetcher->options.loop, hop);
     transfer_cancel(&hop->transfer);
     bearer_cancel(&hop->wait);
+    login_cancel(&hop->login);
     mem_free(hop->challenge);
     mem_free(hop->url);
     mem_free(hop);
@@ -250,7 +256,7 @@ static bool read_challenge(struct slice headers, struct challenge *out)
 /* The password is refused. If it was sent unasked, the request was not made without it yet. */
 static bool may_try_bare(struct hop *hop)
 {
-    upstream_warn_login(upstream_of(hop), "the registry", 401);
+    hop->warns = true;
     upstream_of(hop)->urls[hop->address].wants_basic = false;
     hop->is_fallback = hop->sends_basic_unasked;
     return hop->is_fallback;
@@ -277,7 +283,7 @@ static bool judge_challenge(struct hop *hop, const struct transfer_response *res
         /* A fresh token of our login is refused: an anonymous one may do. */
         if (!hop->with_credentials || hop->is_fallback)
             return false;
-        upstream_warn_login(upstream_of(hop), "the registry", response->status);
+        hop->warns = true;
         hop->is_fallback = true;
         return true;
     }
@@ -395,12 +401,23 @@ static void note_success(struct hop *hop)
         hop_text_state(&hop->place, NULL);
 }
 
+/* A token of before that is refused is only too old, and 403 may be about our password: some
+ * registries know no 401 for one that has expired. */
+static bool is_login_refused(const struct hop *hop, int status)
+{
+    bool is_fresh = hop->sends_basic || hop->tokens >= TOKENS_MAX;
+
+    return is_at_home(hop) && hop->with_credentials && !hop->is_fallback && !hop->has_asked &&
+           (status == 403 || (status == 401 && is_fresh));
+}
+
 static bool on_transfer_head(struct transfer *transfer, const struct transfer_response *response,
                              void *arg)
 {
     struct hop *hop = arg;
 
     hop->refused_bytes = 0;
+    hop->is_doubtful = is_login_refused(hop, response->status);
     metrics_observe(METRIC_upstream_first_byte_seconds, upstream_of(hop)->metric,
                     monotime_since(clock_mono(), hop->began_at) * 1000);
     if (is_at_home(hop)) {
@@ -447,6 +464,7 @@ static void on_token(const struct token *token, const struct error *err, uint64_
         return;
     }
     hop->end.err = *err;
+    hop->end.has_heir = err->kind == ERR_UNAUTHORIZED && upstream_heir(upstream_of(hop));
     error_wrap(&hop->end.err, "%s", upstream_of(hop)->name);
     hop->end.retry_after = retry_after;
     hop->end.is_final = err->kind == ERR_UNAUTHORIZED;
@@ -507,12 +525,11 @@ static bool is_of_upstream(const struct error *err)
     return err->kind != ERR_CANCELLED && err->kind != ERR_INTERNAL;
 }
 
-static void on_transfer_done(struct transfer *transfer, const struct error *err, void *arg)
+static void act(struct hop *hop, const struct error *err)
 {
-    struct hop *hop = arg;
-
-    (void)transfer;
-    hop->transfer = NULL;
+    if (hop->warns)
+        upstream_warn_login(upstream_of(hop), "the registry", 401);
+    hop->warns = false;
     switch (hop->verdict) {
     case HOP_REDIRECT:
         send_request(hop);
@@ -537,6 +554,36 @@ static void on_transfer_done(struct transfer *transfer, const struct error *err,
             note_failure(hop);
     }
     hop_finish(hop);
+}
+
+static void on_login(void *arg)
+{
+    struct hop *hop = arg;
+
+    hop->login = NULL;
+    if (!upstream_heir(upstream_of(hop))) {
+        act(hop, NULL);
+        return;
+    }
+    error_set(&hop->end.err, ERR_UNAUTHORIZED, "%s refuses the login of before",
+              upstream_of(hop)->name);
+    hop->end.has_heir = true;
+    hop_finish(hop);
+}
+
+static void on_transfer_done(struct transfer *transfer, const struct error *err, void *arg)
+{
+    struct hop *hop = arg;
+
+    (void)transfer;
+    hop->transfer = NULL;
+    if (!hop->is_doubtful) {
+        act(hop, err);
+        return;
+    }
+    hop->is_doubtful = false;
+    hop->has_asked = true;
+    hop->login = login_ask(upstream_of(hop)->fetcher->logins, on_login, hop);
 }
 
 static const struct transfer_handler hop_transfer = {

@@ -15,6 +15,7 @@
 struct block_pool;
 struct config;
 struct keeper_client;
+struct logins;
 struct map;
 struct resolver;
 struct spool_index;
@@ -27,6 +28,7 @@ struct fetcher {
     struct config *config; /* the newest; a reference */
     struct ledger_reader *reader;
     struct keeper_client *keeper;
+    struct logins *logins;
     struct resolver *resolver;     /* shared by all upstreams */
     struct map *upstreams;         /* name → struct upstream, made when it is first used */
     struct list retired_upstreams; /* replaced or removed, but still in use */

@@ -159,6 +159,26 @@ size_t upstream_running(const struct upstream *upstream, size_t *out_downloads)
     return running;
 }
 
+static bool has_same_urls(const struct upstream *a, const struct upstream *b)
+{
+    bool is_same = a->url_count == b->url_count;
+
+    for (size_t i = 0; is_same && i < a->url_count; i++)
+        is_same = slice_is(slice_of(a->urls[i].text), b->urls[i].text);
+    return is_same;
+}
+
+struct upstream *upstream_heir(const struct upstream *upstream)
+{
+    struct upstream *current = upstream_current(upstream);
+    bool is_other = current && current != upstream && has_same_urls(current, upstream);
+
+    return is_other && upstream_has_credentials(current) &&
+                   !config_upstream_has_same_login(current->config, upstream->config)
+               ? current
+               : NULL;
+}
+
 /* ---- another configuration ---- */
 
 /* What is known of an address is kept when the new configuration has it too. */
@@ -184,7 +204,7 @@ static void retire_upstream(struct upstream *upstream)
     upstream_unref(&old); /* the table's reference; running requests have their own */
 }
 
-static void reconfigure_upstream(struct fetcher *fetcher, struct upstream *upstream)
+static bool reconfigure_upstream(struct fetcher *fetcher, struct upstream *upstream)
 {
     const struct config_upstream *config =
         config_upstream_find(fetcher->config, slice_of(upstream->name));
@@ -193,7 +213,7 @@ static void reconfigure_upstream(struct fetcher *fetcher, struct upstream *upstr
         config_unref(&upstream->whole);
         upstream->whole = config_ref(fetcher->config);
         upstream->config = config;
-        return;
+        return false;
     }
     struct upstream *heir = config ? upstream_new(fetcher, config) : NULL;
     if (heir)
@@ -201,6 +221,7 @@ static void reconfigure_upstream(struct fetcher *fetcher, struct upstream *upstr
     retire_upstream(upstream);
     if (heir)
         map_set(fetcher->upstreams, slice_of(config->name), heir);
+    return true;
 }
 
 /* A copy of the table: map_each allows no changes to it. */
@@ -227,13 +248,15 @@ static size_t collect_all(struct fetcher *fetcher, struct upstream ***out)
     return all.count;
 }
 
-void upstream_reconfigure_all(struct fetcher *fetcher)
+bool upstream_reconfigure_all(struct fetcher *fetcher)
 {
     AUTO_FREE struct upstream **all = NULL;
     size_t count = collect_all(fetcher, &all);
+    bool is_replaced = false;
 
     for (size_t i = 0; i < count; i++)
-        reconfigure_upstream(fetcher, all[i]);
+        is_replaced = reconfigure_upstream(fetcher, all[i]) || is_replaced;
+    return is_replaced;
 }
 
 void upstream_free_all(struct fetcher *fetcher)

@@ -74,8 +74,8 @@ struct upstream *upstream_find(struct fetcher *fetcher, struct slice name);
 struct upstream *upstream_ref(struct upstream *upstream);
 /* May be called from a callback of the upstream's own transfers: it is freed after the turn. */
 void upstream_unref(struct upstream **upstream);
-/* fetcher->config has changed: bring the table up to date. */
-void upstream_reconfigure_all(struct fetcher *fetcher);
+/* fetcher->config has changed: bring the table up to date. True: some upstream was replaced. */
+bool upstream_reconfigure_all(struct fetcher *fetcher);
 /* Drop the table's references, and end token fetches. Only for fetcher_free: all other references
  * are gone. */
 void upstream_free_all(struct fetcher *fetcher);
@@ -84,6 +84,9 @@ void upstream_free_all(struct fetcher *fetcher);
 size_t upstream_running(const struct upstream *upstream, size_t *out_downloads);
 /* The object that new requests of this name use; NULL: the name is no longer configured. */
 struct upstream *upstream_current(const struct upstream *upstream);
+/* The object that new requests use, if it is at the same addresses and has other credentials; NULL:
+ * there is none. */
+struct upstream *upstream_heir(const struct upstream *upstream);
 /* Are there credentials, and does the configuration (`expose`) allow to serve what they bring? */
 bool upstream_has_credentials(const struct upstream *upstream);
 /* The login was refused by `whom` ("the registry") with this status: a line in the log, at most one

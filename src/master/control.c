@@ -27,12 +27,20 @@ static void on_peer_lied(struct child *child, uint64_t id)
         supervise_kill(liar, "sent a malformed message");
 }
 
+static void on_read_files(struct child *child, uint64_t unused)
+{
+    (void)unused;
+    if (!secret_files_read(child->seat->master))
+        sealed_config_send(child->seat->master, child, &child->seat->master->sealed);
+}
+
 static const struct control_row {
     const char *name;
     void (*run)(struct child *child, uint64_t argument);
 } controls[CONTROLS] = {
     [CONTROL_RELOAD] = {"reload", on_reload},
     [CONTROL_PEER_LIED] = {"peer lied", on_peer_lied},
+    [CONTROL_READ_FILES] = {"read files", on_read_files},
 };
 
 static void log_ignored(const struct child *child, uint64_t kind, const char *why)

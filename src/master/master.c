@@ -144,6 +144,7 @@ static void on_tick(void *arg)
     supervise_tick(master);
     rendezvous_tick(master);
     reload_tick(master);
+    (void)secret_files_read(master);
 }
 
 static void on_hard_limit(void *arg)

@@ -9,6 +9,7 @@
  *   drain.c       stopping, role by role        rendezvous.c  channels between children
  *   sealed_config.c  what children get          child_process.c  one child
  *   proxy_lines.c    what the log says of proxies
+ *   secret_files.c   passwords and certificates that change
  */
 #ifndef MASTER_STATE_H
 #define MASTER_STATE_H
@@ -98,6 +99,11 @@ void sealed_config_close(struct sealed_config *sealed);
 /* Sends CONFIG, with the next number, to one child. */
 void sealed_config_send(struct master *master, struct child *child,
                         const struct sealed_config *sealed);
+
+/* ---- secret_files.c ---- */
+/* Reads the files that the configuration in use names again, if one of them has changed. True: what
+ * they contain is different, and who has secrets was sent it. */
+bool secret_files_read(struct master *master);
 
 /* ---- proxy_lines.c ---- */
 /* Says through which proxy each upstream is asked, if any: a line in the log for each. */

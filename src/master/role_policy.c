@@ -17,7 +17,7 @@ static const struct role_policy policies[ROLES] = {
         {
             .has_secrets = true,
             .drain_order = 2, /* it tells the keeper what it has */
-            .may_ask = {[CONTROL_PEER_LIED] = true},
+            .may_ask = {[CONTROL_PEER_LIED] = true, [CONTROL_READ_FILES] = true},
         },
     [ROLE_KEEPER] =
         {

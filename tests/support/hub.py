@@ -15,6 +15,7 @@ import asyncio
 import base64
 import json
 import secrets
+import ssl
 import threading
 import time
 from urllib.parse import quote
@@ -31,6 +32,12 @@ JSON = {"Content-Type": "application/json"}
 def _error(status, code, headers=None):
     body = to_json({"errors": [{"code": code, "message": code.lower()}]})
     return Answer(status, dict(JSON, **(headers or {})), body)
+
+
+def _common_name(certificate):
+    """Of a client's certificate; "" without one."""
+    names = [pair[1] for entry in (certificate or {}).get("subject", ()) for pair in entry if pair[0] == "commonName"]
+    return names[0] if names else ""
 
 
 class Repository:
@@ -56,6 +63,8 @@ class Hub:
         self.base = ""  # a path before /v2/
         self.token_path = "/token"  # in challenges; another one redirects to /token
         self.has_referrers = True
+        self.asks_certificate = False  # of clients, at all three origins; request.certificate says whether one came
+        self.needs_certificate = ()    # the origins that take no client without one
         self.hosts = {}  # registry, cdn, token -> a name that only a proxy knows, instead of the address
         self.pages_by_token = False  # as quay.io: the next page has a name of its own
         self.repositories = {}
@@ -120,6 +129,9 @@ class Hub:
         if host in self._servers:
             return
         context = self.authority.server_context() if self.authority else None
+        if context and (self.asks_certificate or host in self.needs_certificate):
+            context.load_verify_locations(self.authority.ca_file)
+            context.verify_mode = ssl.CERT_REQUIRED if host in self.needs_certificate else ssl.CERT_OPTIONAL
         server = await asyncio.start_server(lambda reader, writer: self._serve(host, reader, writer),
                                             self._address(host), self.ports[host], ssl=context,
                                             limit=hub_http.HEAD_MAX, backlog=512)
@@ -274,6 +286,8 @@ class Hub:
         try:
             while True:
                 request = await hub_http.read_request(reader, host)
+                if request is not None:
+                    request.certificate = _common_name(writer.get_extra_info("peercert"))
                 if request is None or not await self._answer(request, writer):
                     break
         except (ConnectionError, OSError, asyncio.IncompleteReadError, asyncio.CancelledError):

@@ -26,6 +26,7 @@ class Request:
     kind: str = "other"
     name: str = ""
     reference: str = ""
+    certificate: str = ""  # the name in the client's certificate
     status: int = 0     # 0: no answer yet
     sent: int = 0       # bytes of body
     is_done: bool = False

@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "breaker.h"
+#include "config/config.h"
+#include "fetcher/fetcher.h"
 #include "ipc/metrics.h"
 #include "oci/media_type.h"
 #include "stage.h"
@@ -165,6 +167,16 @@ static int setup(void **state)
 #define WITH_PASSWORD                                                                              \
     "  docker.io:\n    url: https://hub.test\n    default: true\n    username: me\n"               \
     "    password: secret\n"
+
+#define NEWER_PASSWORD                                                                             \
+    "  docker.io:\n    url: https://hub.test\n    default: true\n    username: me\n"               \
+    "    password: newer\n"
+
+static int setup_one_connection(void **state)
+{
+    (void)state;
+    return setup_with(WITH_PASSWORD "    expose: true\nfetch: { connections: 1 }\n");
+}
 
 static int setup_password(void **state)
 {
@@ -679,6 +691,51 @@ static void exchange_tries_anonymously_when_the_token_of_its_login_is_refused(vo
     assert_true(fake_upstream_count() <= 5);
 }
 
+static void answer_newer_password(const struct fake_request *request, struct fake_answer *answer,
+                                  void *arg)
+{
+    static const char newer[] = "Authorization: Basic bWU6bmV3ZXI=\r\n";
+
+    (void)arg;
+    answer->status = strstr(request->headers, "Authorization: ") ? 403 : 401;
+    if (answer->status == 401)
+        answer->headers = "WWW-Authenticate: Basic realm=\"x\"\r\n";
+    answer->delay_ms = 100;
+    if (!strstr(request->headers, newer))
+        return;
+    answer->status = 200;
+    answer->body = script.blob;
+}
+
+/* A password that was replaced meanwhile: what ran and what waited for its connection goes on with
+ * the new one, and nobody is told that the old one was refused. */
+static void exchange_goes_on_with_a_newer_password(void **state)
+{
+    struct config *config = NULL;
+    struct error err;
+    struct slice other = stage_bytes(2, 1000);
+    struct digest digests[] = {stage_digest(script.blob), stage_digest(other)};
+    uint64_t requests[2];
+
+    (void)state;
+    fake_upstream_set(answer_newer_password, NULL);
+    for (size_t i = 0; i < 2; i++)
+        requests[i] = stage_join(0, JOIN_BLOB, "library/app", "", &digests[i], 0);
+    stage_pass(150);
+    assert_int_equal(config_parse(SLICE_LITERAL("upstreams:\n" NEWER_PASSWORD
+                                                "    expose: true\nfetch: { connections: 1 "
+                                                "}\n"),
+                                  &config, &err),
+                     0);
+    fetcher_set_config(stage_fetcher(), config);
+    config_unref(&config);
+    stage_until(stage_is_over, requests[0]);
+    assert_int_equal(stage_seen(requests[0])->verifieds, 1);
+    script.blob = other;
+    stage_until(stage_is_over, requests[1]);
+    assert_int_equal(stage_seen(requests[1])->verifieds, 1);
+}
+
 /* Without its login, what an upstream does not show may be there. */
 static void exchange_believes_no_absence_when_its_login_is_refused(void **state)
 {
@@ -911,6 +968,7 @@ int main(void)
         TEST(exchange_follows_a_redirect_without_credentials, setup_password),
         TEST(exchange_tries_anonymously_when_its_login_is_refused, setup_password),
         TEST(exchange_tries_anonymously_when_the_token_of_its_login_is_refused, setup_password),
+        TEST(exchange_goes_on_with_a_newer_password, setup_one_connection),
         TEST(exchange_believes_no_absence_when_its_login_is_refused, setup_password),
         TEST(exchange_uses_https_where_the_upstream_itself_says_http, setup),
         TEST(exchange_uses_http_only_where_one_says_so, setup_http_hosts),

@@ -249,6 +249,20 @@ static void a_judge_that_dies_ends_the_reload(void **state)
     list_append(&scene.master.children, &scene.children[ROLE_KEEPER].link);
 }
 
+/* Only who has secrets may ask for them, and nobody else gets them; nothing is loaded anew. */
+static void files_are_read_again_for_the_fetcher(void **state)
+{
+    (void)state;
+    ask(ROLE_FETCHER, CONTROL_READ_FILES);
+    ask(ROLE_WORKER, CONTROL_READ_FILES);
+    ask(ROLE_KEEPER, CONTROL_READ_FILES);
+    settle();
+    assert_int_equal(scene.configs[ROLE_WORKER], 0);
+    assert_int_equal(scene.configs[ROLE_KEEPER], 0);
+    assert_int_equal(scene.configs[ROLE_FETCHER], 1);
+    assert_int_equal(scene.loads, 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -259,6 +273,7 @@ int main(void)
         TEST(the_keeper_judges_before_all_get_it),
         TEST(what_the_keeper_refuses_nobody_gets),
         TEST(a_judge_that_dies_ends_the_reload),
+        TEST(files_are_read_again_for_the_fetcher),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
