@@ -14,20 +14,18 @@ from support import images
 from support.case import Scenario, authority
 from support.dockerd import Dockerd, need_docker
 from support.images import sha256
+from support.page import read_blocks
 from support.proxies import caddy, forwarder, free_port, haproxy, nginx, nginx_stream
-from support.server import ROOT
 from support.skopeo import Skopeo
 
 CLIENT = "127.0.0.9"
 LARGE = images.random_bytes(24 << 20, "proxies")
 DOCKERFILE = 'FROM scratch\nCOPY busybox /bin/busybox\nCMD ["/bin/busybox", "echo", "through a proxy"]\n'
-BLOCK = re.compile(r"`(/[^`]+)`:\n\n```\w+\n(.*?)```", re.S)
 
 
 def read_page():
     """{file: what the page puts into it}"""
-    with open(os.path.join(ROOT, "docs", "proxies.md"), encoding="utf-8") as source:
-        return dict(BLOCK.findall(source.read()))
+    return {block.file: block.text for block in read_blocks("docs/proxies.md") if block.file}
 
 
 class ProxyScenario(Scenario):
@@ -108,8 +106,7 @@ class ProxyScenario(Scenario):
         self.assertEqual((status, headers["content-length"]), (200, str(len(LARGE))))
 
     def check_client(self):
-        line = self.registry.log.access(op="push_begin")[0] if self.registry.log.access(op="push_begin") else \
-            self.registry.log.access(method="POST")[0]
+        line = self.registry.log.access(method="POST")[0]
         self.assertEqual(line["client"].partition(":")[0], CLIENT, line.text)
 
     def check_skopeo(self):

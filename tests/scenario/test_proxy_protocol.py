@@ -184,6 +184,20 @@ class ProtocolTest(ProtocolScenario):
             self.assertTrue(raw.read_answer()[1]["location"].startswith("/v2/"))
 
 
+class ProtocolOnSocketFileTest(Scenario):
+    def test_client(self):
+        registry = self.server(settings={"trusted_proxies": "unix"}, start=False)
+        path = registry.folder / "socket"
+        registry.settings["listen"] = ["127.0.0.1:0", {"address": f"unix:{path}", "proxy_protocol": True}]
+        registry.start()
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(path)
+            client.sendall(b"PROXY TCP4 192.0.2.1 192.0.2.2 4711 443\r\nGET /v2/ HTTP/1.1\r\nHost: x\r\n"
+                           b"Connection: close\r\n\r\n")
+            self.assertIn(b"200 OK", client.recv(4096))
+        registry.log.wait(lambda line: line.has(client="192.0.2.1:4711"), 10, "its access line")
+
+
 class ProtocolOfTrustedTest(ProtocolScenario):
     def setUp(self):
         super().setUp(trusted_proxies=[CLIENT, "198.51.100.0/24"])
