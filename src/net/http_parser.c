@@ -249,7 +249,8 @@ static enum http_verdict read_field(struct cursor *cursor, const struct http_lim
 
     if (verdict != HTTP_HEAD)
         return verdict;
-    if (slice_is_nocase(out->name, "Range"))
+    /* The length first: most fields are others. */
+    if (out->name.length == sizeof("Range") - 1 && slice_is_nocase(out->name, "Range"))
         return read_range(cursor, limits, has_range, &out->value, refusal);
     return read_value(cursor, limits->value_max, &out->value, &excess, refusal);
 }
