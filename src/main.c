@@ -156,8 +156,10 @@ static int check(const struct cli_arguments *arguments)
 static int prepare(const struct config *config, struct identity *identity, int *uploads_fd,
                    struct error *err)
 {
-    int rc = identity_resolve(config->user, identity, err);
+    int rc = limits_prepare(err);
 
+    if (rc == 0)
+        rc = identity_resolve(config->user, identity, err);
     if (rc == 0 && identity->is_fallback)
         log_say(LOG_WARN, "%s", ROOT_WARNING);
     if (rc == 0)

@@ -37,6 +37,11 @@ int identity_resolve(const char *user, struct identity *out, struct error *err);
 /* A group by its name or number. ERR_NOT_FOUND: there is none. */
 int group_resolve(const char *name, gid_t *out, struct error *err);
 
+/* Before anything is made: raises the limit of descriptors as far as possible, for the children
+ * too. ERR_UNSUPPORTED: a limit of the operating system (open files, size of files) is too low; the
+ * text says which and how to raise it. */
+int limits_prepare(struct error *err);
+
 /* All that the master needs; everything is borrowed until master_run returns. */
 struct master_options {
     const char *config_file; /* for the log; NULL: none was read */

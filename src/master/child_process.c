@@ -134,8 +134,10 @@ int child_spawn(struct seat *seat, const struct identity *identity, uint64_t id,
     if (rc != 0)
         return rc;
     pid_t pid = fork_child(seat, identity, pair[1]);
-    if (pid < 0)
-        rc = error_set_errno(err, errno, "cannot fork");
+    if (pid < 0) {
+        rc = error_set_errno(err, errno, "cannot start a process");
+        (void)error_wrap(err, "perhaps too many run (ulimit -u, TasksMax=, pids_limit)");
+    }
     fd_close(&pair[1]);
     if (rc != 0) {
         fd_close(&pair[0]);

@@ -30,6 +30,7 @@ struct seat {
     struct timer *restart;
     struct backoff backoff;
     unsigned generations; /* children so far */
+    unsigned failures;    /* to start one, since the last that was started */
     bool was_ever_ready;
     bool is_closed; /* not filled again: the server ends */
 };

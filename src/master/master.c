@@ -253,7 +253,6 @@ int master_run(const struct master_options *options)
     master->next.fd = master->next.secret_fd = -1;
     master->metrics_fd = -1;
     count_workers(options->config);
-    privileges_raise_descriptors();
     prepare(master);
     struct error err;
     if (open_all(master, &err) == 0) {

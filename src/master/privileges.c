@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,8 +16,6 @@
 #include "base/slice.h"
 #include "base/text.h"
 #include "master/master.h"
-
-#define DESCRIPTORS_MAX (1u << 20)
 
 /* Fills in uid, gid and name. False: there is no such user. */
 static bool user_find(const char *name, struct identity *out)
@@ -133,14 +130,4 @@ bool privileges_drop(const struct identity *identity)
             return false;
     }
     return prctl(PR_SET_NO_NEW_PRIVS, 1UL, 0UL, 0UL, 0UL) == 0;
-}
-
-void privileges_raise_descriptors(void)
-{
-    struct rlimit limit;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-        return;
-    limit.rlim_cur = limit.rlim_max < DESCRIPTORS_MAX ? limit.rlim_max : DESCRIPTORS_MAX;
-    (void)setrlimit(RLIMIT_NOFILE, &limit);
 }

@@ -10,7 +10,5 @@ struct identity;
 /* Called in a new process before it executes the program: it becomes that user for good, and can
  * never gain rights again. False: see errno. */
 bool privileges_drop(const struct identity *identity);
-/* Raises the limit of descriptors as far as possible. Children inherit it. */
-void privileges_raise_descriptors(void);
 
 #endif

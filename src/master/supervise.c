@@ -26,6 +26,7 @@
 #define END_WITHIN   3 /* after SIGABRT, or after its line was closed */
 
 #define SPAWN_AGAIN_MS 1000
+#define FAILURES_SAID  60 /* one of so many is logged */
 
 /* ---- starting ---- */
 
@@ -148,11 +149,14 @@ void supervise_start(struct seat *seat)
         return;
     }
     if (child_spawn(seat, master->options.identity, ++master->ids, &child, &line, &err) != 0) {
-        log_say(LOG_ERROR, "cannot start %s %u, trying again: %s", process_role_name(seat->role),
-                seat->slot, err.text);
+        if (seat->failures++ % FAILURES_SAID == 0) {
+            log_say(LOG_ERROR, "cannot start %s %u, trying again each second: %s",
+                    process_role_name(seat->role), seat->slot, err.text);
+        }
         timer_start(seat->restart, SPAWN_AGAIN_MS);
         return;
     }
+    seat->failures = 0;
     seat->current = child;
     list_append(&master->children, &child->link);
     child->line = channel_new(master->loop, &line, (struct channel_ends){ROLE_MASTER, seat->role},

@@ -19,6 +19,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "base/alloc.h"
@@ -36,6 +37,10 @@
 #define RESERVE_LEAST  ((uint64_t)1 << 20)
 #define MAP_SIZE       ((size_t)16 << 30) /* sparse: address space, not disk */
 #define MAP_MIN        ((size_t)16 << 20)
+#define MAP_STEP       ((size_t)1 << 20) /* the least that it grows by */
+#define NO_ADDRESS_SPACE                                                                           \
+    "the ledger's map cannot grow: the limit of address space (ulimit -v) leaves no room; raise "  \
+    "it"
 
 static const char *const table_names[LEDGER_TABLES] = {
     "meta",   "repository", "repository_name", "tag", "manifest", "blob",   "link",
@@ -48,6 +53,7 @@ struct ledger {
     pthread_rwlock_t map_lock;
     atomic_uint resizing; /* threads that wait to change the size of the map, or do */
     atomic_bool is_full;  /* grow before the next write */
+    atomic_bool is_stuck; /* it could not grow */
     uint64_t reserved;    /* writer: the disk has room for the file up to here */
 };
 
@@ -100,7 +106,11 @@ static void set_failed(struct ledger_txn *txn, int code, const char *what)
 {
     if (code == MDB_MAP_FULL)
         atomic_store(&txn->ledger->is_full, true);
-    if (txn->error.kind == ERR_NONE)
+    if (txn->error.kind != ERR_NONE)
+        return;
+    if ((code == MDB_MAP_FULL || code == MDB_MAP_RESIZED) && atomic_load(&txn->ledger->is_stuck))
+        (void)error_set(&txn->error, ERR_NO_SPACE, NO_ADDRESS_SPACE);
+    else
         (void)set_code(&txn->error, code, what);
 }
 
@@ -136,6 +146,19 @@ static size_t choose_map_size(const char *folder, size_t min)
     return size;
 }
 
+/* It is looked at before: LMDB gives the present map up before it asks for a larger one, and cannot
+ * go on without any. */
+static bool has_address_space(size_t more)
+{
+    if (FAILPOINT("ledger.map"))
+        return false;
+    void *probe = mmap(NULL, more, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (probe == MAP_FAILED)
+        return false;
+    (void)munmap(probe, more);
+    return true;
+}
+
 /* A code of LMDB. */
 static int make_environment(struct ledger *ledger, size_t map_size)
 {
@@ -157,9 +180,12 @@ static int open_environment(struct ledger *ledger, const char *folder, bool is_w
         unsigned flags = MDB_NOTLS | MDB_NORDAHEAD | (is_writer ? 0 : (unsigned)MDB_RDONLY);
 
         code = mdb_env_open(ledger->env, folder, flags, LEDGER_MODE);
-        /* Address space may be limited (ulimit -v): a smaller map does until the file grows. */
+        /* Address space may be limited (ulimit -v): a smaller map does until the file grows. The
+         * rest of the program needs some too. */
         for (size_t size = choose_map_size(folder, map_size) / 2; code == ENOMEM && size >= MAP_MIN;
              size /= 2) {
+            if (size / 2 >= MAP_MIN && !has_address_space(2 * size))
+                continue;
             mdb_env_close(ledger->env);
             ledger->env = NULL;
             code = make_environment(ledger, size);
@@ -358,16 +384,41 @@ size_t ledger_map_size(const struct ledger *ledger)
 
 /* ---- the map ---- */
 
-/* Size 0: as large as the writer has made it. Waits for all transactions of this process, but of a
- * long one only until the next key of its walk. */
-static int resize(struct ledger *ledger, size_t size)
+/* Larger by `wanted`, or by less, down to `least`. False: there is no room. Waits for all
+ * transactions of this process, but of a long one only until the next key of its walk. */
+static bool grow(struct ledger *ledger, size_t wanted, size_t least)
 {
+    size_t more = wanted;
+
     atomic_fetch_add(&ledger->resizing, 1);
     CHECK(pthread_rwlock_wrlock(&ledger->map_lock) == 0);
-    int code = mdb_env_set_mapsize(ledger->env, size);
+    bool has_room = has_address_space(more);
+    while (!has_room && more > least) {
+        more = more / 2 > least ? more / 2 : least;
+        has_room = has_address_space(more);
+    }
+    if (has_room) /* if it fails now, there is no map any more */
+        CHECK(mdb_env_set_mapsize(ledger->env, ledger_map_size(ledger) + more) == 0);
     CHECK(pthread_rwlock_unlock(&ledger->map_lock) == 0);
     atomic_fetch_sub(&ledger->resizing, 1);
-    return code;
+    return has_room;
+}
+
+/* Another process has made the file larger than our map, or than it may soon be. */
+static void follow_file(struct ledger *ledger)
+{
+    struct stat status;
+    mdb_filehandle_t fd = -1;
+    size_t now = ledger_map_size(ledger);
+    size_t size = now;
+
+    if (mdb_env_get_fd(ledger->env, &fd) != 0 || fstat(fd, &status) != 0)
+        return;
+    size_t needed = (size_t)status.st_size;
+    while (size < 2 * needed)
+        size *= 2;
+    if (size > now)
+        atomic_store(&ledger->is_stuck, !grow(ledger, size - now, needed > now ? needed - now : 1));
 }
 
 /* ---- reading ---- */
@@ -417,7 +468,7 @@ static void open_snapshot(struct ledger_reader *reader)
         if (code == MDB_READERS_FULL)
             ledger_check_readers(ledger);
         else
-            (void)resize(ledger, 0);
+            follow_file(ledger);
         CHECK(pthread_rwlock_rdlock(&ledger->map_lock) == 0);
         code = begin_read(reader);
     }
@@ -473,20 +524,23 @@ static struct ledger_txn *txn_new(struct ledger *ledger, MDB_txn *mdb)
     return txn;
 }
 
+static bool grow_twice(struct ledger *ledger)
+{
+    size_t now = ledger_map_size(ledger);
+
+    return grow(ledger, now, now < MAP_STEP ? now : MAP_STEP);
+}
+
 int ledger_write(struct ledger *ledger, struct ledger_txn **out, struct error *err)
 {
-    if (atomic_exchange(&ledger->is_full, false)) {
-        int code = resize(ledger, 2 * ledger_map_size(ledger));
-
-        if (code != 0)
-            return set_code(err, code, "grow");
-    }
+    /* What needs no more room, as most deletes, is done in any case. */
+    if (atomic_exchange(&ledger->is_full, false))
+        atomic_store(&ledger->is_stuck, !grow_twice(ledger));
     MDB_txn *mdb = NULL;
     int code = mdb_txn_begin(ledger->env, NULL, 0, &mdb);
     if (code == MDB_MAP_RESIZED) {
-        code = resize(ledger, 0);
-        if (code == 0)
-            code = mdb_txn_begin(ledger->env, NULL, 0, &mdb);
+        follow_file(ledger);
+        code = mdb_txn_begin(ledger->env, NULL, 0, &mdb);
     }
     if (code != 0)
         return set_code(err, code, "write");

@@ -5,6 +5,7 @@ import copy
 import json
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -129,13 +130,19 @@ class Log:
         self._file.close()
 
 
+def set_limits(limits):
+    """In a new process: {resource.RLIMIT_…: value}."""
+    for kind, value in limits.items():
+        resource.setrlimit(kind, (value, value))
+
+
 class Server:
     """`upstreams`: {name: hub or settings}. `settings` is merged over what the tests use by default."""
 
     def __init__(self, upstreams=None, settings=None, workers=2, folder=None, listens=None, failpoints=None,
-                 variables=None):
+                 variables=None, limits=None):
         """`failpoints`: entries as include/base/failpoint.h describes them; [] when `arm` comes later. `variables`: of
-        the environment, besides those of the test."""
+        the environment, besides those of the test. `limits`: {resource.RLIMIT_…: value}."""
         self._own_folder = folder is None
         self.folder = folder or Folder("server")
         self.data = self.folder / "data"
@@ -143,6 +150,7 @@ class Server:
         self.settings = self._settings(upstreams or {}, workers, listens, settings or {})
         self.process = None
         self._variables = variables or {}
+        self._limits = limits or {}
         self._failpoints = None
         if failpoints is not None:
             self._failpoints = self.folder / "failpoints"
@@ -197,7 +205,8 @@ class Server:
         with open(log_path, "wb") as errors:
             self.process = subprocess.Popen([binary(), "serve"] + (flags or ["--config", self.config_file]),
                                             stderr=errors, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL,
-                                            start_new_session=True, env=self._environment())
+                                            start_new_session=True, env=self._environment(),
+                                            preexec_fn=lambda: set_limits(self._limits))
         self._session = self.process.pid
         if self.log is not None:
             self.log.close()

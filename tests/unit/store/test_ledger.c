@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/failpoint.h"
 #include "ledger_table.h"
 #include "records.h"
 #include "store/ledger.h"
@@ -206,6 +207,48 @@ static void a_full_map_grows_before_the_next_write(void **state)
     /* Opened again with the small size, it has room for what is there. */
     assert_int_equal(ledger_open_sized(folder(state), true, 256 * 1024, &ledger, &err), 0);
     put_use(ledger, "a", 9);
+    ledger_close(&ledger);
+}
+
+static int put_block(struct ledger *ledger, uint32_t number)
+{
+    static char block[32 * 1024];
+    struct ledger_txn *txn;
+    struct record key;
+
+    record_init(&key);
+    record_add_u32(&key, number);
+    assert_int_equal(ledger_write(ledger, &txn, &err), 0);
+    ledger_put(txn, TABLE_META, record_bytes(&key), slice_from(block, sizeof(block)));
+    return ledger_commit(&txn, &err);
+}
+
+/* The address space is used up: what is there is read, and what needs no room is written. */
+static void a_map_that_cannot_grow_says_why_and_stays(void **state)
+{
+    struct ledger *ledger = NULL;
+    struct record key;
+    struct slice value;
+    uint32_t count = 0;
+
+    assert_int_equal(ledger_open_sized(folder(state), true, 256 * 1024, &ledger, &err), 0);
+    failpoint_arm("ledger.map", 0, 0);
+    while (put_block(ledger, count) == 0)
+        assert_true(++count < 64);
+    assert_int_equal(put_block(ledger, count), -ERR_NO_SPACE); /* it has tried to grow */
+    assert_non_null(strstr(err.text, "ulimit -v"));
+    assert_int_equal(ledger_map_size(ledger), 256 * 1024);
+    struct ledger_reader *reader = ledger_reader_new(ledger);
+    record_init(&key);
+    record_add_u32(&key, 0);
+    assert_true(ledger_get(ledger_read(reader), TABLE_META, record_bytes(&key), &value));
+    ledger_read_end(reader);
+    put_use(ledger, "a", 9);
+    failpoint_clear();
+    (void)put_block(ledger, count);
+    assert_int_equal(put_block(ledger, count), 0);
+    assert_true(ledger_map_size(ledger) > 256 * 1024);
+    ledger_reader_free(&reader);
     ledger_close(&ledger);
 }
 
@@ -439,6 +482,7 @@ int main(void)
         TEST(an_error_sticks_until_the_commit_says_it),
         TEST(a_bad_record_is_an_error_and_not_found),
         TEST(a_full_map_grows_before_the_next_write),
+        TEST(a_map_that_cannot_grow_says_why_and_stays),
         TEST(a_reader_in_another_process_follows_the_growth),
         TEST(a_long_read_keeps_no_thread_from_the_growth),
         TEST(writer_keeps_room_on_the_disk),
