@@ -26,6 +26,11 @@ int layout_check_name(const char *name, struct error *err)
     return 0;
 }
 
+static const char *folder_name(enum store_place place)
+{
+    return place == PLACE_SPOOL ? LAYOUT_SPOOL : LAYOUT_UPLOADS;
+}
+
 int store_file_create(struct store *store, enum store_place place, const char *name, int *out_fd,
                       struct error *err)
 {
@@ -35,12 +40,16 @@ int store_file_create(struct store *store, enum store_place place, const char *n
         return rc;
     if (FAILPOINT("store.create"))
         return error_set(err, ERR_IO, "cannot make a file (failpoint)");
-    int fd = openat(layout_place(store, place), name,
-                    O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, LAYOUT_FILE_MODE);
+    const char *folder = folder_name(place);
+    int flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+    int at = layout_place(store, place);
+    int fd = openat(at, name, flags, LAYOUT_FILE_MODE);
+    if (fd < 0 && errno == ENOENT && layout_renew(store, at, folder, true))
+        fd = openat(at, name, flags, LAYOUT_FILE_MODE);
     if (fd < 0 && errno == EEXIST)
         return error_set(err, ERR_CONFLICT, "file %s exists already", name);
     if (fd < 0 && errno == ENOENT)
-        return layout_folder_lost(place == PLACE_SPOOL ? "spool" : "uploads", err);
+        return layout_folder_lost(folder, err);
     if (fd < 0)
         return error_set_errno(err, errno, "cannot make file %s", name);
     *out_fd = fd;
@@ -56,7 +65,11 @@ int store_file_open(struct store *store, enum store_place place, const char *nam
         return rc;
     if (FAILPOINT("store.open"))
         return error_set(err, ERR_IO, "cannot open a file (failpoint)");
-    int fd = openat(layout_place(store, place), name, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+    int flags = O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK;
+    int at = layout_place(store, place);
+    int fd = openat(at, name, flags);
+    if (fd < 0 && errno == ENOENT && layout_renew(store, at, folder_name(place), false))
+        fd = openat(at, name, flags);
     if (fd < 0)
         return error_set_errno(err, errno, "cannot open file %s", name);
     *out_fd = fd;
@@ -160,6 +173,8 @@ int store_file_each(struct store *store, enum store_place place, store_each_fn *
                     struct error *err)
 {
     int at = layout_place(store, place);
+
+    (void)layout_renew(store, at, folder_name(place), false);
     int fd = openat(at, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *folder = fd < 0 ? NULL : fdopendir(fd);
 

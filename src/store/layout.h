@@ -42,8 +42,12 @@ int layout_check_name(const char *name, struct error *err);
 int layout_place(const struct store *store, enum store_place place);
 int layout_open_folder(int at, const char *name, int *out_fd, struct error *err);
 int layout_sync(int fd, const char *what, struct error *err);
-/* A folder of ours is gone while the store is open: logs it and returns -ERR_IO. It is no
- * ERR_NOT_FOUND, which says that a blob or an upload does not exist. */
+/* A folder of ours that was removed while the store is open (`fd` is of no use any more): opens the
+ * one that has its name now, for all threads at once, and makes it first with `may_make`. False:
+ * it was not removed, or there is none. */
+bool layout_renew(const struct store *store, int fd, const char *folder, bool may_make);
+/* It could not be renewed: logs it and returns -ERR_IO. It is no ERR_NOT_FOUND, which says that a
+ * blob or an upload does not exist. */
 int layout_folder_lost(const char *folder, struct error *err);
 /* Puts behind an error of the kernel about ROOT what to do; returns -err->kind. */
 int layout_advise(struct error *err);

@@ -46,6 +46,31 @@ int layout_sync(int fd, const char *what, struct error *err)
     return 0;
 }
 
+static void make_again(int root_fd, const char *folder)
+{
+    struct error ignored; /* it is opened next */
+
+    (void)mkdirat(root_fd, LAYOUT_BLOBS, LAYOUT_FOLDER_MODE);
+    if (mkdirat(root_fd, folder, LAYOUT_FOLDER_MODE) != 0)
+        return;
+    log_say(LOG_WARN, "the folder %s was removed while the server runs; it is made again", folder);
+    (void)layout_sync(root_fd, folder, &ignored);
+}
+
+bool layout_renew(const struct store *store, int fd, const char *folder, bool may_make)
+{
+    AUTO_CLOSE int again = -1;
+    struct stat status;
+    struct error ignored;
+
+    if (fstat(fd, &status) != 0 || status.st_nlink > 0)
+        return false;
+    if (may_make)
+        make_again(store->root_fd, folder);
+    return layout_open_folder(store->root_fd, folder, &again, &ignored) == 0 &&
+           dup3(again, fd, O_CLOEXEC) == fd;
+}
+
 int layout_folder_lost(const char *folder, struct error *err)
 {
     static _Atomic uint64_t said_ms; /* every request finds it; one line in ten seconds is enough */

@@ -290,6 +290,8 @@ int store_blob_open(struct store *store, const struct digest *digest, uint64_t s
 
     blob_path(store, digest, &path);
     AUTO_CLOSE int fd = open_for_reading(store, &path);
+    if (fd < 0 && errno == ENOENT && layout_renew(store, path.at, path.parent, false))
+        fd = open_for_reading(store, &path);
     if (fd < 0)
         return refuse_open(&path, errno, err);
     if (fstat(fd, &status) != 0)
@@ -309,9 +311,12 @@ int store_blob_check(struct store *store, const struct digest *digest, uint64_t 
     struct stat status;
 
     blob_path(store, digest, &path);
-    if (fstatat(path.at, path.name, &status, AT_SYMLINK_NOFOLLOW) != 0)
+    int rc = fstatat(path.at, path.name, &status, AT_SYMLINK_NOFOLLOW);
+    if (rc != 0 && errno == ENOENT && layout_renew(store, path.at, path.parent, false))
+        rc = fstatat(path.at, path.name, &status, AT_SYMLINK_NOFOLLOW);
+    if (rc != 0)
         return refuse_open(&path, errno, err);
-    int rc = check_status(&path, &status, size, err);
+    rc = check_status(&path, &status, size, err);
     if (rc == 0)
         describe(&status, out);
     return rc;
@@ -336,6 +341,11 @@ static int make_blob_folder(struct store *store, const struct digest *digest,
     if (atomic_load(is_synced) != 0)
         return 0;
     int number = mkdirat(path->at, path->folder, LAYOUT_FOLDER_MODE) != 0 ? errno : 0;
+    if (number == ENOENT && layout_renew(store, path->at, path->parent, true)) {
+        for (unsigned i = 0; i < 256; i++)
+            atomic_store(&store->is_folder_synced[digest->algorithm == HASH_SHA512][i], 0);
+        number = mkdirat(path->at, path->folder, LAYOUT_FOLDER_MODE) != 0 ? errno : 0;
+    }
     if (number == ENOENT)
         return layout_folder_lost(path->parent, err);
     if (number != 0 && number != EEXIST)
@@ -406,6 +416,9 @@ int store_place(struct store *store, const struct store_file *file, const struct
     if (rc != 0)
         return rc;
     int from = layout_place(store, file->place);
+    /* Its maker may have made the folder again. */
+    (void)layout_renew(store, from, file->place == PLACE_SPOOL ? LAYOUT_SPOOL : LAYOUT_UPLOADS,
+                       false);
     for (int attempt = 0; is_file(from, file->name, file); attempt++) {
         if (renameat(from, file->name, path.at, path.name) == 0)
             return 0;

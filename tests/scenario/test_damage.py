@@ -244,6 +244,18 @@ class HostedTest(DamageScenario):
         path = self.path_of_file(digest)[len(str(self.registry.data)) + 1:]
         return [line for line in self.errors() if path[:path.rindex("/")] in line]
 
+    def test_lost_folders_are_made_again_by_the_next_push(self):
+        for folder in ("blobs", "uploads"):
+            shutil.rmtree(os.path.join(self.registry.data, folder))
+        digest = self.image.layers[0]
+        check_status(self.api.blob("team/app", digest), 404)
+        for _ in range(4):  # each worker has its own descriptors of the folders
+            for content in self.contents.values():
+                self.client(self.registry).push_blob_at_once("team/app", content)
+            check_ok(self.client(self.registry).blob("team/app", digest), digest)
+        check_status(self.api.push_manifest("team/app", "1", self.image.top), 201)
+        check_ok(self.api.manifest("team/app", "1"), self.image.top.digest)
+
     def test_a_blob_is_not_here_until_it_is_pushed_again(self):
         digest = self.image.layers[0]
         content = self.contents[digest]

@@ -280,7 +280,7 @@ static void placing_again_is_done_already(void **state)
 }
 
 /* Not "not found": a client would be told that its upload does not exist. */
-static void a_lost_folder_is_an_error_of_the_disk(void **state)
+static void a_folder_that_cannot_be_made_again_is_an_error_of_the_disk(void **state)
 {
     (void)state;
     struct digest d;
@@ -288,9 +288,11 @@ static void a_lost_folder_is_an_error_of_the_disk(void **state)
     uint64_t inode = make_file(PLACE_UPLOADS, "u1", "hello");
     digest_of(HASH_SHA512, slice_of("hello"), &d);
     assert_int_equal(rmdir(below("blobs/sha512")), 0);
+    write_text(below("blobs/sha512"), "no folder");
     assert_int_equal(place(PLACE_UPLOADS, "u1", inode, 5, &d), -ERR_IO);
     assert_int_equal(store_file_remove(store, PLACE_UPLOADS, "u1", &err), 0);
     assert_int_equal(rmdir(below("uploads")), 0);
+    write_text(below("uploads"), "no folder");
     assert_int_equal(store_file_create(store, PLACE_UPLOADS, "u2", &fd, &err), -ERR_IO);
 }
 
@@ -425,6 +427,43 @@ static void whatever_stands_in_the_place_of_a_blob_is_replaced(void **state)
     }
 }
 
+static void assert_is_here(struct store *of, const struct digest *d)
+{
+    AUTO_CLOSE int fd = -1;
+
+    assert_int_equal(store_blob_check(of, d, 5, NULL, &err), 0);
+    assert_int_equal(store_blob_open(of, d, 5, &fd, NULL, &err), 0);
+}
+
+/* By whoever writes next; the other processes find the new ones. */
+static void lost_folders_are_made_again(void **state)
+{
+    (void)state;
+    struct store *other = NULL;
+    struct digest d = digest("hello");
+    int fd = -1;
+    assert_int_equal(store_open(root, &other, &err), 0);
+    assert_placed(&d);
+    assert_is_here(other, &d);
+    assert_int_equal(unlink(below(path_of_blob(&d))), 0);
+    char folder[32];
+    (void)snprintf(folder, sizeof(folder), "%.15s", path_of_blob(&d));
+    assert_int_equal(rmdir(below(folder)), 0);
+    assert_int_equal(rmdir(below("blobs/sha256")), 0);
+    assert_int_equal(rmdir(below("blobs/sha512")), 0);
+    assert_int_equal(rmdir(below("blobs")), 0);
+    assert_int_equal(rmdir(below("uploads")), 0);
+    assert_int_equal(store_blob_check(other, &d, 5, NULL, &err), -ERR_NOT_FOUND);
+    assert_int_equal(store_file_create(other, PLACE_UPLOADS, "u9", &fd, &err), 0);
+    fd_close(&fd);
+    assert_int_equal(store_file_open(store, PLACE_UPLOADS, "u9", &fd, &err), 0);
+    fd_close(&fd);
+    assert_placed(&d);
+    assert_is_here(store, &d);
+    assert_is_here(other, &d);
+    store_close(&other);
+}
+
 static void a_lost_or_replaced_folder_of_blobs_is_made_again(void **state)
 {
     (void)state;
@@ -554,7 +593,8 @@ int main(void)
         TEST(the_lock_makes_the_folders_of_blobs),
         TEST(a_placed_file_is_found_by_its_digest),
         TEST(placing_again_is_done_already),
-        TEST(a_lost_folder_is_an_error_of_the_disk),
+        TEST(a_folder_that_cannot_be_made_again_is_an_error_of_the_disk),
+        TEST(lost_folders_are_made_again),
         TEST(placing_replaces_what_is_there),
         TEST(another_file_under_the_same_name_is_not_placed),
         TEST(a_file_that_was_written_to_since_is_not_placed),
