@@ -201,11 +201,15 @@ static void log_death(const struct child *child, int status, uint64_t lived_ms,
         log_end(&line, "process died, starts again in %llu ms", (unsigned long long)*delay_ms);
 }
 
+static bool cannot_start(int status)
+{
+    return WIFEXITED(status) && WEXITSTATUS(status) == CHILD_CANNOT_START;
+}
+
 /* At the server's own start, one that cannot start ends it all. */
 static bool is_hopeless(const struct seat *seat, int status)
 {
-    return seat->master->phase == PHASE_STARTING && !seat->was_ever_ready && WIFEXITED(status) &&
-           WEXITSTATUS(status) == CHILD_CANNOT_START;
+    return seat->master->phase == PHASE_STARTING && !seat->was_ever_ready && cannot_start(status);
 }
 
 static void on_death(struct child *child, int status)
@@ -214,8 +218,9 @@ static void on_death(struct child *child, int status)
     struct master *master = seat->master;
     uint64_t lived_ms = monotime_since(clock_mono(), child->started);
     bool is_current = seat->current == child;
-    uint64_t delay_ms =
-        is_current ? backoff_after_death(&seat->backoff, lived_ms, child->was_ready) : 0;
+    uint64_t delay_ms = is_current ? backoff_after_death(&seat->backoff, lived_ms,
+                                                         child->was_ready && !cannot_start(status))
+                                   : 0;
 
     log_death(child, status, lived_ms, is_current ? &delay_ms : NULL);
     metrics_slot_died(seat->role, seat->slot, child->generation);
