@@ -197,6 +197,7 @@ static int connect_tcp(struct fixture *fixture)
     int accepted = accept4(listening, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     assert_true(accepted >= 0);
     assert_int_equal(fcntl(client, F_SETFL, O_NONBLOCK), 0);
+    fixture->tcp_server = accepted;
     http_server_adopt(fixture->server, &stream_plain, &accepted, "client", is_full(fixture));
     return client;
 }

@@ -28,6 +28,7 @@ struct fixture {
     struct http_server *server;
     struct http_settings settings;
     int client;                   /* -1: closed */
+    int tcp_server;               /* the other end, after fixture_use_tcp; the server's */
     struct buf received;          /* by the client */
     bool is_ended;                /* the client saw the end */
     bool is_reset;                /* the client saw a reset */
