@@ -4,6 +4,7 @@
 import os
 import re
 import signal
+import time
 import unittest
 
 from support import images
@@ -167,7 +168,11 @@ class SizeTest(LimitScenario):
         self.assertEqual(self.begin("team/other"), 202)
 
     def test_uploads_without_a_byte_make_room(self):
-        locations = [self.api.begin_upload("team/app") for _ in range(5)]
+        locations = []
+        for _ in range(5):
+            locations.append(self.api.begin_upload("team/app"))
+            began = time.time()  # which is older is known to the millisecond
+            wait_until(lambda began=began: time.time() > began + 0.001, 1, "another millisecond", every=0.001)
         self.assertEqual([self.api.request("GET", location).status for location in locations],
                          [404, 404, 404, 204, 204])
 
