@@ -121,7 +121,7 @@ def caddy(port, sites):
 def forwarder(port, upstream, certificate=None, key=None):
     """httputil.ReverseProxy with the headers of Traefik; over TLS when there is a certificate."""
     go = shutil.which("go") or shutil.which("/usr/local/go/bin/go")
-    need(go, "Go")
+    need(go, "Go", in_debian=False)
     folder = Folder("forwarder-build")
     try:
         program = folder / "forwarder"
