@@ -220,6 +220,11 @@ static enum http_verdict read_value(struct cursor *cursor, size_t value_max, str
     return take_line_end(cursor, refusal);
 }
 
+static enum http_verdict refuse_head(struct http_refusal *refusal)
+{
+    return http_refuse(refusal, 431, "The request head is too large.");
+}
+
 /* Range has a limit of its own, and its bytes do not count as the head's: clients that read parts
  * of a blob ask for many ranges at once. It is read once. */
 static enum http_verdict read_range(struct cursor *cursor, const struct http_limits *limits,
@@ -235,9 +240,11 @@ static enum http_verdict read_range(struct cursor *cursor, const struct http_lim
     *has_range = true;
     allow_head(cursor, limit + limits->range_max);
     enum http_verdict verdict = read_value(cursor, limits->range_max, out, &excess, refusal);
-    if (verdict == HTTP_HEAD)
-        allow_head(cursor, limit + out->length);
-    return verdict;
+    if (verdict != HTTP_HEAD)
+        return verdict;
+    allow_head(cursor, limit + out->length);
+    /* Blanks around the value are the head's, and may have led past its end. */
+    return cursor->at > cursor->limit ? refuse_head(refusal) : HTTP_HEAD;
 }
 
 static enum http_verdict read_field(struct cursor *cursor, const struct http_limits *limits,
@@ -316,7 +323,7 @@ enum http_verdict http_parse_head(struct slice bytes, const struct http_limits *
     allow_head(&cursor, limits->head_max);
     enum http_verdict verdict = read_head(&cursor, limits, out, refusal);
     if (verdict == HTTP_MORE && cursor.length == cursor.limit)
-        return http_refuse(refusal, 431, "The request head is too large.");
+        return refuse_head(refusal);
     if (verdict == HTTP_HEAD)
         *out_length = cursor.at;
     return verdict;

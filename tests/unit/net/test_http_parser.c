@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/buf.h"
 #include "net/http_parser.h"
 
 static const struct http_limits limits = {.line_max = 8192,
@@ -483,6 +484,39 @@ static void value_of_range_does_not_count_as_the_heads(void **state)
     }
 }
 
+/* Blanks around a value are the head's: they neither stretch it, nor lead the parser past its end.
+ */
+static void blanks_around_a_range_count_as_the_heads(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t before; /* blanks */
+        size_t after;
+        const char *rest; /* of the bytes that have come */
+        int status;
+    } rows[] = {
+        {100, 100, "\r\n\r\n", ACCEPTED}, {40000, 0, "\r\n\r\n", 431},
+        {40000, 0, "\r\n", 431},          {40000, 0, "\r\na", 431},
+        {0, 40000, "\r\n", 431},          {20000, 20000, "\r\na: b\r\n\r\n", 431},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        size_t before = rows[i].before;
+        size_t after = rows[i].after;
+        struct http_head head;
+        AUTO_BUF struct buf text;
+
+        buf_init(&text, 128 * 1024);
+        buf_append_text(&text, "GET / HTTP/1.1\r\nHost: us\r\nRange:");
+        for (; before > 0; before--)
+            buf_append_byte(&text, ' ');
+        buf_append_text(&text, "bytes=0-0");
+        for (; after > 0; after--)
+            buf_append_byte(&text, '\t');
+        buf_append_text(&text, rows[i].rest);
+        assert_int_equal(parse(buf_bytes(&text), &head).status, rows[i].status);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -497,6 +531,7 @@ int main(void)
         cmocka_unit_test(range_has_a_limit_of_its_own),
         cmocka_unit_test(heads_have_limits_of_size_and_count),
         cmocka_unit_test(value_of_range_does_not_count_as_the_heads),
+        cmocka_unit_test(blanks_around_a_range_count_as_the_heads),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
