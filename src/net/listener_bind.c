@@ -140,28 +140,27 @@ static int bind_localhost(uint16_t port, struct bound_socket bound[2], unsigned 
     return rc;
 }
 
-/* Does somebody listen on the socket file? One that a killed server has left refuses. */
-static bool is_listened_on(const union socket_address *address)
+/* Is it a socket file that a killed server has left? Only a socket that refuses is known to be. */
+static bool is_left_behind(const union socket_address *address)
 {
-    AUTO_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    struct stat status;
 
-    return fd >= 0 && (connect(fd, &address->any, length_of(address)) == 0 || errno == EAGAIN);
+    if (lstat(address->local.sun_path, &status) != 0 || !S_ISSOCK(status.st_mode))
+        return false;
+    AUTO_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    return fd >= 0 && connect(fd, &address->any, length_of(address)) != 0 && errno == ECONNREFUSED;
 }
 
 static int bind_unix(struct slice path, struct bound_socket *out, struct error *err)
 {
     union socket_address address = {.local = {.sun_family = AF_UNIX}};
-    struct stat status;
 
     if (path.length == 0 || path.length >= sizeof(address.local.sun_path)) {
         return error_set(err, ERR_INVALID, "the path of a unix socket has 1 to %zu bytes",
                          sizeof(address.local.sun_path) - 1);
     }
     memcpy(address.local.sun_path, path.data, path.length);
-    /* A server that was killed has left it. Nothing but a socket without a listener is removed:
-     * bind() says that another one's is in use. */
-    if (lstat(address.local.sun_path, &status) == 0 && S_ISSOCK(status.st_mode) &&
-        !is_listened_on(&address))
+    if (is_left_behind(&address)) /* bind() says that any other file is in use */
         (void)unlink(address.local.sun_path);
     mode_t before = umask(0177);
     int rc = open_socket(&address, false, out, err);

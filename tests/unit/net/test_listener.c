@@ -154,6 +154,24 @@ static void a_unix_socket_is_private_and_replaces_a_stale_one(void **state)
     assert_int_equal(rmdir(folder), 0);
 }
 
+/* One that does not refuse us may be alive: a datagram socket cannot even be asked. */
+static void only_a_unix_socket_that_refuses_is_replaced(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/test_listener_XXXXXX";
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    char text[128] = "unix:";
+    struct bound bound;
+    assert_non_null(mkdtemp(folder));
+    (void)stpcpy(stpcpy(text + 5, folder), "/socket");
+    (void)stpcpy(address.sun_path, text + 5);
+    AUTO_CLOSE int other = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(other, (struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(bind_text(text, &bound), -ERR_IO);
+    assert_int_equal(unlink(text + 5), 0);
+    assert_int_equal(rmdir(folder), 0);
+}
+
 static void what_is_no_address_is_invalid(void **state)
 {
     (void)state;
@@ -367,6 +385,7 @@ int main(void)
         cmocka_unit_test(localhost_is_both_loopbacks_on_one_port),
         cmocka_unit_test(the_ipv6_wildcard_takes_ipv4_too),
         cmocka_unit_test(a_unix_socket_is_private_and_replaces_a_stale_one),
+        cmocka_unit_test(only_a_unix_socket_that_refuses_is_replaced),
         cmocka_unit_test(what_is_no_address_is_invalid),
         cmocka_unit_test(one_connection_is_accepted_a_turn),
         cmocka_unit_test(it_pauses_for_a_millisecond_above_its_share),
