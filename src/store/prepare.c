@@ -46,15 +46,30 @@ int layout_sync(int fd, const char *what, struct error *err)
     return 0;
 }
 
-static void make_again(int root_fd, const char *folder)
+/* The names of the folders survive a power cut. */
+static int sync_folders(int root_fd, struct error *err)
 {
-    struct error ignored; /* it is opened next */
+    AUTO_CLOSE int blobs_fd = -1;
+    int rc = layout_open_folder(root_fd, LAYOUT_BLOBS, &blobs_fd, err);
+
+    if (rc == 0)
+        rc = layout_sync(blobs_fd, LAYOUT_BLOBS, err);
+    return rc != 0 ? rc : layout_sync(root_fd, "the storage folder", err);
+}
+
+/* False: what will be in it might not survive. */
+static bool make_again(int root_fd, const char *folder)
+{
+    struct error err;
 
     (void)mkdirat(root_fd, LAYOUT_BLOBS, LAYOUT_FOLDER_MODE);
     if (mkdirat(root_fd, folder, LAYOUT_FOLDER_MODE) != 0)
-        return;
+        return true; /* it is there, or opening it fails */
     log_say(LOG_WARN, "the folder %s was removed while the server runs; it is made again", folder);
-    (void)layout_sync(root_fd, folder, &ignored);
+    if (sync_folders(root_fd, &err) == 0)
+        return true;
+    log_say(LOG_ERROR, "the folder %s was made again: %s", folder, err.text);
+    return false;
 }
 
 bool layout_renew(const struct store *store, int fd, const char *folder, bool may_make)
@@ -65,8 +80,8 @@ bool layout_renew(const struct store *store, int fd, const char *folder, bool ma
 
     if (fstat(fd, &status) != 0 || status.st_nlink > 0)
         return false;
-    if (may_make)
-        make_again(store->root_fd, folder);
+    if (may_make && !make_again(store->root_fd, folder))
+        return false;
     return layout_open_folder(store->root_fd, folder, &again, &ignored) == 0 &&
            dup3(again, fd, O_CLOEXEC) == fd;
 }
@@ -195,13 +210,7 @@ static int make_folders(int root_fd, struct error *err)
         else if (errno != EEXIST)
             return error_set_errno(err, errno, "cannot make folder %s", folders[i]);
     }
-    if (!is_new)
-        return 0;
-    AUTO_CLOSE int blobs_fd = -1;
-    int rc = layout_open_folder(root_fd, LAYOUT_BLOBS, &blobs_fd, err);
-    if (rc == 0)
-        rc = layout_sync(blobs_fd, LAYOUT_BLOBS, err);
-    return rc != 0 ? rc : layout_sync(root_fd, "the storage folder", err);
+    return is_new ? sync_folders(root_fd, err) : 0;
 }
 
 static int check_one_file_system(int root_fd, struct error *err)
