@@ -23,6 +23,7 @@ struct network {
 
 /* "10.0.0.7", "2001:db8::1": nothing before or after it. */
 bool ip_address_parse(struct slice text, struct ip_address *out);
+bool ip_address_equal(const struct ip_address *a, const struct ip_address *b);
 /* "10.0.0.7", "10.0.0.0/8", "fd00::/8"; bits after the prefix do not matter. ERR_INVALID. */
 int network_parse(struct slice text, struct network *out, struct error *err);
 bool network_has(const struct network *network, const struct ip_address *address);

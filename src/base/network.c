@@ -29,6 +29,11 @@ bool ip_address_parse(struct slice text, struct ip_address *out)
     return true;
 }
 
+bool ip_address_equal(const struct ip_address *a, const struct ip_address *b)
+{
+    return memcmp(a->bytes, b->bytes, sizeof(a->bytes)) == 0;
+}
+
 int network_parse(struct slice text, struct network *out, struct error *err)
 {
     ptrdiff_t slash = slice_find(text, '/');

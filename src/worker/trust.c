@@ -78,20 +78,25 @@ bool trust_has(const struct trust *trust, const char *peer)
     return parse_hop(slice_of(peer), &address) && has_address(trust, &address);
 }
 
-/* The last hop that a trusted proxy has named. No data: the last proxy names nobody. */
-static struct slice nearest(const struct trust *trust, const struct forwarded_hops *hops)
+struct hop_found {
+    struct slice text; /* as it was written; no data: the last proxy names nobody */
+    struct ip_address address;
+};
+
+/* The last hop that a trusted proxy has named. */
+static struct hop_found nearest(const struct trust *trust, const struct forwarded_hops *hops)
 {
-    struct slice client = {NULL, 0};
+    struct hop_found found = {.text = {NULL, 0}};
     struct ip_address address;
 
     for (unsigned i = hops->count; i > 0; i--) {
         if (!parse_hop(hops->items[i - 1], &address))
             break;
-        client = hops->items[i - 1];
+        found = (struct hop_found){hops->items[i - 1], address};
         if (!has_address(trust, &address))
             break;
     }
-    return client;
+    return found;
 }
 
 char *trust_find_client(const struct trust *trust, const struct http_head *head, const char *peer)
@@ -103,9 +108,11 @@ char *trust_find_client(const struct trust *trust, const struct http_head *head,
         return NULL;
     forwarded_read_older_hops(head, &older);
     forwarded_read_hops(head, &hops);
-    struct slice client = nearest(trust, older.count > 0 ? &older : &hops);
-    /* A proxy writes one of the two and passes on the other as it came. */
-    if (older.count > 0 && hops.count > 0 && !slice_equal(client, nearest(trust, &hops)))
-        return NULL;
-    return client.data ? slice_dup(client) : NULL;
+    struct hop_found client = nearest(trust, older.count > 0 ? &older : &hops);
+    struct hop_found other = nearest(trust, hops.count > 0 ? &hops : &older);
+    /* A proxy writes one of the two and passes on the other as it came. Who writes both writes the
+     * address in two ways: Forwarded has brackets around it, and perhaps a port. */
+    bool is_agreed =
+        client.text.data && other.text.data && ip_address_equal(&client.address, &other.address);
+    return is_agreed ? slice_dup(client.text) : NULL;
 }

@@ -102,6 +102,14 @@ static void two_fields_must_agree(void **state)
     check(PROXY, "X-Forwarded-For: 192.0.2.1\r\nForwarded: for=192.0.2.1\r\n", "192.0.2.1");
     check(PROXY, "X-Forwarded-For: 192.0.2.1\r\nForwarded: for=203.0.113.9\r\n", NULL);
     check(PROXY, "Forwarded: for=192.0.2.1\r\nX-Forwarded-For: 203.0.113.9\r\n", NULL);
+    /* they write one address in two ways */
+    check(PROXY, "X-Forwarded-For: 2001:db8::1\r\nForwarded: for=\"[2001:DB8:0::1]:4711\"\r\n",
+          "2001:db8::1");
+    check(PROXY, "X-Forwarded-For: 192.0.2.1\r\nForwarded: for=\"192.0.2.1:80\"\r\n", "192.0.2.1");
+    check(PROXY, "X-Forwarded-For: unknown\r\nForwarded: for=192.0.2.1\r\n", NULL);
+    check(PROXY, "X-Forwarded-For: 192.0.2.1\r\nForwarded: for=unknown\r\n", NULL);
+    check(PROXY, "X-Forwarded-For: 192.0.2.1\r\nForwarded: for=192.0.2.2;for=192.0.2.1\r\n",
+          "192.0.2.1");
 }
 
 static void only_the_last_hops_count(void **state)
