@@ -56,7 +56,7 @@ union keeper_message {
     struct message_tag_checked tag_checked;
     struct message_remove remove;
     struct message_reader reader;
-    struct message_blob_compared blob_compared;
+    struct message_blob_suspected blob_suspected;
 };
 
 #define KEEPER_ACTOR_SIZE 256 /* of all texts of an actor; what is longer is cut */

@@ -19,8 +19,8 @@ void apply_order(const struct apply *apply, struct order *order)
 {
     if (order->type == MESSAGE_BLOB_STORED)
         apply_blob_stored(apply, order);
-    else if (order->type == MESSAGE_BLOB_COMPARED)
-        apply_blob_compared(apply, order);
+    else if (order->type == MESSAGE_BLOB_SUSPECTED)
+        apply_blob_suspected(apply, order);
     else if (order->type == MESSAGE_LINK)
         apply_link(apply, order);
     else if (order->type == MESSAGE_PUSH_BEGUN)

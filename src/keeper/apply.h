@@ -28,7 +28,7 @@ struct apply {
 void apply_order(const struct apply *apply, struct order *order);
 
 void apply_blob_stored(const struct apply *apply, struct order *order);
-void apply_blob_compared(const struct apply *apply, struct order *order);
+void apply_blob_suspected(const struct apply *apply, struct order *order);
 void apply_link(const struct apply *apply, struct order *order);
 void apply_used(const struct apply *apply, const struct order *order);
 void apply_push_begun(const struct apply *apply, struct order *order);

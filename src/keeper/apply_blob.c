@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Orders about blobs: BLOB_STORED, LINK and USED. */
+/* Orders about blobs: BLOB_STORED, BLOB_SUSPECTED, LINK and USED. */
 #include "apply.h"
 #include "base/fd.h"
 #include "base/log.h"
@@ -47,23 +47,27 @@ static void put_blob(const struct apply *apply, const struct order *order)
 }
 
 /* Only what is there now counts: the file may have been replaced since it was read. */
-void apply_blob_compared(const struct apply *apply, struct order *order)
+void apply_blob_suspected(const struct apply *apply, struct order *order)
 {
-    const struct message_blob_compared *compared = &order->message.blob_compared;
-    struct file_identity read = {compared->inode, compared->modified};
     struct blob_record blob;
     struct store_blob found;
     struct error err;
 
-    if (!blob_find(apply->txn, &compared->digest, &blob) ||
-        store_blob_check(apply->store, &compared->digest, blob.size, &found, &err) != 0 ||
-        !file_identity_equal(&read, &found.identity)) {
+    if (order->trust == ORDER_FAILED) {
+        order_refuse(order, order->file_error.kind, "%s", order->file_error.text);
+        return;
+    }
+    if (order->compared.inode == 0)
+        return;
+    if (!blob_find(apply->txn, &order->digest, &blob) ||
+        store_blob_check(apply->store, &order->digest, blob.size, &found, &err) != 0 ||
+        !file_identity_equal(&order->compared, &found.identity)) {
         order_refuse(order, ERR_NOT_FOUND, "the file that was compared is not here any more");
         return;
     }
-    blob.file = read;
-    blob.is_damaged = compared->is_right == 0;
-    blob_put(apply->txn, &compared->digest, &blob);
+    blob.file = order->compared;
+    blob.is_damaged = order->is_wrong;
+    blob_put(apply->txn, &order->digest, &blob);
 }
 
 bool apply_has_file(const struct apply *apply, const struct digest *digest,

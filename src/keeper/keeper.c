@@ -7,7 +7,8 @@
  *                  ▲ at the end of a turn, if no batch and no chore runs
  *
  * A worker's file for a digest that is here is hashed between two batches (verifier.h), so that a
- * worker cannot replace what others have.
+ * worker cannot replace what others have; and so is a stored file that a worker suspects, before a
+ * batch, so that a worker cannot call damaged, or right, what others read.
  *
  * No sender waits for USED: alone, such orders start a batch only after a second. They have no
  * credits and no answer, so those over a limit are dropped; all that can follow is an eviction that
@@ -332,6 +333,10 @@ static void on_line_message(struct peer_line *line, enum message_type type, stru
         finish_order(order);
         return;
     }
+    if (type == MESSAGE_BLOB_SUSPECTED) {
+        verifier_start(keeper->verifier, order);
+        return;
+    }
     list_append(&keeper->queue, &order->link);
     schedule_start(keeper, true);
 }
@@ -373,6 +378,7 @@ struct keeper *keeper_new(const struct keeper_options *options)
     keeper->verifier = verifier_new(&(struct verifier_options){
         .pool = options->pool,
         .store = options->store,
+        .ledger = options->ledger,
         .on_done = on_verified,
         .arg = keeper,
     });

@@ -172,8 +172,10 @@ static bool is_well_formed(struct order *order)
         return is_remove(&message->remove);
     if (order->type == MESSAGE_READER)
         return is_reader(&message->reader);
-    if (order->type == MESSAGE_BLOB_COMPARED)
-        return has_digest(&message->blob_compared.digest) && message->blob_compared.inode != 0;
+    if (order->type == MESSAGE_BLOB_SUSPECTED) {
+        order->digest = message->blob_suspected.digest;
+        return has_digest(&order->digest);
+    }
     return order->type == MESSAGE_USED || order->type == MESSAGE_BARRIER;
 }
 

@@ -32,7 +32,7 @@ union order_message {
     struct message_used used;
     struct message_reader reader;
     struct message_barrier barrier;
-    struct message_blob_compared blob_compared;
+    struct message_blob_suspected blob_suspected;
 };
 
 /* How far what an order says about its file is believed. */
@@ -61,6 +61,10 @@ struct order {
     struct error file_error; /* kind NONE: placed and synced */
     enum order_trust trust;
     struct file_identity placed;
+
+    /* BLOB_SUSPECTED: what the keeper found. Inode 0: nothing that is not in the record. */
+    struct file_identity compared;
+    bool is_wrong;
 
     struct error refusal; /* kind NONE: done */
     struct buf missing;   /* digests in binary */

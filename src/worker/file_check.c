@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A check belongs to the table until it is over. Requests wait in its list; one that ends leaves
- * it, and the check goes on without: the next client need not wait as long. Of large files one at a
- * time is read, so that a restored storage folder does not take the whole pool.
+ * it, or has waited long enough for its client, and the check goes on without: the next client need
+ * not wait as long. Of large files one at a time is read, so that a restored storage folder does
+ * not take the whole pool.
  */
 #include "file_check.h"
 
@@ -18,17 +19,21 @@
 #include "base/map.h"
 #include "ipc/keeper_client.h"
 #include "ipc/metrics.h"
+#include "net/loop.h"
 #include "oci/api_error.h"
 #include "request.h"
 #include "worker_state.h"
 
 #define SMALL_MAX ((uint64_t)4 * 1024 * 1024) /* the largest manifest */
+#define WAIT_MS   60000 /* of a request; clients and proxies give up after some minutes */
+#define TOLD_MAX  64    /* checks that the keeper is told of: a part of the worker's credits */
 #define KEY_MAX   (DIGEST_BINARY_MAX + sizeof(struct file_identity))
 
 struct file_check_table {
     struct worker *worker;
     struct map *checks;
     uint64_t large_key; /* in the pool */
+    unsigned told;      /* checks that the keeper has not answered */
     atomic_bool is_cancelled;
 };
 
@@ -52,25 +57,54 @@ struct stored_check {
 struct check_waiter { /* a request's step */
     struct list link;
     struct request *request;
+    struct timer *timer;
 };
 
 /* ---- the requests ---- */
 
-static void on_waiter_gone(struct request *request)
+static void waiter_free(struct check_waiter *waiter)
 {
-    struct check_waiter *waiter = request->step;
-
+    loop_cancel_deferred(waiter->request->worker->options.loop, waiter);
+    timer_free(&waiter->timer);
     list_remove(&waiter->link);
     mem_free(waiter);
 }
 
+static void on_waiter_gone(struct request *request)
+{
+    waiter_free(request->step);
+}
+
 static const struct request_steps waiter_steps = {.on_gone = on_waiter_gone};
+
+static void on_waiter_late(void *arg)
+{
+    struct check_waiter *waiter = arg;
+    struct request *request = waiter->request;
+
+    request_set_step(request, NULL, NULL);
+    waiter_free(waiter);
+    fd_close(&request->fd);
+    request_failf(request, API_UNAVAILABLE,
+                  "the stored file has changed and is still being compared with its digest; "
+                  "ask again later");
+}
+
+static void on_waiter_timer(void *arg)
+{
+    struct check_waiter *waiter = arg;
+
+    loop_defer(waiter->request->worker->options.loop, on_waiter_late, waiter);
+}
 
 static void wait_for(struct stored_check *check, struct request *request)
 {
+    struct loop *loop = request->worker->options.loop;
     struct check_waiter *waiter = NEW(struct check_waiter);
 
     waiter->request = request;
+    waiter->timer = timer_new(loop, on_waiter_timer, waiter);
+    timer_start(waiter->timer, WAIT_MS);
     list_init(&waiter->link);
     list_append(&check->waiters, &waiter->link);
     request_set_step(request, &waiter_steps, waiter);
@@ -103,9 +137,8 @@ static void release_waiters(struct stored_check *check)
         struct check_waiter *waiter = LIST_ITEM(check->waiters.next, struct check_waiter, link);
         struct request *request = waiter->request;
 
-        list_remove(&waiter->link);
-        mem_free(waiter);
         request_set_step(request, NULL, NULL);
+        waiter_free(waiter);
         go_on(request, &finding, &check->err);
     }
 }
@@ -126,28 +159,38 @@ static void check_end(struct stored_check *check)
     mem_free(check);
 }
 
-/* Whatever the keeper has said: without it, the next request compares again. */
+/* Whatever the keeper has said: our clients get what we have found, and without a word in the
+ * record the next request compares again. */
 static void on_told(struct keeper_call *call, const struct keeper_answer *answer)
 {
+    struct stored_check *check = LIST_ITEM(call, struct stored_check, call);
+
     (void)answer;
-    check_end(LIST_ITEM(call, struct stored_check, call));
+    check->table->told--;
+    check_end(check);
 }
 
-/* Other processes must know of damage before they are asked for the bytes; that a file is right
- * keeps no client waiting. */
+/* The keeper believes nothing of it, and reads the file itself. Other processes must know of damage
+ * before they are asked for the bytes. That a file is right keeps no client waiting, and is
+ * remembered here until the keeper has looked, however long that takes. */
 static void tell_keeper(struct stored_check *check)
 {
     if (check->verdict == FILE_RIGHT && check->is_each_time)
         check_unlist(check); /* the next request does not join it */
     if (check->verdict == FILE_RIGHT)
         release_waiters(check);
-    check->call.type = MESSAGE_BLOB_COMPARED;
+    if (check->table->told == TOLD_MAX) {
+        check_end(check);
+        return;
+    }
+    check->table->told++;
+    check->call.type = MESSAGE_BLOB_SUSPECTED;
     check->call.on_answer = on_told;
-    check->call.message.blob_compared = (struct message_blob_compared){
+    check->call.is_patient = check->verdict == FILE_RIGHT;
+    check->call.message.blob_suspected = (struct message_blob_suspected){
         .digest = check->digest,
-        .inode = check->blob.identity.inode,
-        .modified = check->blob.identity.modified_ns,
-        .is_right = check->verdict == FILE_RIGHT,
+        .size = check->blob.size,
+        .is_wrong = check->verdict == FILE_WRONG,
     };
     keeper_client_ask(check->table->worker->keeper, &check->call);
 }

@@ -2,11 +2,12 @@
 /*
  * Stored files whose bytes must be compared with their digest before they are served: a manifest's
  * each time, a blob's when it is not the file that its record knows. A check runs in the pool; the
- * requests for the same file share it, and their handlers are called again when it is over. What it
- * found is told to the keeper, so that it is done once for a file that was restored, and that all
- * processes know of one that is damaged.
+ * requests for the same file share it, and their handlers are called again when it is over; one
+ * that has waited for a minute is answered 503. What it found counts for this worker's clients. The
+ * keeper is told to look at the file itself (docs/decisions/0049): so it is compared no more when
+ * it was restored, and all processes know of one that is damaged.
  *
- *   RUNNING → (told to the keeper) → over
+ *   RUNNING → (the keeper looks) → over
  */
 #ifndef WORKER_FILE_CHECK_H
 #define WORKER_FILE_CHECK_H

@@ -4,6 +4,7 @@ hosted ones are not here until they are pushed again."""
 
 import os
 import shutil
+import signal
 import socket
 import stat
 import unittest
@@ -315,6 +316,9 @@ class ComparedTest(DamageScenario):
     def lines_about(self, digest):
         return [line for line in self.errors() if digest.partition(":")[2] in line]
 
+    def compared_by(self, role):
+        return self.registry.metrics(role).get("entrepot_files_compared_total", 0)
+
     def files(self):
         for folder, _, names in os.walk(f"{self.registry.data}/blobs"):
             for name in names:
@@ -333,14 +337,15 @@ class ComparedTest(DamageScenario):
             for digest in self.image.layers:
                 check_status(api.blob("team/app", digest, method), 200)
         wait_until(lambda: self.registry.metric("commits") >= 1, 10, "it is recorded")
-        compared = self.registry.metric("files_compared")
+        compared = self.compared_by("worker")
         self.assertLessEqual(compared, self.workers * len(self.image.layers))
         many = Many()
         for _ in range(20):
             many.start(api.blob, "team/app", self.image.layers[0])
         for answer in many.join():
             check_ok(answer, self.image.layers[0])
-        self.assertEqual(self.registry.metric("files_compared"), compared)
+        self.assertEqual(self.compared_by("worker"), compared)
+        self.assertIn(self.compared_by("keeper"), range(1, self.workers + 1))
         api.pull("team/app", "1")
         cached.pull("library/app", "large")
         part = api.blob("team/app", self.image.layers[0], headers={"Range": "bytes=5-9,100-109"})
@@ -367,7 +372,31 @@ class ComparedTest(DamageScenario):
             many.start(self.api.blob, "team/app", digest, "HEAD" if number % 3 == 0 else "GET")
         for answer in many.join():
             check_status(answer, 200)
-        self.assertLessEqual(self.registry.metric("files_compared"), 2 * self.workers)
+        self.assertLessEqual(self.compared_by("worker"), 2 * self.workers)
+
+    def test_a_touched_blob_is_served_while_the_keeper_hangs(self):
+        digest = self.image.layers[0]
+        os.utime(self.path_of_file(digest))
+        keeper = self.registry.kill("keeper", number=signal.SIGSTOP)
+        for _ in range(4):
+            check_ok(self.client(self.registry).blob("team/app", digest), digest)
+        os.kill(keeper, signal.SIGCONT)
+        wait_until(lambda: self.compared_by("keeper") >= 1, 10, "the keeper has looked")
+        check_ok(self.api.blob("team/app", digest), digest)
+
+    def test_a_flipped_blob_is_unknown_while_the_keeper_is_replaced(self):
+        digest = self.image.layers[0]
+        flip(self.path_of_file(digest), len(self.layer))
+        keeper = self.registry.kill("keeper", number=signal.SIGSTOP)
+        many = Many()
+        for _ in range(4):
+            many.start(self.client(self.registry).blob, "team/app", digest)
+        wait_until(lambda: self.compared_by("worker") >= 1, 10, "a worker has looked")
+        os.kill(keeper, signal.SIGKILL)
+        for answer in many.join():
+            self.assertEqual((answer.status, answer.code), (404, "BLOB_UNKNOWN"))
+        wait_until(lambda: self.compared_by("keeper") >= 1, 10, "the next keeper has looked")
+        self.assertEqual(self.api.blob("team/app", digest, "HEAD").status, 404)
 
     def test_a_flipped_blob_is_wrong_in_every_part_and_after_a_restart(self):
         digest = self.image.layers[0]

@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Blobs: stored, healed, linked; names and pushers. */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/failpoint.h"
 #include "base/fd.h"
 #include "fakes/loop.h"
 #include "net/loop.h"
@@ -80,17 +84,40 @@ static struct file_identity identity_of(const struct digest *digest)
     return found.identity;
 }
 
-static enum message_type say_compared(const struct digest *digest, struct file_identity file,
-                                      bool is_right)
+/* Another descriptor of the stored file, to write with. */
+static int open_to_write(const struct digest *digest)
 {
-    struct message_blob_compared compared = {
-        .digest = *digest,
-        .inode = file.inode,
-        .modified = file.modified_ns,
-        .is_right = is_right,
-    };
+    AUTO_CLOSE int fd = -1;
+    char path[64];
 
-    return world_ask(WORKER_0, MESSAGE_BLOB_COMPARED, &compared).type;
+    assert_int_equal(store_blob_open(world_store, digest, UINT64_MAX, &fd, NULL, &err), 0);
+    (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    int out = open(path, O_WRONLY | O_CLOEXEC);
+    assert_true(out >= 0);
+    return out;
+}
+
+/* As a restore does: the same bytes, of another time. */
+static void touch(const struct digest *digest, long when)
+{
+    AUTO_CLOSE int fd = open_to_write(digest);
+    const struct timespec times[2] = {{.tv_sec = when}, {.tv_sec = when}};
+
+    assert_int_equal(futimens(fd, times), 0);
+}
+
+static void overwrite(const struct digest *digest, const char *content)
+{
+    AUTO_CLOSE int fd = open_to_write(digest);
+
+    assert_int_equal(fd_pwrite_all(fd, content, strlen(content), 0, &err), 0);
+}
+
+static struct answer suspect(enum who who, const struct digest *digest)
+{
+    struct message_blob_suspected suspected = {.digest = *digest, .size = 5, .is_wrong = 1};
+
+    return world_ask(who, MESSAGE_BLOB_SUSPECTED, &suspected);
 }
 
 static void a_record_knows_the_file_that_was_placed(void **state)
@@ -107,23 +134,80 @@ static void a_record_knows_the_file_that_was_placed(void **state)
     assert_true(file_identity_equal(&blob.file, &second));
 }
 
-static void what_was_compared_is_recorded_for_the_file_that_is_there(void **state)
+static void a_suspected_file_is_read_and_the_finding_recorded(void **state)
 {
     (void)state;
     struct digest digest = world_push_blob("team/app", "hello");
-    struct digest absent = world_digest("absent");
-    struct file_identity file = identity_of(&digest);
-    struct file_identity other = {file.inode, file.modified_ns + 1};
-    struct file_identity none = {0, 0};
-    assert_int_equal(say_compared(&digest, other, false), MESSAGE_REFUSED);
-    assert_int_equal(say_compared(&digest, none, false), MESSAGE_REFUSED);
-    assert_int_equal(say_compared(&absent, file, true), MESSAGE_REFUSED);
-    assert_false(world_blob_record(&digest).is_damaged);
-    assert_int_equal(say_compared(&digest, file, false), MESSAGE_DONE);
+    touch(&digest, 7);
+    assert_int_equal(suspect(WORKER_0, &digest).type, MESSAGE_DONE);
     struct blob_record blob = world_blob_record(&digest);
+    struct file_identity file = identity_of(&digest);
+    assert_true(!blob.is_damaged && file_identity_equal(&blob.file, &file));
+    overwrite(&digest, "hellO");
+    touch(&digest, 8);
+    file = identity_of(&digest);
+    assert_int_equal(suspect(WORKER_1, &digest).type, MESSAGE_DONE);
+    blob = world_blob_record(&digest);
     assert_true(blob.is_damaged && file_identity_equal(&blob.file, &file));
-    assert_int_equal(say_compared(&digest, file, true), MESSAGE_DONE);
+    overwrite(&digest, "hello");
+    touch(&digest, 9);
+    assert_int_equal(suspect(WORKER_0, &digest).type, MESSAGE_DONE);
     assert_false(world_blob_record(&digest).is_damaged);
+}
+
+static void what_is_not_here_is_not_suspected(void **state)
+{
+    (void)state;
+    struct digest absent = world_digest("absent");
+    struct digest digest = world_push_blob("team/app", "hello");
+    struct digest none = {0};
+    assert_int_equal(suspect(WORKER_0, &absent).kind, ERR_NOT_FOUND);
+    assert_int_equal(suspect(WORKER_0, &none).kind, ERR_INVALID);
+    assert_int_equal(store_blob_remove(world_store, &digest, &err), 0);
+    assert_int_equal(suspect(WORKER_0, &digest).kind, ERR_NOT_FOUND);
+    assert_false(world_blob_record(&digest).is_damaged);
+}
+
+/* After a restore each worker finds the same file changed. */
+static void a_file_that_many_suspect_is_read_once(void **state)
+{
+    (void)state;
+    struct digest digest = world_push_blob("team/app", "hello");
+    struct message_blob_suspected suspected = {.digest = digest, .size = 5};
+    uint64_t requests[20];
+    touch(&digest, 7);
+    failpoint_arm("verify.suspect", 1, 1); /* the second reading would fail */
+    for (unsigned i = 0; i < 20; i++) {
+        requests[i] =
+            world_post(i % 2 == 0 ? WORKER_0 : WORKER_1, MESSAGE_BLOB_SUSPECTED, &suspected);
+    }
+    for (unsigned i = 0; i < 20; i++)
+        assert_int_equal(world_await(requests[i]).type, MESSAGE_DONE);
+    failpoint_clear();
+}
+
+static void a_file_that_was_judged_is_not_read_for_the_next(void **state)
+{
+    (void)state;
+    struct digest digest = world_push_blob("team/app", "hello");
+    struct message_blob_suspected suspected = {.digest = digest, .size = 5};
+    touch(&digest, 7);
+    assert_int_equal(world_ask(WORKER_0, MESSAGE_BLOB_SUSPECTED, &suspected).type, MESSAGE_DONE);
+    failpoint_arm("verify.suspect", 0, 1); /* a reading would fail */
+    assert_int_equal(world_ask(WORKER_1, MESSAGE_BLOB_SUSPECTED, &suspected).type, MESSAGE_DONE);
+    failpoint_clear();
+}
+
+static void a_suspected_file_that_cannot_be_read_is_not_damaged(void **state)
+{
+    (void)state;
+    struct digest digest = world_push_blob("team/app", "hello");
+    touch(&digest, 7);
+    failpoint_arm("verify.suspect", 0, 1);
+    assert_int_equal(suspect(WORKER_0, &digest).kind, ERR_IO);
+    failpoint_clear();
+    assert_false(world_blob_record(&digest).is_damaged);
+    assert_int_equal(suspect(WORKER_0, &digest).type, MESSAGE_DONE);
 }
 
 static void a_blob_that_was_found_wrong_is_not_linked_until_it_is_pushed(void **state)
@@ -131,7 +215,8 @@ static void a_blob_that_was_found_wrong_is_not_linked_until_it_is_pushed(void **
     (void)state;
     struct digest digest = world_push_blob("team/app", "hello");
     struct message_link link = {.repository = SLICE_LITERAL("team/other"), .digest = digest};
-    assert_int_equal(say_compared(&digest, identity_of(&digest), false), MESSAGE_DONE);
+    overwrite(&digest, "hellO");
+    assert_int_equal(suspect(WORKER_0, &digest).type, MESSAGE_DONE);
     assert_int_equal(world_ask(WORKER_0, MESSAGE_LINK, &link).kind, ERR_NOT_FOUND);
     assert_int_equal(world_link("", "team/other", &digest), 0);
     (void)world_push_blob("team/app", "hello");
@@ -348,7 +433,11 @@ int main(void)
         TEST(the_same_blob_again_is_counted_once),
         TEST(a_push_heals_a_damaged_file),
         TEST(a_record_knows_the_file_that_was_placed),
-        TEST(what_was_compared_is_recorded_for_the_file_that_is_there),
+        TEST(a_suspected_file_is_read_and_the_finding_recorded),
+        TEST(what_is_not_here_is_not_suspected),
+        TEST(a_file_that_many_suspect_is_read_once),
+        TEST(a_file_that_was_judged_is_not_read_for_the_next),
+        TEST(a_suspected_file_that_cannot_be_read_is_not_damaged),
         TEST(a_blob_that_was_found_wrong_is_not_linked_until_it_is_pushed),
         TEST(many_uses_stand_in_nobodys_way),
         TEST(a_vanished_file_is_refused),

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "base/alloc.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/error.h"
@@ -178,6 +179,66 @@ static void a_file_that_cannot_be_read_is_no_lie(void **state)
     failpoint_clear();
     assert_int_equal(world_liar, 0);
     assert_int_equal(world_ask(WORKER_0, MESSAGE_BLOB_STORED, &again).type, MESSAGE_DONE);
+}
+
+/* ---- BLOB_SUSPECTED ---- */
+
+static struct message_blob_suspected suspicion_of(const struct digest *digest)
+{
+    return (struct message_blob_suspected){.digest = *digest, .size = 5, .is_wrong = 1};
+}
+
+/* Our own workers may suspect what is right, too: it is no lie. */
+static void a_suspicion_does_not_make_a_right_file_damaged(void **state)
+{
+    (void)state;
+    struct digest layer = fetch_layer();
+    struct message_blob_suspected suspected = suspicion_of(&layer);
+    assert_int_equal(world_ask(WORKER_0, MESSAGE_BLOB_SUSPECTED, &suspected).type, MESSAGE_DONE);
+    assert_false(world_blob_record(&layer).is_damaged);
+    assert_int_equal(world_liar, 0);
+}
+
+static void a_suspicion_does_not_make_a_wrong_file_right(void **state)
+{
+    (void)state;
+    struct message_blob_stored wrong = wrong_layer("team/app");
+    struct message_blob_suspected suspected = suspicion_of(&wrong.digest);
+    assert_int_equal(world_ask(WORKER_0, MESSAGE_BLOB_STORED, &wrong).type, MESSAGE_DONE);
+    assert_int_equal(world_ask(WORKER_0, MESSAGE_BLOB_SUSPECTED, &suspected).type, MESSAGE_DONE);
+    assert_true(world_blob_record(&wrong.digest).is_damaged);
+    assert_int_equal(world_ask(WORKER_1, MESSAGE_BLOB_SUSPECTED, &suspected).type, MESSAGE_DONE);
+    assert_true(world_blob_record(&wrong.digest).is_damaged);
+}
+
+/* Or the disk would be busy with what one worker says. */
+static void a_large_file_that_the_record_knows_is_not_read_again(void **state)
+{
+    (void)state;
+    size_t length = MANIFEST_MAX_SIZE + 1;
+    AUTO_FREE char *content = mem_zalloc(length + 1, 1);
+    memset(content, 'x', length);
+    struct digest large = world_push_blob("team/app", content);
+    struct message_blob_suspected suspected = suspicion_of(&large);
+    failpoint_arm("verify.suspect", 0, 1); /* a reading would fail */
+    assert_int_equal(world_ask(WORKER_0, MESSAGE_BLOB_SUSPECTED, &suspected).type, MESSAGE_DONE);
+    failpoint_clear();
+}
+
+static void a_drain_leaves_a_suspicion_to_the_next(void **state)
+{
+    (void)state;
+    struct digest layer = fetch_layer();
+    struct message_blob_suspected suspected = suspicion_of(&layer);
+    uint64_t first = world_post(WORKER_0, MESSAGE_BLOB_SUSPECTED, &suspected);
+    uint64_t second = world_post(WORKER_1, MESSAGE_BLOB_SUSPECTED, &suspected);
+    world_turns(1);
+    keeper_drain(world_keeper, 1000);
+    world_turns(100);
+    assert_int_equal(world_answer(first).type, MESSAGE_NONE);
+    assert_int_equal(world_answer(second).type, MESSAGE_NONE);
+    world_restart();
+    assert_int_equal(world_ask(WORKER_0, MESSAGE_BLOB_SUSPECTED, &suspected).type, MESSAGE_DONE);
 }
 
 /* ---- MANIFEST_PUT ---- */
@@ -359,6 +420,10 @@ int main(void)
         TEST(a_repeat_is_no_way_around),
         TEST(a_drain_leaves_what_must_be_hashed_to_the_next),
         TEST(a_file_that_cannot_be_read_is_no_lie),
+        TEST(a_suspicion_does_not_make_a_right_file_damaged),
+        TEST(a_suspicion_does_not_make_a_wrong_file_right),
+        TEST(a_large_file_that_the_record_knows_is_not_read_again),
+        TEST(a_drain_leaves_a_suspicion_to_the_next),
         TEST(the_body_of_a_manifest_is_that_of_its_digest),
         TEST(the_file_of_a_manifest_is_that_of_its_digest),
         TEST(a_manifest_is_what_its_bytes_say),

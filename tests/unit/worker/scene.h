@@ -30,6 +30,7 @@ union any_message {
     struct message_manifest_put manifest_put;
     struct message_remove remove;
     struct message_used used;
+    struct message_blob_suspected blob_suspected;
 };
 
 /* `hosted.shadow_check` is off unless the settings have it. */
