@@ -153,10 +153,7 @@ static bool has_address_space(size_t more)
     if (FAILPOINT("ledger.map"))
         return false;
     void *probe = mmap(NULL, more, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (probe == MAP_FAILED)
-        return false;
-    (void)munmap(probe, more);
-    return true;
+    return probe != MAP_FAILED && munmap(probe, more) == 0;
 }
 
 /* A code of LMDB. */
@@ -384,41 +381,51 @@ size_t ledger_map_size(const struct ledger *ledger)
 
 /* ---- the map ---- */
 
-/* Larger by `wanted`, or by less, down to `least`. False: there is no room. Waits for all
- * transactions of this process, but of a long one only until the next key of its walk. */
-static bool grow(struct ledger *ledger, size_t wanted, size_t least)
+/* Waits for all transactions of this process, but of a long one only until the next key of its
+ * walk. */
+static void lock_map(struct ledger *ledger)
+{
+    atomic_fetch_add(&ledger->resizing, 1);
+    CHECK(pthread_rwlock_wrlock(&ledger->map_lock) == 0);
+}
+
+static void unlock_map(struct ledger *ledger)
+{
+    CHECK(pthread_rwlock_unlock(&ledger->map_lock) == 0);
+    atomic_fetch_sub(&ledger->resizing, 1);
+}
+
+/* Larger by `wanted`, or by less, down to `least`, if there is room. The map is locked. */
+static void grow(struct ledger *ledger, size_t wanted, size_t least)
 {
     size_t more = wanted;
 
-    atomic_fetch_add(&ledger->resizing, 1);
-    CHECK(pthread_rwlock_wrlock(&ledger->map_lock) == 0);
-    bool has_room = has_address_space(more);
-    while (!has_room && more > least) {
-        more = more / 2 > least ? more / 2 : least;
-        has_room = has_address_space(more);
-    }
-    if (has_room) /* if it fails now, there is no map any more */
+    while (more >= least && !has_address_space(more))
+        more = more > least && more / 2 < least ? least : more / 2;
+    if (more >= least) /* if it fails now, there is no map any more */
         CHECK(mdb_env_set_mapsize(ledger->env, ledger_map_size(ledger) + more) == 0);
-    CHECK(pthread_rwlock_unlock(&ledger->map_lock) == 0);
-    atomic_fetch_sub(&ledger->resizing, 1);
-    return has_room;
+    atomic_store(&ledger->is_stuck, more < least);
 }
 
-/* Another process has made the file larger than our map, or than it may soon be. */
-static void follow_file(struct ledger *ledger)
+/* A transaction found the map full, or another process has made the file larger than it, or than it
+ * may soon be. Of several threads that find this the first one makes it larger. */
+static void fit_map(struct ledger *ledger, bool is_full)
 {
-    struct stat status;
+    struct stat status = {.st_size = 0};
     mdb_filehandle_t fd = -1;
-    size_t now = ledger_map_size(ledger);
-    size_t size = now;
 
-    if (mdb_env_get_fd(ledger->env, &fd) != 0 || fstat(fd, &status) != 0)
-        return;
+    if (mdb_env_get_fd(ledger->env, &fd) == 0)
+        (void)fstat(fd, &status);
+    lock_map(ledger);
     size_t needed = (size_t)status.st_size;
+    size_t now = ledger_map_size(ledger);
+    size_t size = is_full ? 2 * now : now;
+    size_t step = now < MAP_STEP ? now : MAP_STEP;
     while (size < 2 * needed)
         size *= 2;
     if (size > now)
-        atomic_store(&ledger->is_stuck, !grow(ledger, size - now, needed > now ? needed - now : 1));
+        grow(ledger, size - now, needed > now ? needed - now : step);
+    unlock_map(ledger);
 }
 
 /* ---- reading ---- */
@@ -468,7 +475,7 @@ static void open_snapshot(struct ledger_reader *reader)
         if (code == MDB_READERS_FULL)
             ledger_check_readers(ledger);
         else
-            follow_file(ledger);
+            fit_map(ledger, false);
         CHECK(pthread_rwlock_rdlock(&ledger->map_lock) == 0);
         code = begin_read(reader);
     }
@@ -524,22 +531,15 @@ static struct ledger_txn *txn_new(struct ledger *ledger, MDB_txn *mdb)
     return txn;
 }
 
-static bool grow_twice(struct ledger *ledger)
-{
-    size_t now = ledger_map_size(ledger);
-
-    return grow(ledger, now, now < MAP_STEP ? now : MAP_STEP);
-}
-
 int ledger_write(struct ledger *ledger, struct ledger_txn **out, struct error *err)
 {
     /* What needs no more room, as most deletes, is done in any case. */
     if (atomic_exchange(&ledger->is_full, false))
-        atomic_store(&ledger->is_stuck, !grow_twice(ledger));
+        fit_map(ledger, true);
     MDB_txn *mdb = NULL;
     int code = mdb_txn_begin(ledger->env, NULL, 0, &mdb);
     if (code == MDB_MAP_RESIZED) {
-        follow_file(ledger);
+        fit_map(ledger, false);
         code = mdb_txn_begin(ledger->env, NULL, 0, &mdb);
     }
     if (code != 0)

@@ -350,6 +350,80 @@ static _Noreturn void run_readers(const char *path, int tell, int listen)
     _exit(0);
 }
 
+#define CROWD 8
+
+struct crowd_reader {
+    pthread_t thread;
+    struct ledger *ledger;
+    atomic_int id;
+    bool is_right;
+};
+
+static void *run_crowd_reader(void *arg)
+{
+    struct crowd_reader *one = arg;
+    struct ledger_reader *reader = ledger_reader_new(one->ledger);
+    struct slice value;
+
+    atomic_store(&one->id, gettid());
+    struct ledger_txn *txn = ledger_read(reader);
+    one->is_right = ledger_get(txn, TABLE_META, SLICE_LITERAL("big"), &value);
+    ledger_read_end(reader);
+    ledger_reader_free(&reader);
+    return NULL;
+}
+
+/* Does the thread wait for something? */
+static bool is_asleep(int id)
+{
+    char path[64];
+    char state = 'R';
+
+    (void)snprintf(path, sizeof(path), "/proc/self/task/%d/stat", id);
+    FILE *file = id != 0 ? fopen(path, "re") : NULL;
+    if (!file)
+        return false;
+    (void)!fscanf(file, "%*d (%*[^)]) %c", &state);
+    (void)fclose(file);
+    return state == 'S';
+}
+
+/* In a child: many threads find at once that the map is too small, and wait for a snapshot that was
+ * begun before to end. One of them makes it as large as it must be. */
+static _Noreturn void run_crowd(const char *path, int tell, int listen)
+{
+    static struct crowd_reader crowd[CROWD];
+    struct ledger *ledger = NULL;
+    struct error problem;
+    uint64_t until_us = clock_mono_us() + 5000000;
+    char byte = 'r';
+
+    if (ledger_open_sized(path, false, 256 * 1024, &ledger, &problem) != 0)
+        _exit(1);
+    struct ledger_reader *reader = ledger_reader_new(ledger);
+    (void)ledger_read(reader);
+    if (write(tell, &byte, 1) != 1 || read(listen, &byte, 1) != 1)
+        _exit(2);
+    for (unsigned i = 0; i < CROWD; i++) {
+        crowd[i].ledger = ledger;
+        if (pthread_create(&crowd[i].thread, NULL, run_crowd_reader, &crowd[i]) != 0)
+            _exit(2);
+    }
+    for (unsigned i = 0; i < CROWD && clock_mono_us() < until_us;)
+        i += is_asleep(atomic_load(&crowd[i].id));
+    ledger_read_end(reader);
+    for (unsigned i = 0; i < CROWD; i++) {
+        (void)pthread_join(crowd[i].thread, NULL);
+        if (!crowd[i].is_right)
+            _exit(3);
+    }
+    if (ledger_map_size(ledger) > 8 * 1024 * 1024) /* for 2 MiB and a little */
+        _exit(4);
+    ledger_reader_free(&reader);
+    ledger_close(&ledger);
+    _exit(0);
+}
+
 typedef void readers_fn(const char *path, int tell, int listen);
 
 /* `run` runs in a child: it tells when it has read, and listens for the growth. */
@@ -401,6 +475,11 @@ static void a_reader_in_another_process_follows_the_growth(void **state)
 static void a_long_read_keeps_no_thread_from_the_growth(void **state)
 {
     grow_under(folder(state), run_readers);
+}
+
+static void many_threads_make_the_map_larger_once(void **state)
+{
+    grow_under(folder(state), run_crowd);
 }
 
 /* In a child that dies with a transaction open. */
@@ -485,6 +564,7 @@ int main(void)
         TEST(a_map_that_cannot_grow_says_why_and_stays),
         TEST(a_reader_in_another_process_follows_the_growth),
         TEST(a_long_read_keeps_no_thread_from_the_growth),
+        TEST(many_threads_make_the_map_larger_once),
         TEST(writer_keeps_room_on_the_disk),
         TEST(readers_of_dead_processes_are_forgotten),
         TEST(a_reader_keeps_its_snapshot_until_its_end),
