@@ -54,7 +54,7 @@ struct message_head {
  * older process would misunderstand. New fields at the end of a message are no such change; a new
  * message is one, unless it is sent only to processes that know it, because a message that is
  * unknown closes the channel. Versions may differ. */
-#define MESSAGE_PROTOCOL 2
+#define MESSAGE_PROTOCOL 3
 
 /* Who a process is. */
 enum process_role {
