@@ -272,10 +272,14 @@ static void pull_cached_tag(struct request *request, struct ledger_txn *txn)
 
         if (is_fresh && serve_tag(request, txn, &tag, NULL))
             return;
+        /* Its file is compared before the upstream is asked: after that the handler would be called
+         * again from its beginning, and ask a second time. */
         struct manifest_record record;
-        may_be_stale = visible_own_manifest(&request->permit, txn, &tag.digest, &record) &&
-                       serve_has_manifest(request, txn, &tag.digest, &record) &&
-                       is_within(now, tag.checked_ms, rule->stale_if_error_ms);
+        bool is_here = false;
+        if (visible_own_manifest(&request->permit, txn, &tag.digest, &record) &&
+            !serve_find_manifest(request, txn, &tag.digest, &record, &is_here))
+            return;
+        may_be_stale = is_here && is_within(now, tag.checked_ms, rule->stale_if_error_ms);
     }
     if (rule->is_offline)
         request_fail_unknown(request, txn, API_MANIFEST_UNKNOWN);

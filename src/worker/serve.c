@@ -382,19 +382,6 @@ void serve_manifest(struct request *request, const struct serve_body *body,
         respond_manifest(request, body, &headers);
 }
 
-bool serve_has_manifest(const struct request *request, struct ledger_txn *txn,
-                        const struct digest *digest, const struct manifest_record *record)
-{
-    struct error ignored;
-    struct blob_record file;
-    struct store_blob found;
-
-    return record->bytes.length > 0 || (visible_file(&request->permit, txn, digest, &file) &&
-                                        store_blob_check(request->worker->options.store, digest,
-                                                         record->size, &found, &ignored) == 0 &&
-                                        blob_trust(&file, &found.identity) != BLOB_DAMAGED);
-}
-
 /* A manifest says what else is fetched, and is small: its file is compared each time. */
 static enum opened open_manifest(struct request *request, struct ledger_txn *txn,
                                  const struct digest *digest)
@@ -404,6 +391,18 @@ static enum opened open_manifest(struct request *request, struct ledger_txn *txn
     return visible_file(&request->permit, txn, digest, &file)
                ? open_file(request, digest, &file, true)
                : OPENED_NOTHING;
+}
+
+bool serve_find_manifest(struct request *request, struct ledger_txn *txn,
+                         const struct digest *digest, const struct manifest_record *record,
+                         bool *out_is_here)
+{
+    enum opened opened =
+        record->bytes.length == 0 ? open_manifest(request, txn, digest) : OPENED_FILE;
+
+    fd_close(&request->fd); /* it is opened again when it is served */
+    *out_is_here = opened == OPENED_FILE;
+    return opened != OPENED_FAILED;
 }
 
 bool serve_manifest_record(struct request *request, struct ledger_txn *txn,

@@ -66,9 +66,11 @@ struct serve_body {
 /* Answers with a manifest; `age` may be NULL. */
 void serve_manifest(struct request *request, const struct serve_body *body,
                     const struct serve_age *age);
-/* Are the record's bytes here, in the ledger or in a file that is not known to be damaged? */
-bool serve_has_manifest(const struct request *request, struct ledger_txn *txn,
-                        const struct digest *digest, const struct manifest_record *record);
+/* Are the record's bytes here, in the ledger or in a file that is right? False: it is not known
+ * yet, and the request waits as for serve_blob, or was answered. */
+bool serve_find_manifest(struct request *request, struct ledger_txn *txn,
+                         const struct digest *digest, const struct manifest_record *record,
+                         bool *out_is_here);
 /* Answers with a manifest from its record. Returns false, with nothing answered, when its bytes are
  * not here. One that is read from its file is compared with its digest first: the request waits as
  * for serve_blob. */

@@ -217,6 +217,19 @@ class TagTest(MirrorScenario):
         self.assertEqual(self.docker.pulls, 0, self.docker.story())
         self.assertEqual(self.docker.count(kind="manifest", method="HEAD"), 3, self.docker.story())
 
+    def test_a_large_manifest_is_one_question_too(self):
+        large = images.make_artifact(self.image.top, "application/x.text", b"text", {"pad": "x" * 100_000})
+        self.docker.publish("library/hello", "latest", large)
+        check_ok(self.pull(), large.digest)
+        self.docker.forget()
+        check_ok(self.pull(), large.digest)
+        self.assertEqual(self.docker.count(kind="manifest"), 1, self.docker.story())
+        fault = self.docker.fault(kind="manifest", hold=True)
+        answer = check_ok(self.pull(), large.digest)
+        self.assertIn("299", answer.headers.get("warning", ""), answer)
+        self.assertLess(answer.ended - answer.began, 6)
+        fault.release()
+
     def test_upstream_down_serves_the_tag_marked(self):
         check_ok(self.pull(), self.image.digest)
         self.docker.down()
