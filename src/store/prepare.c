@@ -30,6 +30,7 @@
 #define SMB2_MAGIC 0xfe534d42UL
 
 #define SAID_AGAIN_MS 10000
+#define ABOVE_MODE    0755
 
 #define STOCK_FOLDER "docker/registry/v2"
 #define NAMES_MAX    2048
@@ -154,16 +155,17 @@ static int sync_parent(const char *path, struct error *err)
     return rc != 0 ? rc : layout_sync(fd, parent, err);
 }
 
-static int make_folder(const char *path, struct error *err)
+static int make_folder(const char *path, mode_t mode, struct error *err)
 {
-    if (mkdir(path, LAYOUT_FOLDER_MODE) == 0)
+    if (mkdir(path, mode) == 0)
         return sync_parent(path, err);
     if (errno == EEXIST)
         return 0;
     return error_set_errno(err, errno, "cannot make folder %s", path);
 }
 
-/* Makes ROOT and the folders above it. */
+/* Makes ROOT and the folders above it. Those stay root's, and the server's user has to go through
+ * them. */
 static int make_root(const char *root, struct error *err)
 {
     AUTO_FREE char *path = mem_strdup(root);
@@ -173,7 +175,7 @@ static int make_root(const char *root, struct error *err)
             continue;
         *at = '\0';
         struct stat status;
-        int rc = stat(path, &status) == 0 ? 0 : make_folder(path, err);
+        int rc = stat(path, &status) == 0 ? 0 : make_folder(path, ABOVE_MODE, err);
         if (rc != 0)
             return rc;
         *at = '/';
@@ -181,7 +183,7 @@ static int make_root(const char *root, struct error *err)
     size_t length = strlen(path);
     while (length > 1 && path[length - 1] == '/')
         path[--length] = '\0';
-    return make_folder(path, err);
+    return make_folder(path, LAYOUT_FOLDER_MODE, err);
 }
 
 static int refuse_network(int root_fd, const char *root, struct error *err)

@@ -56,6 +56,15 @@ static int open_folders(struct store *store, const char *root, struct error *err
     return rc;
 }
 
+/* The master made the folder as root; we are the server's user. */
+static int advise_on_way(const char *root, struct error *err)
+{
+    return error_advise(err,
+                        "the user %u may not enter it, or a folder above it (namei -l %s shows "
+                        "them); run chmod o+x on that folder, or set storage.path to another one",
+                        (unsigned)geteuid(), root);
+}
+
 int store_open(const char *root, struct store **out, struct error *err)
 {
     struct store *store = NEW(struct store);
@@ -68,7 +77,7 @@ int store_open(const char *root, struct store **out, struct error *err)
     int rc = open_folders(store, root, err);
     if (rc != 0) {
         store_close(&store);
-        return rc;
+        return err->sys == EACCES ? advise_on_way(root, err) : rc;
     }
     *out = store;
     return 0;

@@ -539,6 +539,15 @@ class CStartTest(Texts):
         self.assertIn(f"{ledger} is damaged; restore it from a backup, or move {data}/ledger and blobs/ beside it away to begin "
                       "with an empty registry", said[0])
 
+    def test_the_way_to_the_folder(self):
+        closed = self.folder / "closed"
+        os.chmod(self.folder.path, 0o755)
+        os.mkdir(closed, 0o700)
+        data = os.path.join(closed, "data")
+        said = self.start("--user", "nobody", "--data", data, "--listen", "127.0.0.1:0")
+        self.assertEqual(said[0], f'keeper[0] "cannot open folder {data}: Permission denied; the user 65534 may not enter it, or '
+                                  f'a folder above it (namei -l {data} shows them); run chmod o+x on that folder, or set '
+                                  'storage.path to another one"')
 
     def test_the_disk(self):
         """A tmpfs of our own: too small for the ledger, then read-only."""

@@ -165,6 +165,24 @@ static void a_folder_of_somebody_else_is_refused_untouched(void **state)
     assert_int_equal(stat(path, &status), -1);
 }
 
+/* They stay root's, and the server's user goes through them. */
+static void folders_above_are_open_and_our_own_is_not(void **state)
+{
+    (void)state;
+    char path[600];
+    struct stat status;
+    mode_t before = umask(022);
+
+    (void)snprintf(path, sizeof(path), "%s/new/folder", below("../.."));
+    assert_int_equal(store_prepare(path, &err), 0);
+    (void)umask(before);
+    assert_int_equal(stat(path, &status), 0);
+    assert_int_equal(status.st_mode & 0777, 0750);
+    *strrchr(path, '/') = '\0';
+    assert_int_equal(stat(path, &status), 0);
+    assert_int_equal(status.st_mode & 0777, 0755);
+}
+
 static void a_stock_registry_is_refused_and_named(void **state)
 {
     (void)state;
@@ -626,6 +644,7 @@ int main(void)
         TEST(preparing_twice_changes_nothing),
         TEST(a_newer_layout_is_refused),
         TEST(a_folder_of_somebody_else_is_refused_untouched),
+        TEST(folders_above_are_open_and_our_own_is_not),
         TEST(a_stock_registry_is_refused_and_named),
         TEST(a_hidden_file_is_somebody_elses_too),
         TEST(an_empty_file_system_and_a_killed_start_are_taken),
