@@ -173,6 +173,9 @@ struct config_sources {
 /* The file that is read: the one of the sources, that of ENTREPOT_CONFIG, or the usual one if it is
  * there. NULL: none. Borrowed from the sources. */
 const char *config_file(const struct config_sources *sources);
+/* Is this variable of the environment, "NAME=VALUE", one that a configuration is read from? It may
+ * contain a password, so no other process gets it. */
+bool config_is_variable(const char *entry);
 /* Appends every problem to *problems, one a line: "file:line:column: path: what is wrong, and what
  * is expected"; and warnings to *warnings likewise. ERR_INVALID when there is any problem. Files of
  * passwords are read here. */

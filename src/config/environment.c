@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/slice.h"
 #include "base/text.h"
+#include "config/config.h"
 #include "foreign.h"
 #include "reader.h"
 
@@ -181,6 +182,19 @@ static void read_one(struct reader *reader, struct slice name, struct slice valu
     }
     if (!is_of_tests(key))
         refuse_variable(reader, &at, key);
+}
+
+bool config_is_variable(const char *entry)
+{
+    struct slice value = slice_of(entry);
+    struct slice name;
+
+    if (!slice_split(&value, '=', &name))
+        return false;
+    if (slice_starts_with(name, prefix))
+        return !is_of_tests(slice_skip(name, sizeof(prefix) - 1));
+    return slice_starts_with(name, "REGISTRY_") || slice_ends_with(name, "_proxy") ||
+           slice_ends_with(name, "_PROXY");
 }
 
 void environment_read(struct reader *reader, const char *const *environment)

@@ -17,6 +17,7 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "base/fd.h"
+#include "config/config.h"
 #include "ipc/channel.h"
 #include "master/master.h"
 #include "privileges.h"
@@ -83,9 +84,37 @@ static void renew_standard_error(void)
         (void)dup2(fd, STDERR_FILENO);
 }
 
-static _Noreturn void become(const struct identity *identity, int line, char *const *arguments)
+/* Ours may be a file with a password. */
+static void close_standard_input(void)
+{
+    int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+    if (fd >= 0)
+        (void)dup2(fd, STDIN_FILENO);
+}
+
+/* Ours, without what the configuration is read from: passwords are for the fetcher alone, which
+ * gets them by its line. The entries are borrowed. */
+static char **new_environment(void)
+{
+    size_t count = 0;
+    size_t kept = 0;
+
+    while (environ[count])
+        count++;
+    char **made = mem_zalloc(count + 1, sizeof(*made));
+    for (size_t i = 0; i < count; i++) {
+        if (!config_is_variable(environ[i]))
+            made[kept++] = environ[i];
+    }
+    return made;
+}
+
+static _Noreturn void become(const struct identity *identity, int line, char *const *arguments,
+                             char *const *environment)
 {
     set_signals();
+    close_standard_input();
     struct error err;
     bool is_there = line == MASTER_LINE ? fd_set_inherited(line, &err) == 0
                                         : dup2(line, MASTER_LINE) == MASTER_LINE;
@@ -93,7 +122,7 @@ static _Noreturn void become(const struct identity *identity, int line, char *co
         renew_standard_error();
     (void)close_range(MASTER_LINE + 1, UINT_MAX, 0);
     if (is_there && privileges_drop(identity))
-        (void)execv("/proc/self/exe", arguments);
+        (void)execve("/proc/self/exe", arguments, environment);
     /* The log belongs to the parent, so this goes to standard error. */
     (void)dprintf(STDERR_FILENO, "entrepot: cannot start %s: errno %d\n", arguments[2], errno);
     _exit(CHILD_CANNOT_START);
@@ -111,6 +140,7 @@ static pid_t fork_child(const struct seat *seat, const struct identity *identity
     (void)snprintf(role, sizeof(role), "%s", process_role_name(seat->role));
     (void)snprintf(slot, sizeof(slot), "%u", seat->slot);
     char *const arguments[] = {program, role_flag, role, slot_flag, slot, NULL};
+    AUTO_FREE char **environment = new_environment();
     /* Our signal handlers must not run in the copy: they would write into our loop's socket. */
     sigset_t all;
     sigset_t before;
@@ -118,7 +148,7 @@ static pid_t fork_child(const struct seat *seat, const struct identity *identity
     (void)pthread_sigmask(SIG_BLOCK, &all, &before);
     pid_t pid = fork();
     if (pid == 0)
-        become(identity, line, arguments);
+        become(identity, line, arguments, environment);
     int saved = errno;
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     errno = saved;

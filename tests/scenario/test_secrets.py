@@ -267,6 +267,23 @@ class AuthorityTest(SecretScenario):
         check_ok(self.api.blob("team/private", self.image.layers[0]))
 
 
+class EnvironmentTest(Scenario):
+    def test_no_process_but_the_master_has_the_variables_of_the_configuration(self):
+        secrets = {"https_proxy": "http://me:hidden-1@127.0.0.1:9", "ALL_PROXY": "http://me:hidden-2@127.0.0.1:9",
+                   "REGISTRY_PROXY_REMOTEURL": "https://a.example", "REGISTRY_PROXY_USERNAME": "me",
+                   "REGISTRY_PROXY_PASSWORD": "hidden-3", "ENTREPOT_FETCH_HTTP_PROXY": "http://me:hidden-4@127.0.0.1:9"}
+        with open(__file__, "rb") as stdin:
+            registry = self.server(upstreams={}, variables={**secrets, "TZ": "UTC-3"}, failpoints=[], stdin=stdin)
+        children = registry.children()
+        self.assertEqual({child.role for child in children}, {"keeper", "fetcher", "worker"})
+        for child in children:
+            with open(f"/proc/{child.pid}/environ", encoding="utf-8") as environ:
+                variables = environ.read().split("\0")
+            self.assertEqual([entry for entry in variables if "hidden" in entry], [], child.role)
+            self.assertIn("TZ=UTC-3", variables)  # others are theirs
+            self.assertEqual(os.readlink(f"/proc/{child.pid}/fd/0"), "/dev/null")  # ours may be a password's file
+
+
 class CheckTest(unittest.TestCase):
     """`entrepot check` says what is wrong with such a file."""
 

@@ -140,9 +140,9 @@ class Server:
     """`upstreams`: {name: hub or settings}. `settings` is merged over what the tests use by default."""
 
     def __init__(self, upstreams=None, settings=None, workers=2, folder=None, listens=None, failpoints=None,
-                 variables=None, limits=None):
+                 variables=None, limits=None, stdin=subprocess.DEVNULL):
         """`failpoints`: entries as include/base/failpoint.h describes them; [] when `arm` comes later. `variables`: of
-        the environment, besides those of the test. `limits`: {resource.RLIMIT_…: value}."""
+        the environment, besides those of the test. `limits`: {resource.RLIMIT_…: value}. `stdin`: an open file."""
         self._own_folder = folder is None
         self.folder = folder or Folder("server")
         self.data = self.folder / "data"
@@ -151,6 +151,7 @@ class Server:
         self.process = None
         self._variables = variables or {}
         self._limits = limits or {}
+        self._stdin = stdin
         self._failpoints = None
         if failpoints is not None:
             self._failpoints = self.folder / "failpoints"
@@ -204,7 +205,7 @@ class Server:
         log_path = f"{self.config_file}.log.{self._starts}"
         with open(log_path, "wb") as errors:
             self.process = subprocess.Popen([binary(), "serve"] + (flags or ["--config", self.config_file]),
-                                            stderr=errors, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL,
+                                            stderr=errors, stdout=subprocess.DEVNULL, stdin=self._stdin,
                                             start_new_session=True, env=self._environment(),
                                             preexec_fn=lambda: set_limits(self._limits))
         self._session = self.process.pid

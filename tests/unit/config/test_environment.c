@@ -477,6 +477,25 @@ static void proxies_are_for_the_fetcher_alone(void **state)
     result_free(&result);
 }
 
+static void variables_of_a_configuration_are_known(void **state)
+{
+    static const char *const ours[] = {"ENTREPOT_FETCH_HTTPS_PROXY=x",
+                                       "ENTREPOT_=",
+                                       "REGISTRY_PROXY_PASSWORD=x",
+                                       "https_proxy=x",
+                                       "ALL_PROXY=x",
+                                       "no_proxy="};
+    static const char *const others[] = {"PATH=/bin", "TZ=UTC",
+                                         "ENTREPOT",  "MY_REGISTRY_X=ALL_PROXY",
+                                         "",          "ENTREPOT_FAILPOINTS=@/tmp/x"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
+        assert_true(config_is_variable(ours[i]));
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        assert_false(config_is_variable(others[i]));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -497,6 +516,7 @@ int main(void)
         cmocka_unit_test(a_port_alone_is_on_this_machine),
         cmocka_unit_test(flags_reach_into_upstreams),
         cmocka_unit_test(wrong_flags_are_refused),
+        cmocka_unit_test(variables_of_a_configuration_are_known),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
