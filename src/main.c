@@ -37,14 +37,6 @@ static struct config_sources sources_of(const struct cli_arguments *arguments)
     };
 }
 
-static int read_config(const struct cli_arguments *arguments, struct config **out,
-                       struct buf *problems, struct buf *warnings, struct error *err)
-{
-    struct config_sources sources = sources_of(arguments);
-
-    return config_load(&sources, out, problems, warnings, err);
-}
-
 /* NULL: the problems were printed. */
 static struct config *read_config_or_print(const struct cli_arguments *arguments,
                                            struct buf *warnings)
@@ -53,8 +45,9 @@ static struct config *read_config_or_print(const struct cli_arguments *arguments
     struct config *config = NULL;
     struct error err;
 
+    struct config_sources sources = sources_of(arguments);
     buf_init(&problems, MESSAGES_MAX);
-    if (read_config(arguments, &config, &problems, warnings, &err) != 0) {
+    if (config_load(&sources, &config, &problems, warnings, &err) != 0) {
         (void)fputs(buf_text(&problems), stderr);
         (void)fprintf(stderr, "entrepot: %s\n", err.text);
     }
@@ -81,7 +74,9 @@ static int reload_config(struct config **out, void *arg)
 
     buf_init(&problems, MESSAGES_MAX);
     buf_init(&warnings, MESSAGES_MAX);
-    int rc = read_config(arguments, out, &problems, &warnings, &err);
+    struct config_sources sources = sources_of(arguments);
+    sources.is_reload = true;
+    int rc = config_load(&sources, out, &problems, &warnings, &err);
     log_lines(LOG_ERROR, buf_bytes(&problems));
     log_lines(LOG_WARN, buf_bytes(&warnings));
     if (rc != 0)

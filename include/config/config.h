@@ -168,6 +168,7 @@ struct config_sources {
     const char *const *settings;    /* --set key=value, NULL at the end; may be NULL */
     const char *const *environment; /* environ */
     bool is_root;
+    bool is_reload; /* the server runs: pipes are refused, because it must not wait for them */
 };
 
 /* The file that is read: the one of the sources, that of ENTREPOT_CONFIG, or the usual one if it is

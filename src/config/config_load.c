@@ -1,46 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Loads a configuration: flags override the environment, which overrides the file, which overrides
  * the defaults. Then checks what must fit together. */
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/error.h"
-#include "base/fd.h"
 #include "config/config.h"
 #include "foreign.h"
 #include "oci/name.h"
 #include "reader.h"
+#include "text_file.h"
 
 #define USUAL_FILE    "/etc/entrepot/entrepot.yaml"
 #define MESSAGES_MAX  ((size_t)256 * 1024)
 #define SETTING_LEVEL 2
-
-static int file_read(const char *path, struct buf *text, struct error *err)
-{
-    AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-
-    if (fd < 0)
-        return error_set_errno(err, errno, "the configuration file cannot be opened");
-    for (;;) {
-        char *room = buf_reserve(text, 16384);
-
-        if (!room)
-            return error_set(err, ERR_TOO_LARGE, "the file is longer than %u bytes", NODE_TEXT_MAX);
-        ssize_t got = read(fd, room, 16384);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return error_set_errno(err, errno, "the configuration file cannot be read");
-        if (got == 0)
-            return 0;
-        buf_added(text, (size_t)got);
-    }
-}
 
 static void read_text(struct reader *reader, struct slice text, const char *source)
 {
@@ -57,12 +34,17 @@ static void read_text(struct reader *reader, struct slice text, const char *sour
 
 static void read_file(struct reader *reader, const char *file, const char *named_by)
 {
-    AUTO_BUF struct buf text;
-
-    buf_init(&text, NODE_TEXT_MAX + 2 * 16384);
-    struct error err;
+    struct text_file source = {.path = file,
+                               .name = "the configuration file",
+                               .max = NODE_TEXT_MAX,
+                               .may_wait = !reader->is_reload};
     struct position at = {file, 0, 0};
-    if (file_read(file, &text, &err) != 0)
+    struct stat ignored;
+    struct error err;
+
+    AUTO_BUF struct buf text;
+    buf_init(&text, TEXT_FILE_BUF(NODE_TEXT_MAX));
+    if (text_file_read(&source, &text, &ignored, &err) != 0)
         reader_problem(reader, &at, NULL, "%s; %s names it", err.text, named_by);
     else
         read_text(reader, buf_bytes(&text), file);
@@ -320,8 +302,11 @@ static void check_written_out(struct reader *reader)
 int config_load(const struct config_sources *sources, struct config **out, struct buf *problems,
                 struct buf *warnings, struct error *err)
 {
-    struct reader reader = {
-        .config = config_new(), .problems = problems, .warnings = warnings, .is_hub_implied = true};
+    struct reader reader = {.config = config_new(),
+                            .problems = problems,
+                            .warnings = warnings,
+                            .is_reload = sources->is_reload,
+                            .is_hub_implied = true};
 
     read_sources(&reader, sources);
     if (reader.problem_count == 0)

@@ -5,6 +5,7 @@
 #include <yaml.h>
 
 #include "base/alloc.h"
+#include "base/check.h"
 #include "base/error.h"
 
 struct yaml_reader {
@@ -191,9 +192,8 @@ static int read_stream(struct yaml_reader *reader, struct node **out)
 int node_read(struct slice text, const char *source, struct node **out, struct position *out_at,
               struct error *err)
 {
+    CHECK(text.length <= NODE_TEXT_MAX); /* whoever has read it has kept the limit */
     *out_at = (struct position){source, 1, 1};
-    if (text.length > NODE_TEXT_MAX)
-        return error_set(err, ERR_TOO_LARGE, "the file is longer than %u bytes", NODE_TEXT_MAX);
     struct yaml_reader reader = {.source = source, .at = *out_at, .err = err};
     if (yaml_parser_initialize(&reader.parser) == 0)
         return error_set(err, ERR_NO_MEMORY, "out of memory");

@@ -7,24 +7,20 @@
  */
 #include "files.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/certificate.h"
 #include "base/error.h"
-#include "base/fd.h"
 #include "config/config.h"
 #include "reader.h"
+#include "text_file.h"
 #include "values.h"
 
 #define FILE_MAX     (512ul * 1024)
 #define PASSWORD_MAX (16ul * 1024)
-#define READ_SIZE    4096
 
 /* ---- one file ---- */
 
@@ -53,24 +49,6 @@ static uint64_t stamp_now(const char *path)
     struct stat status;
 
     return stat(path, &status) == 0 ? stamp_of(&status) : 0;
-}
-
-static int read_all(int fd, struct buf *out, const char *path, struct error *err)
-{
-    for (;;) {
-        char *room = buf_reserve(out, READ_SIZE);
-        ssize_t got = room ? read(fd, room, READ_SIZE) : 0;
-
-        if (!room)
-            return error_set(err, ERR_TOO_LARGE, "%s is longer than %lu bytes", path, FILE_MAX);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return error_set_errno(err, errno, "%s cannot be read", path);
-        if (got == 0)
-            return 0;
-        buf_added(out, (size_t)got);
-    }
 }
 
 /* A password may have several lines, as the JSON keys of clouds have; line ends after it are not
@@ -104,7 +82,7 @@ static int take_pem(struct slice text, const char *path, char **out, struct erro
     AUTO_BUF struct buf blocks;
     bool is_text = true;
 
-    buf_init(&blocks, FILE_MAX + READ_SIZE);
+    buf_init(&blocks, TEXT_FILE_BUF(FILE_MAX));
     pem_print_blocks(text, &blocks);
     for (size_t i = 0; i < blocks.length; i++) {
         char byte = buf_bytes(&blocks).data[i];
@@ -119,21 +97,19 @@ static int take_pem(struct slice text, const char *path, char **out, struct erro
     return 0;
 }
 
-/* Fills in text and stamp. Only the first time may it be a pipe, as of a shell's <(...). */
-static int file_read(struct config_file *file, bool is_again, bool *out_is_open, struct error *err)
+/* Fills in text, and stamp also when it fails: that of what was tried, so that whatever is written
+ * later is another. */
+static int file_read(struct config_file *file, bool may_wait, bool *out_is_open, struct error *err)
 {
-    int flags = O_RDONLY | O_CLOEXEC | O_NOCTTY | (is_again ? O_NONBLOCK : 0);
-    AUTO_CLOSE int fd = open(file->path, flags);
-    struct stat status;
-
-    if (fd < 0 || fstat(fd, &status) != 0)
-        return error_set_errno(err, errno, "%s cannot be read", file->path);
-    if (is_again && !S_ISREG(status.st_mode))
-        return error_set(err, ERR_INVALID, "%s is no longer a file", file->path);
+    struct text_file source = {
+        .path = file->path, .name = file->path, .max = FILE_MAX, .may_wait = may_wait};
     AUTO_BUF struct buf text;
+    struct stat status;
     char *taken = NULL;
-    buf_init(&text, FILE_MAX + READ_SIZE);
-    int rc = read_all(fd, &text, file->path, err);
+
+    buf_init(&text, TEXT_FILE_BUF(FILE_MAX));
+    int rc = text_file_read(&source, &text, &status, err);
+    file->stamp = status.st_mode != 0 ? stamp_of(&status) : 0;
     if (rc == 0 && file->is_pem)
         rc = take_pem(buf_bytes(&text), file->path, &taken, err);
     else if (rc == 0)
@@ -142,7 +118,6 @@ static int file_read(struct config_file *file, bool is_again, bool *out_is_open,
         return rc;
     mem_free(file->text);
     file->text = taken;
-    file->stamp = stamp_of(&status);
     file->is_regular = S_ISREG(status.st_mode);
     *out_is_open = (status.st_mode & S_IROTH) != 0;
     return 0;
@@ -256,7 +231,7 @@ static void read_first_time(const struct place *place, const char *key, const ch
     if (!path || file_find(config, path, is_pem))
         return;
     struct config_file *file = file_add(config, path, is_pem);
-    if (file_read(file, false, &is_open, &err) != 0) {
+    if (file_read(file, !place->reader->is_reload, &is_open, &err) != 0) {
         file->text = mem_strdup("");
         reader_problem(place->reader, place->at, place->path, "%s: %s", key, err.text);
     } else if (is_open && is_secret) {
@@ -388,13 +363,11 @@ static void read_again(struct config *next, const struct config_file *old, struc
     file->text = mem_strdup(old->text);
     file->stamp = old->stamp;
     file->is_regular = old->is_regular;
-    if (!old->is_regular || file_read(file, true, &is_open, &err) == 0)
+    if (!old->is_regular || file_read(file, false, &is_open, &err) == 0)
         return;
     /* It is told once for each change: not again before the file changes once more. */
-    uint64_t stamp = stamp_now(file->path);
-    if (stamp != old->stamp)
+    if (file->stamp != old->stamp)
         warn_of_kept(warnings, NULL, &err);
-    file->stamp = stamp;
 }
 
 static bool is_same_text(const struct config *a, const struct config *b)

@@ -37,7 +37,8 @@ struct node {
     size_t count;        /* of items */
 };
 
-/* *out is NULL for an empty document. On ERR_INVALID and ERR_TOO_LARGE, *out_at says where. */
+/* The text has at most NODE_TEXT_MAX bytes. *out is NULL for an empty document. On ERR_INVALID and
+ * ERR_TOO_LARGE, *out_at says where. */
 int node_read(struct slice text, const char *source, struct node **out, struct position *out_at,
               struct error *err);
 void node_free(struct node **node);

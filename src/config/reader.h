@@ -21,6 +21,7 @@ struct reader {
     struct buf *warnings; /* borrowed */
     unsigned problem_count;
     bool is_trusted;                    /* the master printed it: passwords are values there */
+    bool is_reload;                     /* the server runs: no pipe is waited for */
     struct position upstreams_at;       /* where upstreams were set last; source NULL: nowhere */
     bool has_upstreams;                 /* a source lists them; else there is only Docker Hub */
     bool is_hub_implied;                /* docker.io is the default because no other one is */

@@ -321,6 +321,16 @@ class ReloadTest(Scenario):
         self.assertTrue(any("the old configuration stays" in text for text in said), said)
         self.assertEqual(self.client(server).request("GET", "/v2/").status, 200)
 
+    def test_a_pipe_is_not_waited_for(self):
+        """As long as the master waits, nobody starts a process that has died."""
+        server = self.server(upstreams={"docker.io": {"url": "http://127.0.0.1:9", "default": True}})
+        pipe = server.folder / "pipe"
+        os.mkfifo(pipe)
+        said = self.reload(server, {"upstreams": {"docker.io": {"username": "me", "password_file": pipe}}})
+        self.assertTrue(any("password_file: " in text and "is a pipe" in text for text in said), said)
+        self.assertTrue(any("the old configuration stays" in text for text in said), said)
+        server.wait_respawn("worker", 0, server.kill("worker", 0))
+
     def test_what_needs_a_restart_is_named_and_stays(self):
         server = self.server()
         said = self.reload(server, {"workers": 3, "limits": {"uploads": 7, "uploads_per_repository": 7}, "log": {"level": "debug"}})

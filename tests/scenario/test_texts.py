@@ -209,7 +209,7 @@ VARIABLES = (
      "ENTREPOT_UPSTREAMS: upstreams: expected names separated by commas, or a map as YAML, like { ghcr.io: {} }: this is not valid YAML: did not find expected ',' or '}'"),
     ("ENTREPOT_UPSTREAMS={ghcr.io: {username: me}}", "ENTREPOT_UPSTREAMS: upstreams.ghcr.io: set both username and password_file, or neither"),
     ("ENTREPOT_CONFIG=/nonexistent/a.yaml",
-     "/nonexistent/a.yaml: the configuration file cannot be opened: No such file or directory; ENTREPOT_CONFIG names it"),
+     "/nonexistent/a.yaml: the configuration file cannot be read: No such file or directory; ENTREPOT_CONFIG names it"),
     ("HTTP_PROXY=http://a:1 ENTREPOT_UPSTREAMS={a.io: {url: 'http://a.io'}}",
      "warning: HTTP_PROXY: this variable is not used, as curl does not use it; set http_proxy or fetch.http_proxy for the upstreams with an http:// URL"),
     ("REGISTRY_AUTH=htpasswd",
@@ -263,7 +263,7 @@ OPTIONS = (
     ("--admin localhost:32000",
      "command line: admin: localhost:32000 (listen) and localhost:32000 (admin) are the same port; choose another one for admin, or set admin: none"),
     ("--workers 0", 'command line: workers: "0" is not allowed; expected auto or a number from 1 to 64'),
-    ("--config /nonexistent/a.yaml", "/nonexistent/a.yaml: the configuration file cannot be opened: No such file or directory; --config names it"),
+    ("--config /nonexistent/a.yaml", "/nonexistent/a.yaml: the configuration file cannot be read: No such file or directory; --config names it"),
     ("--config /", "/: the configuration file cannot be read: Is a directory; --config names it"),
 )
 
@@ -299,9 +299,10 @@ ROOT_HERE = "there is no user entrepot"  # a machine without the user is warned 
 
 # What cannot come from outside, or only from a machine that is out of memory.
 UNSEEN = {"out of memory", "over 1 MiB"}
-# test_secrets.py, which makes certificates, sees these.
+# test_secrets.py, which makes certificates, and test_config.py, which reloads, see these.
 UNSEEN |= {
-    "%s is not PEM: it has no line like -----BEGIN CERTIFICATE-----", "%s is no longer a file",
+    "%s is not PEM: it has no line like -----BEGIN CERTIFICATE-----",
+    "%s is a pipe, which can only be read when the server starts; use a file",
     "%s has several lines, and all of them are the password", "client_key: set client_cert as well, or neither",
     "client_cert: %s has an expired certificate",
     "the client certificate is not used unless expose: true says that everybody who may pull from here may get what it "
@@ -381,7 +382,7 @@ class ATableTest(Texts):
         many = {f"registry{i}.test": {} for i in range(300)}
         rules = {f"registry{i}.test": {"tags": [{"match": f"v{k}"} for k in range(64)]} for i in range(70)}
         rows = (
-            ("#" * (1 << 20) + "#", "the file is longer than 1048576 bytes"),
+            ("#" * (1 << 20) + "#", "the configuration file is longer than 1048576 bytes; --config names it"),
             (json.dumps({"names": ["a.test"] * 3000}), "too many entries; at most 1024 are allowed"),
             (json.dumps([["a"] * 1000] * 70), "too many values; at most 20000 are allowed"),
             (json.dumps({"names": [f"r{i}.test" for i in range(65)]}), "names: there are 65 entries; expected 0 to 64"),

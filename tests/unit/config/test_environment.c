@@ -292,10 +292,9 @@ static void the_file_may_be_named_by_the_environment(void **state)
     buf_init(&warnings, 65536);
     assert_string_equal(config_file(&sources), "/nonexistent/a.yaml");
     assert_int_equal(config_load(&sources, &config, &problems, &warnings, &err), -ERR_INVALID);
-    assert_string_equal(
-        buf_text(&problems),
-        "/nonexistent/a.yaml: the configuration file cannot be opened: No such file "
-        "or directory; ENTREPOT_CONFIG names it\n");
+    assert_string_equal(buf_text(&problems),
+                        "/nonexistent/a.yaml: the configuration file cannot be read: No such file "
+                        "or directory; ENTREPOT_CONFIG names it\n");
     sources.file = "/b.yaml";
     assert_string_equal(config_file(&sources), "/b.yaml");
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -24,6 +25,8 @@ static struct {
     struct config *config;
     struct buf problems;
     struct buf warnings;
+    bool is_reload;
+    const char *at_end; /* written into the file when its end was read, before anything else */
 } scene;
 
 static struct error err;
@@ -38,6 +41,19 @@ static void write_file(const char *path, struct slice text)
     assert_int_equal(chmod(path, 0600), 0);
 }
 
+/* In place of the C library's. */
+ssize_t read(int fd, void *out, size_t size)
+{
+    ssize_t got = syscall(SYS_read, fd, out, size);
+    const char *text = scene.at_end;
+
+    if (got == 0 && text) {
+        scene.at_end = NULL;
+        write_file(scene.password, slice_of(text));
+    }
+    return got;
+}
+
 static int load(void)
 {
     char yaml[400];
@@ -49,7 +65,7 @@ static int load(void)
                    scene.password);
     assert_int_equal(fd_memory_file("config", slice_of(yaml), &fd, &err), 0);
     (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-    struct config_sources sources = {.file = path};
+    struct config_sources sources = {.file = path, .is_reload = scene.is_reload};
     config_unref(&scene.config);
     buf_clear(&scene.problems);
     buf_clear(&scene.warnings);
@@ -61,6 +77,8 @@ static int load(void)
 static int set_up(void **state)
 {
     (void)state;
+    scene.is_reload = false;
+    scene.at_end = NULL;
     (void)snprintf(scene.folder, sizeof(scene.folder), "/tmp/entrepot-files-XXXXXX");
     assert_non_null(mkdtemp(scene.folder));
     (void)snprintf(scene.password, sizeof(scene.password), "%s/password", scene.folder);
@@ -166,8 +184,39 @@ static void a_pipe_in_its_place_is_not_waited_for(void **state)
     assert_int_equal(unlink(scene.password), 0);
     assert_int_equal(mkfifo(scene.password, 0600), 0);
     assert_false(read_again());
-    assert_non_null(strstr(buf_text(&scene.warnings), "is no longer a file"));
+    assert_non_null(strstr(buf_text(&scene.warnings), "is a pipe"));
     assert_string_equal(password(), "first");
+}
+
+/* The master waits for nothing when it reads all of it again. */
+static void a_pipe_is_refused_at_a_reload(void **state)
+{
+    (void)state;
+    assert_int_equal(unlink(scene.password), 0);
+    assert_int_equal(mkfifo(scene.password, 0600), 0);
+    scene.is_reload = true;
+    assert_int_equal(load(), -ERR_INVALID);
+    assert_non_null(strstr(buf_text(&scene.problems), "password_file: "));
+    assert_non_null(strstr(buf_text(&scene.problems), "is a pipe, which can only be read when"));
+    buf_clear(&scene.problems);
+    struct config_sources sources = {.file = scene.password, .is_reload = true};
+    assert_int_equal(config_load(&sources, &scene.config, &scene.problems, &scene.warnings, &err),
+                     -ERR_INVALID);
+    assert_non_null(strstr(buf_text(&scene.problems), "the configuration file is a pipe"));
+}
+
+/* Somebody writes the file just when it was found to be of no use. */
+static void what_is_written_while_it_is_read_is_read_later(void **state)
+{
+    (void)state;
+    write_file(scene.password, SLICE_LITERAL(""));
+    scene.at_end = "second\n";
+    assert_false(read_again());
+    assert_null(scene.at_end);
+    assert_string_equal(password(), "first");
+    assert_true(config_files_have_changed(scene.config));
+    assert_true(read_again());
+    assert_string_equal(password(), "second");
 }
 
 static void several_lines_are_one_password_also_for_the_fetcher(void **state)
@@ -196,6 +245,8 @@ int main(void)
         TEST(what_is_no_password_changes_nothing),
         TEST(a_file_that_is_gone_is_told_once_and_found_again),
         TEST(a_pipe_in_its_place_is_not_waited_for),
+        TEST(a_pipe_is_refused_at_a_reload),
+        TEST(what_is_written_while_it_is_read_is_read_later),
         TEST(several_lines_are_one_password_also_for_the_fetcher),
     };
 
