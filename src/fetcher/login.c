@@ -18,7 +18,6 @@ struct logins {
     struct list waits;
     struct timer *timer; /* the master does not answer */
     bool is_asked;
-    bool has_news;
     struct monotime idle_since; /* the last answer had nothing new; 0: it had */
 };
 
@@ -36,8 +35,6 @@ static void tell_all(void *arg)
     timer_stop(logins->timer);
     loop_cancel_deferred(logins->fetcher->options.loop, logins); /* of a second CONFIG */
     logins->is_asked = false;
-    logins->idle_since = logins->has_news ? (struct monotime){0} : clock_mono();
-    logins->has_news = false;
     list_init(&told);
     while (!list_is_empty(&logins->waits)) {
         struct login_wait *wait = LIST_ITEM(logins->waits.next, struct login_wait, link);
@@ -57,13 +54,21 @@ static void tell_all(void *arg)
     }
 }
 
+static void on_silence(void *arg)
+{
+    struct logins *logins = arg;
+
+    logins->idle_since = clock_mono();
+    tell_all(logins);
+}
+
 struct logins *logins_new(struct fetcher *fetcher)
 {
     struct logins *logins = NEW(struct logins);
 
     logins->fetcher = fetcher;
     list_init(&logins->waits);
-    logins->timer = timer_new(fetcher->options.loop, tell_all, logins);
+    logins->timer = timer_new(fetcher->options.loop, on_silence, logins);
     return logins;
 }
 
@@ -116,7 +121,7 @@ void login_cancel(struct login_wait **wait)
 
 void logins_answered(struct logins *logins, bool has_news)
 {
-    logins->has_news = logins->has_news || has_news;
+    logins->idle_since = has_news ? (struct monotime){0} : clock_mono();
     if (logins->is_asked)
         loop_defer(logins->fetcher->options.loop, tell_all, logins);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* See stage.h. */
 #include "stage.h"
+#include "role.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -49,6 +50,7 @@ static struct {
     char *contents[CONTENTS_MAX];
     unsigned content_count;
     const char *origin; /* of the next JOINs */
+    unsigned questions; /* to the master, for newer passwords */
 } stage;
 
 static struct error err;
@@ -473,6 +475,28 @@ static void on_drained(void *arg)
     stage.is_drained = true;
 }
 
+/* The master's answer: the newest configuration. */
+static void answer_question(void *arg)
+{
+    (void)arg;
+    fetcher_set_config(stage.fetcher, stage.fetcher->config);
+}
+
+static void ask_master(enum control_kind kind, uint64_t argument, void *arg)
+{
+    (void)argument;
+    (void)arg;
+    if (kind != CONTROL_READ_FILES)
+        return;
+    stage.questions++;
+    loop_defer(stage.loop, answer_question, &stage.questions);
+}
+
+unsigned stage_questions(void)
+{
+    return stage.questions;
+}
+
 void stage_start_fetcher(bool with_keeper)
 {
     struct fetcher_options options = {
@@ -482,6 +506,7 @@ void stage_start_fetcher(bool with_keeper)
         .store = stage.store,
         .ledger = stage.ledger,
         .on_drained = on_drained,
+        .ask_master = ask_master,
     };
     int pair[2];
 

@@ -64,6 +64,8 @@ void stage_end_predecessor(unsigned worker);
 void stage_replace_keeper(void);
 bool stage_was_repeated(void); /* was the last BLOB_STORED marked as repeated? */
 bool stage_is_drained(uint64_t unused);
+/* How often the master was asked for newer passwords; it answers that there are none. */
+unsigned stage_questions(void);
 
 /* Send a JOIN from worker 0 or 1; returns its number. */
 uint64_t stage_join(unsigned worker, enum join_kind kind, const char *repository,

@@ -681,6 +681,25 @@ static void exchange_tries_anonymously_when_its_login_is_refused(void **state)
     }
 }
 
+/* Its answer is good for a second, however often somebody wants to know. */
+static void exchange_asks_the_master_once_a_second(void **state)
+{
+    static const unsigned questions[] = {1, 1, 2, 2, 3};
+
+    (void)state;
+    script.challenge = bearer;
+    script.refuses_login = true;
+    for (size_t i = 0; i < sizeof(questions) / sizeof(questions[0]); i++) {
+        char repository[40];
+
+        (void)snprintf(repository, sizeof(repository), "library/app%zu", i);
+        script.blob = stage_bytes((unsigned)i + 200, 1000);
+        assert_int_equal(pull_of(repository)->verifieds, 1);
+        assert_int_equal(stage_questions(), questions[i]);
+        stage_pass(600);
+    }
+}
+
 static void exchange_tries_anonymously_when_the_token_of_its_login_is_refused(void **state)
 {
     (void)state;
@@ -967,6 +986,7 @@ int main(void)
         TEST(exchange_asks_for_the_scopes_of_a_challenge, setup),
         TEST(exchange_follows_a_redirect_without_credentials, setup_password),
         TEST(exchange_tries_anonymously_when_its_login_is_refused, setup_password),
+        TEST(exchange_asks_the_master_once_a_second, setup_password),
         TEST(exchange_tries_anonymously_when_the_token_of_its_login_is_refused, setup_password),
         TEST(exchange_goes_on_with_a_newer_password, setup_one_connection),
         TEST(exchange_believes_no_absence_when_its_login_is_refused, setup_password),
