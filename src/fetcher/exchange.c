@@ -189,7 +189,8 @@ static void judge_silence(struct exchange *exchange)
         end->retry_after = wait_ms / 1000 + 1;
         error_set(&end->err, ERR_BUSY, "%s asked us to wait (429)", upstream->name);
     } else {
-        error_set(&end->err, ERR_UPSTREAM, "%s is known to be down", upstream->name);
+        error_set(&end->err, ERR_UPSTREAM, "%.60s is known to be down: %s", upstream->name,
+                  upstream->urls[exchange->url].down_why);
     }
 }
 

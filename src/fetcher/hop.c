@@ -15,6 +15,8 @@
  */
 #include "hop.h"
 
+#include <string.h>
+
 #include "address.h"
 #include "base/alloc.h"
 #include "base/buf.h"
@@ -188,6 +190,9 @@ static bool is_down(int status)
 /* The address itself has failed; end.err says how. */
 static void note_failure(struct hop *hop)
 {
+    struct upstream_url *url = &upstream_of(hop)->urls[hop->address];
+
+    memcpy(url->down_why, hop->place.why, sizeof(url->down_why));
     if (breaker_failed(breaker_of(hop), hop->began_at))
         hop_text_state(&hop->place, &hop->end.err);
 }

@@ -66,25 +66,46 @@ static const char *group_of(const struct hop_place *place, const char *setting, 
     return slice_starts_with(slice_of(place->url), "https") ? "fetch.https_" : "fetch.http_";
 }
 
-void hop_text_failure(const struct hop_place *place, struct error *err)
+/* Scheme and host: the path names a repository that others need not know. */
+static struct slice host_of(const struct hop_place *place)
+{
+    struct slice url = url_of(place);
+    const char *scheme = strstr(place->url, "://");
+    size_t start = scheme ? (size_t)(scheme - place->url) + 3 : 0;
+
+    if (start < url.length) {
+        ptrdiff_t path = slice_find(slice_skip(url, start), '/');
+
+        if (path >= 0)
+            url.length = start + (size_t)path;
+    }
+    return url;
+}
+
+void hop_text_failure(struct hop_place *place, struct error *err)
 {
     const char *name = place->upstream->name;
     struct error reason = *err;
     struct slice url = url_of(place);
+    struct slice host = host_of(place);
     const char *setting = setting_of(place, &reason);
     char group[80];
     const char *at = place->address[0] != '\0' ? " at " : "";
 
     error_set(err, reason.kind, "%.60s: %.*s%s%s: %.*s (see %s%s)", name, SLICE_PRINT(url), at,
               place->address, 90, reason.text, group_of(place, setting, group), setting);
+    (void)snprintf(place->why, sizeof(place->why), "%.*s%s%s: %.90s (see %s%s)", SLICE_PRINT(host),
+                   at, place->address, reason.text, group_of(place, setting, group), setting);
 }
 
-void hop_text_status(const struct hop_place *place, int status, struct error *err)
+void hop_text_status(struct hop_place *place, int status, struct error *err)
 {
     struct slice url = url_of(place);
+    struct slice host = host_of(place);
 
     error_set(err, err->kind, "%.60s answered %d for %.*s", place->upstream->name, status,
               SLICE_PRINT(url));
+    (void)snprintf(place->why, sizeof(place->why), "%.*s answered %d", SLICE_PRINT(host), status);
 }
 
 void hop_text_state(const struct hop_place *place, const struct error *err)

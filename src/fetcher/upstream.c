@@ -190,6 +190,7 @@ static void inherit_urls(struct upstream *heir, const struct upstream *old)
                 continue;
             heir->urls[i].breaker = old->urls[k].breaker;
             heir->urls[i].busy_until = old->urls[k].busy_until;
+            memcpy(heir->urls[i].down_why, old->urls[k].down_why, sizeof(old->urls[k].down_why));
         }
     }
     heir->pulls_left = old->pulls_left;

@@ -33,13 +33,16 @@ struct map;
 #define REFUSED_BODY_MAX (64ul * 1024)
 #define REFUSED_BODY_MS  1000
 
+#define UPSTREAM_WHY_SIZE 320
+
 struct upstream_url {
     char *text; /* "https://HOST/v2/PREFIX/", which a request's path follows */
     struct url_parts parts;
     struct slice prefix; /* "PREFIX/", which stands before repositories' names there, or "" */
     struct breaker breaker;
-    struct monotime busy_until; /* after a 429 */
-    bool wants_basic;           /* it has asked for a password: it gets it with every request */
+    struct monotime busy_until;       /* after a 429 */
+    char down_why[UPSTREAM_WHY_SIZE]; /* its last failure; hop_place.why */
+    bool wants_basic; /* it has asked for a password: it gets it with every request */
 };
 
 struct upstream {
