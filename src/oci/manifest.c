@@ -231,18 +231,26 @@ static struct slice guess_type(struct jsonio_value root)
     return slice_of(config.length > 0 ? MEDIA_TYPE_OCI_MANIFEST : "");
 }
 
-/* Upstreams that keep manifests as plain files label them as text or JSON. */
+/* Is it by its members what a Content-Type of this kind says? Nobody reads an index in an image. */
+static bool fits(struct jsonio_value root, enum media_kind kind)
+{
+    bool is_schema1 = jsonio_type(jsonio_member(root, "fsLayers")) == JSONIO_ARRAY;
+    bool is_index = jsonio_type(jsonio_member(root, "manifests")) == JSONIO_ARRAY;
+    bool is_image = is_present(root, "config") || is_present(root, "layers");
+
+    if (kind == MEDIA_UNKNOWN || (kind == MEDIA_SCHEMA1) != is_schema1)
+        return false;
+    return kind == MEDIA_INDEX ? !is_image || is_index : !is_index || is_image;
+}
+
+/* Upstreams that keep manifests as plain files label them as text or JSON, or all of them alike. */
 static struct slice fetched_type(struct jsonio_value root, struct slice content_type)
 {
     struct slice inner = jsonio_string(jsonio_member(root, "mediaType"));
-    enum media_kind outer = media_kind_of(content_type);
-    bool is_schema1 = jsonio_type(jsonio_member(root, "fsLayers")) == JSONIO_ARRAY;
 
     if (inner.length > 0)
         return inner;
-    if (outer != MEDIA_UNKNOWN && (outer == MEDIA_SCHEMA1) == is_schema1)
-        return content_type;
-    return guess_type(root);
+    return fits(root, media_kind_of(content_type)) ? content_type : guess_type(root);
 }
 
 static int read_members(struct jsonio_value root, bool is_fetched, struct manifest *out,

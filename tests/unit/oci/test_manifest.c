@@ -140,6 +140,18 @@ static void fetched_manifest_is_what_it_says_itself(void **state)
             assert_string_equal(manifest->media_type, untyped[k].media_type);
         }
     }
+    /* Upstreams that label all of them alike. */
+    for (size_t k = 0; k < sizeof(untyped) / sizeof(untyped[0]); k++) {
+        bool is_index = k == 2;
+
+        manifest_free(&manifest);
+        assert_int_equal(manifest_parse_fetched(
+                             slice_of(untyped[k].text),
+                             slice_of(is_index ? MEDIA_TYPE_OCI_MANIFEST : MEDIA_TYPE_OCI_INDEX),
+                             &manifest, &err),
+                         0);
+        assert_string_equal(manifest->media_type, untyped[k].media_type);
+    }
     manifest_free(&manifest);
     assert_true(manifest_parse_fetched(SLICE_LITERAL("{\"schemaVersion\":2}"),
                                        SLICE_LITERAL("application/json"), &manifest, &err) < 0);
