@@ -8,6 +8,7 @@
 
 #include "answer.h"
 #include "base/buf.h"
+#include "base/jsonio.h"
 #include "config/config.h"
 #include "fetch_error.h"
 #include "oci/api_error.h"
@@ -21,21 +22,7 @@
 #include "wait.h"
 #include "worker_state.h"
 
-/* Answers with what is cached of the list, for a manifest that is here. */
-static bool list_cached_referrers(struct request *request, const struct message_failed *failed,
-                                  bool may_be_empty)
-{
-    struct ledger_txn *txn = worker_read(request->worker);
-
-    resolve_refresh(&request->target, txn);
-    /* last= may be the upstream's own, which is no digest. */
-    bool is_here = visible_links(&request->permit, txn, &request->operation.digest) != 0 &&
-                   referrers_page_is_valid(request);
-    if (is_here)
-        referrers_page_answer(request, failed, may_be_empty);
-    worker_read_end(request->worker);
-    return is_here;
-}
+#define MEDIA_TYPE_IN_TOTO "application/vnd.in-toto+json"
 
 /* `age`: NULL when it is fresh. */
 static void respond_index(struct request *request, struct slice body, struct slice next,
@@ -60,13 +47,6 @@ static void respond_none(struct request *request)
                   slice_of(""), NULL);
 }
 
-static void fail_or_list_cached(struct request *request, const struct message_failed *failed,
-                                bool may_be_empty)
-{
-    if (fetch_error_is_believed(failed) || !list_cached_referrers(request, failed, may_be_empty))
-        fetch_error_answer(request, failed, API_NAME_UNKNOWN);
-}
-
 /* ---- upstreams whose address for referrers is no use: clients keep the index under a tag made
  * from the digest ---- */
 
@@ -79,21 +59,110 @@ static void print_tag(const struct digest *digest, char out[TAG_MAX_LENGTH + 1])
     (void)snprintf(out, TAG_MAX_LENGTH + 1, "%.*s-%.64s", (int)(colon - text), text, colon + 1);
 }
 
+/* Answers with an index that is in the ledger. */
+static bool respond_index_here(struct request *request, struct ledger_txn *txn,
+                               const struct digest *digest, const struct serve_age *age)
+{
+    struct manifest_record record;
+
+    if (!visible_own_manifest(&request->permit, txn, digest, &record) ||
+        media_kind_of(record.media_type) != MEDIA_INDEX)
+        return false;
+    if (record.bytes.length == 0)
+        return serve_manifest_record(request, txn, digest, &record, age);
+    respond_index(request, record.bytes, slice_of(""), age);
+    return true;
+}
+
+/* ---- the upstream cannot be asked: what is cached, marked as stale ---- */
+
+static bool on_any_referrer(const struct digest *digest, unsigned kinds, void *arg)
+{
+    (void)digest;
+    (void)kinds;
+    *(bool *)arg = true;
+    return false;
+}
+
+static bool has_referrers(const struct request *request, struct ledger_txn *txn)
+{
+    bool has_any = false;
+
+    visible_referrer_each(&request->permit, txn, &request->operation.digest, NULL, on_any_referrer,
+                          &has_any);
+    return has_any;
+}
+
+/* The upstream's own list, as its tag was last seen. */
+static bool list_cached_tag(struct request *request, struct ledger_txn *txn, struct slice warning)
+{
+    char text[TAG_MAX_LENGTH + 1];
+    struct tag tag;
+
+    print_tag(&request->operation.digest, text);
+    if (!visible_tag(&request->permit, txn, slice_of(text), &tag))
+        return false;
+    struct serve_age age = {.is_stale = true, .checked_ms = tag.checked_ms, .warning = warning};
+    return respond_index_here(request, txn, &tag.digest, &age);
+}
+
+/* Is the manifest what buildx adds to an image to say how it was built? Docker asks for its
+ * referrers before it pulls the image: an error would end the pull of an image that is here. Nobody
+ * signs it by itself, so an empty list hides no signature. */
+static bool is_attestation(const struct request *request, struct ledger_txn *txn)
+{
+    AUTO_JSONIO struct jsonio *document = NULL;
+    struct manifest_record record;
+    struct error ignored;
+
+    if (!visible_own_manifest(&request->permit, txn, &request->operation.digest, &record) ||
+        jsonio_parse(record.bytes, &document, &ignored) != 0)
+        return false;
+    struct jsonio_value layers = jsonio_member(jsonio_root(document), "layers");
+    size_t count = jsonio_length(layers);
+    size_t at = 0;
+    while (at < count &&
+           slice_is(jsonio_string(jsonio_member(jsonio_element(layers, at), "mediaType")),
+                    MEDIA_TYPE_IN_TOTO))
+        at++;
+    return count > 0 && at == count;
+}
+
+static bool list_cached(struct request *request, const struct message_failed *failed)
+{
+    struct ledger_txn *txn = worker_read(request->worker);
+    bool is_answered = false;
+
+    resolve_refresh(&request->target, txn);
+    /* last= may be the upstream's own, which is no digest. */
+    if (visible_links(&request->permit, txn, &request->operation.digest) != 0 &&
+        referrers_page_is_valid(request)) {
+        is_answered = !has_referrers(request, txn) && list_cached_tag(request, txn, failed->text);
+        if (!is_answered) {
+            referrers_page_answer(request, failed, is_attestation(request, txn));
+            is_answered = true;
+        }
+    }
+    worker_read_end(request->worker);
+    return is_answered;
+}
+
+static void fail_or_list_cached(struct request *request, const struct message_failed *failed)
+{
+    if (fetch_error_is_believed(failed) || !list_cached(request, failed))
+        fetch_error_answer(request, failed, API_NAME_UNKNOWN);
+}
+
+/* ---- the tag ---- */
+
 /* The fetcher said which index the tag names, and that it is in the ledger. */
 static bool respond_stored(struct request *request, const struct digest *digest,
                            const struct serve_age *age)
 {
-    struct manifest_record record;
     struct ledger_txn *txn = worker_read(request->worker);
 
     resolve_refresh(&request->target, txn);
-    bool is_index = visible_own_manifest(&request->permit, txn, digest, &record) &&
-                    media_kind_of(record.media_type) == MEDIA_INDEX;
-    bool is_sent = is_index && record.bytes.length > 0;
-    if (is_sent)
-        respond_index(request, record.bytes, slice_of(""), age);
-    else if (is_index)
-        is_sent = serve_manifest_record(request, txn, digest, &record, age);
+    bool is_sent = respond_index_here(request, txn, digest, age);
     worker_read_end(request->worker);
     return is_sent;
 }
@@ -128,9 +197,9 @@ static void on_tag(struct request *request, enum message_type type, const void *
     if (type == MESSAGE_FAILED && failed->kind == ERR_NOT_FOUND)
         respond_none(request);
     else if (type == MESSAGE_FAILED)
-        fail_or_list_cached(request, failed, false);
+        fail_or_list_cached(request, failed);
     else if (type != MESSAGE_ANSWER || !respond_tagged(request, message))
-        fail_or_list_cached(request, &unusable, false);
+        fail_or_list_cached(request, &unusable);
 }
 
 static void ask_for_tag(struct request *request)
@@ -160,9 +229,7 @@ static void on_referrers(struct request *request, enum message_type type, const 
         request->outcome = "listed by the upstream";
         respond_index(request, answer->body, answer->link, NULL);
     } else if (type == MESSAGE_FAILED && failed->kind != ERR_NOT_FOUND) {
-        /* Docker asks for the referrers of an attestation before it pulls the image: while the
-         * upstream is down, an error would end the pull of an image that is here. */
-        fail_or_list_cached(request, failed, true);
+        fail_or_list_cached(request, failed);
     } else {
         ask_for_tag(request);
     }

@@ -779,34 +779,83 @@ static void head_of_a_blob_is_the_upstreams_word_where_no_push_is_accepted(void 
     scene_heard_nothing(scene, ROLE_FETCHER);
 }
 
-static void referrers_while_the_upstream_is_down_are_those_that_are_cached(void **state)
+/* The upstream cannot be asked for the referrers of a cached manifest. */
+static int referrers_after(const char *subject, enum error_kind kind)
 {
-    (void)state;
     struct digest digest;
     char text[DIGEST_TEXT_SIZE];
     char target[300];
-    put_tag(1000);
-    digest_of(HASH_SHA256, slice_of(MANIFEST), &digest);
+
+    digest_of(HASH_SHA256, slice_of(subject), &digest);
     (void)snprintf(target, sizeof(target), "/v2/library/redis/referrers/%s",
                    digest_print(&digest, text));
     get(&guest, target);
     const union any_message *said = scene_heard(scene, ROLE_FETCHER, MESSAGE_JOIN);
     assert_int_equal(said->join.kind, JOIN_REFERRERS);
     struct message_failed failed = {
-        .request = said->join.request,
-        .kind = ERR_UPSTREAM,
-        .text = SLICE_LITERAL("it is down"),
-    };
+        .request = said->join.request, .kind = kind, .text = SLICE_LITERAL("it is down")};
     scene_say(scene, ROLE_FETCHER, MESSAGE_FAILED, &failed, -1);
-    assert_int_equal(guest_status(scene, &guest), 200);
+    return guest_status(scene, &guest);
+}
+
+/* None may be cached of an image that is signed: that is no empty list. */
+static void no_cached_referrers_are_no_empty_list(void **state)
+{
+    (void)state;
+    put_tag(1000);
+    assert_int_equal(referrers_after(MANIFEST, ERR_UPSTREAM), 502);
+    assert_int_equal(referrers_after(MANIFEST, ERR_TIMEOUT), 504);
+    assert_int_equal(referrers_after(MANIFEST, ERR_DENIED), 403);
+}
+
+#define LAYERS(types) "{\"schemaVersion\":2,\"config\":{},\"layers\":[" types "]}"
+#define IN_TOTO       "{\"mediaType\":\"application/vnd.in-toto+json\"}"
+
+static void cached_attestation_has_no_referrers_while_the_upstream_is_down(void **state)
+{
+    static const char *const attestation = LAYERS(IN_TOTO "," IN_TOTO);
+    static const char *const image = LAYERS(IN_TOTO ",{\"mediaType\":\"application/x\"}");
+
+    (void)state;
+    struct ledger_txn *txn = scene_write(scene);
+    scene_put_manifest(txn, "docker.io", "library/redis", "8", slice_of(attestation), 0);
+    scene_put_manifest(txn, "docker.io", "library/redis", "9", slice_of(image), 0);
+    scene_commit(txn);
+    assert_int_equal(referrers_after(attestation, ERR_UPSTREAM), 200);
     assert_has(&guest, "Warning: 299 - \"it is down\"");
     assert_has(&guest, "\"manifests\":[]");
+    assert_int_equal(referrers_after(attestation, ERR_DENIED), 403);
+    assert_int_equal(referrers_after(image, ERR_UPSTREAM), 502);
+    assert_int_equal(referrers_after(LAYERS(""), ERR_UPSTREAM), 502); /* not here */
+}
 
-    get(&guest, target);
-    failed.request = scene_heard(scene, ROLE_FETCHER, MESSAGE_JOIN)->join.request;
-    failed.kind = ERR_DENIED;
-    scene_say(scene, ROLE_FETCHER, MESSAGE_FAILED, &failed, -1);
-    assert_int_equal(guest_status(scene, &guest), 403);
+static void referrers_while_the_upstream_is_down_are_those_under_the_cached_tag(void **state)
+{
+    static const char *const list = "{\"schemaVersion\":2,\"manifests\":[1]}";
+    struct digest digest;
+    char text[DIGEST_TEXT_SIZE];
+    char tag[DIGEST_TEXT_SIZE];
+    struct repository repository;
+    struct manifest_record record;
+
+    (void)state;
+    put_tag(1000);
+    digest_of(HASH_SHA256, slice_of(MANIFEST), &digest);
+    (void)snprintf(tag, sizeof(tag), "sha256-%s", digest_print(&digest, text) + strlen("sha256:"));
+    digest_of(HASH_SHA256, slice_of(list), &digest);
+    struct ledger_txn *txn = scene_write(scene);
+    scene_put_manifest(txn, "docker.io", "library/redis", tag, slice_of(list), 0);
+    assert_true(
+        repository_find(txn, slice_of("docker.io"), slice_of("library/redis"), &repository));
+    assert_true(manifest_find(txn, &digest, &record));
+    record.bytes = slice_of(list);
+    record.media_type = SLICE_LITERAL(MEDIA_TYPE_OCI_INDEX);
+    manifest_put(txn, &digest, &record);
+    link_put(txn, repository.id, &digest, LINK_MANIFEST, record.media_type);
+    scene_commit(txn);
+    assert_int_equal(referrers_after(MANIFEST, ERR_UPSTREAM), 200);
+    assert_has(&guest, "Warning: 299 - \"it is down\"");
+    assert_has(&guest, "\"manifests\":[1]");
 }
 
 /* The upstream has no such address; what becomes of the tag that clients keep the list under? */
@@ -916,7 +965,9 @@ int main(void)
         TEST(get_and_head_of_a_manifest_agree),
         TEST(head_of_a_blob_is_the_upstreams_word_where_no_push_is_accepted),
         TEST(referrers_under_a_tag_are_none_only_by_the_upstreams_word),
-        TEST(referrers_while_the_upstream_is_down_are_those_that_are_cached),
+        TEST(no_cached_referrers_are_no_empty_list),
+        TEST(cached_attestation_has_no_referrers_while_the_upstream_is_down),
+        TEST(referrers_while_the_upstream_is_down_are_those_under_the_cached_tag),
         TEST(ready_says_who_is_down),
         cmocka_unit_test_setup_teardown(tag_without_ttl_is_asked_in_the_millisecond_of_its_check,
                                         set_up_without_ttl, tear_down),
