@@ -100,6 +100,10 @@ bool tag_find(struct ledger_txn *txn, uint32_t repository, struct slice tag, str
 void tag_put(struct ledger_txn *txn, uint32_t repository, struct slice tag,
              const struct tag *record);
 bool tag_delete(struct ledger_txn *txn, uint32_t repository, struct slice tag);
+/* The tags of the repository that name a digest, in byte order: false from `each` stops. */
+typedef bool tag_named_fn(struct slice tag, void *arg);
+void tag_each_of(struct ledger_txn *txn, uint32_t repository, const struct digest *digest,
+                 tag_named_fn *each, void *arg);
 typedef bool tag_each_fn(struct slice tag, const struct tag *record, void *arg);
 void tag_each(struct ledger_txn *txn, uint32_t repository, struct slice last, tag_each_fn *each,
               void *arg);
@@ -152,8 +156,14 @@ enum blob_trust {
 };
 enum blob_trust blob_trust(const struct blob_record *record, const struct file_identity *found);
 bool blob_find(struct ledger_txn *txn, const struct digest *digest, struct blob_record *out);
+/* Its kept_since_ms is entered in what is due. */
 void blob_put(struct ledger_txn *txn, const struct digest *digest,
               const struct blob_record *record);
+/* With when it was used, and what is due. Its links stay. */
+void blob_delete(struct ledger_txn *txn, const struct digest *digest);
+/* In the order of their digests, those after `after` (NULL: all). False from `each` stops. */
+typedef bool blob_each_fn(const struct digest *digest, const struct blob_record *record, void *arg);
+void blob_each(struct ledger_txn *txn, const struct digest *after, blob_each_fn *each, void *arg);
 
 /* ---- links: what is visible in a repository ---- */
 enum link_kind {
@@ -167,10 +177,16 @@ unsigned link_find(struct ledger_txn *txn, uint32_t repository, const struct dig
  * no link. It points into the map. */
 unsigned link_find_typed(struct ledger_txn *txn, uint32_t repository, const struct digest *digest,
                          struct slice *out_media_type);
-/* media_type is a manifest's; NULL data: keep the present one. */
+/* media_type is a manifest's; NULL data: keep the present one. The time of its release stays. */
 void link_put(struct ledger_txn *txn, uint32_t repository, const struct digest *digest,
               unsigned kinds, struct slice media_type);
 bool link_delete(struct ledger_txn *txn, uint32_t repository, const struct digest *digest);
+/* The wall clock time since which nothing in the repository needs the link; 0: something does, or
+ * there is no such link. */
+uint64_t link_released_ms(struct ledger_txn *txn, uint32_t repository, const struct digest *digest);
+/* Sets that time of a link that is there, and enters it in what is due. */
+void link_release(struct ledger_txn *txn, uint32_t repository, const struct digest *digest,
+                  uint64_t when_ms);
 /* The repositories that link a digest are found by `linked`: false from `each` stops. */
 typedef bool link_each_fn(uint32_t repository, unsigned kinds, void *arg);
 void link_each(struct ledger_txn *txn, const struct digest *digest, link_each_fn *each, void *arg);
@@ -206,6 +222,41 @@ void referrer_each(struct ledger_txn *txn, uint32_t repository, const struct dig
 /* ---- use: when was a digest last used ---- */
 void use_put(struct ledger_txn *txn, const struct digest *digest, uint64_t when_ms);
 uint64_t use_find(struct ledger_txn *txn, const struct digest *digest); /* 0: never */
+
+/* ---- due: links and blobs that nobody needs, by the time since when. Written with them ---- */
+enum due_kind {
+    DUE_LINK = 1, /* before the blob, when both are of the same time */
+    DUE_BLOB = 2,
+};
+struct due {
+    uint64_t since_ms; /* DUE_AT_ONCE: it need not be kept any longer */
+    enum due_kind kind;
+    uint32_t repository; /* of a link */
+    struct digest digest;
+};
+#define DUE_AT_ONCE 1u
+/* The oldest, at most `max`; returns how many. */
+size_t due_first(struct ledger_txn *txn, struct due *out, size_t max);
+/* Takes an entry away that its link or blob does not confirm. */
+void due_drop(struct ledger_txn *txn, const struct due *due);
+/* What was stored by programs that did not enter it is looked for in slices: how far that is.
+ * False: all was looked at. */
+struct survey {
+    bool is_in_links;     /* else in the blobs */
+    uint32_t repository;  /* of the link that was looked at last */
+    struct digest digest; /* what was looked at last; algorithm 0: nothing yet */
+};
+bool survey_find(struct ledger_txn *txn, struct survey *out);
+/* NULL: all was looked at. */
+void survey_put(struct ledger_txn *txn, const struct survey *survey);
+/* Enters a blob's kept_since_ms. */
+void survey_enter(struct ledger_txn *txn, const struct digest *digest,
+                  const struct blob_record *record);
+/* All links after the one that was looked at last; false from `each` stops. */
+typedef bool survey_link_fn(uint32_t repository, const struct digest *digest, unsigned kinds,
+                            void *arg);
+void survey_links(struct ledger_txn *txn, const struct survey *survey, survey_link_fn *each,
+                  void *arg);
 
 /* ---- journal: store/journal.h ---- */
 

@@ -29,22 +29,25 @@
 #include "layout.h"
 #include "ledger_table.h"
 #include "records.h"
+#include "upgrade.h"
 
-#define LEDGER_VERSION 1
-#define LEDGER_READERS 1024
-#define LEDGER_MODE    0640
-#define LEDGER_RESERVE ((uint64_t)8 << 20)
-#define RESERVE_LEAST  ((uint64_t)1 << 20)
-#define MAP_SIZE       ((size_t)16 << 30) /* sparse: address space, not disk */
-#define MAP_MIN        ((size_t)16 << 20)
-#define MAP_STEP       ((size_t)1 << 20) /* the least that it grows by */
+#define LEDGER_VERSION    2
+#define LEDGER_TABLES_MAX 32
+#define LEDGER_READERS    1024
+#define LEDGER_MODE       0640
+#define LEDGER_RESERVE    ((uint64_t)8 << 20)
+#define RESERVE_LEAST     ((uint64_t)1 << 20)
+#define MAP_SIZE          ((size_t)16 << 30) /* sparse: address space, not disk */
+#define MAP_MIN           ((size_t)16 << 20)
+#define MAP_STEP          ((size_t)1 << 20) /* the least that it grows by */
 #define NO_ADDRESS_SPACE                                                                           \
     "the ledger's map cannot grow: the limit of address space (ulimit -v) leaves no room; raise "  \
     "it"
 
 static const char *const table_names[LEDGER_TABLES] = {
-    "meta",   "repository", "repository_name", "tag", "manifest", "blob",   "link",
-    "linked", "referred",   "referrer",        "use", "journal",  "reader",
+    "meta", "repository", "repository_name", "tag",      "manifest",
+    "blob", "link",       "linked",          "referred", "referrer",
+    "use",  "journal",    "reader",          "tagged",   "due",
 };
 
 struct ledger {
@@ -162,7 +165,7 @@ static int make_environment(struct ledger *ledger, size_t map_size)
     int code = mdb_env_create(&ledger->env);
 
     if (code == 0)
-        code = mdb_env_set_maxdbs(ledger->env, 16);
+        code = mdb_env_set_maxdbs(ledger->env, LEDGER_TABLES_MAX);
     if (code == 0)
         code = mdb_env_set_maxreaders(ledger->env, LEDGER_READERS);
     return code == 0 ? mdb_env_set_mapsize(ledger->env, map_size) : code;
@@ -237,7 +240,7 @@ static int read_version(struct ledger *ledger, uint32_t *out, struct error *err)
     return code == 0 || code == MDB_NOTFOUND ? 0 : set_code(err, code, "open");
 }
 
-static int open_tables(struct ledger *ledger, bool is_writer, bool is_new, struct error *err)
+static int open_tables(struct ledger *ledger, bool is_writer, struct error *err)
 {
     MDB_txn *txn = NULL;
     int code = mdb_txn_begin(ledger->env, NULL, is_writer ? 0 : (unsigned)MDB_RDONLY, &txn);
@@ -247,16 +250,6 @@ static int open_tables(struct ledger *ledger, bool is_writer, bool is_new, struc
     for (unsigned i = 0; code == 0 && i < LEDGER_TABLES; i++) {
         code = mdb_dbi_open(txn, table_names[i], is_writer ? (unsigned)MDB_CREATE : 0,
                             &ledger->tables[i]);
-    }
-    if (code == 0 && is_new) {
-        struct record version;
-
-        record_init(&version);
-        record_add_u32(&version, LEDGER_VERSION);
-        char name[] = "version";
-        MDB_val key = {sizeof(name) - 1, name};
-        MDB_val value = {version.length, version.bytes};
-        code = mdb_put(txn, ledger->tables[TABLE_META], &key, &value, 0);
     }
     if (code != 0) {
         mdb_txn_abort(txn);
@@ -282,9 +275,12 @@ static int open_ledger(struct ledger *ledger, const char *folder, bool is_writer
         return error_set(err, ERR_UNSUPPORTED, "ledger: version %u is newer than this program's %d",
                          version, LEDGER_VERSION);
     }
-    if (version == 0 && !is_writer)
+    if (version < LEDGER_VERSION && !is_writer)
         return error_set(err, ERR_NOT_FOUND, "ledger: not created yet");
-    return open_tables(ledger, is_writer, version == 0, err);
+    rc = open_tables(ledger, is_writer, err);
+    if (rc != 0 || version == LEDGER_VERSION)
+        return rc;
+    return ledger_upgrade(ledger, version, LEDGER_VERSION, err);
 }
 
 /* ---- room on the disk ---- */
@@ -769,29 +765,4 @@ void ledger_walk(struct ledger_txn *txn, enum ledger_table table, struct slice p
         }
     }
     txn->walks--;
-}
-
-struct first {
-    struct slice *key;
-    struct slice *value;
-    bool is_found;
-};
-
-static bool on_first_key(struct slice key, struct slice value, void *arg)
-{
-    struct first *first = arg;
-
-    *first->key = key;
-    *first->value = value;
-    first->is_found = true;
-    return false;
-}
-
-bool ledger_first(struct ledger_txn *txn, enum ledger_table table, struct slice prefix,
-                  struct slice *out_key, struct slice *out_value)
-{
-    struct first first = {out_key, out_value, false};
-
-    ledger_walk(txn, table, prefix, slice_from(NULL, 0), on_first_key, &first);
-    return first.is_found;
 }

@@ -31,6 +31,8 @@ enum ledger_table {
     TABLE_USE,
     TABLE_JOURNAL,
     TABLE_READER,
+    TABLE_TAGGED,
+    TABLE_DUE,
     LEDGER_TABLES, /* count */
 };
 

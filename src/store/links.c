@@ -7,6 +7,7 @@
  *   referred  digest, id, parent    →          a manifest of the repository names the digest
  *   referrer  id, subject, referrer →          a manifest of the repository has that subject
  */
+#include "due_table.h"
 #include "ledger_table.h"
 #include "records.h"
 #include "store/ledger.h"
@@ -30,6 +31,7 @@ static void linked_key(struct record *key, const struct digest *digest, uint32_t
 struct link {
     unsigned kinds;
     struct slice media_type; /* of the manifest, as this repository has it */
+    uint64_t released_ms;
 };
 
 static bool decode_link(struct ledger_txn *txn, struct slice value, struct link *out)
@@ -39,6 +41,7 @@ static bool decode_link(struct ledger_txn *txn, struct slice value, struct link 
     record_read_value(&reader, value);
     out->kinds = record_u8(&reader);
     out->media_type = record_text(&reader);
+    out->released_ms = record_u64(&reader);
     if (!reader.is_bad)
         return true;
     ledger_set_corrupt(txn, "link");
@@ -59,50 +62,102 @@ unsigned link_find(struct ledger_txn *txn, uint32_t repository, const struct dig
     return link_find_typed(txn, repository, digest, &ignored);
 }
 
+static bool get_link(struct ledger_txn *txn, uint32_t repository, const struct digest *digest,
+                     struct link *out)
+{
+    struct record key;
+    struct slice value;
+
+    link_key(&key, repository, digest);
+    if (ledger_get(txn, TABLE_LINK, record_bytes(&key), &value) && decode_link(txn, value, out))
+        return true;
+    *out = (struct link){.media_type = slice_of("")};
+    return false;
+}
+
 unsigned link_find_typed(struct ledger_txn *txn, uint32_t repository, const struct digest *digest,
                          struct slice *out_media_type)
 {
-    struct record key;
-
-    link_key(&key, repository, digest);
-    struct slice value;
     struct link link;
-    bool is_found =
-        ledger_get(txn, TABLE_LINK, record_bytes(&key), &value) && decode_link(txn, value, &link);
-    *out_media_type = is_found ? link.media_type : slice_of("");
-    return is_found ? link.kinds : 0;
+
+    (void)get_link(txn, repository, digest, &link);
+    *out_media_type = link.media_type;
+    return link.kinds;
+}
+
+static void put_link(struct ledger_txn *txn, uint32_t repository, const struct digest *digest,
+                     const struct link *link)
+{
+    struct record key;
+    struct record value;
+
+    record_init_value(&value);
+    record_add_u8(&value, (uint8_t)link->kinds);
+    record_add_text(&value, link->media_type);
+    record_add_u64(&value, link->released_ms);
+    if (value.is_over)
+        ledger_set_too_long(txn);
+    link_key(&key, repository, digest);
+    ledger_put(txn, TABLE_LINK, record_bytes(&key), record_bytes(&value));
 }
 
 void link_put(struct ledger_txn *txn, uint32_t repository, const struct digest *digest,
               unsigned kinds, struct slice media_type)
 {
+    struct link link;
+    struct record key;
     struct record value;
 
-    if (!media_type.data)
-        (void)link_find_typed(txn, repository, digest, &media_type);
-    record_init_value(&value);
-    record_add_u8(&value, (uint8_t)kinds);
-    record_add_text(&value, media_type);
-    if (value.is_over)
-        ledger_set_too_long(txn);
-    struct record key;
-    link_key(&key, repository, digest);
-    ledger_put(txn, TABLE_LINK, record_bytes(&key), record_bytes(&value));
+    (void)get_link(txn, repository, digest, &link);
+    link.kinds = kinds;
+    if (media_type.data)
+        link.media_type = media_type;
+    put_link(txn, repository, digest, &link);
     record_init_value(&value);
     record_add_u8(&value, (uint8_t)kinds);
     linked_key(&key, digest, repository);
     ledger_put(txn, TABLE_LINKED, record_bytes(&key), record_bytes(&value));
 }
 
+static void enter(struct ledger_txn *txn, uint32_t repository, const struct digest *digest,
+                  uint64_t before_ms, uint64_t since_ms)
+{
+    struct due due = {.kind = DUE_LINK, .repository = repository, .digest = *digest};
+
+    due_move(txn, &due, before_ms, since_ms);
+}
+
 bool link_delete(struct ledger_txn *txn, uint32_t repository, const struct digest *digest)
 {
     struct record key;
 
+    enter(txn, repository, digest, link_released_ms(txn, repository, digest), 0);
     link_key(&key, repository, digest);
     bool was_there = ledger_delete(txn, TABLE_LINK, record_bytes(&key));
     linked_key(&key, digest, repository);
     (void)ledger_delete(txn, TABLE_LINKED, record_bytes(&key));
     return was_there;
+}
+
+uint64_t link_released_ms(struct ledger_txn *txn, uint32_t repository, const struct digest *digest)
+{
+    struct link link;
+
+    (void)get_link(txn, repository, digest, &link);
+    return link.released_ms;
+}
+
+void link_release(struct ledger_txn *txn, uint32_t repository, const struct digest *digest,
+                  uint64_t when_ms)
+{
+    struct link link;
+
+    if (!get_link(txn, repository, digest, &link) || link.released_ms == when_ms)
+        return;
+    uint64_t before_ms = link.released_ms;
+    link.released_ms = when_ms;
+    put_link(txn, repository, digest, &link); /* before anything else moves the media type */
+    enter(txn, repository, digest, before_ms, when_ms);
 }
 
 struct repositories {
@@ -165,6 +220,40 @@ void link_each_in(struct ledger_txn *txn, uint32_t repository, link_digest_fn *e
     record_add_u32(&prefix, repository);
     struct digests walk = {txn, prefix.length, true, each, arg};
     ledger_walk(txn, TABLE_LINK, record_bytes(&prefix), slice_from(NULL, 0), on_digest_key, &walk);
+}
+
+struct all_links {
+    struct ledger_txn *txn;
+    survey_link_fn *each;
+    void *arg;
+};
+
+static bool on_link_key(struct slice key, struct slice value, void *arg)
+{
+    const struct all_links *walk = arg;
+    struct record_reader reader;
+    struct digest digest;
+
+    record_read(&reader, key);
+    uint32_t repository = record_u32(&reader);
+    record_digest(&reader, &digest);
+    if (reader.is_bad)
+        ledger_set_corrupt(walk->txn, "link");
+    return !reader.is_bad &&
+           walk->each(repository, &digest, decode_kinds(walk->txn, value), walk->arg);
+}
+
+void survey_links(struct ledger_txn *txn, const struct survey *survey, survey_link_fn *each,
+                  void *arg)
+{
+    struct all_links walk = {txn, each, arg};
+    bool is_first = (unsigned)survey->digest.algorithm == 0;
+    struct record start;
+
+    if (!is_first)
+        link_key(&start, survey->repository, &survey->digest);
+    ledger_walk(txn, TABLE_LINK, slice_from(NULL, 0),
+                is_first ? slice_from(NULL, 0) : record_bytes(&start), on_link_key, &walk);
 }
 
 /* ---- referred ---- */

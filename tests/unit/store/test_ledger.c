@@ -94,11 +94,98 @@ static void a_newer_ledger_is_refused_and_left_alone(void **state)
 
     assert_int_equal(ledger_open(folder(state), true, &ledger, &err), 0);
     assert_int_equal(ledger_write(ledger, &txn, &err), 0);
-    ledger_put(txn, TABLE_META, SLICE_LITERAL("version"), slice_from("\0\0\0\x02", 4));
+    ledger_put(txn, TABLE_META, SLICE_LITERAL("version"), slice_from("\0\0\0\x03", 4));
     assert_int_equal(ledger_commit(&txn, &err), 0);
     ledger_close(&ledger);
     assert_int_equal(ledger_open(folder(state), true, &ledger, &err), -ERR_UNSUPPORTED);
     assert_int_equal(ledger_open(folder(state), false, &ledger, &err), -ERR_UNSUPPORTED);
+}
+
+static bool count_named(struct slice tag, void *arg)
+{
+    (void)tag;
+    (*(unsigned *)arg)++;
+    return true;
+}
+
+#define OLD_TAGS 5000u /* more than are copied between two walks */
+
+/* As version 1 left it. */
+static void make_old_ledger(const char *path, const struct digest *digest)
+{
+    struct ledger *ledger = NULL;
+    struct ledger_txn *txn;
+    struct tag tag = {.digest = *digest};
+    struct slice key;
+    struct slice value;
+
+    assert_int_equal(ledger_open(path, true, &ledger, &err), 0);
+    assert_int_equal(ledger_write(ledger, &txn, &err), 0);
+    for (unsigned i = 0; i < OLD_TAGS; i++) {
+        char name[16];
+
+        (void)snprintf(name, sizeof(name), "v%u", i);
+        tag_put(txn, 1 + i % 2, slice_of(name), &tag);
+    }
+    while (ledger_first(txn, TABLE_TAGGED, slice_of(""), &key, &value)) {
+        struct record copy;
+
+        record_init(&copy);
+        record_add_bytes(&copy, key);
+        assert_true(ledger_delete(txn, TABLE_TAGGED, record_bytes(&copy)));
+    }
+    ledger_put(txn, TABLE_META, SLICE_LITERAL("version"), slice_from("\0\0\0\x01", 4));
+    assert_int_equal(ledger_commit(&txn, &err), 0);
+    ledger_close(&ledger);
+}
+
+static unsigned count_tags_of(struct ledger *ledger, const struct digest *digest, bool *out_survey)
+{
+    struct ledger_reader *reader = ledger_reader_new(ledger);
+    struct ledger_txn *txn = ledger_read(reader);
+    struct survey survey;
+    unsigned count = 0;
+
+    tag_each_of(txn, 1, digest, count_named, &count);
+    *out_survey = survey_find(txn, &survey);
+    assert_null(ledger_error(txn));
+    ledger_read_end(reader);
+    ledger_reader_free(&reader);
+    return count;
+}
+
+static void an_older_ledger_is_upgraded_as_a_whole_or_not_at_all(void **state)
+{
+    struct ledger *ledger = NULL;
+    struct digest digest;
+    bool has_survey = true;
+
+    digest_of(HASH_SHA256, slice_of("m"), &digest);
+    make_old_ledger(folder(state), &digest);
+    /* Those who read wait for the keeper, as for a new one. */
+    assert_int_equal(ledger_open(folder(state), false, &ledger, &err), -ERR_NOT_FOUND);
+    failpoint_arm("ledger.commit", 0, 1);
+    assert_int_equal(ledger_open(folder(state), true, &ledger, &err), -ERR_IO);
+    assert_non_null(strstr(err.text, "version 2"));
+    assert_int_equal(ledger_open(folder(state), false, &ledger, &err), -ERR_NOT_FOUND);
+    failpoint_clear();
+    assert_int_equal(ledger_open(folder(state), true, &ledger, &err), 0);
+    assert_int_equal(count_tags_of(ledger, &digest, &has_survey), OLD_TAGS / 2);
+    assert_true(has_survey);
+    ledger_close(&ledger);
+}
+
+static void a_new_ledger_needs_no_survey(void **state)
+{
+    struct ledger *ledger = NULL;
+    struct digest digest;
+    bool has_survey = true;
+
+    digest_of(HASH_SHA256, slice_of("m"), &digest);
+    assert_int_equal(ledger_open(folder(state), true, &ledger, &err), 0);
+    assert_int_equal(count_tags_of(ledger, &digest, &has_survey), 0);
+    assert_false(has_survey);
+    ledger_close(&ledger);
 }
 
 static uint64_t number_of(struct ledger_txn *txn)
@@ -557,6 +644,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(who_does_not_write_waits_for_the_writer),
         TEST(a_newer_ledger_is_refused_and_left_alone),
+        TEST(an_older_ledger_is_upgraded_as_a_whole_or_not_at_all),
+        TEST(a_new_ledger_needs_no_survey),
         TEST(numbers_count_commits),
         TEST(an_error_sticks_until_the_commit_says_it),
         TEST(a_bad_record_is_an_error_and_not_found),

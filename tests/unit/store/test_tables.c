@@ -194,7 +194,7 @@ static void walks_go_on_after_a_last_that_is_too_long(void **state)
     struct repository repository;
     memset(text, 'm', sizeof(text));
     tag_put(txn, 7, SLICE_LITERAL("a"), &tag);
-    tag_put(txn, 7, slice_from(text, 507), &tag); /* the longest: a prefix of `last` */
+    tag_put(txn, 7, slice_from(text, 474), &tag); /* the longest: a prefix of `last` */
     tag_put(txn, 7, SLICE_LITERAL("mn"), &tag);
     tag_put(txn, 7, SLICE_LITERAL("z"), &tag);
     repository_get(txn, hosted, SLICE_LITERAL("a"), &repository);
@@ -319,6 +319,92 @@ static void an_old_record_of_a_blob_trusts_its_file(void **state)
     assert_int_equal(blob_trust(&back, &any), BLOB_TRUSTED);
 }
 
+static bool join_names(struct slice tag, void *arg)
+{
+    (void)strncat(arg, tag.data, tag.length);
+    return true;
+}
+
+static const char *names_of(uint32_t repository, const struct digest *digest)
+{
+    static char names[100];
+
+    names[0] = '\0';
+    tag_each_of(txn, repository, digest, join_names, names);
+    return names;
+}
+
+static void tags_are_found_by_what_they_name(void **state)
+{
+    (void)state;
+    struct tag a = {digest("a"), 1, 1};
+    struct tag b = {digest("b"), 1, 1};
+    tag_put(txn, 7, SLICE_LITERAL("1"), &a);
+    tag_put(txn, 7, SLICE_LITERAL("2"), &a);
+    tag_put(txn, 7, SLICE_LITERAL("2"), &a);
+    tag_put(txn, 8, SLICE_LITERAL("3"), &a);
+    assert_string_equal(names_of(7, &a.digest), "12");
+    tag_put(txn, 7, SLICE_LITERAL("1"), &b);
+    assert_string_equal(names_of(7, &a.digest), "2");
+    assert_string_equal(names_of(7, &b.digest), "1");
+    assert_true(tag_delete(txn, 7, SLICE_LITERAL("2")));
+    assert_false(tag_delete(txn, 7, SLICE_LITERAL("2")));
+    assert_string_equal(names_of(7, &a.digest), "");
+    assert_string_equal(names_of(8, &a.digest), "3");
+    assert_null(ledger_error(txn));
+}
+
+static void expect_due(const struct due *wanted, size_t count)
+{
+    struct due found[8];
+
+    assert_int_equal(due_first(txn, found, 8), count);
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(found[i].since_ms, wanted[i].since_ms);
+        assert_int_equal(found[i].kind, wanted[i].kind);
+        assert_int_equal(found[i].repository, wanted[i].repository);
+        assert_true(digest_equal(&found[i].digest, &wanted[i].digest));
+    }
+}
+
+static void links_and_blobs_enter_what_is_due(void **state)
+{
+    (void)state;
+    struct digest a = digest("a");
+    struct blob_record blob = {.size = 5, .where = BLOB_HERE, .kept_since_ms = 100};
+    struct digest b = digest("b");
+    link_put(txn, 1, &a, LINK_MANIFEST, SLICE_LITERAL("application/x"));
+    link_release(txn, 1, &a, 100);
+    link_release(txn, 9, &a, 100); /* there is none */
+    link_put(txn, 2, &a, LINK_BLOB, slice_of(""));
+    link_release(txn, 2, &a, 70);
+    blob_put(txn, &a, &blob);
+    blob.kept_since_ms = 0;
+    blob_put(txn, &b, &blob);
+    expect_due(
+        (const struct due[]){{70, DUE_LINK, 2, a}, {100, DUE_LINK, 1, a}, {100, DUE_BLOB, 0, a}},
+        3);
+    assert_int_equal(link_released_ms(txn, 1, &a), 100);
+    link_put(txn, 1, &a, LINK_MANIFEST | LINK_BLOB, slice_from(NULL, 0));
+    assert_int_equal(link_released_ms(txn, 1, &a), 100); /* as the media type */
+    struct slice media_type;
+    assert_int_equal(link_find_typed(txn, 1, &a, &media_type), LINK_MANIFEST | LINK_BLOB);
+    assert_true(slice_is(media_type, "application/x"));
+    link_release(txn, 1, &a, 0);
+    assert_true(link_delete(txn, 2, &a));
+    blob.kept_since_ms = 300;
+    blob_put(txn, &a, &blob);
+    blob_put(txn, &a, &blob);
+    expect_due((const struct due[]){{300, DUE_BLOB, 0, a}}, 1);
+    use_put(txn, &a, 7);
+    blob_delete(txn, &a);
+    blob_delete(txn, &a);
+    expect_due(NULL, 0);
+    assert_false(blob_find(txn, &a, &blob));
+    assert_int_equal(use_find(txn, &a), 0);
+    assert_null(ledger_error(txn));
+}
+
 static bool count_links(uint32_t repository, unsigned kinds, void *arg)
 {
     unsigned *sum = arg;
@@ -413,6 +499,8 @@ int main(void)
         TEST(blobs_keep_their_state),
         TEST(a_record_says_what_it_knows_of_a_file),
         TEST(an_old_record_of_a_blob_trusts_its_file),
+        TEST(tags_are_found_by_what_they_name),
+        TEST(links_and_blobs_enter_what_is_due),
         TEST(links_are_found_from_both_sides),
         TEST(referred_is_asked_by_repository_or_anywhere),
         TEST(referrers_are_of_one_subject),
