@@ -42,6 +42,10 @@ bool visible_file(const struct permit *permit, struct ledger_txn *txn, const str
 /* How the repository itself links the digest: enum link_kind, 0 for not at all. */
 unsigned visible_links(const struct permit *permit, struct ledger_txn *txn,
                        const struct digest *digest);
+/* The wall clock time since which nothing needs the blob, or the repository's link to it; the
+ * earlier of both. 0: they are needed. */
+uint64_t visible_unneeded_since(const struct permit *permit, struct ledger_txn *txn,
+                                const struct digest *digest, const struct blob_record *record);
 bool visible_tag(const struct permit *permit, struct ledger_txn *txn, struct slice tag,
                  struct tag *out);
 

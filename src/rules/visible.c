@@ -88,6 +88,18 @@ unsigned visible_links(const struct permit *permit, struct ledger_txn *txn,
     return target->is_known ? link_find(txn, target->repository.id, digest) : 0;
 }
 
+uint64_t visible_unneeded_since(const struct permit *permit, struct ledger_txn *txn,
+                                const struct digest *digest, const struct blob_record *record)
+{
+    const struct resolved *target = target_of(permit);
+    uint64_t link_ms = target->is_known ? link_released_ms(txn, target->repository.id, digest) : 0;
+    uint64_t blob_ms = record->kept_since_ms;
+
+    if (link_ms == 0 || blob_ms == 0)
+        return link_ms + blob_ms;
+    return link_ms < blob_ms ? link_ms : blob_ms;
+}
+
 static bool is_shown(const struct permit *permit, struct ledger_txn *txn,
                      const struct digest *digest, const struct blob_record *record)
 {

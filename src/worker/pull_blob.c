@@ -11,6 +11,7 @@
 #include "config/config.h"
 #include "fetch_error.h"
 #include "follow.h"
+#include "lease.h"
 #include "oci/api_error.h"
 #include "oci/reference_list.h"
 #include "question.h"
@@ -126,6 +127,13 @@ static void handle_miss(struct request *request, struct ledger_txn *txn)
     }
 }
 
+/* Only what a repository of our own shows itself may be left out of a push to it. */
+static bool is_lent(const struct request *request, const struct permit *permit)
+{
+    return request_is_head(request) && request->target.truth == TRUTH_HOSTED &&
+           permit == &request->permit;
+}
+
 static bool serve_visible(struct request *request, struct ledger_txn *txn,
                           const struct permit *permit)
 {
@@ -134,8 +142,11 @@ static bool serve_visible(struct request *request, struct ledger_txn *txn,
 
     if (is_pushers_question(request) && (visible_links(permit, txn, digest) & LINK_BLOB) == 0)
         return false;
-    return visible_blob(permit, txn, digest, &record) == VISIBLE_HERE &&
-           (!condition_may_read(request, digest) || serve_blob(request, digest, &record));
+    if (visible_blob(permit, txn, digest, &record) != VISIBLE_HERE)
+        return false;
+    if (is_lent(request, permit) && !lease_hold(request, txn, &record))
+        return true; /* the handler is called again */
+    return !condition_may_read(request, digest) || serve_blob(request, digest, &record);
 }
 
 void pull_blob(struct request *request, struct ledger_txn *txn)

@@ -779,6 +779,82 @@ static void head_of_a_blob_is_the_upstreams_word_where_no_push_is_accepted(void 
     scene_heard_nothing(scene, ROLE_FETCHER);
 }
 
+/* ---- what nothing needs any more ---- */
+
+static struct digest put_unneeded(uint64_t age_ms)
+{
+    struct ledger_txn *txn = scene_write(scene);
+    uint64_t since_ms = clock_wall().ms - age_ms;
+    struct repository repository;
+    struct digest digest;
+    struct blob_record blob;
+
+    scene_put_blob(scene, txn, slice_of("hello"), false, &digest);
+    repository_get(txn, slice_of(""), slice_of("team/app"), &repository);
+    link_put(txn, repository.id, &digest, LINK_BLOB, slice_of(""));
+    link_release(txn, repository.id, &digest, since_ms);
+    assert_true(blob_find(txn, &digest, &blob));
+    blob.kept_since_ms = since_ms;
+    blob_put(txn, &digest, &blob);
+    scene_commit(txn);
+    return digest;
+}
+
+static void ask_of_blob(const char *method, const struct digest *digest)
+{
+    char text[DIGEST_TEXT_SIZE];
+
+    guest_forget(&guest);
+    guest_send(scene, &guest, "%s /v2/team/app/blobs/%s HTTP/1.1\r\nHost: x\r\n\r\n", method,
+               digest_print(digest, text));
+}
+
+static void head_of_an_unneeded_blob_has_the_keepers_word(void **state)
+{
+    (void)state;
+    uint64_t grace = scene_config(scene)->storage.grace_ms;
+    struct digest digest = put_unneeded(grace - 1000);
+    ask_of_blob("HEAD", &digest);
+    assert_int_equal(guest_status(scene, &guest), 200);
+    scene_heard_nothing(scene, ROLE_KEEPER);
+
+    digest = put_unneeded(grace);
+    ask_of_blob("GET", &digest); /* takes the bytes along */
+    assert_int_equal(guest_status(scene, &guest), 200);
+    scene_heard_nothing(scene, ROLE_KEEPER);
+    ask_of_blob("HEAD", &digest);
+    const union any_message *said = scene_heard(scene, ROLE_KEEPER, MESSAGE_LINK);
+    assert_true(slice_is(said->link.repository, "team/app"));
+    assert_true(digest_equal(&said->link.digest, &digest));
+    assert_string_equal(guest_got(scene, &guest), ""); /* nothing is said before */
+    uint64_t number = said->link.head.request;
+    (void)put_unneeded(0);
+    scene_done(scene, number);
+    assert_int_equal(guest_status(scene, &guest), 200);
+    scene_heard_nothing(scene, ROLE_KEEPER);
+}
+
+static void a_blob_that_was_collected_meanwhile_is_404(void **state)
+{
+    (void)state;
+    struct digest digest = put_unneeded(scene_config(scene)->storage.grace_ms);
+    ask_of_blob("HEAD", &digest);
+    struct message_refused refused = {
+        .request = scene_heard(scene, ROLE_KEEPER, MESSAGE_LINK)->link.head.request,
+        .kind = ERR_NOT_FOUND,
+        .text = SLICE_LITERAL("the blob is not here")};
+    scene_say(scene, ROLE_KEEPER, MESSAGE_REFUSED, &refused, -1);
+    assert_int_equal(guest_status(scene, &guest), 404);
+    /* The client may be gone before the keeper has answered. */
+    ask_of_blob("HEAD", &digest);
+    refused.request = scene_heard(scene, ROLE_KEEPER, MESSAGE_LINK)->link.head.request;
+    guest_leave(scene, &guest);
+    scene_settle(scene);
+    scene_say(scene, ROLE_KEEPER, MESSAGE_REFUSED, &refused, -1);
+    scene_settle(scene);
+    guest_come(scene, &guest, LISTENER_FULL);
+}
+
 /* The upstream cannot be asked for the referrers of a cached manifest. */
 static int referrers_after(const char *subject, enum error_kind kind)
 {
@@ -965,6 +1041,8 @@ int main(void)
         TEST(get_and_head_of_a_manifest_agree),
         TEST(head_of_a_blob_is_the_upstreams_word_where_no_push_is_accepted),
         TEST(referrers_under_a_tag_are_none_only_by_the_upstreams_word),
+        TEST(head_of_an_unneeded_blob_has_the_keepers_word),
+        TEST(a_blob_that_was_collected_meanwhile_is_404),
         TEST(no_cached_referrers_are_no_empty_list),
         TEST(cached_attestation_has_no_referrers_while_the_upstream_is_down),
         TEST(referrers_while_the_upstream_is_down_are_those_under_the_cached_tag),
