@@ -81,6 +81,12 @@ int store_place(struct store *store, const struct store_file *file, const struct
                 struct error *err);
 /* Remove the file of a blob that no record names. */
 int store_blob_remove(struct store *store, const struct digest *digest, struct error *err);
+/* Calls `each` for every file of a folder of blobs/ whose name is a digest that begins with
+ * `byte`, with the time at which its inode changed last: it was placed then, or later. A folder
+ * that is not there has none. */
+typedef void store_blob_each_fn(const struct digest *digest, uint64_t changed_ms, void *arg);
+int store_blob_each(struct store *store, enum hash_algorithm algorithm, uint8_t byte,
+                    store_blob_each_fn *each, void *arg, struct error *err);
 int store_sync_blob_folder(struct store *store, const struct digest *digest, struct error *err);
 
 /* ---- uploads/ and spool/: append-only files, never preallocated ---- */

@@ -172,7 +172,8 @@ static void run_transaction(struct batch *batch)
         batch->error.kind = ERR_NONE;
     else
         try_orders_singly(batch, orders, count);
-    orphans_remove(&batch->orphans, batch->reader, batch->options.store);
+    (void)orphans_remove(&batch->orphans, batch->reader, batch->options.store);
+    orphans_close(&batch->orphans);
 }
 
 /* ---- files ---- */

@@ -21,12 +21,16 @@ struct ledger;
 struct loop;
 struct pool;
 struct store;
+struct sweeper;
+struct upload_table;
 
 struct chores_options { /* borrowed */
     struct loop *loop;
     struct pool *pool;
     struct ledger *ledger;
     struct store *store;
+    struct upload_table *uploads;
+    struct sweeper *sweeper;
     /* On the loop: chores_is_due has become true. */
     void (*on_due)(void *arg);
     /* On the loop: a slice has ended. The number of the newest commit; 0: it failed. */
@@ -35,12 +39,14 @@ struct chores_options { /* borrowed */
 };
 
 struct chores *chores_new(const struct chores_options *options);
-/* Must not be called while a slice runs. */
+/* Must not be called while a slice runs, or its cleaning. */
 void chores_free(struct chores **chores);
 /* Whether a chore waits for its slice. */
 bool chores_is_due(const struct chores *chores);
 /* A slice runs in the pool. Nothing else may write the ledger meanwhile. */
 bool chores_is_running(const struct chores *chores);
+/* Work that a slice has left is under way in the pool. Batches may run meanwhile. */
+bool chores_are_cleaning(const struct chores *chores);
 /* Starts a slice of the most urgent chore that is due. Takes a reference of the configuration until
  * it is done. */
 void chores_start(struct chores *chores, struct config *config, uint64_t now_ms);

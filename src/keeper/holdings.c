@@ -25,15 +25,22 @@ void holder_put(const struct apply *apply, const struct holder *holder)
         repository_put(apply->txn, holder->origin, holder->name, &holder->repository);
 }
 
+/* Something in the repository needs the link, or has not since now. */
+static void judge_link(const struct apply *apply, uint32_t repository, const struct digest *digest)
+{
+    link_release(apply->txn, repository, digest,
+                 link_is_needed(apply, repository, digest) ? 0 : apply->now_ms);
+}
+
 void holder_add(const struct apply *apply, struct holder *holder, const struct digest *digest,
                 uint64_t size, enum link_kind kind)
 {
-    unsigned kinds = link_find(apply->txn, holder->repository.id, digest);
+    uint32_t id = holder->repository.id;
+    unsigned kinds = link_find(apply->txn, id, digest);
 
-    if ((kinds & (unsigned)kind) != 0)
-        return;
-    link_put(apply->txn, holder->repository.id, digest, kinds | (unsigned)kind,
-             slice_from(NULL, 0));
+    if ((kinds & (unsigned)kind) == 0)
+        link_put(apply->txn, id, digest, kinds | (unsigned)kind, slice_from(NULL, 0));
+    judge_link(apply, id, digest);
     if (kinds != 0)
         return;
     holder->repository.bytes += size;
@@ -50,6 +57,7 @@ void holder_drop(const struct apply *apply, struct holder *holder, const struct 
     if (left != 0) {
         link_put(apply->txn, holder->repository.id, digest, left,
                  kind == LINK_MANIFEST ? slice_of("") : slice_from(NULL, 0));
+        judge_link(apply, holder->repository.id, digest);
         return;
     }
     if (!link_delete(apply->txn, holder->repository.id, digest))
@@ -63,6 +71,12 @@ void holder_drop(const struct apply *apply, struct holder *holder, const struct 
 }
 
 /* ---- who needs a blob ---- */
+
+bool link_is_needed(const struct apply *apply, uint32_t repository, const struct digest *digest)
+{
+    return (link_find(apply->txn, repository, digest) & LINK_MANIFEST) != 0 ||
+           referred_any(apply->txn, repository, digest);
+}
 
 static bool on_manifest_link(uint32_t repository, unsigned kinds, void *arg)
 {
@@ -131,6 +145,7 @@ void holder_add_manifest(const struct apply *apply, struct holder *holder,
     struct reference reference;
     while (reference_list_next(&references, &reference)) {
         referred_put(apply->txn, id, &reference.digest, digest);
+        link_release(apply->txn, id, &reference.digest, 0);
         blob_keep(apply, &reference.digest);
     }
     if (has_subject(record))
@@ -178,8 +193,10 @@ bool holder_drop_manifest(const struct apply *apply, struct holder *holder,
     while (reference_list_next(&references, &reference))
         referred_delete(apply->txn, id, &reference.digest, digest);
     references = record.references;
-    while (reference_list_next(&references, &reference))
+    while (reference_list_next(&references, &reference)) {
+        judge_link(apply, id, &reference.digest);
         blob_release(apply, &reference.digest);
+    }
     if (has_subject(&record))
         referrer_delete(apply->txn, id, &record.subject, digest);
     holder_drop(apply, holder, digest, LINK_MANIFEST);

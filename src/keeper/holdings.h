@@ -4,7 +4,9 @@
  *
  * A blob is needed while a manifest of any repository names it, or while it is itself a manifest
  * that a repository shows. kept_since is 0 while it is needed, otherwise the time since
- * which it is not.
+ * which it is not. A link is needed by its own repository alone, in the same way; its time is
+ * `released`. Who needs a link also needs the blob, so a link is never released later than the
+ * blob.
  */
 #ifndef KEEPER_HOLDINGS_H
 #define KEEPER_HOLDINGS_H
@@ -30,7 +32,8 @@ bool holder_find(const struct apply *apply, struct slice origin, struct slice na
 /* Writes the record if it changed. */
 void holder_put(const struct apply *apply, const struct holder *holder);
 
-/* The repository shows a digest of that size from now on. */
+/* The repository shows a digest of that size from now on. What was here already, and nobody needs,
+ * is kept from now on as if it were new. */
 void holder_add(const struct apply *apply, struct holder *holder, const struct digest *digest,
                 uint64_t size, enum link_kind kind);
 void holder_drop(const struct apply *apply, struct holder *holder, const struct digest *digest,
@@ -44,6 +47,7 @@ bool holder_add_known_manifest(const struct apply *apply, struct holder *holder,
 bool holder_drop_manifest(const struct apply *apply, struct holder *holder,
                           const struct digest *digest);
 
+bool link_is_needed(const struct apply *apply, uint32_t repository, const struct digest *digest);
 bool blob_is_needed(const struct apply *apply, const struct digest *digest);
 /* One of those that needed the blob does not any more. */
 void blob_release(const struct apply *apply, const struct digest *digest);

@@ -34,6 +34,7 @@
 #include "peers.h"
 #include "pushing.h"
 #include "store/ledger.h"
+#include "sweeper.h"
 #include "verifier.h"
 
 #define LINE_ORDERS_MAX 4096  /* a peer has far fewer credits: one above this is broken */
@@ -55,6 +56,7 @@ struct keeper {
     uint64_t announced;           /* number of the newest commit that was told to watchers */
     struct ledger_reader *reader; /* on the loop */
     struct janitor *janitor;
+    struct sweeper *sweeper;
     bool is_start_deferred;
     bool is_draining;
     bool is_drained; /* on_drained was called */
@@ -383,11 +385,18 @@ struct keeper *keeper_new(const struct keeper_options *options)
         .arg = keeper,
     });
     keeper->reader = ledger_reader_new(options->ledger);
+    keeper->sweeper = sweeper_new(&(struct sweeper_options){.loop = options->loop,
+                                                            .pool = options->pool,
+                                                            .ledger = options->ledger,
+                                                            .store = options->store},
+                                  keeper->config);
     keeper->chores = chores_new(&(struct chores_options){
         .loop = options->loop,
         .pool = options->pool,
         .ledger = options->ledger,
         .store = options->store,
+        .uploads = options->uploads,
+        .sweeper = keeper->sweeper,
         .on_due = on_chores_due,
         .on_done = on_chores_done,
         .arg = keeper,
@@ -409,6 +418,7 @@ void keeper_set_config(struct keeper *keeper, struct config *config)
     struct config *old = keeper->config;
 
     keeper->config = config_ref(config);
+    sweeper_set_config(keeper->sweeper, config);
     config_unref(&old);
 }
 
@@ -423,6 +433,7 @@ static void wait_for_pool(struct keeper *keeper)
     struct pollfd waiting = {.fd = pool_descriptor(keeper->options.pool), .events = POLLIN};
 
     while (batch_is_running(keeper->batch) || chores_is_running(keeper->chores) ||
+           sweeper_is_running(keeper->sweeper) || chores_are_cleaning(keeper->chores) ||
            janitor_is_running(keeper->janitor) || verifier_is_running(keeper->verifier)) {
         (void)poll(&waiting, 1, -1);
         pool_run_done(keeper->options.pool);
@@ -438,11 +449,13 @@ void keeper_free(struct keeper **keeper)
     (*keeper)->is_drained = true; /* on_drained is not called any more */
     drop_queue(*keeper);
     verifier_stop((*keeper)->verifier);
+    sweeper_stop((*keeper)->sweeper);
     wait_for_pool(*keeper);
     peers_free(&(*keeper)->peers);
     batch_free(&(*keeper)->batch);
     verifier_free(&(*keeper)->verifier);
     chores_free(&(*keeper)->chores);
+    sweeper_free(&(*keeper)->sweeper);
     ledger_reader_free(&(*keeper)->reader);
     janitor_free(&(*keeper)->janitor);
     timer_free(&(*keeper)->housekeeping);
@@ -475,6 +488,7 @@ void keeper_drain(struct keeper *keeper, uint64_t within_ms)
         return;
     keeper->is_draining = true;
     verifier_stop(keeper->verifier);
+    sweeper_stop(keeper->sweeper);
     keeper->drain = timer_new(keeper->options.loop, on_drain_deadline, keeper);
     timer_start(keeper->drain, within_ms);
     loop_defer(keeper->options.loop, on_drain_begun, keeper);

@@ -6,6 +6,7 @@
  */
 #include "store/store.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -461,4 +462,43 @@ int store_sync_blob_folder(struct store *store, const struct digest *digest, str
     AUTO_CLOSE int fd = -1;
     int rc = layout_open_folder(path.at, path.folder, &fd, err);
     return rc != 0 ? rc : layout_sync(fd, path.folder, err);
+}
+
+/* ---- all blobs ---- */
+
+static void tell_blob(int at, const char *name, struct digest *digest, store_blob_each_fn *each,
+                      void *arg)
+{
+    struct stat status;
+    size_t size = hash_size(digest->algorithm);
+
+    if (strlen(name) != 2 * size || !text_read_hex(slice_of(name), digest->bytes, size) ||
+        fstatat(at, name, &status, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(status.st_mode))
+        return;
+    each(digest,
+         (uint64_t)status.st_ctim.tv_sec * 1000 + (uint64_t)status.st_ctim.tv_nsec / 1000000, arg);
+}
+
+int store_blob_each(struct store *store, enum hash_algorithm algorithm, uint8_t byte,
+                    store_blob_each_fn *each, void *arg, struct error *err)
+{
+    struct digest digest = {.algorithm = algorithm, .bytes = {byte}};
+    struct blob_path path;
+
+    blob_path(store, &digest, &path);
+    int fd = openat(path.at, path.folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    DIR *folder = fd < 0 ? NULL : fdopendir(fd);
+    if (!folder) {
+        int sys = errno;
+
+        fd_close(&fd);
+        if (sys == ENOENT || sys == ENOTDIR)
+            return 0;
+        return error_set_errno(err, sys, "cannot read %s/%s", path.parent, path.folder);
+    }
+    /* No other thread uses the stream. NOLINTNEXTLINE(concurrency-mt-unsafe) */
+    for (struct dirent *entry = readdir(folder); entry; entry = readdir(folder))
+        tell_blob(fd, entry->d_name, &digest, each, arg);
+    (void)closedir(folder);
+    return 0;
 }

@@ -302,7 +302,7 @@ static const struct wrong wrongs[] = {
     {"admin: \"[::g]:5000\"\n", {"is not an address"}},
     {"listen: []\n", {"0 entries; expected 1 to 16"}},
     {"listen: { address: \"a:1\", role: mirrow }\n", {"expected full or mirror"}},
-    {"storage:\n  grace: 1s\n", {":2:10: storage.grace: \"1s\"", "at least 1m"}},
+    {"storage:\n  grace: 1ms\n", {":2:10: storage.grace: \"1ms\"", "at least 1s"}},
     {"storage:\n  cache_limit: 120%\n", {"1% to 99%"}},
     {"log: { level: loud }\n", {"expected error, warn, info or debug"}},
     {"log: { access: maybe }\n", {"neither true nor false"}},

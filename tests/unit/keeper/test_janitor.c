@@ -92,7 +92,7 @@ static void set_slot(uint8_t number, uint64_t age_ms, uint64_t offset)
 static void keep_house(void)
 {
     fake_loop_hold_clock(world_loop, 40000);
-    world_turns(50);
+    world_turns(1000);
 }
 
 static void sessions_of_a_former_server_get_slots(void **state)

@@ -247,7 +247,7 @@ void world_turns(unsigned count)
 void world_keep_house(void)
 {
     fake_loop_hold_clock(world_loop, 40000);
-    world_turns(200);
+    world_turns(1000);
 }
 
 uint64_t world_changed(void)
