@@ -106,17 +106,13 @@ static bool list_cached_tag(struct request *request, struct ledger_txn *txn, str
     return respond_index_here(request, txn, &tag.digest, &age);
 }
 
-/* Is the manifest what buildx adds to an image to say how it was built? Docker asks for its
- * referrers before it pulls the image: an error would end the pull of an image that is here. Nobody
- * signs it by itself, so an empty list hides no signature. */
-static bool is_attestation(const struct request *request, struct ledger_txn *txn)
+/* What buildx adds to an image to say how it was built. */
+static bool is_attestation(struct slice bytes)
 {
     AUTO_JSONIO struct jsonio *document = NULL;
-    struct manifest_record record;
     struct error ignored;
 
-    if (!visible_own_manifest(&request->permit, txn, &request->operation.digest, &record) ||
-        jsonio_parse(record.bytes, &document, &ignored) != 0)
+    if (jsonio_parse(bytes, &document, &ignored) != 0)
         return false;
     struct jsonio_value layers = jsonio_member(jsonio_root(document), "layers");
     size_t count = jsonio_length(layers);
@@ -126,6 +122,18 @@ static bool is_attestation(const struct request *request, struct ledger_txn *txn
                     MEDIA_TYPE_IN_TOTO))
         at++;
     return count > 0 && at == count;
+}
+
+/* Does the manifest itself say something about another one? Docker asks for the referrers of an
+ * attestation before it pulls the image, and ORAS for those of each referrer: an error would end
+ * the pull, or the list, of what is here. Such a manifest is not signed for its own sake, so that
+ * an empty list hides no signature of an image. */
+static bool is_about_another(const struct request *request, struct ledger_txn *txn)
+{
+    struct manifest_record record;
+
+    return visible_own_manifest(&request->permit, txn, &request->operation.digest, &record) &&
+           ((unsigned)record.subject.algorithm != 0 || is_attestation(record.bytes));
 }
 
 static bool list_cached(struct request *request, const struct message_failed *failed)
@@ -139,7 +147,7 @@ static bool list_cached(struct request *request, const struct message_failed *fa
         referrers_page_is_valid(request)) {
         is_answered = !has_referrers(request, txn) && list_cached_tag(request, txn, failed->text);
         if (!is_answered) {
-            referrers_page_answer(request, failed, is_attestation(request, txn));
+            referrers_page_answer(request, failed, is_about_another(request, txn));
             is_answered = true;
         }
     }

@@ -855,6 +855,14 @@ static void a_blob_that_was_collected_meanwhile_is_404(void **state)
     guest_come(scene, &guest, LISTENER_FULL);
 }
 
+static struct digest digest_of_text(const char *text)
+{
+    struct digest digest;
+
+    digest_of(HASH_SHA256, slice_of(text), &digest);
+    return digest;
+}
+
 /* The upstream cannot be asked for the referrers of a cached manifest. */
 static int referrers_after(const char *subject, enum error_kind kind)
 {
@@ -902,6 +910,17 @@ static void cached_attestation_has_no_referrers_while_the_upstream_is_down(void 
     assert_has(&guest, "\"manifests\":[]");
     assert_int_equal(referrers_after(attestation, ERR_DENIED), 403);
     assert_int_equal(referrers_after(image, ERR_UPSTREAM), 502);
+    /* Nor has a signature, for ORAS asks for those of each referrer. */
+    struct digest digest = digest_of_text(image);
+    struct manifest_record record;
+    txn = scene_write(scene);
+    assert_true(manifest_find(txn, &digest, &record));
+    record.bytes = slice_of(image);
+    record.media_type = SLICE_LITERAL(MEDIA_TYPE_OCI_MANIFEST);
+    record.subject = digest_of_text("what it signs");
+    manifest_put(txn, &digest, &record);
+    scene_commit(txn);
+    assert_int_equal(referrers_after(image, ERR_UPSTREAM), 200);
     assert_int_equal(referrers_after(LAYERS(""), ERR_UPSTREAM), 502); /* not here */
 }
 
