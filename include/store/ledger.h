@@ -227,16 +227,19 @@ uint64_t use_find(struct ledger_txn *txn, const struct digest *digest); /* 0: ne
 enum due_kind {
     DUE_LINK = 1, /* before the blob, when both are of the same time */
     DUE_BLOB = 2,
+    DUE_MANIFEST = 3, /* of a repository: it is looked at whether something still keeps it */
 };
 struct due {
     uint64_t since_ms; /* DUE_AT_ONCE: it need not be kept any longer */
     enum due_kind kind;
-    uint32_t repository; /* of a link */
+    uint32_t repository; /* not of a blob */
     struct digest digest;
 };
 #define DUE_AT_ONCE 1u
 /* The oldest, at most `max`; returns how many. */
 size_t due_first(struct ledger_txn *txn, struct due *out, size_t max);
+/* Enters a manifest; links and blobs enter themselves. */
+void due_enter(struct ledger_txn *txn, const struct due *due);
 /* Takes an entry away that its link or blob does not confirm. */
 void due_drop(struct ledger_txn *txn, const struct due *due);
 /* What was stored by programs that did not enter it is looked for in slices: how far that is.

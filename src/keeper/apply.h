@@ -53,6 +53,7 @@ struct change {
     struct slice tag;
     const struct digest *digest; /* or NULL */
 };
+/* order: NULL when the keeper does it by itself. */
 void apply_journal(const struct apply *apply, const struct order *order,
                    const struct change *change);
 

@@ -6,7 +6,8 @@
 void apply_journal(const struct apply *apply, const struct order *order,
                    const struct change *change)
 {
-    const struct actor *actor = &order->head->actor;
+    static const struct actor nobody = {.principal = {NULL, 0}};
+    const struct actor *actor = order ? &order->head->actor : &nobody;
     struct journal_entry entry = {
         .kind = change->kind,
         .when_ms = apply->now_ms,

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* REMOVE from hosted repositories. The repository's record stays: the name remains hosted. */
 #include "apply.h"
-#include "base/buf.h"
 #include "holdings.h"
 #include "order.h"
+#include "removal.h"
 #include "repeat.h"
-
-#define TAGS_MAX ((size_t)64 * 1024 * 1024) /* bytes of names of the tags of one manifest */
 
 static void journal_removal(const struct apply *apply, const struct order *order,
                             enum journal_kind kind, struct slice tag, const struct digest *digest)
@@ -35,35 +33,6 @@ static void apply_tag_removal(const struct apply *apply, struct order *order,
     journal_removal(apply, order, JOURNAL_REMOVE_TAG, remove->tag, &tag.digest);
 }
 
-struct naming { /* collects the tags of a manifest */
-    const struct digest *digest;
-    struct buf *names; /* each followed by a space */
-};
-
-static bool on_named_tag(struct slice name, const struct tag *tag, void *arg)
-{
-    const struct naming *naming = arg;
-
-    if (digest_equal(&tag->digest, naming->digest)) {
-        buf_append_slice(naming->names, name);
-        buf_append_byte(naming->names, ' ');
-    }
-    return !naming->names->is_over;
-}
-
-static void remove_tags(const struct apply *apply, const struct order *order,
-                        const struct holder *holder, struct slice names)
-{
-    struct slice name;
-
-    while (slice_split(&names, ' ', &name)) {
-        if (name.length == 0)
-            continue;
-        (void)tag_delete(apply->txn, holder->repository.id, name);
-        journal_removal(apply, order, JOURNAL_REMOVE_TAG, name, &order->message.remove.digest);
-    }
-}
-
 static void apply_manifest_removal(const struct apply *apply, struct order *order,
                                    struct holder *holder)
 {
@@ -75,18 +44,16 @@ static void apply_manifest_removal(const struct apply *apply, struct order *orde
         order_refuse(order, ERR_NOT_FOUND, "this repository has no such manifest");
         return;
     }
-    AUTO_BUF struct buf names;
-    buf_init(&names, TAGS_MAX);
-    struct naming naming = {digest, &names};
-    tag_each(apply->txn, holder->repository.id, slice_from(NULL, 0), on_named_tag, &naming);
-    if (names.is_over) {
-        order_refuse(order, ERR_TOO_LARGE, "too many tags name this manifest");
+    struct digest parent;
+    if (removal_is_protected(apply, holder, digest, &parent)) {
+        char text[DIGEST_TEXT_SIZE];
+
+        order_refuse(order, ERR_DENIED, "the image index %s, which has a tag, names it",
+                     digest_print(&parent, text));
         return;
     }
-    remove_tags(apply, order, holder, buf_bytes(&names));
-    (void)holder_drop_manifest(apply, holder, digest);
+    removal_take(apply, order, holder, digest);
     holder_put(apply, holder);
-    journal_removal(apply, order, JOURNAL_REMOVE_MANIFEST, slice_from(NULL, 0), digest);
 }
 
 static void apply_blob_removal(const struct apply *apply, struct order *order,

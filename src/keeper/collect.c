@@ -2,15 +2,13 @@
 /* See collect.h. */
 #include "collect.h"
 
-#include <string.h>
-
 #include "apply.h"
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "config/config.h"
 #include "holdings.h"
-#include "oci/name.h"
 #include "orphans.h"
+#include "removal.h"
 #include "store/upload_table.h"
 
 #define CHUNK      64u  /* entries that are read at once */
@@ -27,16 +25,15 @@ static bool is_due(const struct apply *apply, const struct due *due)
 
 /* Somebody pushes to the repository: an image with large layers may take longer than all graces,
  * and its first layers must still be there for its manifest. */
-static bool is_pushed_to(const struct collecting *collecting, struct slice origin,
-                         struct slice name)
+static bool is_pushed_to(const struct collecting *collecting, const struct holder *holder)
 {
     const struct apply *apply = collecting->apply;
     uint64_t grace_ms = apply->config->storage.grace_ms;
     struct upload_idle found;
 
-    if (origin.length > 0)
+    if (holder->origin.length > 0)
         return false;
-    uint64_t key = upload_repository_key(&name);
+    uint64_t key = upload_repository_key(&holder->name);
     struct upload_choice choice = {
         .repository_key = &key,
         .from_ms = apply->now_ms > grace_ms ? apply->now_ms - grace_ms : 0,
@@ -57,30 +54,6 @@ static void keep_longer(const struct apply *apply, const struct due *due)
     blob_put(apply->txn, &due->digest, &blob);
 }
 
-/* Names point into the map, where writing may move them. */
-struct held_name {
-    char bytes[2 * NAME_MAX_LENGTH];
-    struct slice origin;
-    struct slice name;
-};
-
-static bool find_name(const struct apply *apply, uint32_t repository, struct held_name *out)
-{
-    struct slice origin;
-    struct slice name;
-
-    if (!repository_name(apply->txn, repository, &origin, &name) ||
-        origin.length + name.length > sizeof(out->bytes))
-        return false;
-    char *at = out->bytes + origin.length;
-    if (origin.length > 0)
-        memcpy(out->bytes, origin.data, origin.length);
-    memcpy(at, name.data, name.length);
-    out->origin = slice_from(out->bytes, origin.length);
-    out->name = slice_from(at, name.length);
-    return true;
-}
-
 static void drop_link(struct collecting *collecting, uint32_t repository,
                       const struct digest *digest)
 {
@@ -88,8 +61,7 @@ static void drop_link(struct collecting *collecting, uint32_t repository,
     struct held_name held;
     struct holder holder;
 
-    if (find_name(apply, repository, &held) &&
-        holder_find(apply, held.origin, held.name, &holder)) {
+    if (holder_find_by_id(apply, repository, &held, &holder)) {
         holder_drop(apply, &holder, digest, LINK_BLOB);
         holder_put(apply, &holder);
     } else {
@@ -102,13 +74,15 @@ static void collect_link(struct collecting *collecting, const struct due *due)
 {
     const struct apply *apply = collecting->apply;
     struct held_name held;
+    struct holder holder;
 
     if (link_released_ms(apply->txn, due->repository, &due->digest) != due->since_ms)
         due_drop(apply->txn, due);
     else if (link_is_needed(apply, due->repository, &due->digest))
         link_release(apply->txn, due->repository, &due->digest, 0);
-    else if (due->since_ms > DUE_AT_ONCE && find_name(apply, due->repository, &held) &&
-             is_pushed_to(collecting, held.origin, held.name))
+    else if (due->since_ms > DUE_AT_ONCE &&
+             holder_find_by_id(apply, due->repository, &held, &holder) &&
+             is_pushed_to(collecting, &holder))
         keep_longer(apply, due);
     else
         drop_link(collecting, due->repository, &due->digest);
@@ -155,6 +129,21 @@ static void collect_blob(struct collecting *collecting, const struct due *due)
     collecting->bytes += blob.size;
 }
 
+static void collect_entry(struct collecting *collecting, const struct due *due)
+{
+    switch (due->kind) {
+    case DUE_LINK:
+        collect_link(collecting, due);
+        return;
+    case DUE_BLOB:
+        collect_blob(collecting, due);
+        return;
+    case DUE_MANIFEST:
+        removal_take_due(collecting->apply, due);
+        return;
+    }
+}
+
 bool collect_slice(struct collecting *collecting)
 {
     const struct apply *apply = collecting->apply;
@@ -170,10 +159,7 @@ bool collect_slice(struct collecting *collecting)
                 return false;
             if (done == COLLECT_SLICE_MAX || clock_mono_us() > end_us)
                 return true;
-            if (due[i].kind == DUE_LINK)
-                collect_link(collecting, &due[i]);
-            else
-                collect_blob(collecting, &due[i]);
+            collect_entry(collecting, &due[i]);
         }
         if (count < CHUNK)
             return false;

@@ -2,6 +2,8 @@
 /* Keeps links, counters, and the time since which a blob is not needed. */
 #include "holdings.h"
 
+#include <string.h>
+
 #include "base/buf.h"
 #include "oci/reference_list.h"
 
@@ -17,6 +19,22 @@ bool holder_find(const struct apply *apply, struct slice origin, struct slice na
 {
     *out = (struct holder){.origin = origin, .name = name};
     return repository_find(apply->txn, origin, name, &out->repository);
+}
+
+bool holder_find_by_id(const struct apply *apply, uint32_t repository, struct held_name *name,
+                       struct holder *out)
+{
+    struct slice origin;
+    struct slice text;
+
+    if (!repository_name(apply->txn, repository, &origin, &text) ||
+        origin.length + text.length > sizeof(name->bytes))
+        return false;
+    if (origin.length > 0)
+        memcpy(name->bytes, origin.data, origin.length);
+    memcpy(name->bytes + origin.length, text.data, text.length);
+    return holder_find(apply, slice_from(name->bytes, origin.length),
+                       slice_from(name->bytes + origin.length, text.length), out);
 }
 
 void holder_put(const struct apply *apply, const struct holder *holder)

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "apply.h"
+#include "oci/name.h"
 #include "store/ledger.h"
 
 struct holder { /* a repository's record while an order is applied */
@@ -29,6 +30,13 @@ void holder_get(const struct apply *apply, struct slice origin, struct slice nam
                 struct holder *out);
 bool holder_find(const struct apply *apply, struct slice origin, struct slice name,
                  struct holder *out);
+/* Names point into the map, where writing may move them: a copy. */
+struct held_name {
+    char bytes[REGISTRY_MAX_LENGTH + NAME_MAX_LENGTH];
+};
+/* The holder's names point into *name. */
+bool holder_find_by_id(const struct apply *apply, uint32_t repository, struct held_name *name,
+                       struct holder *out);
 /* Writes the record if it changed. */
 void holder_put(const struct apply *apply, const struct holder *holder);
 

@@ -13,7 +13,7 @@ static void make_due_key(struct record *key, const struct due *due)
     record_init(key);
     record_add_u64(key, due->since_ms);
     record_add_u8(key, (uint8_t)due->kind);
-    if (due->kind == DUE_LINK)
+    if (due->kind != DUE_BLOB)
         record_add_u32(key, due->repository);
     record_add_digest(key, &due->digest);
 }
@@ -25,9 +25,9 @@ static bool decode_due(struct slice key, struct due *out)
     record_read(&reader, key);
     out->since_ms = record_u64(&reader);
     out->kind = (enum due_kind)record_u8(&reader);
-    out->repository = out->kind == DUE_LINK ? record_u32(&reader) : 0;
+    out->repository = out->kind != DUE_BLOB ? record_u32(&reader) : 0;
     record_digest(&reader, &out->digest);
-    return !reader.is_bad && (out->kind == DUE_LINK || out->kind == DUE_BLOB);
+    return !reader.is_bad && out->kind >= DUE_LINK && out->kind <= DUE_MANIFEST;
 }
 
 void due_drop(struct ledger_txn *txn, const struct due *due)
@@ -36,6 +36,16 @@ void due_drop(struct ledger_txn *txn, const struct due *due)
 
     make_due_key(&key, due);
     (void)ledger_delete(txn, TABLE_DUE, record_bytes(&key));
+}
+
+void due_enter(struct ledger_txn *txn, const struct due *due)
+{
+    struct record key;
+    struct record value;
+
+    make_due_key(&key, due);
+    record_init_value(&value);
+    ledger_put(txn, TABLE_DUE, record_bytes(&key), record_bytes(&value));
 }
 
 void due_move(struct ledger_txn *txn, const struct due *due, uint64_t before_ms, uint64_t since_ms)
@@ -49,12 +59,8 @@ void due_move(struct ledger_txn *txn, const struct due *due, uint64_t before_ms,
         due_drop(txn, &entry);
     if (since_ms == 0)
         return;
-    struct record key;
-    struct record value;
     entry.since_ms = since_ms;
-    make_due_key(&key, &entry);
-    record_init_value(&value);
-    ledger_put(txn, TABLE_DUE, record_bytes(&key), record_bytes(&value));
+    due_enter(txn, &entry);
 }
 
 struct oldest {

@@ -40,13 +40,12 @@ static void answer_refused(const struct removal *removal, const struct keeper_an
 
     keeper_answer_error(answer, &err);
     bool is_blob = removal->kind == REMOVE_BLOB;
-    bool is_named =
-        err.kind == ERR_UNSUPPORTED || err.kind == ERR_CONFLICT || err.kind == ERR_DENIED;
+    bool is_named = err.kind == ERR_UNSUPPORTED || err.kind == ERR_DENIED;
     if (!is_blob && err.kind == ERR_CONFLICT) {
         condition_fail(removal->request);
         return;
     }
-    if (is_blob && is_named)
+    if (is_named)
         api_error_set(&error, API_UNSUPPORTED, "%s", err.text);
     else
         api_error_from(&error, &err, is_blob ? API_BLOB_UNKNOWN : API_MANIFEST_UNKNOWN);

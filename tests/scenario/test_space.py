@@ -65,6 +65,22 @@ class CollectTest(SpaceScenario):
             check_ok(self.api.blob("team/app", digest), digest)
         self.assertGreaterEqual(self.registry.metric("collected_bytes_total"), 40 * MIB)
 
+    def test_an_index_goes_with_all_that_is_there_for_it(self):
+        index = images.make_image([images.random_bytes(MIB, 7)], platforms=["amd64", "arm64"], oci=True)
+        self.api.push("team/app", "1", index)
+        child = next(manifest for manifest in index.manifests if manifest.digest != index.digest)
+        signature = images.make_artifact(child, "application/x.signature", b"signed")
+        self.api.push("team/app", signature.digest, signature)
+        refused = self.api.delete_manifest("team/app", child.digest)
+        self.assertEqual((refused.status, refused.code), (405, "UNSUPPORTED"))
+        self.assertIn(index.digest, str(refused.body))
+        check_status(self.api.delete_manifest("team/app", index.digest), 202)
+        for manifest in [*index.manifests, signature.top]:
+            check_status(self.api.manifest("team/app", manifest.digest), 404)
+        check_status(self.api.delete_manifest("team/app", index.digest), 404)
+        self.wait_gone(signature.digest, *index.blobs, *(manifest.digest for manifest in index.manifests))
+        self.assertEqual(blob_files(self.registry), {})
+
     def test_a_reader_that_has_begun_gets_all_of_it(self):
         layer = images.random_bytes(8 * MIB, 4)
         image = images.make_image([layer])

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -120,6 +121,139 @@ static void nothing_is_removed_from_a_repository_that_is_not_there(void **state)
     assert_int_equal(take((enum remove_kind)9, "", &layer).kind, ERR_INVALID);
 }
 
+/* ---- what is there for the sake of another ---- */
+
+static bool is_shown(const struct digest *digest)
+{
+    return (world_link("", "team/app", digest) & LINK_MANIFEST) != 0;
+}
+
+static struct digest push_child(const char *label)
+{
+    return world_push("team/app", "", label, image);
+}
+
+/* An image manifest that refers to another: a signature. */
+static struct digest push_referrer(const char *tags, const char *label,
+                                   const struct digest *subject)
+{
+    struct blob_record blob = world_blob_record(subject);
+    char text[DIGEST_TEXT_SIZE];
+    char member[400];
+
+    (void)snprintf(
+        member, sizeof(member),
+        "%s\",\"subject\":{\"mediaType\":\"application/x\",\"digest\":\"%s\",\"size\":%llu},"
+        "\"end\":\"",
+        label, digest_print(subject, text), (unsigned long long)blob.size);
+    return world_push("team/app", tags, member, other);
+}
+
+static void an_index_takes_its_children_along(void **state)
+{
+    (void)state;
+    struct digest children[3] = {push_child("a"), push_child("b"), push_child("c")};
+    struct digest tagged = world_push("team/app", "keep", "c", image);
+    struct digest one = world_push_index("team/app", "v1", "one", children, 3);
+    struct digest two = world_push_index("team/app", "v2", "two", &children[1], 1);
+    assert_true(digest_equal(&tagged, &children[2]));
+    assert_int_equal(take(REMOVE_MANIFEST, "", &one).type, MESSAGE_DONE);
+    assert_false(is_shown(&one) || is_shown(&children[0]));
+    assert_true(is_shown(&children[1]) && is_shown(&children[2])); /* another index; a tag */
+    assert_int_equal(take(REMOVE_MANIFEST, "", &two).type, MESSAGE_DONE);
+    assert_false(is_shown(&children[1]));
+    assert_true(is_shown(&children[2]));
+    assert_int_equal(take(REMOVE_MANIFEST, "", &children[2]).type, MESSAGE_DONE);
+    assert_int_equal(world_repository("", "team/app").links, 2); /* config and layer, for a while */
+}
+
+static void a_child_of_an_index_with_a_tag_is_in_use(void **state)
+{
+    (void)state;
+    struct digest child = push_child("a");
+    struct digest one = world_push_index("team/app", "v1", "one", &child, 1);
+    char text[DIGEST_TEXT_SIZE];
+    struct answer answer = take(REMOVE_MANIFEST, "", &child);
+    assert_int_equal(answer.kind, ERR_DENIED);
+    assert_non_null(strstr(answer.text, digest_print(&one, text)));
+    assert_true(is_shown(&child));
+    assert_int_equal(take(REMOVE_TAG, "v1", NULL).type, MESSAGE_DONE);
+    assert_int_equal(take(REMOVE_MANIFEST, "", &child).type, MESSAGE_DONE);
+    assert_true(is_shown(&one));
+}
+
+static void signatures_go_with_what_they_sign(void **state)
+{
+    (void)state;
+    struct digest signed_one = world_push("team/app", "v1", "one", image);
+    struct digest signature = push_referrer("", "s", &signed_one);
+    struct digest countersigned = push_referrer("", "t", &signature);
+    struct digest tagged = push_referrer("report", "r", &signed_one);
+    assert_int_equal(take(REMOVE_MANIFEST, "", &signed_one).type, MESSAGE_DONE);
+    assert_false(is_shown(&signature) || is_shown(&countersigned));
+    assert_true(is_shown(&tagged));
+}
+
+static void tags_made_from_the_digest_go_with_it(void **state)
+{
+    (void)state;
+    struct digest one = world_push("team/app", "v1", "one", image);
+    char text[DIGEST_TEXT_SIZE];
+    char tags[500];
+    (void)digest_print(&one, text);
+    const char *hex = text + strlen("sha256:");
+    (void)snprintf(tags, sizeof(tags), "sha256-%s sha256-%s.sig", hex, hex);
+    struct digest signature = world_push("team/app", tags, "signature", other);
+    (void)snprintf(tags, sizeof(tags), "sha256-%s.att mine", hex);
+    struct digest kept = world_push("team/app", tags, "attestation", other);
+    (void)snprintf(tags, sizeof(tags), "sha256-%s-other", hex);
+    struct digest stranger = world_push("team/app", tags, "stranger", other);
+    assert_int_equal(take(REMOVE_MANIFEST, "", &one).type, MESSAGE_DONE);
+    assert_false(is_shown(&signature));
+    (void)snprintf(tags, sizeof(tags), "sha256-%s.att", hex);
+    assert_int_equal(world_tag("", "team/app", tags).algorithm, 0);
+    assert_true(is_shown(&kept) && is_shown(&stranger));
+}
+
+static void a_child_that_refers_to_an_image_that_stays_is_kept(void **state)
+{
+    (void)state;
+    struct digest signed_one = world_push("team/app", "v1", "one", image);
+    struct digest signature = push_referrer("", "s", &signed_one);
+    struct digest index = world_push_index("team/app", "all", "index", &signature, 1);
+    assert_int_equal(take(REMOVE_MANIFEST, "", &index).type, MESSAGE_DONE);
+    assert_true(is_shown(&signature));
+}
+
+static size_t count_shown(const struct digest *children, size_t count)
+{
+    size_t shown = 0;
+
+    for (size_t i = 0; i < count; i++)
+        shown += is_shown(&children[i]);
+    return shown;
+}
+
+static void many_children_go_in_slices(void **state)
+{
+    (void)state;
+    enum {
+        CHILDREN = 250
+    };
+    static struct digest children[CHILDREN];
+    char label[16];
+    for (unsigned i = 0; i < CHILDREN; i++) {
+        (void)snprintf(label, sizeof(label), "%u", i);
+        children[i] = push_child(label);
+    }
+    struct digest one = world_push_index("team/app", "v1", "one", children, CHILDREN);
+    assert_int_equal(take(REMOVE_MANIFEST, "", &one).type, MESSAGE_DONE);
+    assert_int_equal(count_shown(children, CHILDREN), CHILDREN - 99); /* the index was one of 100 */
+    world_push("team/app", "keep", "200", image); /* in between, one gets a tag */
+    world_keep_house();
+    assert_int_equal(count_shown(children, CHILDREN), 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
 
 int main(void)
@@ -131,6 +265,12 @@ int main(void)
         TEST(a_blob_that_a_manifest_names_stays),
         TEST(counters_end_where_they_began),
         TEST(what_was_removed_can_be_pushed_again),
+        TEST(an_index_takes_its_children_along),
+        TEST(a_child_of_an_index_with_a_tag_is_in_use),
+        TEST(signatures_go_with_what_they_sign),
+        TEST(tags_made_from_the_digest_go_with_it),
+        TEST(a_child_that_refers_to_an_image_that_stays_is_kept),
+        TEST(many_children_go_in_slices),
         TEST(nothing_is_removed_from_a_repository_that_is_not_there),
     };
 

@@ -347,7 +347,32 @@ static void put_descriptor(struct buf *body, const char *content, bool is_config
                digest_print(&digest, text), strlen(content));
 }
 
-static struct made make_manifest(const char *label, const char *const *contents)
+static void put_image(struct buf *body, const char *const *contents)
+{
+    buf_append_text(body, "\"config\":");
+    put_descriptor(body, contents[0], true);
+    buf_append_text(body, ",\"layers\":[");
+    for (size_t i = 1; contents[i]; i++) {
+        buf_append_text(body, i > 1 ? "," : "");
+        put_descriptor(body, contents[i], false);
+    }
+}
+
+static void put_index(struct buf *body, const struct digest *children, size_t count)
+{
+    buf_append_text(body, "\"manifests\":[");
+    for (size_t i = 0; i < count; i++) {
+        struct blob_record blob = world_blob_record(&children[i]);
+        char text[DIGEST_TEXT_SIZE];
+
+        buf_printf(body, "%s{\"mediaType\":\"%s\",\"digest\":\"%s\",\"size\":%llu}",
+                   i > 0 ? "," : "", MEDIA_TYPE_OCI_MANIFEST, digest_print(&children[i], text),
+                   (unsigned long long)blob.size);
+    }
+}
+
+static struct made make_document(const char *label, const char *const *contents,
+                                 const struct digest *children, size_t count)
 {
     static struct buf bodies[64];
     static struct buf lists[64];
@@ -361,42 +386,64 @@ static struct made make_manifest(const char *label, const char *const *contents)
     manifest_free(&manifests[at]);
     buf_init(body, MANIFEST_MAX_SIZE);
     buf_init(&lists[at], 65536);
-    buf_printf(body, "{\"schemaVersion\":2,\"label\":\"%s\",\"config\":", label);
-    put_descriptor(body, contents[0], true);
-    buf_append_text(body, ",\"layers\":[");
-    for (size_t i = 1; contents[i]; i++) {
-        buf_append_text(body, i > 1 ? "," : "");
-        put_descriptor(body, contents[i], false);
-    }
+    buf_printf(body, "{\"schemaVersion\":2,\"label\":\"%s\",", label);
+    if (contents)
+        put_image(body, contents);
+    else
+        put_index(body, children, count);
     buf_append_text(body, "]}");
     assert_int_equal(
-        manifest_parse(buf_bytes(body), slice_of(MEDIA_TYPE_OCI_MANIFEST), &manifests[at], &err),
+        manifest_parse(buf_bytes(body),
+                       slice_of(contents ? MEDIA_TYPE_OCI_MANIFEST : MEDIA_TYPE_OCI_INDEX),
+                       &manifests[at], &err),
         0);
     reference_list_encode(manifests[at], &lists[at]);
     return (struct made){buf_bytes(body), buf_bytes(&lists[at]),
                          slice_of(manifests[at]->artifact_type), manifests[at]->subject};
 }
 
-struct message_manifest_put world_manifest(const char *repository, const char *tags,
-                                           const char *label, const char *const *contents)
+static struct made make_manifest(const char *label, const char *const *contents)
 {
-    struct made made = make_manifest(label, contents);
+    return make_document(label, contents, NULL, 0);
+}
+
+static struct message_manifest_put put_of(const struct made *made, const char *repository,
+                                          const char *tags, const char *media_type)
+{
     struct message_manifest_put put = {
         .head.actor = pusher,
         .repository = slice_of(repository),
         .tags = slice_of(tags),
         .file = fresh_name(),
-        .media_type = SLICE_LITERAL("application/vnd.oci.image.manifest.v1+json"),
-        .size = made.body.length,
-        .body = ledger_inline(made.body),
-        .references = made.references,
-        .artifact_type = made.artifact_type,
-        .subject = made.subject,
+        .media_type = slice_of(media_type),
+        .size = made->body.length,
+        .body = ledger_inline(made->body),
+        .references = made->references,
+        .artifact_type = made->artifact_type,
+        .subject = made->subject,
     };
 
-    digest_of(HASH_SHA256, made.body, &put.digest);
-    world_file(PLACE_UPLOADS, put.file.data, made.body, &put.inode);
+    digest_of(HASH_SHA256, made->body, &put.digest);
+    world_file(PLACE_UPLOADS, put.file.data, made->body, &put.inode);
     return put;
+}
+
+struct digest world_push_index(const char *repository, const char *tags, const char *label,
+                               const struct digest *children, size_t count)
+{
+    struct made made = make_document(label, NULL, children, count);
+    struct message_manifest_put put = put_of(&made, repository, tags, MEDIA_TYPE_OCI_INDEX);
+
+    assert_int_equal(world_ask(WORKER_0, MESSAGE_MANIFEST_PUT, &put).type, MESSAGE_DONE);
+    return put.digest;
+}
+
+struct message_manifest_put world_manifest(const char *repository, const char *tags,
+                                           const char *label, const char *const *contents)
+{
+    struct made made = make_manifest(label, contents);
+
+    return put_of(&made, repository, tags, MEDIA_TYPE_OCI_MANIFEST);
 }
 
 struct message_manifest_stored world_fetched(const char *repository, const char *tag,

@@ -81,6 +81,9 @@ struct digest world_digest(const char *content);
  * is the text of a member of the document, as it stands. */
 struct message_manifest_put world_manifest(const char *repository, const char *tags,
                                            const char *label, const char *const *contents);
+/* Pushes an image index of manifests that are here. */
+struct digest world_push_index(const char *repository, const char *tags, const char *label,
+                               const struct digest *children, size_t count);
 struct message_manifest_stored world_fetched(const char *repository, const char *tag,
                                              uint64_t checked, const char *label,
                                              const char *const *contents);
