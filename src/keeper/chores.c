@@ -305,7 +305,7 @@ struct chores *chores_new(const struct chores_options *options)
     chores->started = clock_wall();
     chores->started_mono = clock_mono();
     chores->reader = ledger_reader_new(options->ledger);
-    orphans_init(&chores->orphans, COLLECT_SLICE_MAX);
+    orphans_init(&chores->orphans, SWEEPER_FOUND_MAX);
     chores->timer = timer_new(options->loop, on_chores_timer, chores);
     for (size_t i = 0; i < CHORES; i++)
         chores->due_ms[i] = clock_mono().ms + table[i].interval_ms;

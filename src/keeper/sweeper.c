@@ -23,7 +23,6 @@
 #define TURN_MS    1000u
 #define LOOK_US    20000u /* in a turn; a folder is finished */
 #define LISTED_MAX 1000u
-#define FOUND_MAX  256u
 #define PAUSE_MIN  5000u /* between two passes, ms */
 #define PAUSE_MAX  3600000u
 
@@ -158,7 +157,7 @@ struct sweeper *sweeper_new(const struct sweeper_options *options, struct config
     sweeper->config = config_ref(config);
     sweeper->reader = ledger_reader_new(options->ledger);
     buf_init(&sweeper->listed, LISTED_MAX * DIGEST_BINARY_MAX);
-    orphans_init(&sweeper->found, FOUND_MAX);
+    orphans_init(&sweeper->found, SWEEPER_FOUND_MAX);
     atomic_init(&sweeper->state, SWEEPER_WAITING);
     sweeper->timer = timer_new(options->loop, on_sweeper_timer, sweeper);
     timer_start(sweeper->timer, TURN_MS);

@@ -23,6 +23,8 @@ struct pool;
 struct store;
 struct sweeper;
 
+#define SWEEPER_FOUND_MAX 256u
+
 struct sweeper_options { /* borrowed */
     struct loop *loop;
     struct pool *pool;
@@ -38,7 +40,7 @@ void sweeper_set_config(struct sweeper *sweeper, struct config *config);
 /* It starts no more. */
 void sweeper_stop(struct sweeper *sweeper);
 bool sweeper_is_running(const struct sweeper *sweeper);
-/* From any thread: adds what was found to the list, which is empty. */
+/* From any thread: moves what was found, at most SWEEPER_FOUND_MAX, to the list, which is empty. */
 void sweeper_take(struct sweeper *sweeper, struct orphans *out);
 
 #endif
