@@ -11,9 +11,11 @@
 
 /* ---- worker ---- */
 
-static void *make_worker(const struct role_parts *parts)
+static void *make_front(const struct role_parts *parts, bool is_steward)
 {
     return worker_new(&(struct worker_options){
+        .version = ENTREPOT_VERSION,
+        .is_steward = is_steward,
         .loop = parts->loop,
         .pool = parts->pool,
         .config = parts->config,
@@ -25,6 +27,16 @@ static void *make_worker(const struct role_parts *parts)
         .on_drained = parts->on_drained,
         .arg = parts->arg,
     });
+}
+
+static void *make_worker(const struct role_parts *parts)
+{
+    return make_front(parts, false);
+}
+
+static void *make_steward(const struct role_parts *parts)
+{
+    return make_front(parts, true);
 }
 
 static void set_worker_config(void *object, struct config *config)
@@ -139,7 +151,7 @@ static void set_keeper_config(void *object, struct config *config)
 
 static void set_keeper_peer(void *object, const struct message_peer *peer, int *fd)
 {
-    if (peer->role == ROLE_WORKER || peer->role == ROLE_FETCHER)
+    if (peer->role != ROLE_KEEPER)
         keeper_set_peer(object, (enum process_role)peer->role, (unsigned)peer->slot, peer->id, fd);
 }
 
@@ -185,6 +197,16 @@ static const struct role_ops rows[ROLES] = {
             .set_peer = set_keeper_peer,
             .drain = drain_keeper,
             .free = free_keeper,
+        },
+    [ROLE_STEWARD] =
+        {
+            .make = make_steward,
+            .set_config = set_worker_config,
+            .listen = give_worker_listener,
+            .set_peer = set_worker_peer,
+            .drain = drain_worker,
+            .orphan = orphan_worker,
+            .free = free_worker,
         },
 };
 

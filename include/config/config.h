@@ -105,6 +105,11 @@ struct config {
     struct config_listen *listens;
     size_t listen_count;
     char *admin; /* NULL: disabled */
+    struct {
+        char *address; /* a path, "auto" or "none": config_control_path */
+        unsigned mode;
+        char *group; /* NULL: the processes' */
+    } control;
     struct config_list names;
     enum location_form location;
     struct config_list trusted_proxies; /* addresses, networks, "unix" */
@@ -232,6 +237,11 @@ const char *config_proxy(const struct config *config, const struct config_upstre
 /* The rule for a tag; never NULL. */
 const struct config_tag_rule *config_tag_rule(const struct config_upstream *upstream,
                                               struct slice tag);
+/* The path of the administrator's socket. ERR_NOT_FOUND: control.address is none. ERR_INVALID: the
+ * path is too long for a socket. */
+#define CONFIG_SOCKET_SIZE 108
+int config_control_path(const struct config *config, char out[CONFIG_SOCKET_SIZE],
+                        struct error *err);
 bool config_list_matches(const struct config_list *patterns, struct slice text);
 
 #endif

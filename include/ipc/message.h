@@ -54,7 +54,7 @@ struct message_head {
  * older process would misunderstand. New fields at the end of a message are no such change; a new
  * message is one, unless it is sent only to processes that know it, because a message that is
  * unknown closes the channel. Versions may differ. */
-#define MESSAGE_PROTOCOL 3
+#define MESSAGE_PROTOCOL 4
 
 /* Who a process is. */
 enum process_role {
@@ -62,14 +62,17 @@ enum process_role {
     ROLE_WORKER,
     ROLE_FETCHER,
     ROLE_KEEPER,
-    ROLES, /* count */
+    ROLE_STEWARD, /* a worker for the administrator alone; only while somebody needs it */
+    ROLES,        /* count */
 };
 
 /* How much of each there can be. A configuration may ask for as much (see CONFIG_WORKERS_MAX and
  * CONFIG_LISTENS_MAX, which master/listeners.c compares), so all arrays by worker or by listening
  * socket have these sizes. */
-#define WORKERS_MAX   64 /* slots of the role; every other role has one */
-#define LISTENERS_MAX 68 /* sockets: 16 entries of `listen` and the admin address, four each */
+#define WORKERS_MAX 64 /* slots of the role; every other role has one */
+#define LISTENERS_MAX                                                                              \
+    69 /* sockets: 16 entries of `listen` and the admin address, four each, and the                \
+          administrator's */
 
 /* What a shared memory file that the master passes is for. */
 enum shared_kind {
@@ -88,9 +91,11 @@ enum control_kind {
 
 /* What a listening socket that the master passes is for. */
 enum listener_kind {
-    LISTENER_FULL = 1,   /* the whole API */
-    LISTENER_MIRROR = 2, /* read-only, a bare path is the default upstream's */
-    LISTENER_ADMIN = 3,  /* /healthz /readyz /metrics */
+    LISTENER_FULL = 1,    /* the whole API */
+    LISTENER_MIRROR = 2,  /* read-only, a bare path is the default upstream's */
+    LISTENER_ADMIN = 3,   /* /healthz /readyz /metrics */
+    LISTENER_CONTROL = 4, /* the administrator's socket, /api/v1/ */
+    LISTENER_KINDS,       /* one more than there are */
 };
 
 /* What a worker asks the fetcher for, and the answers. */

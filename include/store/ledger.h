@@ -83,6 +83,12 @@ void repository_put(struct ledger_txn *txn, struct slice origin, struct slice na
 typedef bool repository_each_fn(struct slice name, const struct repository *repository, void *arg);
 void repository_each(struct ledger_txn *txn, struct slice origin, struct slice last,
                      repository_each_fn *each, void *arg);
+/* The repositories of all origins, hosted ones first; those after (origin, name), if `after_name`
+ * is not empty. */
+typedef bool repository_all_fn(struct slice origin, struct slice name,
+                               const struct repository *repository, void *arg);
+void repository_each_of_all(struct ledger_txn *txn, struct slice after_origin,
+                            struct slice after_name, repository_all_fn *each, void *arg);
 /* The repository with this id: links are found by id. */
 bool repository_name(struct ledger_txn *txn, uint32_t id, struct slice *out_origin,
                      struct slice *out_name);
@@ -191,6 +197,9 @@ void link_release(struct ledger_txn *txn, uint32_t repository, const struct dige
 typedef bool link_each_fn(uint32_t repository, unsigned kinds, void *arg);
 void link_each(struct ledger_txn *txn, const struct digest *digest, link_each_fn *each, void *arg);
 typedef bool link_digest_fn(const struct digest *digest, unsigned kinds, void *arg);
+/* In the order of their digests, those after `after` (NULL: all). */
+void link_each_after(struct ledger_txn *txn, uint32_t repository, const struct digest *after,
+                     link_digest_fn *each, void *arg);
 void link_each_in(struct ledger_txn *txn, uint32_t repository, link_digest_fn *each, void *arg);
 
 /* ---- referred: within a repository, which manifests name this digest ---- */

@@ -21,7 +21,9 @@ struct store;
 struct upload_table;
 struct worker;
 
-struct worker_options { /* borrowed until worker_free, except the configuration */
+struct worker_options {  /* borrowed until worker_free, except the configuration */
+    const char *version; /* of the program, for the administrator; NULL: none */
+    bool is_steward;     /* for the administrator alone; it ends when it is idle */
     struct loop *loop;
     struct pool *pool;
     struct config *config; /* to begin with; the worker takes a reference of its own */

@@ -2,10 +2,12 @@
 /* The finished configuration: its references, and what is looked up in it. */
 #include "config/config.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/check.h"
+#include "base/error.h"
 #include "base/text.h"
 #include "files.h"
 #include "oci/name.h"
@@ -125,4 +127,25 @@ const char *config_setting_like(struct slice name)
             return path;
     }
     return NULL;
+}
+
+int config_control_path(const struct config *config, char out[CONFIG_SOCKET_SIZE],
+                        struct error *err)
+{
+    bool is_auto = strcmp(config->control.address, "auto") == 0;
+
+    if (strcmp(config->control.address, "none") == 0) {
+        return error_set(err, ERR_NOT_FOUND,
+                         "the administrator's socket is disabled (control.address: none)");
+    }
+    int length = is_auto
+                     ? snprintf(out, CONFIG_SOCKET_SIZE, "%s/control.sock", config->storage.path)
+                     : snprintf(out, CONFIG_SOCKET_SIZE, "%s", config->control.address);
+    if (length < 0 || length >= CONFIG_SOCKET_SIZE) {
+        return error_set(err, ERR_INVALID,
+                         "control.address: the path %s/control.sock is longer than the %u bytes "
+                         "that a socket's may have; set control.address to a shorter one",
+                         config->storage.path, CONFIG_SOCKET_SIZE - 1);
+    }
+    return 0;
 }

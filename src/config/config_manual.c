@@ -16,6 +16,10 @@ static const char *kind_of(const struct setting *setting)
         return "an address, or none";
     case SETTING_PROXY:
         return "a proxy's URL, or none";
+    case SETTING_SOCKET:
+        return "auto, a path, or none";
+    case SETTING_MODE:
+        return "a mode like 0660";
     case SETTING_PATTERN:
         return "a pattern";
     case SETTING_BOOL:

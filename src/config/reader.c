@@ -97,21 +97,12 @@ bool reader_key_is_right(struct reader *reader, const struct node *map, size_t i
 
 /* ---- listen ---- */
 
-/* "0660" and "660". */
 static void read_mode(struct reader *reader, const struct node *value, unsigned *out)
 {
-    struct slice text = node_text(value);
-    unsigned mode = 0;
-    bool is_right = text.length >= 3 && text.length <= 4;
+    struct error err;
 
-    for (size_t i = 0; i < text.length && is_right; i++) {
-        is_right = text.data[i] >= '0' && text.data[i] <= '7';
-        mode = mode * 8 + (unsigned)(text.data[i] - '0');
-    }
-    if (is_right && mode > 0 && mode <= 0777)
-        *out = mode;
-    else
-        reader_problem(reader, &value->at, "listen.mode", "expected a mode like 0660");
+    if (value_mode(node_text(value), out, &err) != 0)
+        reader_problem(reader, &value->at, "listen.mode", "%s", err.text);
 }
 
 static void read_flag(struct reader *reader, const struct node *value, const char *path, bool *out)

@@ -318,6 +318,8 @@ static int text_make(const struct setting *setting, struct slice text, char **ou
         return value_address(text, out, err);
     if (setting->type == SETTING_ADDRESS)
         return value_address(text, out, err) == 0 ? 0 : error_advise(err, "or write none");
+    if (setting->type == SETTING_SOCKET)
+        return value_socket(text, out, err);
     if (setting->type == SETTING_URLS)
         return value_url(text, out, err);
     if (setting->type == SETTING_PROXY)
@@ -445,12 +447,15 @@ int setting_set(const struct setting *setting, void *object, const struct slice 
         return word_set(setting, field, values[0], err);
     case SETTING_WORKERS:
         return workers_set(setting, field, values[0], err);
+    case SETTING_MODE:
+        return value_mode(values[0], field, err);
     case SETTING_SHARE:
         return share_set(object, values[0], err);
     case SETTING_TEXT:
     case SETTING_PATH:
     case SETTING_ADDRESS:
     case SETTING_PROXY:
+    case SETTING_SOCKET:
     case SETTING_PATTERN:
         return text_set(setting, field, values[0], err);
     case SETTING_LISTENS:
@@ -524,6 +529,7 @@ void setting_copy(const struct setting *setting, void *to, const void *from)
     case SETTING_PATH:
     case SETTING_ADDRESS:
     case SETTING_PROXY:
+    case SETTING_SOCKET:
     case SETTING_PATTERN:
         text_copy(field, *(char *const *)source);
         return;
@@ -550,6 +556,7 @@ void setting_copy(const struct setting *setting, void *to, const void *from)
         *(enum log_format *)field = *(const enum log_format *)source;
         return;
     case SETTING_WORKERS:
+    case SETTING_MODE:
         *(unsigned *)field = *(const unsigned *)source;
         return;
     case SETTING_SHARE:
@@ -650,6 +657,7 @@ bool setting_print(const struct setting *setting, const void *object, struct buf
     case SETTING_TEXT:
     case SETTING_PATH:
     case SETTING_PROXY:
+    case SETTING_SOCKET:
     case SETTING_PATTERN:
     case SETTING_ADDRESS:
         text = *(char *const *)field;
@@ -689,6 +697,9 @@ bool setting_print(const struct setting *setting, const void *object, struct buf
             buf_append_text(out, "auto");
         else
             buf_printf(out, "%u", *(const unsigned *)field);
+        return true;
+    case SETTING_MODE:
+        buf_printf(out, "0%o", *(const unsigned *)field);
         return true;
     case SETTING_SHARE:
         print_share(object, out);

@@ -19,6 +19,7 @@ enum setting_type {
     SETTING_PATH,     /* char * */
     SETTING_ADDRESS,  /* char *; "none" is NULL */
     SETTING_PROXY,    /* char *; a proxy's URL, or "none" */
+    SETTING_SOCKET,   /* char *; a path, "auto" or "none" */
     SETTING_PATTERN,  /* char * */
     SETTING_COUNT,    /* uint64_t */
     SETTING_SIZE,     /* uint64_t, bytes */
@@ -31,6 +32,7 @@ enum setting_type {
     SETTING_LOG_LEVEL,    /* enum log_level */
     SETTING_LOG_FORMAT,   /* enum log_format */
     SETTING_WORKERS,      /* unsigned; 0 is "auto" */
+    SETTING_MODE,         /* unsigned, of a file */
     SETTING_SHARE,        /* config.storage.cache_limit and cache_limit_percent */
     SETTING_LISTENS,      /* config.listens */
     SETTING_HOSTS,        /* struct config_list from here on */

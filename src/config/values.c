@@ -352,6 +352,39 @@ int value_path(struct slice text, char **out, struct error *err)
     return 0;
 }
 
+int value_socket(struct slice text, char **out, struct error *err)
+{
+    struct slice path = slice_starts_with(text, "unix:") ? slice_skip(text, 5) : text;
+
+    if (!slice_starts_with(path, "/") && !slice_is(text, "auto") && !slice_is(text, "none")) {
+        return error_set(err, ERR_INVALID,
+                         "\"%.*s\" is not allowed; expected auto, none or a path from / on",
+                         SLICE_PRINT(text));
+    }
+    if (path.length > 107) { /* sun_path has 108 bytes */
+        return error_set(err, ERR_INVALID,
+                         "\"%.*s\": the path of a socket must have 1 to 107 bytes",
+                         SLICE_PRINT(text));
+    }
+    *out = slice_dup(path);
+    return 0;
+}
+
+int value_mode(struct slice text, unsigned *out, struct error *err)
+{
+    unsigned mode = 0;
+    bool is_right = text.length >= 3 && text.length <= 4;
+
+    for (size_t i = 0; i < text.length && is_right; i++) {
+        is_right = text.data[i] >= '0' && text.data[i] <= '7';
+        mode = mode * 8 + (unsigned)(text.data[i] - '0');
+    }
+    if (!is_right || mode == 0 || mode > 0777)
+        return error_set(err, ERR_INVALID, "expected a mode like 0660");
+    *out = mode;
+    return 0;
+}
+
 int value_pattern(struct slice text, char **out, struct error *err)
 {
     for (size_t i = 0; i < text.length; i++) {

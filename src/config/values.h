@@ -31,6 +31,10 @@ int value_network(struct slice text, char **out, struct error *err);
 int value_pattern(struct slice text, char **out, struct error *err);
 /* A pattern for names of repositories; one that fits none is refused. */
 int value_name_pattern(struct slice text, char **out, struct error *err);
+/* The path of a socket file, with or without "unix:", or "auto" or "none". */
+int value_socket(struct slice text, char **out, struct error *err);
+/* "0660" or "660". */
+int value_mode(struct slice text, unsigned *out, struct error *err);
 int value_bool(struct slice text, bool *out, struct error *err);
 
 #endif

@@ -40,7 +40,8 @@ enum role_set {
     WORKER = 1u << ROLE_WORKER,
     FETCHER = 1u << ROLE_FETCHER,
     KEEPER = 1u << ROLE_KEEPER,
-    CHILD = WORKER | FETCHER | KEEPER,
+    STEWARD = 1u << ROLE_STEWARD,
+    CHILD = WORKER | FETCHER | KEEPER | STEWARD,
 };
 
 struct description {
@@ -109,10 +110,8 @@ const char *message_name(enum message_type type)
 const char *process_role_name(enum process_role role)
 {
     static const char *const names[ROLES] = {
-        [ROLE_MASTER] = "master",
-        [ROLE_WORKER] = "worker",
-        [ROLE_FETCHER] = "fetcher",
-        [ROLE_KEEPER] = "keeper",
+        [ROLE_MASTER] = "master", [ROLE_WORKER] = "worker",   [ROLE_FETCHER] = "fetcher",
+        [ROLE_KEEPER] = "keeper", [ROLE_STEWARD] = "steward",
     };
 
     return role < ROLES ? names[role] : "none";

@@ -137,7 +137,7 @@ static void on_line_lied(const struct peer_line *line, void *arg)
 static void report_bad(struct keeper *keeper, const struct order *order,
                        const struct peer_line *line)
 {
-    if (peer_line_role(line) == ROLE_WORKER)
+    if (peer_line_role(line) != ROLE_FETCHER)
         on_line_lied(line, keeper);
     log_say(LOG_WARN, "%s of a %s: %s", message_name(order->type),
             process_role_name(peer_line_role(line)), order->refusal.text);

@@ -185,7 +185,7 @@ static bool may_say(const struct order *order, enum process_role sender)
 {
     const union order_message *message = &order->message;
 
-    if (sender != ROLE_WORKER)
+    if (sender == ROLE_FETCHER)
         return true;
     if (order->type == MESSAGE_LINK)
         return message->link.origin.length == 0;
@@ -202,7 +202,7 @@ struct order *order_new(enum message_type type, struct slice body, enum process_
     list_init(&order->link);
     buf_init(&order->missing, (size_t)ORDER_MISSING_MAX * DIGEST_BINARY_MAX);
     order->type = type;
-    order->trust = sender == ROLE_WORKER ? ORDER_UNCHECKED : ORDER_TRUSTED;
+    order->trust = sender == ROLE_FETCHER ? ORDER_TRUSTED : ORDER_UNCHECKED;
     order->body = mem_alloc(body.length + 1);
     if (body.length > 0)
         memcpy(order->body, body.data, body.length);

@@ -99,7 +99,7 @@ static bool may_open(const struct peer_line *line)
 {
     for (struct list *link = line->link.previous; link != &line->peer->lines;
          link = link->previous) {
-        if (line->role != ROLE_WORKER || is_dead(LIST_ITEM(link, struct peer_line, link)))
+        if (line->role == ROLE_FETCHER || is_dead(LIST_ITEM(link, struct peer_line, link)))
             return false;
     }
     return true;

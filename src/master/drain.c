@@ -120,6 +120,7 @@ void drain_begin(struct master *master)
         log_say(LOG_INFO, "draining: clients are refused after %llu ms, requests end %llu ms later",
                 (unsigned long long)master->drain_delay_ms, (unsigned long long)within);
     }
+    control_socket_close(master);
     listeners_close(&master->listeners);
     timer_start(master->hard_limit, master->drain_delay_ms + within + AFTER_WORKERS_MS);
     drain_role(master, 1);

@@ -12,6 +12,7 @@
 
 struct config;
 struct error;
+struct identity;
 
 struct bound {
     int fd;
@@ -27,6 +28,11 @@ struct listeners {
 
 /* Opens all sockets or none. ERR_INVALID, ERR_IO: the text names the address. */
 int listeners_open(const struct config *config, struct listeners *out, struct error *err);
+/* Adds the administrator's socket at this path, which belongs to the user that the children run as.
+ */
+int listeners_add_control(struct listeners *listeners, const char *path,
+                          const struct config *config, const struct identity *identity,
+                          struct error *err);
 void listeners_close(struct listeners *listeners);
 
 #endif

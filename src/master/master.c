@@ -26,11 +26,13 @@
 #define TICK_MS  2000
 #define TEXT_MAX 8192
 
+#define LISTENERS_OF_IMAGES (1u << LISTENER_FULL | 1u << LISTENER_MIRROR)
+
 /* ---- ready ---- */
 
 /* Each key comes once in a line, so the addresses are one value. */
 static void log_addresses(struct log_line *line, const char *key, const struct listeners *listeners,
-                          bool is_admin)
+                          unsigned kinds)
 {
     AUTO_BUF struct buf text;
 
@@ -38,7 +40,7 @@ static void log_addresses(struct log_line *line, const char *key, const struct l
     for (size_t i = 0; i < listeners->count; i++) {
         const struct bound *bound = &listeners->items[i];
 
-        if ((bound->kind == LISTENER_ADMIN) == is_admin)
+        if ((kinds & 1u << bound->kind) != 0)
             buf_printf(&text, "%s%s", buf_bytes(&text).length > 0 ? "," : "", bound->address);
     }
     log_slice(line, key, buf_bytes(&text).length > 0 ? buf_bytes(&text) : SLICE_LITERAL("none"));
@@ -71,12 +73,13 @@ static void say_ready(struct master *master)
     struct log_line line;
 
     for (size_t i = 0; i < master->listeners.count; i++) {
-        if (master->listeners.items[i].kind != LISTENER_ADMIN)
+        if ((LISTENERS_OF_IMAGES & 1u << master->listeners.items[i].kind) != 0)
             addresses[count++] = master->listeners.items[i].address;
     }
     log_begin(&line, LOG_INFO);
-    log_addresses(&line, "listen", &master->listeners, false);
-    log_addresses(&line, "admin", &master->listeners, true);
+    log_addresses(&line, "listen", &master->listeners, LISTENERS_OF_IMAGES);
+    log_addresses(&line, "admin", &master->listeners, 1u << LISTENER_ADMIN);
+    log_addresses(&line, "control", &master->listeners, 1u << LISTENER_CONTROL);
     log_text(&line, "data", config->storage.path);
     log_text(&line, "config", master->options.config_file ? master->options.config_file : "none");
     log_text(&line, "user", master->options.identity->name);
@@ -98,10 +101,14 @@ static void on_child_ready(struct child *child)
     if (role_policy(child->seat->role)->is_first)
         supervise_start_missing(master);
     for (size_t i = 0; i < master->seat_count; i++) {
-        if (!master->seats[i].was_ever_ready)
+        const struct seat *seat = &master->seats[i];
+
+        if (!seat->was_ever_ready && !role_policy(seat->role)->is_on_demand)
             return;
     }
     master->phase = PHASE_RUNNING;
+    control_socket_open(master);
+    control_socket_wait(master);
     say_ready(master);
 }
 
@@ -142,6 +149,7 @@ static void on_tick(void *arg)
     timer_start(master->tick, TICK_MS);
     metrics_add_dropped_lines();
     supervise_tick(master);
+    control_socket_tick(master);
     rendezvous_tick(master);
     reload_tick(master);
     (void)secret_files_read(master);
@@ -160,7 +168,12 @@ static void on_hard_limit(void *arg)
 
 static void on_restart(void *arg)
 {
-    supervise_start(arg);
+    struct seat *seat = arg;
+
+    if (role_policy(seat->role)->is_on_demand)
+        control_socket_wait(seat->master);
+    else
+        supervise_start(seat);
 }
 
 /* ---- set-up ---- */
@@ -203,6 +216,7 @@ static void close_all(struct master *master)
     for (size_t i = 0; i < master->seat_count; i++)
         timer_free(&master->seats[i].restart);
     rendezvous_forget_all(master);
+    control_socket_close(master);
     listeners_close(&master->listeners);
     fd_close(&master->metrics_fd);
     sealed_config_close(&master->sealed);

@@ -7,6 +7,7 @@
  *   reload.c      another configuration
  *   supervise.c   starting, noticing deaths and hangs, starting again
  *   drain.c       stopping, role by role        rendezvous.c  channels between children
+ *   control_socket.c  the administrator's socket, and who starts when somebody connects
  *   sealed_config.c  what children get          child_process.c  one child
  *   proxy_lines.c    what the log says of proxies
  *   secret_files.c   passwords and certificates that change
@@ -54,9 +55,11 @@ struct master {
     int metrics_fd;
     struct seat seats[SEATS_MAX];
     size_t seat_count;
-    struct list children;     /* struct child: all processes that live */
-    struct list appointments; /* of children that have no channel yet, see rendezvous.c */
-    uint64_t ids;             /* given to children so far */
+    struct list children;        /* struct child: all processes that live */
+    struct list appointments;    /* of children that have no channel yet, see rendezvous.c */
+    uint64_t ids;                /* given to children so far */
+    struct watch *control_watch; /* while nobody serves the administrator's socket */
+    bool is_control_missed;      /* it could not be had, and the log says so */
     struct timer *tick;
     struct timer *hard_limit;
     uint64_t ping_number;
@@ -88,6 +91,16 @@ void rendezvous_forget_all(struct master *master);
 void reload_begin(struct master *master);
 void reload_on_judged(struct child *judge, struct slice body);
 void reload_tick(struct master *master);
+
+/* ---- control_socket.c ---- */
+/* Binds it, once the keeper has the folder. When that fails the log says why, control_socket_tick
+ * tries again, and the server runs without. */
+void control_socket_open(struct master *master);
+void control_socket_tick(struct master *master);
+/* Starts the steward when somebody connects. */
+void control_socket_wait(struct master *master);
+/* The watch alone: the sockets are closed with the others. */
+void control_socket_close(struct master *master);
 
 /* ---- control.c ---- */
 void control_on_message(struct child *child, struct slice body);

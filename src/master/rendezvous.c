@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Channels connect incarnations: each new process gets a new one to every living process of
- * another role, and they get its other end, which takes the place of what they had.
+ * Channels connect incarnations: each new process gets a new one to every living process that it
+ * asks or that asks it, and they get its other end, which takes the place of what they had.
  *
  * Two processes that could get no channel (no descriptor is left) have an appointment: the channel
  * is tried again at each tick until it is made or one of them is dead.
@@ -54,13 +54,18 @@ static void log_no_channel(const struct child *a, const struct child *b, const s
     log_end(&line, "no channel could be made, trying again");
 }
 
+static bool may_talk(enum process_role a, enum process_role b)
+{
+    return (role_policy(a)->peers & 1u << b) != 0 || (role_policy(b)->peers & 1u << a) != 0;
+}
+
 void rendezvous(struct master *master, struct child *newcomer)
 {
     LIST_EACH (link, &master->children) {
         struct child *other = LIST_ITEM(link, struct child, link);
         struct error err;
 
-        if (other->seat->role == newcomer->seat->role || !other->line ||
+        if (!may_talk(other->seat->role, newcomer->seat->role) || !other->line ||
             other->state == CHILD_ENDING || make_channel(newcomer, other, &err) == 0)
             continue;
         log_no_channel(newcomer, other, &err);

@@ -4,11 +4,14 @@
 
 #include "base/check.h"
 
+#define LISTENERS_OF_CLIENTS (1u << LISTENER_FULL | 1u << LISTENER_MIRROR | 1u << LISTENER_ADMIN)
+
 static const struct role_policy policies[ROLES] = {
     [ROLE_WORKER] =
         {
             .has_workers = true,
-            .has_listeners = true,
+            .listeners = LISTENERS_OF_CLIENTS,
+            .peers = 1u << ROLE_FETCHER | 1u << ROLE_KEEPER,
             .may_overlap = true,
             .drain_order = 1, /* fetcher and keeper help them to finish */
             .may_ask = {[CONTROL_RELOAD] = true},
@@ -16,6 +19,7 @@ static const struct role_policy policies[ROLES] = {
     [ROLE_FETCHER] =
         {
             .has_secrets = true,
+            .peers = 1u << ROLE_KEEPER,
             .drain_order = 2, /* it tells the keeper what it has */
             .may_ask = {[CONTROL_PEER_LIED] = true, [CONTROL_READ_FILES] = true},
         },
@@ -25,6 +29,14 @@ static const struct role_policy policies[ROLES] = {
             .judges_config = true,
             .drain_order = 3,
             .may_ask = {[CONTROL_PEER_LIED] = true},
+        },
+    [ROLE_STEWARD] =
+        {
+            .is_on_demand = true,
+            .listeners = 1u << LISTENER_CONTROL,
+            .peers = 1u << ROLE_KEEPER,
+            .drain_order = 1,
+            .may_ask = {[CONTROL_RELOAD] = true},
         },
 };
 

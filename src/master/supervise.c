@@ -39,8 +39,13 @@ static void send_shared(struct child *child, enum shared_kind kind, int fd)
 
 static void send_listeners(const struct master *master, struct child *child)
 {
+    unsigned kinds = role_policy(child->seat->role)->listeners;
+
     for (size_t i = 0; i < master->listeners.count; i++) {
         const struct bound *bound = &master->listeners.items[i];
+
+        if ((kinds & 1u << bound->kind) == 0)
+            continue;
         struct message_listener message = {.kind = (uint64_t)bound->kind,
                                            .address = slice_of(bound->address),
                                            .is_proxied = bound->is_proxied};
@@ -61,8 +66,7 @@ static void equip(struct master *master, struct child *child)
     sealed_config_send(master, child, &master->sealed);
     send_shared(child, SHARED_METRICS, master->metrics_fd);
     send_shared(child, SHARED_UPLOADS, master->options.uploads_fd);
-    if (role_policy(child->seat->role)->has_listeners)
-        send_listeners(master, child);
+    send_listeners(master, child);
     rendezvous(master, child);
     channel_send(child->line, MESSAGE_START, &start, -1);
 }
@@ -169,20 +173,29 @@ void supervise_start_missing(struct master *master)
     for (size_t i = 0; i < master->seat_count; i++) {
         struct seat *seat = &master->seats[i];
 
-        if (!seat->current && !seat->is_closed && !timer_is_running(seat->restart))
+        if (!seat->current && !seat->is_closed && !timer_is_running(seat->restart) &&
+            !role_policy(seat->role)->is_on_demand)
             supervise_start(seat);
     }
 }
 
 /* ---- deaths ---- */
 
+/* It did what it was told to, or what one that is started on demand does when it is idle. */
+static bool has_ended(const struct child *child, int status)
+{
+    bool may_end = child->is_draining || role_policy(child->seat->role)->is_on_demand;
+
+    return may_end && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
 static void log_death(const struct child *child, int status, uint64_t lived_ms,
                       const uint64_t *delay_ms)
 {
-    bool is_clean = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    bool is_clean = has_ended(child, status);
     struct log_line line;
 
-    log_begin(&line, is_clean && child->is_draining ? LOG_INFO : LOG_ERROR);
+    log_begin(&line, !is_clean ? LOG_ERROR : child->is_draining ? LOG_INFO : LOG_DEBUG);
     log_text(&line, "process", process_role_name(child->seat->role));
     log_u64(&line, "number", child->seat->slot);
     log_u64(&line, "pid", (uint64_t)child->pid);
@@ -191,7 +204,7 @@ static void log_death(const struct child *child, int status, uint64_t lived_ms,
     else
         log_u64(&line, "status", (uint64_t)WEXITSTATUS(status));
     log_u64(&line, "lived_ms", lived_ms);
-    if (child->is_draining)
+    if (child->is_draining || is_clean)
         log_end(&line, "process ended");
     else if (!delay_ms)
         log_end(&line, "process died, its successor is there already");
@@ -218,9 +231,10 @@ static void on_death(struct child *child, int status)
     struct master *master = seat->master;
     uint64_t lived_ms = monotime_since(clock_mono(), child->started);
     bool is_current = seat->current == child;
-    uint64_t delay_ms = is_current ? backoff_after_death(&seat->backoff, lived_ms,
-                                                         child->was_ready && !cannot_start(status))
-                                   : 0;
+    uint64_t delay_ms = is_current && !has_ended(child, status)
+                            ? backoff_after_death(&seat->backoff, lived_ms,
+                                                  child->was_ready && !cannot_start(status))
+                            : 0;
 
     log_death(child, status, lived_ms, is_current ? &delay_ms : NULL);
     metrics_slot_died(seat->role, seat->slot, child->generation);

@@ -212,14 +212,25 @@ static bool on_digest_key(struct slice key, struct slice value, void *arg)
                       walk->arg);
 }
 
-void link_each_in(struct ledger_txn *txn, uint32_t repository, link_digest_fn *each, void *arg)
+void link_each_after(struct ledger_txn *txn, uint32_t repository, const struct digest *after,
+                     link_digest_fn *each, void *arg)
 {
     struct record prefix;
+    struct record start;
 
     record_init(&prefix);
     record_add_u32(&prefix, repository);
+    start = prefix;
+    if (after)
+        record_add_digest(&start, after);
     struct digests walk = {txn, prefix.length, true, each, arg};
-    ledger_walk(txn, TABLE_LINK, record_bytes(&prefix), slice_from(NULL, 0), on_digest_key, &walk);
+    ledger_walk(txn, TABLE_LINK, record_bytes(&prefix),
+                after ? record_bytes(&start) : slice_from(NULL, 0), on_digest_key, &walk);
+}
+
+void link_each_in(struct ledger_txn *txn, uint32_t repository, link_digest_fn *each, void *arg)
+{
+    link_each_after(txn, repository, NULL, each, arg);
 }
 
 struct all_links {

@@ -170,6 +170,40 @@ void repository_each(struct ledger_txn *txn, struct slice origin, struct slice l
                 &names);
 }
 
+struct all_names {
+    struct ledger_txn *txn;
+    repository_all_fn *each;
+    void *arg;
+};
+
+static bool on_key_of_all(struct slice key, struct slice value, void *arg)
+{
+    const struct all_names *names = arg;
+    struct record_reader reader;
+    struct repository repository;
+
+    record_read(&reader, key);
+    struct slice origin = record_part(&reader, record_u8(&reader));
+    if (reader.is_bad || !decode_repository(value, &repository)) {
+        ledger_set_corrupt(names->txn, "repository");
+        return false;
+    }
+    return names->each(origin, slice_skip(key, 1 + origin.length), &repository, names->arg);
+}
+
+void repository_each_of_all(struct ledger_txn *txn, struct slice after_origin,
+                            struct slice after_name, repository_all_fn *each, void *arg)
+{
+    struct all_names names = {txn, each, arg};
+    struct record after;
+
+    make_repository_key(&after, after_origin, after_name);
+    ledger_walk(txn, TABLE_REPOSITORY, slice_from(NULL, 0),
+                after_name.length > 0 && !after.is_over ? record_bytes(&after)
+                                                        : slice_from(NULL, 0),
+                on_key_of_all, &names);
+}
+
 static bool on_link_of_hosted(const struct digest *digest, unsigned kinds, void *arg)
 {
     (void)digest;

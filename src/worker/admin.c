@@ -12,7 +12,6 @@
 #include "worker_state.h"
 
 #define METRICS_PAGE_MAX ((size_t)1024 * 1024)
-#define LATE_MS          1500 /* six heartbeats of child.c */
 
 static void answer_text(struct request *request, int status, struct slice text)
 {
@@ -35,7 +34,7 @@ static bool is_late(enum process_role role)
 {
     uint64_t beat = metrics_sum(METRIC_heartbeat_ms, role);
 
-    return beat != 0 && clock_mono().ms > beat + LATE_MS;
+    return beat != 0 && clock_mono().ms > beat + HEARTBEAT_LATE_MS;
 }
 
 void admin_answer_ready(struct request *request, struct ledger_txn *txn)

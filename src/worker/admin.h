@@ -3,6 +3,9 @@
 #ifndef WORKER_ADMIN_H
 #define WORKER_ADMIN_H
 
+/* Six heartbeats of child.c. */
+#define HEARTBEAT_LATE_MS 1500
+
 struct ledger_txn;
 struct request;
 

@@ -102,6 +102,13 @@ void authenticate(struct request *request, authenticated_fn *then)
     struct worker *worker = request->worker;
     const struct authenticator *authenticator = &worker->options.authenticator;
 
+    if (request->listener == LISTENER_CONTROL) {
+        /* Who may write to the socket file is the administrator; the kernel has said who it is. */
+        request->principal_name = mem_strdup(http_conn_peer(request->conn));
+        request->principal = (struct principal){.name = slice_of(request->principal_name)};
+        then(request);
+        return;
+    }
     request->principal = principal_anonymous();
     if (!authenticator->begin || (request->endpoint->needs & NEEDS_NO_LOGIN) != 0) {
         then(request);

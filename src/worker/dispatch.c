@@ -59,7 +59,8 @@ static int fail_admin_path(const struct request *request, struct slice path,
                                 SLICE_PRINT(path), admin);
 }
 
-/* A path of its own, or else an address of the API, which the admin listener does not have. */
+/* A path of its own, or else an address of the API, which the admin and control listeners do not
+ * have. */
 static int find_address(struct request *request, struct api_error *error)
 {
     struct slice target = request->head->target;
@@ -70,7 +71,7 @@ static int find_address(struct request *request, struct api_error *error)
     address->path = query < 0 ? target : slice_from(target.data, (size_t)query);
     if (endpoint_has_path(&request->worker->endpoints, address))
         return 0;
-    if (request->listener == LISTENER_ADMIN)
+    if (request->listener == LISTENER_ADMIN || request->listener == LISTENER_CONTROL)
         return fail_path(request, error);
     if (is_of_admin(request, address->path))
         return fail_admin_path(request, address->path, error);

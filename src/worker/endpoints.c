@@ -7,6 +7,7 @@
 #include "endpoints.h"
 
 #include "admin.h"
+#include "control_lists.h"
 #include "lists.h"
 #include "pull_blob.h"
 #include "pull_manifest.h"
@@ -31,6 +32,10 @@
 #define PATH(path_, listeners_, methods_, label_, needs_, handle_) \
     {.path = (path_), .listeners = (listeners_), .methods = (methods_), \
      .label = (label_), .needs = (needs_), .handle = (handle_)}
+
+/* An address of the administrator. */
+#define CONTROL(name_, methods_, label_, handle_) \
+    PATH("/api/v1/" name_, LISTENER_BIT(CONTROL), methods_, label_, NEEDS_NO_LOGIN, handle_)
 
 static const struct endpoint rows[] = {
     API(BASE,                METHODS_READ,       "base",            server_answer_base),
@@ -59,6 +64,10 @@ static const struct endpoint rows[] = {
          admin_answer_ready),
     PATH("/metrics", LISTENER_BIT(ADMIN), METHODS_READ, "metrics", NEEDS_TEXT,
          admin_answer_metrics),
+
+    CONTROL("status",       METHODS_READ, "control_status",       control_status),
+    CONTROL("repositories", METHODS_READ, "control_repositories", control_repositories),
+    CONTROL("images",       METHODS_READ, "control_images",       control_images),
 };
 
 /* clang-format on */

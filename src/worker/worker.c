@@ -8,6 +8,8 @@
 #include "worker/worker.h"
 
 #include <poll.h>
+#include <stdio.h>
+#include <sys/socket.h>
 
 #include "answer_body.h"
 #include "base/alloc.h"
@@ -40,10 +42,12 @@ _Static_assert(CONFIG_HEADER_FIELDS_MAX == HTTP_HEADERS_MAX, "limits.header_fiel
 #define DRAIN_CHECK_MS 20
 #define GAUGE_MS       1000
 #define KEEPER_CREDITS 256
+#define IDLE_MS        10000 /* then a steward ends; the master starts another for who comes next */
+#define IDLE_DRAIN_MS  5000
 
 static struct front *front_of(struct worker *worker, enum listener_kind kind)
 {
-    CHECK(kind >= LISTENER_FULL && kind <= LISTENER_ADMIN);
+    CHECK(kind >= LISTENER_FULL && kind < LISTENER_KINDS);
     return &worker->fronts[kind - 1];
 }
 
@@ -54,8 +58,10 @@ static unsigned connections(const struct worker *worker)
 {
     unsigned count = 0;
 
-    for (int kind = LISTENER_FULL; kind < LISTENER_ADMIN; kind++)
-        count += http_server_connections(worker->fronts[kind - 1].server);
+    for (int kind = LISTENER_FULL; kind < LISTENER_KINDS; kind++) {
+        if (kind != LISTENER_ADMIN)
+            count += http_server_connections(worker->fronts[kind - 1].server);
+    }
     return count;
 }
 
@@ -76,10 +82,22 @@ static bool is_full(const struct front *front)
     uint64_t limit = front->worker->config->limits.connections;
     unsigned own_limit = front->worker->settings.connections_max;
 
-    if (front->kind == LISTENER_ADMIN)
+    if (front->kind == LISTENER_ADMIN || front->kind == LISTENER_CONTROL)
         return http_server_connections(front->server) >= own_limit;
     return connections(front->worker) >= own_limit ||
            metrics_sum(METRIC_connections, ROLE_WORKER) >= limit;
+}
+
+/* Who has connected to the administrator's socket: the kernel says it. */
+static const char *account_print(int fd, char out[ADDRESS_TEXT_SIZE])
+{
+    struct ucred peer = {.uid = (uid_t)-1};
+    socklen_t length = sizeof(peer);
+
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0)
+        return "unix";
+    (void)snprintf(out, ADDRESS_TEXT_SIZE, "uid:%u", (unsigned)peer.uid);
+    return out;
 }
 
 static void on_accept(int *fd, const struct stream_kind *stream, const char *peer, void *arg)
@@ -94,6 +112,9 @@ static void on_accept(int *fd, const struct stream_kind *stream, const char *pee
                 peer);
         return;
     }
+    char account[ADDRESS_TEXT_SIZE];
+    if (front->kind == LISTENER_CONTROL)
+        peer = account_print(*fd, account);
     metrics_set(METRIC_connections, connections(front->worker));
     http_server_adopt(front->server, stream, fd, peer, is_full(front));
     metrics_set(METRIC_connections, connections(front->worker));
@@ -133,6 +154,24 @@ void worker_adopt(struct worker *worker, int *fd, enum listener_kind kind, const
 }
 
 /* ---- life ---- */
+
+static bool is_idle(const struct worker *worker)
+{
+    return connections(worker) == 0 && worker->jobs == 0 &&
+           keeper_client_pending(worker->keeper) == 0;
+}
+
+/* At most twice the time goes by before it ends. */
+static void on_idle_timer(void *arg)
+{
+    struct worker *worker = arg;
+
+    if (is_idle(worker) && worker->requests == worker->ending.requests_before)
+        worker_drain(worker, &(struct message_drain){.within_ms = IDLE_DRAIN_MS});
+    else
+        timer_start(worker->ending.idle_timer, IDLE_MS);
+    worker->ending.requests_before = worker->requests;
+}
 
 static void warn_of_connection_limit(const struct worker *worker)
 {
@@ -186,7 +225,7 @@ static struct keeper_client *new_keeper_client(struct worker *worker)
 {
     return keeper_client_new(&(struct keeper_client_options){
         .loop = worker->options.loop,
-        .role = ROLE_WORKER,
+        .role = worker->options.is_steward ? ROLE_STEWARD : ROLE_WORKER,
         .credits = KEEPER_CREDITS,
         .read_number = read_number,
         .arg = worker,
@@ -217,7 +256,10 @@ struct worker *worker_new(const struct worker_options *options)
     worker->answers = answer_bodies_new(options->config->limits.answer_memory);
     worker->large_key = pool_new_key();
     worker->gauge_timer = timer_new(options->loop, on_gauge_timer, worker);
-    for (int kind = LISTENER_FULL; kind <= LISTENER_ADMIN; kind++) {
+    worker->ending.idle_timer = timer_new(options->loop, on_idle_timer, worker);
+    if (options->is_steward)
+        timer_start(worker->ending.idle_timer, IDLE_MS);
+    for (int kind = LISTENER_FULL; kind < LISTENER_KINDS; kind++) {
         struct front *front = front_of(worker, (enum listener_kind)kind);
 
         front->worker = worker;
@@ -235,7 +277,7 @@ void worker_set_config(struct worker *worker, struct config *config)
     worker->config = config_ref(config);
     fill_settings(worker);
     trust_fill(&worker->trust, &config->trusted_proxies);
-    for (int kind = LISTENER_FULL; kind <= LISTENER_ADMIN; kind++) {
+    for (int kind = LISTENER_FULL; kind < LISTENER_KINDS; kind++) {
         http_server_set_settings(front_of(worker, (enum listener_kind)kind)->server,
                                  &worker->settings);
     }
@@ -267,7 +309,7 @@ void worker_free(struct worker **worker)
     struct worker *old = TAKE(*worker);
     for (unsigned i = 0; i < old->listener_count; i++)
         listener_free(&old->listeners[i]);
-    for (unsigned i = 0; i < LISTENER_ADMIN; i++)
+    for (unsigned i = 0; i < LISTENER_KINDS - 1; i++)
         http_server_free(&old->fronts[i].server);
     file_check_cancel(old->file_checks);
     finish_work(old);
@@ -284,6 +326,7 @@ void worker_free(struct worker **worker)
     config_unref(&old->config);
     timer_free(&old->ending.timer);
     timer_free(&old->gauge_timer);
+    timer_free(&old->ending.idle_timer);
     while (old->block_count > 0)
         mem_free(old->blocks[--old->block_count]);
     mem_free(old);
@@ -305,12 +348,6 @@ void worker_orphan(struct worker *worker)
 
 /* ---- drain ---- */
 
-static bool is_idle(const struct worker *worker)
-{
-    return connections(worker) == 0 && worker->jobs == 0 &&
-           keeper_client_pending(worker->keeper) == 0;
-}
-
 static void close_listeners(struct worker *worker, bool keeps_admin)
 {
     for (unsigned i = 0; i < worker->listener_count; i++) {
@@ -324,7 +361,7 @@ static void stop_serving(struct worker *worker)
 {
     worker->ending.has_stopped_serving = true;
     close_listeners(worker, true);
-    for (unsigned i = 0; i < LISTENER_ADMIN; i++)
+    for (unsigned i = 0; i < LISTENER_KINDS - 1; i++)
         http_server_drain(worker->fronts[i].server);
 }
 

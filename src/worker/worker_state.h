@@ -35,12 +35,14 @@ struct front { /* one HTTP server for each kind of listener; it is the server's 
     struct http_server *server;
 };
 
-struct ending { /* of a worker that drains */
+struct ending { /* of a worker that drains, or may soon */
     struct timer *timer;
     uint64_t delay_until_ms; /* the sockets are closed then */
     uint64_t until_ms;
     bool is_begun;
     bool has_stopped_serving; /* its sockets for clients are closed */
+    struct timer *idle_timer; /* of a steward, which drains when it is idle */
+    uint64_t requests_before; /* when that timer ran out last */
 };
 
 #define WORKER_BLOCKS_MAX 16
@@ -49,7 +51,7 @@ struct worker {
     struct worker_options options;
     struct config *config; /* the newest; a reference */
     struct http_settings settings;
-    struct front fronts[LISTENER_ADMIN]; /* by kind - 1 */
+    struct front fronts[LISTENER_KINDS - 1]; /* by kind - 1 */
     struct listener *listeners[LISTENERS_MAX];
     enum listener_kind listener_kinds[LISTENERS_MAX];
     unsigned listener_count;

@@ -57,6 +57,10 @@ FILES = (
     ("trusted_proxies: proxy.example\n",
      '1:18: trusted_proxies: "proxy.example" is no address of a proxy; write 10.0.0.7, 10.0.0.0/8, fd00::/8, or unix for those that come through a unix socket'),
     ("location: always\n", '1:11: location: "always" is not allowed; expected auto, relative or absolute'),
+    ("control: { address: here }\n", '1:21: control.address: "here" is not allowed; expected auto, none or a path from / on'),
+    (f"control: {{ address: /{'x' * 107} }}\n",
+     f'1:21: control.address: "/{"x" * 107}": the path of a socket must have 1 to 107 bytes'),
+    ("control: { mode: rw }\n", "1:18: control.mode: expected a mode like 0660"),
     ("admin: off\n", '1:8: admin: "off" is not an address; write 0.0.0.0:32000, [::]:32000, localhost:32000 or unix:/path; or write none'),
     ("admin: [a]\n", "1:8: admin: expected one value, not a list"),
     ("names: https://registry.example\n",
@@ -309,6 +313,12 @@ UNSEEN |= {
     "brings",
     "tls_verify: false: anybody between here and %s can read the password and give us other images; use ca_file outside "
     "a laboratory",
+}
+# test_control.py sees these.
+UNSEEN |= {
+    "the administrator's socket is disabled (control.address: none)",
+    "control.address: the path %s/control.sock is longer than the %u bytes that a socket's may have; set control.address to "
+    "a shorter one",
 }
 
 
