@@ -79,8 +79,9 @@ struct config_upstream {
     char *name;              /* "docker.io": canonical */
     struct config_list urls; /* tried in turn; a URL with a path has "/v2" in it */
     bool is_default;
-    char *username; /* NULL: anonymous */
-    char *password; /* of password_file; only in the fetcher's copy */
+    uint64_t cache_limit; /* bytes; 0: none */
+    char *username;       /* NULL: anonymous */
+    char *password;       /* of password_file; only in the fetcher's copy */
     char *password_file;
     char *ca_file;
     char *client_cert;
@@ -119,6 +120,8 @@ struct config {
         char *path;
         uint64_t cache_limit; /* bytes; 0 when it is a share */
         unsigned cache_limit_percent;
+        uint64_t cache_max_age_ms; /* UINT64_MAX: forever */
+        uint64_t min_free;
         uint64_t grace_ms;
         uint64_t memory_limit;
         uint64_t blob_max;

@@ -229,9 +229,47 @@ void referrer_each(struct ledger_txn *txn, uint32_t repository, const struct dig
                    const struct digest *after, link_digest_fn *each, void *arg);
 
 /* ---- use: when was a digest last used ---- */
+/* An entry in the order of use moves with it. */
 void use_put(struct ledger_txn *txn, const struct digest *digest, uint64_t when_ms);
 uint64_t use_find(struct ledger_txn *txn, const struct digest *digest); /* 0: never */
 
+/* ---- recent: manifests of cached repositories in the order of their last use ---- */
+struct recent {
+    uint64_t when_ms; /* as use_find says */
+    struct digest digest;
+};
+/* Used now: enters it, or moves it. Entries stay when their manifest goes, until somebody drops
+ * them. */
+void recent_enter(struct ledger_txn *txn, const struct digest *digest, uint64_t when_ms);
+void recent_drop(struct ledger_txn *txn, const struct recent *entry);
+/* The oldest after `after` (NULL: of all), at most `max`; returns how many. */
+size_t recent_first(struct ledger_txn *txn, const struct recent *after, struct recent *out,
+                    size_t max);
+
+/* ---- pins: images that are not evicted, in named sets ---- */
+/* Names are as people write them: "docker.io/library/nginx:1.25",
+ * "docker.io/library/nginx@sha256:…".
+ */
+#define PIN_SET_MAX 64
+void pin_put(struct ledger_txn *txn, struct slice image, struct slice set);
+bool pin_delete(struct ledger_txn *txn, struct slice image, struct slice set);
+/* In any set. */
+bool pin_any(struct ledger_txn *txn, struct slice image);
+/* In the order of their images, then sets; those after (image, set), if `after_image` is not empty.
+ * False from `each` stops. */
+typedef bool pin_each_fn(struct slice image, struct slice set, void *arg);
+void pin_each(struct ledger_txn *txn, struct slice after_image, struct slice after_set,
+              pin_each_fn *each, void *arg);
+
+/* ---- held: what all blob records say together; written with them ---- */
+struct held {
+    uint64_t blobs;
+    uint64_t bytes;
+    uint64_t cached_bytes; /* of blobs that no hosted repository shows */
+};
+void held_find(struct ledger_txn *txn, struct held *out);
+/* Does a hosted repository show it? */
+bool blob_is_hosted(struct ledger_txn *txn, const struct digest *digest);
 /* ---- due: links and blobs that nobody needs, by the time since when. Written with them ---- */
 enum due_kind {
     DUE_LINK = 1, /* before the blob, when both are of the same time */
@@ -247,6 +285,8 @@ struct due {
 #define DUE_AT_ONCE 1u
 /* The oldest, at most `max`; returns how many. */
 size_t due_first(struct ledger_txn *txn, struct due *out, size_t max);
+/* The same of those after `after`. */
+size_t due_after(struct ledger_txn *txn, const struct due *after, struct due *out, size_t max);
 /* Enters a manifest; links and blobs enter themselves. */
 void due_enter(struct ledger_txn *txn, const struct due *due);
 /* Takes an entry away that its link or blob does not confirm. */

@@ -124,22 +124,6 @@ static void check_order(struct reader *reader, const char *small_path, uint64_t 
     }
 }
 
-/* Settings whose work is not done yet: a wish for them must not look fulfilled. */
-static void warn_of_unused(struct reader *reader)
-{
-    static const char *const unused[] = {"storage.cache_limit"};
-
-    for (size_t i = 0; i < sizeof(unused) / sizeof(unused[0]); i++) {
-        const struct setting *setting = setting_find(&settings_of_config, slice_of(unused[i]));
-
-        if (reader_is_written(reader, setting)) {
-            reader_warning(reader, reader_at(reader, setting), unused[i],
-                           "this version evicts no cached image, so the setting has no effect; "
-                           "watch the free space yourself");
-        }
-    }
-}
-
 /* The two addresses of "localhost", and what a wildcard includes. */
 static bool is_host_within(struct slice wide, struct slice narrow)
 {
@@ -204,8 +188,6 @@ static void check_listen(struct reader *reader, const struct config *config, siz
 static void check(struct reader *reader)
 {
     const struct config *config = reader->config;
-
-    warn_of_unused(reader);
 
     check_order(reader, "limits.request_line", config->limits.request_line, "limits.request_head",
                 config->limits.request_head);

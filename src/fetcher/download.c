@@ -85,6 +85,7 @@ static struct take_options options_of(struct download *download, unsigned number
         .digest = &download->flight->digest,
         .number = number,
         .is_private = take_number_is_private(number),
+        .expected = download->is_size_hint ? UINT64_MAX : download->size,
         .handler = &download_take,
         .arg = download,
     };
@@ -95,8 +96,7 @@ static int reserve_memory(struct download *download, uint64_t *out_memory, struc
 {
     const struct fetcher *fetcher = fetcher_of(download);
     uint64_t size = download->size == UINT64_MAX ? 0 : download->size;
-    uint64_t available = 0;
-    uint64_t total = 0;
+    uint64_t available, total;
 
     *out_memory = 0;
     if (store_space(fetcher->options.store, &available, &total, err) != 0)

@@ -39,7 +39,7 @@ static struct source *first_proven(struct flight *flight)
 
 void flight_on_synced(struct flight *flight, const struct error *err)
 {
-    const struct take *take = flight->download.take;
+    struct take *take = flight->download.take;
 
     if (err) {
         flight_log(flight, LOG_ERROR, err->text);
@@ -55,6 +55,7 @@ void flight_on_synced(struct flight *flight, const struct error *err)
         .is_public = !take->is_private,
     };
     struct source *source = first_proven(flight);
+    take_hand_over(take);
     if (source) {
         source->is_linked = true;
         message.origin = slice_of(source->upstream->name);

@@ -51,6 +51,12 @@ void fetcher_count_flights(struct fetcher *fetcher)
         trim_soon(fetcher->trim);
 }
 
+void fetcher_count_spool(struct fetcher *fetcher, uint64_t before, uint64_t after)
+{
+    fetcher->spool_bytes += after - before; /* modulo 2^64 */
+    metrics_set(METRIC_spool_bytes, fetcher->spool_bytes);
+}
+
 /* ---- draining ---- */
 
 static void on_drained(void *arg)

@@ -52,6 +52,7 @@ struct fetcher {
     struct block_pool *blocks; /* bytes on their way to spools */
     struct trim *trim;
     uint64_t memory_used; /* bytes reserved by spools in memory */
+    uint64_t spool_bytes; /* of spools on disk, and what those that are written still need */
     uint64_t flights_made;
 };
 
@@ -69,6 +70,8 @@ void drain_hold(struct fetcher *fetcher);
 void drain_release(struct fetcher *fetcher);
 /* The keeper has answered everything. */
 void drain_check(struct fetcher *fetcher);
+/* A spool on disk takes other bytes than before; eviction reads their sum from the metrics. */
+void fetcher_count_spool(struct fetcher *fetcher, uint64_t before, uint64_t after);
 /* Set the metric `flights`: flights and asks that are running. */
 void fetcher_count_flights(struct fetcher *fetcher);
 

@@ -109,6 +109,7 @@ static void forget_leftover(struct spool_index *index, struct leftover *spool)
     map_remove(index->spools, slice_from(key, digest_encode(&spool->digest, key)));
     list_remove(&spool->link);
     index->bytes -= spool->bytes;
+    fetcher_count_spool(index->fetcher, spool->bytes, 0);
     mem_free(spool);
 }
 
@@ -133,6 +134,7 @@ static void add_leftover(struct spool_index *index, const struct digest *digest,
     spool->bytes = bytes;
     spool->since = clock_mono();
     index->bytes += bytes;
+    fetcher_count_spool(index->fetcher, 0, bytes);
     list_append(&index->by_age, &spool->link);
     map_set(index->spools, slice_from(key, digest_encode(digest, key)), spool);
 }

@@ -238,11 +238,21 @@ static void take_free(struct take *take)
     mem_free(take);
 }
 
+/* On disk it takes `bytes`, or what is expected of it if that is more. */
+static void count_bytes(struct take *take, uint64_t bytes)
+{
+    if (take->is_memory || bytes <= take->counted)
+        return;
+    fetcher_count_spool(take->fetcher, take->counted, bytes);
+    take->counted = bytes;
+}
+
 static void block_written(struct take *take)
 {
     struct take_block *block = &take->blocks[1 - take->filling];
 
     take->bytes += block->length;
+    count_bytes(take, take->bytes);
     take->same_until = take->base.same_until;
     take->is_different = take->base.is_different;
     block->length = 0;
@@ -254,6 +264,7 @@ static void block_written(struct take *take)
 static void piece_adopted(struct take *take)
 {
     take->bytes = take->queued;
+    count_bytes(take, take->bytes);
     if (take->queued < take->adopt_size)
         submit_task(take, TASK_ADOPT);
     else
@@ -391,6 +402,8 @@ int take_create(struct fetcher *fetcher, const struct take_options *options, str
         take_free(take);
         return rc;
     }
+    if (options->expected != UINT64_MAX)
+        count_bytes(take, options->expected);
     *out = take;
     return 0;
 }
@@ -414,6 +427,12 @@ int take_adopt(struct fetcher *fetcher, const struct take_options *options, stru
     return 0;
 }
 
+void take_hand_over(struct take *take)
+{
+    fetcher_count_spool(take->fetcher, take->counted, 0);
+    take->counted = 0;
+}
+
 void take_drop(struct take **take, bool keep)
 {
     struct take *gone = TAKE(*take);
@@ -423,6 +442,7 @@ void take_drop(struct take **take, bool keep)
     take_rest(gone);
     gone->handler = NULL;
     gone->is_kept = keep;
+    take_hand_over(gone);
     if (take_is_idle(gone))
         submit_task(gone, TASK_CLOSE);
 }

@@ -80,11 +80,12 @@ struct take {
     bool is_memory;
     bool is_private; /* credentials were used for some of it */
     char name[STORE_NAME_SIZE];
-    int fd;          /* -1 after a sync */
-    int read_fd;     /* opened read-only, for followers */
-    uint64_t queued; /* bytes accepted */
-    uint64_t bytes;  /* bytes in the file */
-    uint64_t memory; /* bytes reserved for it when is_memory */
+    int fd;           /* -1 after a sync */
+    int read_fd;      /* opened read-only, for followers */
+    uint64_t queued;  /* bytes accepted */
+    uint64_t bytes;   /* bytes in the file */
+    uint64_t memory;  /* bytes reserved for it when is_memory */
+    uint64_t counted; /* in fetcher->spool_bytes */
     /* How far `bytes` agree with the base, and whether they differ there. */
     uint64_t same_until;
     bool is_different;
@@ -108,7 +109,8 @@ struct take_options {
     const struct digest *digest;
     unsigned number;
     bool is_private;
-    uint64_t memory; /* not 0: a memory file of at most so many bytes; take_write enforces it */
+    uint64_t expected; /* bytes, by the upstream's word; UINT64_MAX: unknown */
+    uint64_t memory;   /* not 0: a memory file of at most so many bytes; take_write enforces it */
     const struct take_handler *handler;
     void *arg;
 };
@@ -131,6 +133,8 @@ int take_create(struct fetcher *fetcher, const struct take_options *options, str
 /* Take over a leftover file; on_adopted comes when it is hashed. ERR_NOT_FOUND. */
 int take_adopt(struct fetcher *fetcher, const struct take_options *options, struct take **out,
                struct error *err);
+/* The keeper is about to count its bytes: they do not count in fetcher->spool_bytes any more. */
+void take_hand_over(struct take *take);
 /* Before the first byte is written: compare with the first `until` bytes of another take. */
 int take_compare(struct take *take, const struct take *base, uint64_t until, struct error *err);
 /* Is it known how far the take agrees with its base? */

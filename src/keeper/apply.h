@@ -23,6 +23,9 @@ struct apply {
     const struct config *config;
     struct store *store;
     uint64_t now_ms; /* wall clock */
+    /* What becomes unneeded goes at once, not after twice the grace, unless somebody else was
+     * told that it is here. */
+    bool is_at_once;
 };
 
 void apply_order(const struct apply *apply, struct order *order);

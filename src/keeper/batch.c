@@ -114,7 +114,12 @@ static int commit_orders(struct batch *batch, struct order *const *orders, size_
 
     if (rc != 0)
         return rc;
-    struct apply apply = {txn, batch->config, batch->options.store, batch->now_ms};
+    struct apply apply = {
+        .txn = txn,
+        .config = batch->config,
+        .store = batch->options.store,
+        .now_ms = batch->now_ms,
+    };
     for (size_t i = 0; i < count && !ledger_error(txn); i++) {
         order_reset(orders[i]);
         if (orders[i]->trust != ORDER_KNOWN)

@@ -12,11 +12,13 @@
 #include "base/pool.h"
 #include "collect.h"
 #include "config/config.h"
+#include "evict.h"
 #include "ipc/metrics.h"
 #include "net/loop.h"
 #include "orphans.h"
 #include "sweeper.h"
 
+#define EVICT_MS        1000
 #define SLICE_RECORDS   1000 /* at most so many change in one transaction */
 #define DAY_MS          (24ull * 3600 * 1000)
 #define JOURNAL_KEPT_MS (7 * DAY_MS)
@@ -55,6 +57,13 @@ static bool take_swept(struct collecting *collecting)
     return false;
 }
 
+/* ---- cached images above a limit ---- */
+
+static bool evict(struct collecting *collecting)
+{
+    return evict_slice(collecting, collecting->evictor);
+}
+
 /* ---- the table ---- */
 
 struct chore {
@@ -71,6 +80,7 @@ static const struct chore table[] = {
     {"collecting what nobody needs", "chores.collect", 1000, collect_slice},
     {"entering what nobody needs", "chores.survey", 5000, survey},
     {"removing files that no record names", "chores.sweep", 1000, take_swept},
+    {"evicting cached images", "chores.evict", EVICT_MS, evict},
 };
 #define CHORES (sizeof(table) / sizeof(table[0]))
 
@@ -101,6 +111,7 @@ struct chores {
     struct slice_run run;
     struct ledger_reader *reader; /* of `orphans` */
     struct orphans orphans;
+    struct evictor evictor;
     struct cleaning cleaning;
 };
 
@@ -168,12 +179,18 @@ static int run_slice(struct chores *chores, struct slice_run *run)
 
     if (rc != 0)
         return rc;
-    struct apply apply = {txn, run->config, chores->options.store, run->now_ms};
+    struct apply apply = {
+        .txn = txn,
+        .config = run->config,
+        .store = chores->options.store,
+        .now_ms = run->now_ms,
+    };
     run->collecting = (struct collecting){
         .apply = &apply,
         .uploads = chores->options.uploads,
         .sweeper = chores->options.sweeper,
         .orphans = &chores->orphans,
+        .evictor = &chores->evictor,
     };
     run->has_more = run->chore->apply(&run->collecting);
     uint64_t number = 0;
@@ -280,6 +297,14 @@ static void on_slice_done(struct pool_work *work)
     start_cleaning(chores, !run->has_more);
     start_timer(chores);
     chores->options.on_done(run->number, chores->options.arg);
+}
+
+void chores_look(struct chores *chores)
+{
+    for (size_t i = 0; i < CHORES; i++) {
+        if (table[i].apply == evict)
+            chores->due_ms[i] = clock_mono().ms;
+    }
 }
 
 void chores_start(struct chores *chores, struct config *config, uint64_t now_ms)

@@ -47,6 +47,8 @@ bool chores_is_due(const struct chores *chores);
 bool chores_is_running(const struct chores *chores);
 /* Work that a slice has left is under way in the pool. Batches may run meanwhile. */
 bool chores_are_cleaning(const struct chores *chores);
+/* Something was fetched: is there too much of it? */
+void chores_look(struct chores *chores);
 /* Starts a slice of the most urgent chore that is due. Takes a reference of the configuration until
  * it is done. */
 void chores_start(struct chores *chores, struct config *config, uint64_t now_ms);

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 struct apply;
+struct evictor;
 struct orphans;
 struct sweeper;
 struct upload_table;
@@ -29,6 +30,7 @@ struct collecting {
     const struct apply *apply;
     struct upload_table *uploads; /* what somebody is pushing to a repository keeps its links */
     struct sweeper *sweeper;
+    struct evictor *evictor;
     struct orphans *orphans; /* in: empty, with room for COLLECT_SLICE_MAX; out: files to remove */
     uint64_t links;          /* out, as below: how many went */
     uint64_t blobs;

@@ -43,11 +43,16 @@ void holder_put(const struct apply *apply, const struct holder *holder)
         repository_put(apply->txn, holder->origin, holder->name, &holder->repository);
 }
 
+static uint64_t released_since(const struct apply *apply)
+{
+    return apply->is_at_once ? DUE_AT_ONCE : apply->now_ms;
+}
+
 /* Something in the repository needs the link, or has not since now. */
 static void judge_link(const struct apply *apply, uint32_t repository, const struct digest *digest)
 {
     link_release(apply->txn, repository, digest,
-                 link_is_needed(apply, repository, digest) ? 0 : apply->now_ms);
+                 link_is_needed(apply, repository, digest) ? 0 : released_since(apply));
 }
 
 void holder_add(const struct apply *apply, struct holder *holder, const struct digest *digest,
@@ -128,13 +133,40 @@ static void blob_keep(const struct apply *apply, const struct digest *digest)
     blob_put(apply->txn, digest, &blob);
 }
 
+struct promises {
+    const struct apply *apply;
+    const struct digest *digest;
+    bool are_any;
+};
+
+static bool on_promising_link(uint32_t repository, unsigned kinds, void *arg)
+{
+    struct promises *promises = arg;
+
+    (void)kinds;
+    promises->are_any =
+        link_released_ms(promises->apply->txn, repository, promises->digest) != DUE_AT_ONCE;
+    return !promises->are_any;
+}
+
+/* A link is never released later than its blob: a repository whose clients were told that the blob
+ * is here keeps it for its time. */
+static bool is_promised(const struct apply *apply, const struct digest *digest)
+{
+    struct promises promises = {apply, digest, false};
+
+    link_each(apply->txn, digest, on_promising_link, &promises);
+    return promises.are_any;
+}
+
 void blob_release(const struct apply *apply, const struct digest *digest)
 {
     struct blob_record blob;
 
     if (!blob_find(apply->txn, digest, &blob) || blob_is_needed(apply, digest))
         return;
-    blob.kept_since_ms = apply->now_ms;
+    blob.kept_since_ms =
+        apply->is_at_once && is_promised(apply, digest) ? apply->now_ms : released_since(apply);
     blob_put(apply->txn, digest, &blob);
 }
 
@@ -168,6 +200,8 @@ void holder_add_manifest(const struct apply *apply, struct holder *holder,
     }
     if (has_subject(record))
         referrer_put(apply->txn, id, &record->subject, digest);
+    if (holder->origin.length > 0)
+        recent_enter(apply->txn, digest, apply->now_ms);
 }
 
 /* Slices of a record point into the map, where writing may move them: *copy keeps their bytes. */

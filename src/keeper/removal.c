@@ -93,6 +93,12 @@ static bool is_kept(const struct apply *apply, uint32_t repository, const struct
            is_shown(apply, repository, &record.subject);
 }
 
+bool removal_is_image(const struct apply *apply, uint32_t repository, const struct digest *digest)
+{
+    return is_shown(apply, repository, digest) &&
+           (has_tag(apply, repository, digest) || !is_kept(apply, repository, digest));
+}
+
 struct parents {
     const struct apply *apply;
     uint32_t repository;

@@ -14,6 +14,7 @@
 #define KEEPER_REMOVAL_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct apply;
 struct digest;
@@ -28,6 +29,8 @@ void removal_take(const struct apply *apply, const struct order *order, struct h
                   const struct digest *digest);
 /* The same for a manifest that was left, if nothing keeps it by now. */
 void removal_take_due(const struct apply *apply, const struct due *due);
+/* It is there for its own sake: a tag names it, or nothing else does. */
+bool removal_is_image(const struct apply *apply, uint32_t repository, const struct digest *digest);
 /* An index with a tag names it: *out_parent. */
 bool removal_is_protected(const struct apply *apply, const struct holder *holder,
                           const struct digest *digest, struct digest *out_parent);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Blobs: digest → the size and state of a file under blobs/. */
 #include "due_table.h"
+#include "held_table.h"
 #include "ledger_table.h"
 #include "records.h"
 #include "store/ledger.h"
@@ -54,7 +55,12 @@ void blob_put(struct ledger_txn *txn, const struct digest *digest, const struct 
 {
     struct blob_record old;
     bool was_here = blob_find(txn, digest, &old);
+    bool is_resized = !was_here || old.size != record->size;
+    struct held_part before = {.is_here = false};
     struct record key;
+
+    if (was_here && is_resized)
+        before = held_part_of(txn, digest);
 
     enter(txn, digest, was_here ? old.kept_since_ms : 0, record->kept_since_ms);
     make_blob_key(&key, digest);
@@ -71,6 +77,8 @@ void blob_put(struct ledger_txn *txn, const struct digest *digest, const struct 
     record_add_u64(&value, record->file.inode);
     record_add_u64(&value, record->file.modified_ns);
     ledger_put(txn, TABLE_BLOB, record_bytes(&key), record_bytes(&value));
+    if (is_resized)
+        held_move(txn, digest, &before);
 }
 
 void blob_delete(struct ledger_txn *txn, const struct digest *digest)
@@ -80,9 +88,13 @@ void blob_delete(struct ledger_txn *txn, const struct digest *digest)
 
     if (!blob_find(txn, digest, &old))
         return;
+    struct held_part before = held_part_of(txn, digest);
+    struct recent entry = {use_find(txn, digest), *digest};
     enter(txn, digest, old.kept_since_ms, 0);
     make_blob_key(&key, digest);
     (void)ledger_delete(txn, TABLE_BLOB, record_bytes(&key));
+    held_move(txn, digest, &before);
+    recent_drop(txn, &entry);
     (void)ledger_delete(txn, TABLE_USE, record_bytes(&key));
 }
 

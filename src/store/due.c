@@ -85,12 +85,21 @@ static bool on_due_key(struct slice key, struct slice value, void *arg)
     return false;
 }
 
-size_t due_first(struct ledger_txn *txn, struct due *out, size_t max)
+size_t due_after(struct ledger_txn *txn, const struct due *after, struct due *out, size_t max)
 {
     struct oldest oldest = {txn, out, 0, max};
+    struct record start;
 
-    ledger_walk(txn, TABLE_DUE, slice_from(NULL, 0), slice_from(NULL, 0), on_due_key, &oldest);
+    record_init(&start);
+    if (after)
+        make_due_key(&start, after);
+    ledger_walk(txn, TABLE_DUE, slice_from(NULL, 0), record_bytes(&start), on_due_key, &oldest);
     return ledger_error(txn) ? 0 : oldest.count;
+}
+
+size_t due_first(struct ledger_txn *txn, struct due *out, size_t max)
+{
+    return due_after(txn, NULL, out, max);
 }
 
 /* ---- the survey ---- */

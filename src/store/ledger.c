@@ -31,7 +31,7 @@
 #include "records.h"
 #include "upgrade.h"
 
-#define LEDGER_VERSION    2
+#define LEDGER_VERSION    3
 #define LEDGER_TABLES_MAX 32
 #define LEDGER_READERS    1024
 #define LEDGER_MODE       0640
@@ -45,9 +45,10 @@
     "it"
 
 static const char *const table_names[LEDGER_TABLES] = {
-    "meta", "repository", "repository_name", "tag",      "manifest",
-    "blob", "link",       "linked",          "referred", "referrer",
-    "use",  "journal",    "reader",          "tagged",   "due",
+    "meta",   "repository", "repository_name", "tag",      "manifest",
+    "blob",   "link",       "linked",          "referred", "referrer",
+    "use",    "journal",    "reader",          "tagged",   "due",
+    "recent", "pin",
 };
 
 struct ledger {

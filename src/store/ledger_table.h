@@ -33,6 +33,8 @@ enum ledger_table {
     TABLE_READER,
     TABLE_TAGGED,
     TABLE_DUE,
+    TABLE_RECENT,
+    TABLE_PIN,
     LEDGER_TABLES, /* count */
 };
 

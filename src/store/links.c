@@ -8,6 +8,7 @@
  *   referrer  id, subject, referrer →          a manifest of the repository has that subject
  */
 #include "due_table.h"
+#include "held_table.h"
 #include "ledger_table.h"
 #include "records.h"
 #include "store/ledger.h"
@@ -108,7 +109,10 @@ void link_put(struct ledger_txn *txn, uint32_t repository, const struct digest *
     struct record key;
     struct record value;
 
-    (void)get_link(txn, repository, digest, &link);
+    bool is_counted = !get_link(txn, repository, digest, &link) && held_is_hosted(txn, repository);
+    struct held_part before = {.is_here = false};
+    if (is_counted)
+        before = held_part_of(txn, digest);
     link.kinds = kinds;
     if (media_type.data)
         link.media_type = media_type;
@@ -117,6 +121,8 @@ void link_put(struct ledger_txn *txn, uint32_t repository, const struct digest *
     record_add_u8(&value, (uint8_t)kinds);
     linked_key(&key, digest, repository);
     ledger_put(txn, TABLE_LINKED, record_bytes(&key), record_bytes(&value));
+    if (is_counted)
+        held_move(txn, digest, &before);
 }
 
 static void enter(struct ledger_txn *txn, uint32_t repository, const struct digest *digest,
@@ -130,12 +136,18 @@ static void enter(struct ledger_txn *txn, uint32_t repository, const struct dige
 bool link_delete(struct ledger_txn *txn, uint32_t repository, const struct digest *digest)
 {
     struct record key;
+    bool is_counted = held_is_hosted(txn, repository);
+    struct held_part before = {.is_here = false};
 
+    if (is_counted)
+        before = held_part_of(txn, digest);
     enter(txn, repository, digest, link_released_ms(txn, repository, digest), 0);
     link_key(&key, repository, digest);
     bool was_there = ledger_delete(txn, TABLE_LINK, record_bytes(&key));
     linked_key(&key, digest, repository);
     (void)ledger_delete(txn, TABLE_LINKED, record_bytes(&key));
+    if (is_counted)
+        held_move(txn, digest, &before);
     return was_there;
 }
 

@@ -4,14 +4,18 @@
  *
  *   2  `tagged`, which is made here from the tags; `due`, which the survey fills while the server
  *      runs (store/ledger.h)
+ *   3  `recent`, which is made here of the manifests in cached repositories; `pin`, which is empty;
+ *      the sums of `held`, which are made here
  */
 #include "upgrade.h"
 
+#include "base/alloc.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "due_table.h"
+#include "held_table.h"
 #include "ledger_table.h"
 #include "records.h"
 #include "store/ledger.h"
@@ -76,6 +80,84 @@ static void make_tagged(struct ledger_txn *txn)
     buf_cleanup(&chunk.entries);
 }
 
+#define RECENT_CHUNK 1024u
+
+struct recent_chunk { /* manifests of cached repositories */
+    struct ledger_txn *txn;
+    struct survey at;
+    struct digest digests[RECENT_CHUNK];
+    unsigned count;
+    unsigned looked;
+};
+
+static bool on_old_link(uint32_t repository, const struct digest *digest, unsigned kinds, void *arg)
+{
+    struct recent_chunk *chunk = arg;
+
+    if (chunk->count == RECENT_CHUNK)
+        return false;
+    chunk->at.repository = repository;
+    chunk->at.digest = *digest;
+    chunk->looked++;
+    if ((kinds & LINK_MANIFEST) != 0 && !held_is_hosted(chunk->txn, repository))
+        chunk->digests[chunk->count++] = *digest;
+    return true;
+}
+
+/* What was never used is as old as its bytes. */
+static void enter_recent(struct ledger_txn *txn, const struct digest *digest)
+{
+    uint64_t used_ms = use_find(txn, digest);
+    struct blob_record blob;
+
+    if (used_ms == 0 && blob_find(txn, digest, &blob))
+        used_ms = blob.stored_ms;
+    recent_enter(txn, digest, used_ms);
+}
+
+static void make_recent(struct ledger_txn *txn)
+{
+    struct recent_chunk *chunk = NEW(struct recent_chunk);
+
+    chunk->txn = txn;
+    chunk->at.is_in_links = true;
+    do {
+        struct survey from = chunk->at;
+
+        chunk->count = 0;
+        chunk->looked = 0;
+        survey_links(txn, &from, on_old_link, chunk);
+        for (unsigned i = 0; i < chunk->count; i++)
+            enter_recent(txn, &chunk->digests[i]);
+    } while (chunk->looked > 0 && !ledger_error(txn));
+    mem_free(chunk);
+}
+
+struct summing {
+    struct ledger_txn *txn;
+    struct held held;
+};
+
+static bool on_old_blob(const struct digest *digest, const struct blob_record *record, void *arg)
+{
+    struct summing *summing = arg;
+    struct held_part part = held_part_of(summing->txn, digest);
+
+    summing->held.blobs++;
+    summing->held.bytes += record->size;
+    if (part.is_cached)
+        summing->held.cached_bytes += record->size;
+    return true;
+}
+
+static void make_held(struct ledger_txn *txn)
+{
+    struct summing summing = {.txn = txn};
+
+    blob_each(txn, NULL, on_old_blob, &summing);
+    held_put(txn, &summing.held);
+}
+
 static int try_upgrade(struct ledger *ledger, uint32_t from, uint32_t version, struct error *err)
 {
     struct ledger_txn *txn = NULL;
@@ -88,6 +170,10 @@ static int try_upgrade(struct ledger *ledger, uint32_t from, uint32_t version, s
     if (from == 1) {
         make_tagged(txn);
         survey_put(txn, &survey);
+    }
+    if (from > 0 && from < 3) {
+        make_recent(txn);
+        make_held(txn);
     }
     record_init(&value);
     record_add_u32(&value, version);

@@ -179,4 +179,4 @@ class OlderFolderTest(Scenario):
         check_status(api.delete_manifest("team/app", self.ONE), 202)
         self.assertEqual(api.tags("team/app").json()["tags"], [])
         check_ok(api.manifest("team/copy", "1"), self.ONE)
-        self.assertTrue([line for line in registry.log.lines() if "brought from version 1 to 2" in line.text])
+        self.assertTrue([line for line in registry.log.lines() if "brought from version 1 to 3" in line.text])

@@ -299,19 +299,6 @@ static void the_file_may_be_named_by_the_environment(void **state)
     assert_string_equal(config_file(&sources), "/b.yaml");
 }
 
-static void what_has_no_effect_yet_is_said(void **state)
-{
-    (void)state;
-    struct result result;
-    assert_int_equal(load("storage: { cache_limit: 10GiB, grace: 2h }\n", NULL, NULL, &result), 0);
-    assert_non_null(strstr(buf_text(&result.warnings), ":1:25: storage.cache_limit: this version"));
-    assert_null(strstr(buf_text(&result.warnings), "storage.grace"));
-    result_free(&result);
-    assert_int_equal(load("", NULL, NULL, &result), 0);
-    assert_string_equal(buf_text(&result.warnings), "");
-    result_free(&result);
-}
-
 static void a_port_alone_is_on_this_machine(void **state)
 {
     (void)state;
@@ -511,7 +498,6 @@ int main(void)
         cmocka_unit_test(false_and_empty_are_no_wish),
         cmocka_unit_test(upstreams_come_from_the_environment),
         cmocka_unit_test(the_file_may_be_named_by_the_environment),
-        cmocka_unit_test(what_has_no_effect_yet_is_said),
         cmocka_unit_test(a_port_alone_is_on_this_machine),
         cmocka_unit_test(flags_reach_into_upstreams),
         cmocka_unit_test(wrong_flags_are_refused),

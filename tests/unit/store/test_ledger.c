@@ -94,7 +94,7 @@ static void a_newer_ledger_is_refused_and_left_alone(void **state)
 
     assert_int_equal(ledger_open(folder(state), true, &ledger, &err), 0);
     assert_int_equal(ledger_write(ledger, &txn, &err), 0);
-    ledger_put(txn, TABLE_META, SLICE_LITERAL("version"), slice_from("\0\0\0\x03", 4));
+    ledger_put(txn, TABLE_META, SLICE_LITERAL("version"), slice_from("\0\0\0\x04", 4));
     assert_int_equal(ledger_commit(&txn, &err), 0);
     ledger_close(&ledger);
     assert_int_equal(ledger_open(folder(state), true, &ledger, &err), -ERR_UNSUPPORTED);
@@ -166,7 +166,7 @@ static void an_older_ledger_is_upgraded_as_a_whole_or_not_at_all(void **state)
     assert_int_equal(ledger_open(folder(state), false, &ledger, &err), -ERR_NOT_FOUND);
     failpoint_arm("ledger.commit", 0, 1);
     assert_int_equal(ledger_open(folder(state), true, &ledger, &err), -ERR_IO);
-    assert_non_null(strstr(err.text, "version 2"));
+    assert_non_null(strstr(err.text, "version 3"));
     assert_int_equal(ledger_open(folder(state), false, &ledger, &err), -ERR_NOT_FOUND);
     failpoint_clear();
     assert_int_equal(ledger_open(folder(state), true, &ledger, &err), 0);
