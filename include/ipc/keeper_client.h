@@ -57,6 +57,9 @@ union keeper_message {
     struct message_remove remove;
     struct message_reader reader;
     struct message_blob_suspected blob_suspected;
+    struct message_take_out take_out;
+    struct message_pin pin;
+    struct message_collect collect;
 };
 
 #define KEEPER_ACTOR_SIZE 256 /* of all texts of an actor; what is longer is cut */

@@ -130,6 +130,20 @@ enum remove_kind {
     REMOVE_BLOB = 3,
 };
 
+/* What the administrator takes out. */
+enum take_out_kind {
+    TAKE_OUT_TAG = 1,      /* and the image, if nothing else names it */
+    TAKE_OUT_MANIFEST = 2, /* with the tags that name it */
+    TAKE_OUT_NAME = 3,     /* a hosted repository without images: the name is an upstream's again */
+};
+
+/* What becomes of a set of pins. */
+enum pin_kind {
+    PIN_ADD = 1,
+    PIN_REMOVE = 2,
+    PIN_REPLACE = 3, /* the set consists of these */
+};
+
 const char *message_name(enum message_type type);      /* "JOIN" */
 const char *process_role_name(enum process_role role); /* "worker" */
 /* Appends the body (not the type). `message` is the struct of that type. */

@@ -33,9 +33,13 @@ void apply_order(const struct apply *apply, struct order *order)
         apply_tag_checked(apply, order);
     else if (order->type == MESSAGE_REMOVE)
         apply_remove(apply, order);
+    else if (order->type == MESSAGE_TAKE_OUT)
+        apply_take_out(apply, order);
+    else if (order->type == MESSAGE_PIN)
+        apply_pin(apply, order);
     else if (order->type == MESSAGE_USED)
         apply_used(apply, order);
     else if (order->type == MESSAGE_READER)
         apply_reader(apply, order);
-    /* A barrier changes nothing: it has waited for its turn. */
+    /* BARRIER and COLLECT change nothing: they have waited for their turn. */
 }

@@ -38,6 +38,8 @@ void apply_push_begun(const struct apply *apply, struct order *order);
 void apply_manifest_put(const struct apply *apply, struct order *order);
 void apply_manifest_stored(const struct apply *apply, struct order *order);
 void apply_tag_checked(const struct apply *apply, struct order *order);
+void apply_take_out(const struct apply *apply, struct order *order);
+void apply_pin(const struct apply *apply, const struct order *order);
 void apply_remove(const struct apply *apply, struct order *order);
 
 /* Is the file of the blob here, and not known to be damaged? False fills *err. A file that cannot

@@ -52,7 +52,7 @@ static void apply_manifest_removal(const struct apply *apply, struct order *orde
                      digest_print(&parent, text));
         return;
     }
-    removal_take(apply, order, holder, digest);
+    removal_take(apply, order, holder, digest, false);
     holder_put(apply, holder);
 }
 

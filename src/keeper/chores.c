@@ -299,12 +299,22 @@ static void on_slice_done(struct pool_work *work)
     chores->options.on_done(run->number, chores->options.arg);
 }
 
-void chores_look(struct chores *chores)
+static void hurry(struct chores *chores, bool (*apply)(struct collecting *collecting))
 {
     for (size_t i = 0; i < CHORES; i++) {
-        if (table[i].apply == evict)
+        if (table[i].apply == apply)
             chores->due_ms[i] = clock_mono().ms;
     }
+}
+
+void chores_look(struct chores *chores)
+{
+    hurry(chores, evict);
+}
+
+void chores_collect(struct chores *chores)
+{
+    hurry(chores, collect_slice);
 }
 
 void chores_start(struct chores *chores, struct config *config, uint64_t now_ms)

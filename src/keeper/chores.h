@@ -49,6 +49,8 @@ bool chores_is_running(const struct chores *chores);
 bool chores_are_cleaning(const struct chores *chores);
 /* Something was fetched: is there too much of it? */
 void chores_look(struct chores *chores);
+/* The next slice is one of the collection. */
+void chores_collect(struct chores *chores);
 /* Starts a slice of the most urgent chore that is due. Takes a reference of the configuration until
  * it is done. */
 void chores_start(struct chores *chores, struct config *config, uint64_t now_ms);

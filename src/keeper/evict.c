@@ -204,7 +204,7 @@ static enum verdict evict_from(const struct candidate *candidate, uint32_t repos
         return VERDICT_NOTHING;
     if (is_pinned(apply, &holder, digest))
         return VERDICT_KEPT;
-    removal_take(apply, NULL, &holder, digest);
+    removal_take(apply, NULL, &holder, digest, false);
     holder_put(apply, &holder);
     return VERDICT_EVICTED;
 }

@@ -189,6 +189,8 @@ static void on_batch_done(struct batch *batch, void *arg)
             keeper->uses--;
         else if (order->line && peer_line_role(order->line) == ROLE_FETCHER)
             chores_look(keeper->chores);
+        else if (order->line && peer_line_role(order->line) == ROLE_STEWARD)
+            chores_collect(keeper->chores);
         if (order->line && order_is_lie(order))
             report_bad(keeper, order, order->line);
         answer_order(order);

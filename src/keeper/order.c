@@ -10,6 +10,7 @@
 #include "oci/manifest.h"
 #include "oci/name.h"
 #include "store/journal.h"
+#include "store/ledger.h"
 
 void order_refuse(struct order *order, enum error_kind kind, const char *fmt, ...)
 {
@@ -144,6 +145,23 @@ static bool is_remove(const struct message_remove *remove)
            has_digest(&remove->digest);
 }
 
+static bool is_take_out(const struct message_take_out *take_out)
+{
+    if (!is_repository(take_out->repository) || take_out->origin.length > REGISTRY_MAX_LENGTH)
+        return false;
+    if (take_out->kind == TAKE_OUT_TAG)
+        return take_out->tag.length > 0 && take_out->tag.length <= TAG_MAX_LENGTH;
+    if (take_out->kind == TAKE_OUT_MANIFEST)
+        return has_digest(&take_out->digest);
+    return take_out->kind == TAKE_OUT_NAME && take_out->origin.length == 0;
+}
+
+static bool is_pin(const struct message_pin *pin)
+{
+    return pin->kind >= PIN_ADD && pin->kind <= PIN_REPLACE && pin->set.length > 0 &&
+           pin->set.length <= PIN_SET_MAX;
+}
+
 static bool is_reader(const struct message_reader *reader)
 {
     return reader->name.length > 0 && reader->name.length <= JOURNAL_READER_NAME_MAX &&
@@ -170,13 +188,18 @@ static bool is_well_formed(struct order *order)
         return is_tag_checked(&message->tag_checked);
     if (order->type == MESSAGE_REMOVE)
         return is_remove(&message->remove);
+    if (order->type == MESSAGE_TAKE_OUT)
+        return is_take_out(&message->take_out);
+    if (order->type == MESSAGE_PIN)
+        return is_pin(&message->pin);
     if (order->type == MESSAGE_READER)
         return is_reader(&message->reader);
     if (order->type == MESSAGE_BLOB_SUSPECTED) {
         order->digest = message->blob_suspected.digest;
         return has_digest(&order->digest);
     }
-    return order->type == MESSAGE_USED || order->type == MESSAGE_BARRIER;
+    return order->type == MESSAGE_USED || order->type == MESSAGE_BARRIER ||
+           order->type == MESSAGE_COLLECT;
 }
 
 /* The table of messages says who may send which. What an upstream is said to have is the fetcher's

@@ -33,6 +33,9 @@ union order_message {
     struct message_reader reader;
     struct message_barrier barrier;
     struct message_blob_suspected blob_suspected;
+    struct message_take_out take_out;
+    struct message_pin pin;
+    struct message_collect collect;
 };
 
 /* How far what an order says about its file is believed. */

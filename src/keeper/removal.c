@@ -70,7 +70,7 @@ static bool on_any_name(struct slice name, void *arg)
     return false;
 }
 
-static bool has_tag(const struct apply *apply, uint32_t repository, const struct digest *digest)
+bool removal_has_tag(const struct apply *apply, uint32_t repository, const struct digest *digest)
 {
     bool has_any = false;
 
@@ -87,7 +87,7 @@ static bool is_kept(const struct apply *apply, uint32_t repository, const struct
 {
     struct manifest_record record;
 
-    if (has_tag(apply, repository, digest) || referred_any(apply->txn, repository, digest))
+    if (removal_has_tag(apply, repository, digest) || referred_any(apply->txn, repository, digest))
         return true;
     return manifest_find(apply->txn, digest, &record) && (unsigned)record.subject.algorithm != 0 &&
            is_shown(apply, repository, &record.subject);
@@ -96,7 +96,7 @@ static bool is_kept(const struct apply *apply, uint32_t repository, const struct
 bool removal_is_image(const struct apply *apply, uint32_t repository, const struct digest *digest)
 {
     return is_shown(apply, repository, digest) &&
-           (has_tag(apply, repository, digest) || !is_kept(apply, repository, digest));
+           (removal_has_tag(apply, repository, digest) || !is_kept(apply, repository, digest));
 }
 
 struct parents {
@@ -112,7 +112,7 @@ static bool on_parent(const struct digest *digest, unsigned kinds, void *arg)
     struct parents *parents = arg;
 
     (void)kinds;
-    parents->is_found = has_tag(parents->apply, parents->repository, digest);
+    parents->is_found = removal_has_tag(parents->apply, parents->repository, digest);
     *parents->out = *digest;
     return !parents->is_found && ++parents->looked < PARENTS_MAX;
 }
@@ -198,14 +198,15 @@ static void add_children(struct manifest_removal *removal, const struct digest *
     }
 }
 
-static void take(struct manifest_removal *removal, const struct digest *digest)
+static void take(struct manifest_removal *removal, const struct digest *digest, bool keeps_children)
 {
     const struct apply *apply = removal->apply;
 
     removal->taken++;
     take_own_tags(removal, digest);
     take_made_tags(removal, digest);
-    add_children(removal, digest);
+    if (!keeps_children)
+        add_children(removal, digest);
     referrer_each(apply->txn, removal->holder->repository.id, digest, NULL, on_digest,
                   &removal->candidates);
     (void)holder_drop_manifest(apply, removal->holder, digest);
@@ -223,7 +224,7 @@ static void take_or_leave(struct manifest_removal *removal, const struct digest 
     if (!is_shown(apply, due.repository, digest) || is_kept(apply, due.repository, digest))
         return;
     if (removal->taken < REMOVAL_MAX)
-        take(removal, digest);
+        take(removal, digest, false);
     else
         due_enter(apply->txn, &due);
 }
@@ -246,12 +247,12 @@ static void take_candidates(struct manifest_removal *removal)
 }
 
 void removal_take(const struct apply *apply, const struct order *order, struct holder *holder,
-                  const struct digest *digest)
+                  const struct digest *digest, bool keeps_children)
 {
     struct manifest_removal removal = {.apply = apply, .order = order, .holder = holder};
 
     buf_init(&removal.candidates, REMOVAL_MAX * DIGESTS_MAX);
-    take(&removal, digest);
+    take(&removal, digest, keeps_children);
     take_candidates(&removal);
     buf_cleanup(&removal.candidates);
 }

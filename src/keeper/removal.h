@@ -24,11 +24,13 @@ struct order;
 
 #define REMOVAL_MAX 100u
 
-/* The repository shows the manifest. */
+/* The repository shows the manifest. `order` may be NULL: the keeper does it by itself. */
 void removal_take(const struct apply *apply, const struct order *order, struct holder *holder,
-                  const struct digest *digest);
+                  const struct digest *digest, bool keeps_children);
 /* The same for a manifest that was left, if nothing keeps it by now. */
 void removal_take_due(const struct apply *apply, const struct due *due);
+/* A tag of the repository names it. */
+bool removal_has_tag(const struct apply *apply, uint32_t repository, const struct digest *digest);
 /* It is there for its own sake: a tag names it, or nothing else does. */
 bool removal_is_image(const struct apply *apply, uint32_t repository, const struct digest *digest);
 /* An index with a tag names it: *out_parent. */

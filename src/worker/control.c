@@ -59,8 +59,10 @@ static void answer_error(struct request *request, const struct error *err)
 /* ---- the query ---- */
 
 static const char *const parameter_names[CONTROL_PARAMETERS] = {
-    [CONTROL_MATCH] = "match", [CONTROL_AFTER] = "after", [CONTROL_LIMIT] = "limit",
-    [CONTROL_BY] = "by",       [CONTROL_SET] = "set",
+    [CONTROL_MATCH] = "match",
+    [CONTROL_AFTER] = "after",
+    [CONTROL_LIMIT] = "limit",
+    [CONTROL_BY] = "by",
 };
 
 static int refuse_parameter(struct slice key, unsigned parameters, struct error *err)

@@ -24,7 +24,6 @@ enum control_parameter {
     CONTROL_AFTER,      /* the cursor that the page before ended with */
     CONTROL_LIMIT,      /* entries of a page */
     CONTROL_BY,         /* what usage is added up by */
-    CONTROL_SET,        /* of pins */
     CONTROL_PARAMETERS, /* their number */
 };
 #define CONTROL_BIT(parameter) (1u << CONTROL_##parameter)

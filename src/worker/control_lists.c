@@ -338,3 +338,214 @@ void control_status(struct request *request, struct ledger_txn *txn)
     request->outcome = "status";
     control_read(request, 0, print_status);
 }
+
+/* ---- /api/v1/pins ---- */
+
+static bool on_pin(struct slice image, struct slice set, void *arg)
+{
+    struct listing_walk *walk = arg;
+
+    if (page_is_full(walk))
+        return false;
+    jsonio_put_object(walk->json, NULL);
+    jsonio_put_string(walk->json, "set", set);
+    jsonio_put_string(walk->json, "image", image);
+    jsonio_put_end(walk->json);
+    page_count(walk, image, set, slice_of(""));
+    return true;
+}
+
+static void print_pins(struct control_task *task, struct jsonio_writer *json)
+{
+    struct listing_walk walk = {.task = task, .json = json};
+
+    place_read(task, &walk.after); /* of a pin: the image, then its set */
+    jsonio_put_array(json, "pins");
+    pin_each(task->txn, walk.after.origin, walk.after.name, on_pin, &walk);
+    page_end(&walk);
+}
+
+void control_pins(struct request *request, struct ledger_txn *txn)
+{
+    (void)txn;
+    request->outcome = "listed";
+    control_read(request, CONTROL_BIT(AFTER) | CONTROL_BIT(LIMIT), print_pins);
+}
+
+/* ---- /api/v1/usage ---- */
+
+struct usage_walk {
+    struct listing_walk *page;
+    struct ledger_txn *txn;
+    uint32_t repository;
+    uint64_t own_bytes;
+    unsigned holders; /* of one blob */
+};
+
+static bool on_usage_holder(uint32_t repository, unsigned kinds, void *arg)
+{
+    struct usage_walk *walk = arg;
+
+    (void)repository;
+    (void)kinds;
+    return ++walk->holders < 2;
+}
+
+static bool on_usage_link(const struct digest *digest, unsigned kinds, void *arg)
+{
+    struct usage_walk *walk = arg;
+    struct blob_record blob;
+
+    (void)kinds;
+    walk->holders = 0;
+    link_each(walk->txn, digest, on_usage_holder, walk);
+    if (walk->holders == 1 && blob_find(walk->txn, digest, &blob))
+        walk->own_bytes += blob.size;
+    return true;
+}
+
+static bool on_usage_repository(struct slice origin, struct slice name,
+                                const struct repository *repository, void *arg)
+{
+    struct listing_walk *page = arg;
+    struct usage_walk walk = {page, page->task->txn, repository->id, 0, 0};
+
+    if (!is_wanted(page->task, origin, name))
+        return true;
+    if (page_is_full(page))
+        return false;
+    link_each_in(page->task->txn, repository->id, on_usage_link, &walk);
+    jsonio_put_object(page->json, NULL);
+    jsonio_put_string(page->json, "name", name);
+    jsonio_put_string(page->json, "origin", origin);
+    jsonio_put_u64(page->json, "bytes", repository->bytes);
+    jsonio_put_u64(page->json, "own_bytes", walk.own_bytes);
+    jsonio_put_end(page->json);
+    page_count(page, origin, name, slice_of(""));
+    return true;
+}
+
+struct origin_sum {
+    char origin[REGISTRY_MAX_LENGTH + 1];
+    bool is_begun;
+    uint64_t bytes;
+    uint64_t repositories;
+    struct jsonio_writer *json;
+};
+
+static void print_origin(struct origin_sum *sum)
+{
+    if (!sum->is_begun)
+        return;
+    jsonio_put_object(sum->json, NULL);
+    jsonio_put_text(sum->json, "origin", sum->origin);
+    jsonio_put_u64(sum->json, "repositories", sum->repositories);
+    jsonio_put_u64(sum->json, "bytes", sum->bytes);
+    jsonio_put_end(sum->json);
+}
+
+/* The repositories come origin by origin. */
+static bool on_usage_origin(struct slice origin, struct slice name,
+                            const struct repository *repository, void *arg)
+{
+    struct origin_sum *sum = arg;
+
+    (void)name;
+    if (!sum->is_begun || !slice_is(origin, sum->origin)) {
+        print_origin(sum);
+        sum->is_begun = true;
+        sum->bytes = 0;
+        sum->repositories = 0;
+        (void)snprintf(sum->origin, sizeof(sum->origin), "%.*s", SLICE_PRINT(origin));
+    }
+    sum->bytes += repository->bytes;
+    sum->repositories++;
+    return true;
+}
+
+static void print_usage_of_upstreams(struct control_task *task, struct jsonio_writer *json)
+{
+    struct origin_sum sum = {.json = json};
+
+    jsonio_put_array(json, "usage");
+    repository_each_of_all(task->txn, slice_of(""), slice_of(""), on_usage_origin, &sum);
+    print_origin(&sum);
+    jsonio_put_end(json);
+}
+
+static bool on_usage_holder_name(uint32_t repository, unsigned kinds, void *arg)
+{
+    struct usage_walk *walk = arg;
+    struct slice origin;
+    struct slice name;
+
+    if ((kinds & LINK_MANIFEST) == 0 || !repository_name(walk->txn, repository, &origin, &name) ||
+        origin.length == 0)
+        return true;
+    jsonio_put_object(walk->page->json, NULL);
+    jsonio_put_string(walk->page->json, "name", name);
+    jsonio_put_string(walk->page->json, "origin", origin);
+    jsonio_put_end(walk->page->json);
+    return true;
+}
+
+/* What goes next, when something has to: the order of the keeper. */
+static void print_usage_of_next(struct control_task *task, struct jsonio_writer *json)
+{
+    struct listing_walk page = {.task = task, .json = json};
+    struct usage_walk walk = {.page = &page, .txn = task->txn};
+    struct recent entries[CONTROL_LIMIT_DEFAULT];
+    size_t count = recent_first(task->txn, NULL, entries, CONTROL_LIMIT_DEFAULT);
+
+    jsonio_put_array(json, "usage");
+    for (size_t i = 0; i < count && i < task->limit; i++) {
+        struct manifest_record record;
+        char text[DIGEST_TEXT_SIZE];
+
+        jsonio_put_object(json, NULL);
+        jsonio_put_text(json, "digest", digest_print(&entries[i].digest, text));
+        jsonio_put_time(json, "last_used", (struct walltime){entries[i].when_ms});
+        if (manifest_find(task->txn, &entries[i].digest, &record))
+            jsonio_put_u64(json, "bytes", image_bytes(task->txn, &record, CHILDREN_DEPTH));
+        jsonio_put_array(json, "repositories");
+        link_each(task->txn, &entries[i].digest, on_usage_holder_name, &walk);
+        jsonio_put_end(json);
+        jsonio_put_end(json);
+    }
+    jsonio_put_end(json);
+}
+
+static void print_usage(struct control_task *task, struct jsonio_writer *json)
+{
+    struct listing_walk page = {.task = task, .json = json};
+    struct slice by = slice_of(task->values[CONTROL_BY]);
+    struct held held;
+
+    held_find(task->txn, &held);
+    jsonio_put_object(json, "total");
+    jsonio_put_u64(json, "blobs", held.blobs);
+    jsonio_put_u64(json, "bytes", held.bytes);
+    jsonio_put_u64(json, "cached_bytes", held.cached_bytes);
+    jsonio_put_u64(json, "spool_bytes", metrics_sum(METRIC_spool_bytes, ROLE_FETCHER));
+    jsonio_put_end(json);
+    if (by.length == 0 || slice_is(by, "upstream")) {
+        print_usage_of_upstreams(task, json);
+    } else if (slice_is(by, "next")) {
+        print_usage_of_next(task, json);
+    } else if (slice_is(by, "repository")) {
+        place_read(task, &page.after);
+        jsonio_put_array(json, "usage");
+        repository_each_of_all(task->txn, page.after.origin, page.after.name, on_usage_repository,
+                               &page);
+        page_end(&page);
+    } else {
+        (void)error_set(&task->err, ERR_INVALID, "by= must be upstream, repository or next");
+    }
+}
+
+void control_usage(struct request *request, struct ledger_txn *txn)
+{
+    (void)txn;
+    request->outcome = "usage";
+    control_read(request, CONTROL_PAGE | CONTROL_BIT(BY), print_usage);
+}

@@ -9,5 +9,7 @@ struct request;
 void control_status(struct request *request, struct ledger_txn *txn);
 void control_repositories(struct request *request, struct ledger_txn *txn);
 void control_images(struct request *request, struct ledger_txn *txn);
+void control_usage(struct request *request, struct ledger_txn *txn);
+void control_pins(struct request *request, struct ledger_txn *txn);
 
 #endif

@@ -8,6 +8,7 @@
 
 #include "admin.h"
 #include "control_lists.h"
+#include "control_orders.h"
 #include "lists.h"
 #include "pull_blob.h"
 #include "pull_manifest.h"
@@ -68,6 +69,12 @@ static const struct endpoint rows[] = {
     CONTROL("status",       METHODS_READ, "control_status",       control_status),
     CONTROL("repositories", METHODS_READ, "control_repositories", control_repositories),
     CONTROL("images",       METHODS_READ, "control_images",       control_images),
+    CONTROL("usage",        METHODS_READ, "control_usage",        control_usage),
+    CONTROL("removals",     METHOD_BIT(POST), "control_remove",   control_remove),
+    CONTROL("collections",  METHOD_BIT(POST), "control_collect",  control_collect),
+    CONTROL("pins",         METHODS_READ, "control_pins",         control_pins),
+    CONTROL("pins",         METHOD_BIT(POST), "control_add_pins", control_add_pins),
+    CONTROL("pins",         METHOD_BIT(PUT), "control_replace_pins", control_replace_pins),
 };
 
 /* clang-format on */
