@@ -212,6 +212,22 @@ static int serve(struct cli_arguments *arguments)
     return status;
 }
 
+static int call(struct cli_arguments *arguments)
+{
+    AUTO_BUF struct buf warnings;
+    struct config *config = NULL;
+
+    buf_init(&warnings, MESSAGES_MAX);
+    if (cli_needs_config(arguments)) {
+        config = read_config_or_print(arguments, &warnings);
+        if (!config)
+            return CLI_STATUS_FAILED;
+    }
+    int status = cli_call(arguments, config);
+    config_unref(&config);
+    return status;
+}
+
 int main(int argc, char **argv)
 {
     struct cli_arguments arguments;
@@ -223,6 +239,8 @@ int main(int argc, char **argv)
         status = serve(&arguments);
     else if (arguments.command == CLI_CHECK)
         status = check(&arguments);
+    else if (arguments.command == CLI_CALL)
+        status = call(&arguments);
     else if (arguments.command == CLI_CHILD)
         status = child_run(arguments.role, arguments.slot);
     cli_arguments_free(&arguments);

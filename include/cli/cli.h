@@ -3,10 +3,12 @@
 #ifndef CLI_CLI_H
 #define CLI_CLI_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "ipc/message.h"
 
+struct call;
 struct config;
 
 /* What the arguments ask for. */
@@ -15,6 +17,7 @@ enum cli_command {
     CLI_SERVE, /* become the master */
     CLI_CHECK, /* read the configuration and print its problems */
     CLI_CHILD, /* the master started us: `role` and `slot` */
+    CLI_CALL,  /* ask the server that runs: cli_call */
 };
 
 #define CLI_STATUS_FAILED 1
@@ -29,11 +32,17 @@ struct cli_arguments {
     size_t setting_count;
     enum process_role role;
     unsigned slot;
+    struct call *call; /* of CLI_CALL */
 };
 
 /* Prints help, the version and mistakes itself; then the command is CLI_DONE. */
 void cli_parse(int argc, char **argv, const char *version, struct cli_arguments *out);
 void cli_arguments_free(struct cli_arguments *arguments);
+/* Does the call need the configuration, to know the server's socket? */
+bool cli_needs_config(const struct cli_arguments *arguments);
+/* Does what the command says; `config` may be NULL when it is not needed. Prints what is wrong.
+ * Returns the exit status. */
+int cli_call(struct cli_arguments *arguments, const struct config *config);
 /* Prints which addresses a start could not listen on, other than because a server is there already.
  * Returns their number. */
 unsigned cli_examine(const struct config *config);

@@ -12,9 +12,12 @@
 #include "base/error.h"
 #include "base/slice.h"
 #include "base/text.h"
+#include "call.h"
 #include "cli/cli.h"
+#include "commands.h"
 #include "config/config.h"
 #include "help.h"
+#include "parse_call.h"
 
 #define SETTINGS_MAX 256
 #define VALUE_MAX    8192
@@ -81,11 +84,13 @@ static const struct option_alias {
     const char *name;
     const char *means;
 } aliases[] = {
-    {"c", "config"},    {"f", "config"},       {"file", "config"}, {"config-file", "config"},
-    {"p", "listen"},    {"l", "listen"},       {"port", "listen"}, {"bind", "listen"},
-    {"addr", "listen"}, {"address", "listen"}, {"host", "listen"}, {"d", "data"},
-    {"dir", "data"},    {"data-dir", "data"},  {"root", "data"},   {"storage", "data"},
-    {"u", "user"},      {"w", "workers"},      {"s", "set"},       {"o", "set"},
+    {"f", "config"},      {"file", "config"}, {"config-file", "config"},
+    {"p", "listen"},      {"l", "listen"},    {"port", "listen"},
+    {"bind", "listen"},   {"addr", "listen"}, {"address", "listen"},
+    {"host", "listen"},   {"d", "data"},      {"dir", "data"},
+    {"data-dir", "data"}, {"root", "data"},   {"storage", "data"},
+    {"u", "user"},        {"w", "workers"},   {"s", "set"},
+    {"o", "set"},
 };
 
 /* Wishes that have no option of their own, and what is written instead. */
@@ -184,7 +189,7 @@ static bool take_option(int option, const char *given, struct buf *listens,
                       given);
         return false;
     }
-    if (option == OPTION_CONFIG) {
+    if (option == OPTION_CONFIG || option == 'c') {
         out->config_file = optarg;
         return true;
     }
@@ -209,12 +214,12 @@ static void parse_options(int argc, char **argv, const char *command, struct cli
         int at = optind;
         /* There is one thread, and optind is read nowhere else. */
         int option =
-            getopt_long(argc, argv, "+:h", options, NULL); /* NOLINT(concurrency-mt-unsafe) */
+            getopt_long(argc, argv, "+:hc:", options, NULL); /* NOLINT(concurrency-mt-unsafe) */
 
         if (option == -1)
             break;
         if (option == OPTION_HELP || option == 'h') {
-            (void)help_print_about(command);
+            help_print_command(command_find(command), stdout);
             finish(out, 0);
             return;
         }
@@ -259,7 +264,7 @@ static void parse_help(int argc, char **argv, struct cli_arguments *out)
     finish(out, 0);
     if (argc < 3) {
         help_print(stdout);
-    } else if (!help_print_about(argv[2])) {
+    } else if (argc > 4 || !help_print_about(argv[2], argc > 3 ? argv[3] : NULL)) {
         (void)fprintf(stderr,
                       "entrepot: there is no help about %s; entrepot help lists the commands\n",
                       argv[2]);
@@ -302,7 +307,12 @@ void cli_parse(int argc, char **argv, const char *version, struct cli_arguments 
     } else if (strcmp(command, "serve") == 0 || strcmp(command, "check") == 0) {
         out->command = command[0] == 's' ? CLI_SERVE : CLI_CHECK;
         parse_options(argc, argv, command, out);
-    } else if (!parse_child(argc, argv, out)) {
+    } else if (parse_child(argc, argv, out)) {
+        return;
+    } else if (command_find(command)) {
+        out->call = parse_call(argc, argv, command_find(command), version, out);
+        out->command = out->call ? CLI_CALL : CLI_DONE;
+    } else {
         refuse_command(command, out);
     }
 }
@@ -312,5 +322,6 @@ void cli_arguments_free(struct cli_arguments *arguments)
     for (size_t i = 0; i < arguments->setting_count; i++)
         mem_free(arguments->settings[i]);
     mem_free(arguments->settings);
+    mem_free(arguments->call);
     *arguments = (struct cli_arguments){0};
 }

@@ -1,23 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The table of commands, and the texts that explain them. */
+/* The texts that are made from the tables of commands and of settings. */
 #ifndef HELP_H
 #define HELP_H
 
 #include <stdbool.h>
 #include <stdio.h>
 
-struct command {
-    const char *name;
-    const char *summary;
-    const char *text; /* of `entrepot help NAME` */
-};
+struct command;
 
-/* NULL: there is no such command. */
-const struct command *command_find(const char *name);
-/* The command whose name is nearest, or NULL. */
-const char *command_suggest(const char *name);
 void help_print(FILE *out);
-/* Prints `entrepot help NAME` to standard output. False: there is no help about that. */
-bool help_print_about(const char *name);
+void help_print_command(const struct command *command, FILE *out);
+/* Prints `entrepot help WORD [WORD]` to standard output. False: there is no help about that. */
+bool help_print_about(const char *name, const char *rest);
+/* What a shell needs: bash, zsh or fish. False: another one. */
+bool completion_print(const char *shell, FILE *out);
+/* A page for man(1): of a command, or (NULL) of the program. */
+void manual_print(const struct command *command, FILE *out);
 
 #endif

@@ -73,7 +73,7 @@ static const struct mistake mistakes[] = {
     {{"entrepot", "serve", "entrepot.yaml"},
      "unexpected argument entrepot.yaml; a configuration file is given with --config FILE"},
     {{"entrepot", "check", "entrepot.yaml"}, "given with --config FILE"},
-    {{"entrepot", "serve", "-c", "x"}, "unknown option -c, did you mean --config?"},
+    {{"entrepot", "serve", "-f", "x"}, "unknown option -f, did you mean --config?"},
     {{"entrepot", "serve", "-V"}, "entrepot --version prints the version"},
     {{"entrepot", "serve", "--version"}, "entrepot --version prints the version"},
     {{"entrepot", "serve", "--prot", "5000"}, "unknown option --prot, did you mean --listen?"},
