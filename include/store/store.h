@@ -132,5 +132,7 @@ bool store_name_is_temporary(const char *name);
 
 /* Bytes free and in all on the file system. */
 int store_space(struct store *store, uint64_t *out_free, uint64_t *out_total, struct error *err);
+/* ERR_NO_SPACE: there is no room for a push, and the text says of what: bytes or inodes. */
+int store_check_room(struct store *store, struct error *err);
 
 #endif

@@ -16,9 +16,11 @@
 #include "ipc/metrics.h"
 #include "net/loop.h"
 #include "orphans.h"
+#include "store/store.h"
 #include "sweeper.h"
 
 #define EVICT_MS        1000
+#define SAY_FULL_MS     60000
 #define SLICE_RECORDS   1000 /* at most so many change in one transaction */
 #define DAY_MS          (24ull * 3600 * 1000)
 #define JOURNAL_KEPT_MS (7 * DAY_MS)
@@ -42,6 +44,11 @@ static bool trim_journal(struct collecting *collecting)
     return journal_trim(apply->txn, &ages, SLICE_RECORDS) == SLICE_RECORDS;
 }
 
+struct room_watch {
+    bool is_full;
+    uint64_t said_ms;
+};
+
 /* ---- what older programs have stored ---- */
 
 static bool survey(struct collecting *collecting)
@@ -55,6 +62,28 @@ static bool take_swept(struct collecting *collecting)
 {
     sweeper_take(collecting->sweeper, collecting->orphans);
     return false;
+}
+
+/* ---- a full disk ---- */
+
+/* Once a minute, and when it is over. */
+static void watch_room(struct room_watch *watch, struct store *store)
+{
+    uint64_t now_ms = clock_mono().ms;
+    struct error err;
+    bool is_full = store_check_room(store, &err) == -ERR_NO_SPACE;
+
+    metrics_set(METRIC_disk_full, is_full);
+    if (is_full && (!watch->is_full || now_ms >= watch->said_ms + SAY_FULL_MS)) {
+        watch->said_ms = now_ms;
+        log_say(LOG_ERROR,
+                "%s; pushes are refused until there is room: delete images, or other files there, "
+                "or make the disk larger",
+                err.text);
+    } else if (!is_full && watch->is_full) {
+        log_say(LOG_INFO, "the registry's disk has room again: pushes are taken");
+    }
+    watch->is_full = is_full;
 }
 
 /* ---- cached images above a limit ---- */
@@ -112,6 +141,7 @@ struct chores {
     struct ledger_reader *reader; /* of `orphans` */
     struct orphans orphans;
     struct evictor evictor;
+    struct room_watch room; /* the pool's */
     struct cleaning cleaning;
 };
 
@@ -235,6 +265,8 @@ static void on_slice_run(struct pool_work *work)
     struct chores *chores = LIST_ITEM(run, struct chores, run);
 
     (void)FAILPOINT(run->chore->failpoint);
+    if (run->chore->apply == evict)
+        watch_room(&chores->room, chores->options.store);
     run->err.kind = ERR_NONE;
     run->number = 0;
     if (run_slice(chores, run) == 0) {

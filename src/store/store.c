@@ -29,7 +29,8 @@
 #include "layout.h"
 
 #define LOCK_POLL_MS   20
-#define PLACE_ATTEMPTS 2 /* further ones, after making way */
+#define ROOM_LEAST     ((uint64_t)1 << 20) /* with less a push does not begin to fit */
+#define PLACE_ATTEMPTS 2                   /* further ones, after making way */
 
 int layout_place(const struct store *store, enum store_place place)
 {
@@ -115,6 +116,27 @@ int store_space(struct store *store, uint64_t *out_free, uint64_t *out_total, st
     return 0;
 }
 
+int store_check_room(struct store *store, struct error *err)
+{
+    struct statvfs status;
+
+    if (fstatvfs(store->root_fd, &status) != 0)
+        return error_set_errno(err, errno, "cannot stat the file system");
+    uint64_t room = FAILPOINT("store.space") ? 0 : (uint64_t)status.f_bavail * status.f_frsize;
+    if (room < ROOM_LEAST) {
+        return error_set(err, ERR_NO_SPACE,
+                         "the registry's disk is full: %llu KiB of %llu MiB are free",
+                         (unsigned long long)(room >> 10),
+                         (unsigned long long)((uint64_t)status.f_blocks * status.f_frsize >> 20));
+    }
+    if (status.f_files > 0 && status.f_favail == 0) {
+        return error_set(err, ERR_NO_SPACE,
+                         "the registry's disk is full: none of its %llu inodes is free",
+                         (unsigned long long)status.f_files);
+    }
+    return 0;
+}
+
 /* ---- the lock ---- */
 
 /* The part of ledger_folder that is ROOT. */
@@ -186,11 +208,12 @@ int store_lock(struct store *store, unsigned wait_ms, struct error *err)
         return rc;
     char pid[16];
     int length = snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
-    if (ftruncate(fd, 0) != 0)
-        return error_set_errno(err, errno, "cannot write the lock of the storage folder");
+    /* Over what stands there: a block that is given back may not be had again on a full disk. */
     rc = fd_pwrite_all(fd, pid, (size_t)length, 0, err);
     if (rc != 0)
         return rc;
+    if (ftruncate(fd, length) != 0)
+        return error_set_errno(err, errno, "cannot write the lock of the storage folder");
     store->lock_fd = fd_take(&fd);
     make_blob_folders(store);
     return 0;

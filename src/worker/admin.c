@@ -2,6 +2,8 @@
 /* Pages for probes and for Prometheus. */
 #include "admin.h"
 
+#include <stdio.h>
+
 #include "answer.h"
 #include "base/buf.h"
 #include "base/clock.h"
@@ -9,6 +11,7 @@
 #include "ipc/keeper_client.h"
 #include "ipc/metrics.h"
 #include "request.h"
+#include "store/store.h"
 #include "worker_state.h"
 
 #define METRICS_PAGE_MAX ((size_t)1024 * 1024)
@@ -37,6 +40,22 @@ static bool is_late(enum process_role role)
     return beat != 0 && clock_mono().ms > beat + HEARTBEAT_LATE_MS;
 }
 
+/* A full disk keeps nobody from pulling. */
+static void answer_up(struct request *request)
+{
+    struct error err;
+    char text[sizeof(err.text) + 64];
+
+    if (store_check_room(request->worker->options.store, &err) != -ERR_NO_SPACE) {
+        answer_text(request, 200, SLICE_LITERAL("ok\n"));
+        return;
+    }
+    bool is_for_pushes = slice_ends_with(request->head->target, "?pushes");
+    (void)snprintf(text, sizeof(text), "%s%s; pushes are refused\n",
+                   is_for_pushes ? "" : "ok, but ", err.text);
+    answer_text(request, is_for_pushes ? 503 : 200, slice_of(text));
+}
+
 void admin_answer_ready(struct request *request, struct ledger_txn *txn)
 {
     bool has_keeper = keeper_client_is_up(request->worker->keeper) && !is_late(ROLE_KEEPER);
@@ -46,7 +65,7 @@ void admin_answer_ready(struct request *request, struct ledger_txn *txn)
     if (request->worker->ending.is_begun)
         answer_text(request, 503, SLICE_LITERAL("the server is ending\n"));
     else if (has_keeper && has_fetcher)
-        answer_text(request, 200, SLICE_LITERAL("ok\n"));
+        answer_up(request);
     else if (has_keeper)
         answer_text(request, 503, SLICE_LITERAL("fetcher is down\n"));
     else if (has_fetcher)

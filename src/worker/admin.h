@@ -11,7 +11,8 @@ struct request;
 
 /* GET /healthz: this process runs its loop. */
 void admin_answer_health(struct request *request, struct ledger_txn *txn);
-/* GET /readyz: 200 while keeper and fetcher are up, else 503. */
+/* GET /readyz: 200 while keeper and fetcher are up, else 503. The text says that the disk is full;
+ * with ?pushes that is 503 as well. */
 void admin_answer_ready(struct request *request, struct ledger_txn *txn);
 /* GET /metrics, in Prometheus' text format. */
 void admin_answer_metrics(struct request *request, struct ledger_txn *txn);

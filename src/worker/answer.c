@@ -14,6 +14,7 @@
 #include "oci/api_error.h"
 #include "request.h"
 #include "store/ledger.h"
+#include "store/store.h"
 #include "worker_state.h"
 
 #define RETRY_AFTER_DEFAULT 5
@@ -259,11 +260,27 @@ void request_failf(struct request *request, enum api_code code, const char *fmt,
     request_fail(request, &error);
 }
 
+/* For those who push, who can tell the operator, and for the operator. */
+static void explain_no_space(const struct request *request, const struct error *err,
+                             struct api_error *error)
+{
+    struct error room;
+
+    if (store_check_room(request->worker->options.store, &room) == 0)
+        (void)error_set(&room, ERR_NO_SPACE, "the registry's disk has not enough room for this");
+    api_error_set_status(error, API_UNAVAILABLE, error->status,
+                         "%.120s; delete images, or other files there, or make the disk larger: "
+                         "pushes work again by themselves then (%.180s)",
+                         room.text, err->text);
+}
+
 void request_fail_error(struct request *request, const struct error *err, enum api_code not_found)
 {
     struct api_error error;
 
     api_error_from(&error, err, not_found);
+    if (err->kind == ERR_NO_SPACE)
+        explain_no_space(request, err, &error);
     request_fail(request, &error);
 }
 
