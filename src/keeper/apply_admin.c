@@ -5,17 +5,11 @@
 #include "holdings.h"
 #include "order.h"
 #include "removal.h"
+#include "rules/image.h"
 
 #define PINS_MAX ((size_t)16 << 20) /* bytes of the images of a set */
 
 /* ---- taking out ---- */
-
-static void take_image(const struct apply *apply, struct order *order, struct holder *holder,
-                       const struct digest *digest)
-{
-    removal_take(apply, order, holder, digest, order->message.take_out.keeps_children != 0);
-    holder_put(apply, holder);
-}
 
 static void take_tag(const struct apply *apply, struct order *order, struct holder *holder)
 {
@@ -34,26 +28,10 @@ static void take_tag(const struct apply *apply, struct order *order, struct hold
                             .digest = &tag.digest};
     (void)tag_delete(apply->txn, id, take_out->tag);
     apply_journal(apply, order, &change);
-    if (!removal_has_tag(apply, id, &tag.digest) && removal_is_image(apply, id, &tag.digest))
-        take_image(apply, order, holder, &tag.digest);
-}
-
-static void take_manifest(const struct apply *apply, struct order *order, struct holder *holder)
-{
-    const struct digest *digest = &order->message.take_out.digest;
-    struct manifest_record manifest;
-    struct digest parent;
-    char text[DIGEST_TEXT_SIZE];
-
-    if ((link_find(apply->txn, holder->repository.id, digest) & LINK_MANIFEST) == 0 ||
-        !manifest_find(apply->txn, digest, &manifest)) {
-        order_refuse(order, ERR_NOT_FOUND, "this repository has no such manifest");
-    } else if (removal_is_protected(apply, holder, digest, &parent)) {
-        order_refuse(order, ERR_DENIED, "the image index %s, which has a tag, names it",
-                     digest_print(&parent, text));
-    } else {
-        take_image(apply, order, holder, digest);
-    }
+    if (image_has_tag(apply->txn, id, &tag.digest) || !image_is_whole(apply->txn, id, &tag.digest))
+        return;
+    removal_take(apply, order, holder, &tag.digest, take_out->keeps_children != 0);
+    holder_put(apply, holder);
 }
 
 static bool on_any_image(const struct digest *digest, unsigned kinds, void *arg)
@@ -90,7 +68,7 @@ void apply_take_out(const struct apply *apply, struct order *order)
     else if (take_out->kind == TAKE_OUT_TAG)
         take_tag(&now, order, &holder);
     else if (take_out->kind == TAKE_OUT_MANIFEST)
-        take_manifest(&now, order, &holder);
+        removal_order(&now, order, &holder, &take_out->digest, take_out->keeps_children != 0);
     else
         take_name(&now, order, &holder);
 }

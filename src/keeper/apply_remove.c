@@ -33,29 +33,6 @@ static void apply_tag_removal(const struct apply *apply, struct order *order,
     journal_removal(apply, order, JOURNAL_REMOVE_TAG, remove->tag, &tag.digest);
 }
 
-static void apply_manifest_removal(const struct apply *apply, struct order *order,
-                                   struct holder *holder)
-{
-    const struct digest *digest = &order->message.remove.digest;
-    struct manifest_record manifest;
-
-    if ((link_find(apply->txn, holder->repository.id, digest) & LINK_MANIFEST) == 0 ||
-        !manifest_find(apply->txn, digest, &manifest)) {
-        order_refuse(order, ERR_NOT_FOUND, "this repository has no such manifest");
-        return;
-    }
-    struct digest parent;
-    if (removal_is_protected(apply, holder, digest, &parent)) {
-        char text[DIGEST_TEXT_SIZE];
-
-        order_refuse(order, ERR_DENIED, "the image index %s, which has a tag, names it",
-                     digest_print(&parent, text));
-        return;
-    }
-    removal_take(apply, order, holder, digest, false);
-    holder_put(apply, holder);
-}
-
 static void apply_blob_removal(const struct apply *apply, struct order *order,
                                struct holder *holder)
 {
@@ -107,7 +84,7 @@ void apply_remove(const struct apply *apply, struct order *order)
     else if (kind == REMOVE_TAG)
         apply_tag_removal(apply, order, &holder);
     else if (kind == REMOVE_MANIFEST)
-        apply_manifest_removal(apply, order, &holder);
+        removal_order(apply, order, &holder, &remove->digest, false);
     else
         apply_blob_removal(apply, order, &holder);
 }

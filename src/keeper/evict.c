@@ -15,6 +15,7 @@
 #include "oci/name.h"
 #include "oci/reference_list.h"
 #include "removal.h"
+#include "rules/image.h"
 #include "store/store.h"
 
 #define CHUNK       32u  /* entries that are read at once */
@@ -200,7 +201,7 @@ static enum verdict evict_from(const struct candidate *candidate, uint32_t repos
     struct holder holder;
 
     if (!holder_find_by_id(apply, repository, &held, &holder) ||
-        !removal_is_image(apply, repository, digest))
+        !image_is_whole(apply->txn, repository, digest))
         return VERDICT_NOTHING;
     if (is_pinned(apply, &holder, digest))
         return VERDICT_KEPT;
@@ -344,8 +345,6 @@ static bool look_at(struct eviction *eviction, const struct recent *entry)
 /* ---- blobs that no manifest names ---- */
 
 struct loose {
-    const struct apply *apply;
-    const struct digest *digest;
     uint32_t links[HOLDERS_MAX];
     unsigned count;
 };
@@ -361,7 +360,7 @@ static bool on_loose_link(uint32_t repository, unsigned kinds, void *arg)
 
 static void release_blob(const struct apply *apply, const struct digest *digest)
 {
-    struct loose loose = {.apply = apply, .digest = digest};
+    struct loose loose = {.count = 0};
     struct blob_record blob;
 
     if (!blob_find(apply->txn, digest, &blob) || blob_is_needed(apply, digest) ||

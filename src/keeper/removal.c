@@ -10,6 +10,8 @@
 #include "holdings.h"
 #include "oci/name.h"
 #include "oci/reference_list.h"
+#include "order.h"
+#include "rules/image.h"
 
 #define NAMES_MAX   ((size_t)64 << 20) /* bytes of names of the tags of one manifest */
 #define DIGESTS_MAX ((size_t)MANIFEST_MAX_DESCRIPTORS * 2 * DIGEST_BINARY_MAX)
@@ -63,21 +65,6 @@ static bool on_tag_after(struct slice name, const struct tag *tag, void *arg)
 
 /* ---- what keeps a manifest ---- */
 
-static bool on_any_name(struct slice name, void *arg)
-{
-    (void)name;
-    *(bool *)arg = true;
-    return false;
-}
-
-bool removal_has_tag(const struct apply *apply, uint32_t repository, const struct digest *digest)
-{
-    bool has_any = false;
-
-    tag_each_of(apply->txn, repository, digest, on_any_name, &has_any);
-    return has_any;
-}
-
 static bool is_shown(const struct apply *apply, uint32_t repository, const struct digest *digest)
 {
     return (link_find(apply->txn, repository, digest) & LINK_MANIFEST) != 0;
@@ -85,18 +72,8 @@ static bool is_shown(const struct apply *apply, uint32_t repository, const struc
 
 static bool is_kept(const struct apply *apply, uint32_t repository, const struct digest *digest)
 {
-    struct manifest_record record;
-
-    if (removal_has_tag(apply, repository, digest) || referred_any(apply->txn, repository, digest))
-        return true;
-    return manifest_find(apply->txn, digest, &record) && (unsigned)record.subject.algorithm != 0 &&
-           is_shown(apply, repository, &record.subject);
-}
-
-bool removal_is_image(const struct apply *apply, uint32_t repository, const struct digest *digest)
-{
-    return is_shown(apply, repository, digest) &&
-           (removal_has_tag(apply, repository, digest) || !is_kept(apply, repository, digest));
+    return image_has_tag(apply->txn, repository, digest) ||
+           image_is_part(apply->txn, repository, digest);
 }
 
 struct parents {
@@ -112,13 +89,13 @@ static bool on_parent(const struct digest *digest, unsigned kinds, void *arg)
     struct parents *parents = arg;
 
     (void)kinds;
-    parents->is_found = removal_has_tag(parents->apply, parents->repository, digest);
+    parents->is_found = image_has_tag(parents->apply->txn, parents->repository, digest);
     *parents->out = *digest;
     return !parents->is_found && ++parents->looked < PARENTS_MAX;
 }
 
-bool removal_is_protected(const struct apply *apply, const struct holder *holder,
-                          const struct digest *digest, struct digest *out_parent)
+static bool is_protected(const struct apply *apply, const struct holder *holder,
+                         const struct digest *digest, struct digest *out_parent)
 {
     struct parents parents = {apply, holder->repository.id, out_parent, 0, false};
 
@@ -255,6 +232,25 @@ void removal_take(const struct apply *apply, const struct order *order, struct h
     take(&removal, digest, keeps_children);
     take_candidates(&removal);
     buf_cleanup(&removal.candidates);
+}
+
+void removal_order(const struct apply *apply, struct order *order, struct holder *holder,
+                   const struct digest *digest, bool keeps_children)
+{
+    struct manifest_record manifest;
+    struct digest parent;
+    char text[DIGEST_TEXT_SIZE];
+
+    if (!is_shown(apply, holder->repository.id, digest) ||
+        !manifest_find(apply->txn, digest, &manifest)) {
+        order_refuse(order, ERR_NOT_FOUND, "this repository has no such manifest");
+    } else if (is_protected(apply, holder, digest, &parent)) {
+        order_refuse(order, ERR_DENIED, "the image index %s, which has a tag, names it",
+                     digest_print(&parent, text));
+    } else {
+        removal_take(apply, order, holder, digest, keeps_children);
+        holder_put(apply, holder);
+    }
 }
 
 void removal_take_due(const struct apply *apply, const struct due *due)

@@ -29,12 +29,9 @@ void removal_take(const struct apply *apply, const struct order *order, struct h
                   const struct digest *digest, bool keeps_children);
 /* The same for a manifest that was left, if nothing keeps it by now. */
 void removal_take_due(const struct apply *apply, const struct due *due);
-/* A tag of the repository names it. */
-bool removal_has_tag(const struct apply *apply, uint32_t repository, const struct digest *digest);
-/* It is there for its own sake: a tag names it, or nothing else does. */
-bool removal_is_image(const struct apply *apply, uint32_t repository, const struct digest *digest);
-/* An index with a tag names it: *out_parent. */
-bool removal_is_protected(const struct apply *apply, const struct holder *holder,
-                          const struct digest *digest, struct digest *out_parent);
+/* A client orders it: the same, unless the repository does not show the manifest, or an index with
+ * a tag names it; then the order is refused. Writes the holder. */
+void removal_order(const struct apply *apply, struct order *order, struct holder *holder,
+                   const struct digest *digest, bool keeps_children);
 
 #endif

@@ -19,6 +19,7 @@
 #include "oci/name.h"
 #include "oci/reference_list.h"
 #include "request.h"
+#include "rules/image.h"
 #include "store/ledger.h"
 #include "store/store.h"
 #include "worker_state.h"
@@ -201,27 +202,16 @@ static bool on_image_tag(struct slice tag, const struct tag *record, void *arg)
     return print_image(arg, tag, &record->digest, record->changed_ms);
 }
 
-static bool on_any_tag(struct slice tag, void *arg)
-{
-    (void)tag;
-    *(bool *)arg = true;
-    return false;
-}
-
-/* Images without a tag are those that no tag, no index and no subject keeps. */
+/* Images without a tag: their children and signatures are not listed. */
 static bool on_image_link(const struct digest *digest, unsigned kinds, void *arg)
 {
     struct image_walk *walk = arg;
     struct ledger_txn *txn = walk->page->task->txn;
     uint32_t id = walk->repository->id;
-    struct manifest_record record;
-    bool is_kept = (kinds & LINK_MANIFEST) == 0 || referred_any(txn, id, digest);
 
-    if (!is_kept)
-        tag_each_of(txn, id, digest, on_any_tag, &is_kept);
-    if (!is_kept && manifest_find(txn, digest, &record) && (unsigned)record.subject.algorithm != 0)
-        is_kept = (link_find(txn, id, &record.subject) & LINK_MANIFEST) != 0;
-    return is_kept || print_image(walk, slice_of(""), digest, 0);
+    (void)kinds;
+    return image_has_tag(txn, id, digest) || !image_is_whole(txn, id, digest) ||
+           print_image(walk, slice_of(""), digest, 0);
 }
 
 static void print_images_of(struct image_walk *walk, struct slice after)
@@ -377,7 +367,6 @@ void control_pins(struct request *request, struct ledger_txn *txn)
 struct usage_walk {
     struct listing_walk *page;
     struct ledger_txn *txn;
-    uint32_t repository;
     uint64_t own_bytes;
     unsigned holders; /* of one blob */
 };
@@ -408,7 +397,7 @@ static bool on_usage_repository(struct slice origin, struct slice name,
                                 const struct repository *repository, void *arg)
 {
     struct listing_walk *page = arg;
-    struct usage_walk walk = {page, page->task->txn, repository->id, 0, 0};
+    struct usage_walk walk = {.page = page, .txn = page->task->txn};
 
     if (!is_wanted(page->task, origin, name))
         return true;

@@ -9,6 +9,7 @@
 #include "base/map.h"
 #include "base/text.h"
 #include "oci/reference_list.h"
+#include "rules/image.h"
 #include "store/ledger.h"
 
 #define PAIR_SIZE (4 + DIGEST_BINARY_MAX)
@@ -100,28 +101,13 @@ static bool on_plan_tag(struct slice tag, const struct tag *record, void *arg)
     return add_image(planning, TAKE_OUT_TAG, tag, &record->digest);
 }
 
-static bool on_named(struct slice tag, void *arg)
-{
-    (void)tag;
-    *(bool *)arg = true;
-    return false;
-}
-
-static bool has_any_tag(const struct planning *planning, uint32_t repository,
-                        const struct digest *digest)
-{
-    bool has_tag = false;
-
-    tag_each_of(planning->txn, repository, digest, on_named, &has_tag);
-    return has_tag;
-}
-
 static bool on_plan_link(const struct digest *digest, unsigned kinds, void *arg)
 {
     struct planning *planning = arg;
 
-    if ((kinds & LINK_MANIFEST) == 0 || referred_any(planning->txn, planning->repository, digest) ||
-        has_any_tag(planning, planning->repository, digest))
+    (void)kinds;
+    if (image_has_tag(planning->txn, planning->repository, digest) ||
+        !image_is_whole(planning->txn, planning->repository, digest))
         return true;
     return add_image(planning, TAKE_OUT_MANIFEST, slice_of(""), digest);
 }
@@ -247,7 +233,7 @@ static void remove_whole(struct planning *planning, const struct digest *digest)
             break;
         done += before - rest.length;
         if ((link_find(planning->txn, planning->repository, &next) & LINK_MANIFEST) != 0 &&
-            !has_any_tag(planning, planning->repository, &next) &&
+            !image_has_tag(planning->txn, planning->repository, &next) &&
             !is_named_by_others(planning, planning->repository, &next))
             remove_manifest_of(planning, &next, false, &candidates);
     }

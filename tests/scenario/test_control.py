@@ -237,6 +237,16 @@ class RemovalTest(Scenario):
         self.assertEqual(self.tags("app"), [])
         self.assertEqual([entry["repository"] for entry in self.control.get("images")["images"]], ["other"])
 
+    def test_signatures_of_tagged_images_are_not_untagged(self):
+        image = self.push("app", "1", 1)
+        signature = images.make_artifact(image.top, "application/vnd.example.signature", b"signed")
+        self.api.push("app", signature.digest, signature)
+        self.assertEqual(self.remove("app", untagged=True)["removed"], [])
+        check_ok(self.api.manifest("app", signature.digest), signature.digest)
+        self.assertEqual(len(self.control.get("images")["images"]), 1)
+        answer = self.remove("app", repository=True)
+        self.assertEqual((len(answer["removed"]), answer["kept"], answer["manifests"]), (1, [], 2))
+
     def test_a_name_is_given_back(self):
         self.push("team/app", "1", 1)
         kept = self.remove("team/app", release=True)["kept"]
