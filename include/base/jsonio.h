@@ -60,6 +60,8 @@ struct jsonio_value jsonio_element(struct jsonio_value array, size_t index);
 struct slice jsonio_string(struct jsonio_value value);
 /* False when it is not an integer of 0 or more. */
 bool jsonio_u64(struct jsonio_value value, uint64_t *out);
+/* True for `true` alone. */
+bool jsonio_is_true(struct jsonio_value value);
 /* Calls `each` for every member; the order is not defined. */
 typedef void jsonio_each_fn(struct slice key, struct jsonio_value value, void *arg);
 void jsonio_each(struct jsonio_value object, jsonio_each_fn *each, void *arg);

@@ -4,6 +4,8 @@
 #ifndef OCI_API_ERROR_H
 #define OCI_API_ERROR_H
 
+#include <stdarg.h>
+
 #include "base/error.h"
 
 struct buf;
@@ -27,6 +29,9 @@ int api_error_set(struct api_error *out, enum api_code code, const char *fmt, ..
     __attribute__((format(printf, 3, 4)));
 int api_error_set_status(struct api_error *out, enum api_code code, int status, const char *fmt,
                          ...) __attribute__((format(printf, 4, 5)));
+/* The same for functions that have such arguments themselves; status 0: the code's usual one. */
+int api_error_vset(struct api_error *out, enum api_code code, int status, const char *fmt,
+                   va_list args) __attribute__((format(printf, 4, 0)));
 /* Fills *out from an error of ours: a table maps its kind to code and status (NO_SPACE 507, BUSY
  * 503, UPSTREAM 502, TIMEOUT 504, …). `not_found` is the code for ERR_NOT_FOUND, which depends on
  * what was asked for. Returns -1. */

@@ -209,6 +209,11 @@ bool jsonio_u64(struct jsonio_value value, uint64_t *out)
     return true;
 }
 
+bool jsonio_is_true(struct jsonio_value value)
+{
+    return json_is_true((const json_t *)value.node);
+}
+
 void jsonio_each(struct jsonio_value object, jsonio_each_fn *each, void *arg)
 {
     union {

@@ -2,7 +2,6 @@
 /* Tables: the codes with their statuses, and the code for each kind of error of our own. */
 #include "oci/api_error.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -45,16 +44,14 @@ static const struct {
     [ERR_INTERNAL] = {API_UNKNOWN, 500},
 };
 
-static void fill(struct api_error *out, enum api_code code, int status, const char *fmt,
-                 va_list args) __attribute__((format(printf, 4, 0)));
-
-static void fill(struct api_error *out, enum api_code code, int status, const char *fmt,
-                 va_list args)
+int api_error_vset(struct api_error *out, enum api_code code, int status, const char *fmt,
+                   va_list args)
 {
     out->code = code;
-    out->status = status;
+    out->status = status != 0 ? status : code_statuses[code];
     if (vsnprintf(out->text, sizeof(out->text), fmt, args) < 0)
         out->text[0] = '\0';
+    return -1;
 }
 
 int api_error_set(struct api_error *out, enum api_code code, const char *fmt, ...)
@@ -62,7 +59,7 @@ int api_error_set(struct api_error *out, enum api_code code, const char *fmt, ..
     va_list args;
 
     va_start(args, fmt);
-    fill(out, code, code_statuses[code], fmt, args);
+    (void)api_error_vset(out, code, 0, fmt, args);
     va_end(args);
     return -1;
 }
@@ -73,7 +70,7 @@ int api_error_set_status(struct api_error *out, enum api_code code, int status, 
     va_list args;
 
     va_start(args, fmt);
-    fill(out, code, status, fmt, args);
+    (void)api_error_vset(out, code, status, fmt, args);
     va_end(args);
     return -1;
 }

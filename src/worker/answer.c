@@ -250,13 +250,11 @@ void request_fail(struct request *request, const struct api_error *error)
 void request_failf(struct request *request, enum api_code code, const char *fmt, ...)
 {
     struct api_error error;
-    char text[sizeof(error.text)];
     va_list args;
 
     va_start(args, fmt);
-    int length = vsnprintf(text, sizeof(text), fmt, args);
+    (void)api_error_vset(&error, code, 0, fmt, args);
     va_end(args);
-    api_error_set(&error, code, "%s", length < 0 ? "" : text);
     request_fail(request, &error);
 }
 

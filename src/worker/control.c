@@ -38,13 +38,11 @@ void control_respond(struct request *request, struct buf *json)
 void control_refuse(struct request *request, const char *fmt, ...)
 {
     struct api_error error;
-    char text[sizeof(error.text)];
     va_list args;
 
     va_start(args, fmt);
-    int length = vsnprintf(text, sizeof(text), fmt, args);
+    (void)api_error_vset(&error, API_UNSUPPORTED, 400, fmt, args);
     va_end(args);
-    api_error_set_status(&error, API_UNSUPPORTED, 400, "%s", length < 0 ? "" : text);
     request_fail(request, &error);
 }
 

@@ -152,19 +152,10 @@ static bool read_flag(struct errand *errand, struct jsonio_value body, const cha
 {
     struct jsonio_value value = jsonio_member(body, key);
     enum jsonio_type type = jsonio_type(value);
-    AUTO_BUF struct buf text;
-    struct jsonio_writer writer;
 
-    buf_init(&text, 64);
-    if (type == JSONIO_ABSENT)
-        return false;
-    if (type != JSONIO_BOOL) {
+    if (type != JSONIO_ABSENT && type != JSONIO_BOOL)
         (void)error_set(&errand->err, ERR_INVALID, "\"%s\" must be true or false", key);
-        return false;
-    }
-    jsonio_writer_init(&writer, &text);
-    jsonio_put_value(&writer, NULL, value);
-    return slice_is(buf_bytes(&text), "true");
+    return jsonio_is_true(value);
 }
 
 /* The texts are copied: the body is gone when they are used. */
@@ -307,17 +298,23 @@ static void count_waiting(struct errand *errand, struct ledger_txn *txn)
     }
 }
 
-static void run_look(struct worker_job *job)
+/* Work in the pool: an errand reads the ledger. */
+static void read_ledger(struct errand *errand,
+                        void (*read)(struct errand *errand, struct ledger_txn *txn))
 {
-    struct errand *errand = LIST_ITEM(job, struct errand, job);
-    struct ledger_reader *reader = ledger_reader_new(job->worker->options.ledger);
+    struct ledger_reader *reader = ledger_reader_new(errand->worker->options.ledger);
     struct ledger_txn *txn = ledger_read(reader);
 
-    count_waiting(errand, txn);
+    read(errand, txn);
     if (ledger_error(txn))
         errand->err = *ledger_error(txn);
     ledger_read_end(reader);
     ledger_reader_free(&reader);
+}
+
+static void run_look(struct worker_job *job)
+{
+    read_ledger(LIST_ITEM(job, struct errand, job), count_waiting);
 }
 
 static void on_collect_answer(struct keeper_call *call, const struct keeper_answer *answer)
@@ -405,17 +402,14 @@ static void print_removal(struct errand *errand, struct jsonio_writer *json)
     jsonio_put_bool(json, "more", plan->has_more);
 }
 
+static void make_plan(struct errand *errand, struct ledger_txn *txn)
+{
+    (void)plan_make(&errand->wish, txn, &errand->plan, &errand->err);
+}
+
 static void run_plan(struct worker_job *job)
 {
-    struct errand *errand = LIST_ITEM(job, struct errand, job);
-    struct ledger_reader *reader = ledger_reader_new(job->worker->options.ledger);
-    struct ledger_txn *txn = ledger_read(reader);
-
-    (void)plan_make(&errand->wish, txn, &errand->plan, &errand->err);
-    if (ledger_error(txn))
-        errand->err = *ledger_error(txn);
-    ledger_read_end(reader);
-    ledger_reader_free(&reader);
+    read_ledger(LIST_ITEM(job, struct errand, job), make_plan);
 }
 
 static void on_planned(struct worker_job *job)
