@@ -37,6 +37,17 @@ static uint64_t number_of(struct jsonio_value object, const char *key)
     return number;
 }
 
+/* NULL: it is no JSON, and that was printed. */
+static struct jsonio *parse(const struct reply *reply)
+{
+    struct jsonio *document = NULL;
+    struct error err;
+
+    if (jsonio_parse(buf_bytes(&reply->body), &document, &err) != 0)
+        (void)fprintf(stderr, "entrepot: the server's answer cannot be read: %s\n", err.text);
+    return document;
+}
+
 static int print_body(const struct reply *reply)
 {
     (void)fwrite(reply->body.data, 1, buf_bytes(&reply->body).length, stdout);
@@ -66,7 +77,6 @@ static void print_image(struct jsonio_value entry, struct buf *out)
 /* ---- lists ---- */
 
 struct list_print {
-    const struct call *call;
     struct table *table; /* NULL: JSON */
     struct jsonio_writer *json;
     void (*row)(struct table *table, struct jsonio_value entry);
@@ -87,7 +97,7 @@ static int print_list(const struct call *call, const char *address, const char *
                       const char *const *heads,
                       void (*row)(struct table *table, struct jsonio_value entry))
 {
-    struct list_print list = {.call = call, .row = row};
+    struct list_print list = {.row = row};
     struct jsonio_writer json;
     AUTO_BUF struct buf text;
 
@@ -106,8 +116,13 @@ static int print_list(const struct call *call, const char *address, const char *
     } else {
         jsonio_put_end(&json);
         jsonio_put_end(&json);
-        if (is_right)
+        if (is_right && !text.is_over) {
             (void)printf("%s\n", buf_text(&text));
+        } else if (is_right) {
+            (void)fprintf(stderr,
+                          "entrepot: the list is too long for one JSON document; name a PATTERN\n");
+        }
+        is_right = is_right && !text.is_over;
     }
     return is_right ? 0 : CLI_STATUS_FAILED;
 }
@@ -193,10 +208,8 @@ static int print_totals(const struct call *call)
     AUTO_REPLY struct reply reply = {.status = 0};
     AUTO_JSONIO struct jsonio *document = NULL;
     char sizes[3][TABLE_SIZE_TEXT];
-    struct error err;
 
-    if (!call_get(call, "GET", "usage", slice_from(NULL, 0), &reply) ||
-        jsonio_parse(buf_bytes(&reply.body), &document, &err) != 0)
+    if (!call_get(call, "GET", "usage", slice_from(NULL, 0), &reply) || !(document = parse(&reply)))
         return CLI_STATUS_FAILED;
     struct jsonio_value total = jsonio_member(jsonio_root(document), "total");
     (void)printf("\nOn disk %s, of it cached %s; unfinished downloads %s. Layers that repositories "
@@ -241,14 +254,10 @@ static void print_status(struct jsonio_value root)
     (void)printf("version      %.*s\n", SLICE_PRINT(text_of(root, "version")));
     for (size_t i = 0; i < jsonio_length(processes); i++) {
         struct jsonio_value process = jsonio_element(processes, i);
-        AUTO_BUF struct buf answers;
-        struct jsonio_writer writer;
+        bool answers = jsonio_is_true(jsonio_member(process, "answers"));
 
-        buf_init(&answers, 64);
-        jsonio_writer_init(&writer, &answers);
-        jsonio_put_value(&writer, NULL, jsonio_member(process, "answers"));
         (void)printf("%-12.*s %s\n", SLICE_PRINT(text_of(process, "role")),
-                     slice_is(buf_bytes(&answers), "true") ? "answers" : "does not answer");
+                     answers ? "answers" : "does not answer");
     }
     (void)printf("data         %.*s, %s of %s free\n", SLICE_PRINT(text_of(storage, "path")),
                  table_size_text(number_of(storage, "free_bytes"), sizes[0]),
@@ -267,16 +276,14 @@ int client_status(struct call *call)
 {
     AUTO_REPLY struct reply reply = {.status = 0};
     AUTO_JSONIO struct jsonio *document = NULL;
-    struct error err;
 
     if (!call_get(call, "GET", "status", slice_from(NULL, 0), &reply))
         return CLI_STATUS_FAILED;
     if (call->is_json)
         return print_body(&reply);
-    if (jsonio_parse(buf_bytes(&reply.body), &document, &err) != 0) {
-        (void)fprintf(stderr, "entrepot: the server's answer cannot be read: %s\n", err.text);
+    document = parse(&reply);
+    if (!document)
         return CLI_STATUS_FAILED;
-    }
     if (!has(call, COMMAND_QUIET))
         print_status(jsonio_root(document));
     return 0;
@@ -294,59 +301,78 @@ static void put_images(const struct call *call, struct jsonio_writer *json)
 
 struct removal_sum {
     uint64_t images, bytes;
-    bool has_kept, has_more;
+    bool has_kept;
+    bool has_more; /* the server has not looked at all images that match */
 };
 
-static void print_removed(const struct call *call, struct jsonio_value root,
-                          struct removal_sum *sum)
+static void print_entry(const struct call *call, struct jsonio_value entry, bool is_kept)
+{
+    AUTO_BUF struct buf name;
+
+    buf_init(&name, ADDRESS_MAX);
+    if (jsonio_type(jsonio_member(entry, "released")) != JSONIO_ABSENT)
+        print_name(entry, "repository", &name);
+    else
+        print_image(entry, &name);
+    if (is_kept) {
+        (void)fprintf(stderr, "entrepot: %s stays: %.*s\n", buf_text(&name),
+                      SLICE_PRINT(text_of(entry, "message")));
+    } else if (!has(call, COMMAND_QUIET)) {
+        (void)printf("%s\n", buf_text(&name));
+    }
+}
+
+static void print_entries(const struct call *call, struct jsonio_value list, bool is_kept)
+{
+    for (size_t i = 0; i < jsonio_length(list); i++)
+        print_entry(call, jsonio_element(list, i), is_kept);
+}
+
+/* One answer. True: ask again, there is more, and something was removed. */
+static bool take_removal(const struct call *call, struct jsonio_value root, struct removal_sum *sum)
 {
     struct jsonio_value removed = jsonio_member(root, "removed");
     struct jsonio_value kept = jsonio_member(root, "kept");
 
-    for (size_t i = 0; i < jsonio_length(removed) + jsonio_length(kept); i++) {
-        bool is_kept = i >= jsonio_length(removed);
-        struct jsonio_value entry =
-            is_kept ? jsonio_element(kept, i - jsonio_length(removed)) : jsonio_element(removed, i);
-        AUTO_BUF struct buf name;
-
-        buf_init(&name, ADDRESS_MAX);
-        if (jsonio_type(jsonio_member(entry, "released")) != JSONIO_ABSENT)
-            print_name(entry, "repository", &name);
-        else
-            print_image(entry, &name);
-        if (is_kept) {
-            (void)fprintf(stderr, "entrepot: %s stays: %.*s\n", buf_text(&name),
-                          SLICE_PRINT(text_of(entry, "message")));
-        } else if (!has(call, COMMAND_QUIET)) {
-            (void)printf("%s\n", buf_text(&name));
-        }
+    if (!call->is_json) {
+        print_entries(call, removed, false);
+        print_entries(call, kept, true);
     }
     sum->images += jsonio_length(removed);
     sum->bytes += number_of(root, "bytes");
     sum->has_kept = sum->has_kept || jsonio_length(kept) > 0;
+    sum->has_more = jsonio_is_true(jsonio_member(root, "more"));
+    return sum->has_more && jsonio_length(removed) > 0 && !has(call, COMMAND_DRY_RUN);
 }
 
-static int take_removal(const struct call *call, const struct reply *reply, struct removal_sum *sum)
+/* False: an error was printed. */
+static bool remove_all(const struct call *call, struct slice body, struct removal_sum *sum)
 {
-    AUTO_JSONIO struct jsonio *document = NULL;
-    AUTO_BUF struct buf more;
-    struct jsonio_writer writer;
-    struct error err;
+    bool goes_on = true;
 
-    buf_init(&more, 64);
-    if (jsonio_parse(buf_bytes(&reply->body), &document, &err) != 0) {
-        (void)fprintf(stderr, "entrepot: the server's answer cannot be read: %s\n", err.text);
-        return CLI_STATUS_FAILED;
+    while (goes_on) {
+        AUTO_REPLY struct reply reply = {.status = 0};
+        AUTO_JSONIO struct jsonio *document = NULL;
+
+        if (!call_get(call, "POST", "removals", body, &reply) || !(document = parse(&reply)))
+            return false;
+        if (call->is_json)
+            (void)print_body(&reply);
+        goes_on = take_removal(call, jsonio_root(document), sum);
     }
-    jsonio_writer_init(&writer, &more);
-    jsonio_put_value(&writer, NULL, jsonio_member(jsonio_root(document), "more"));
-    if (call->is_json)
-        (void)print_body(reply);
-    else
-        print_removed(call, jsonio_root(document), sum);
-    bool is_first_only = has(call, COMMAND_DRY_RUN) || sum->has_kept;
-    sum->has_more = slice_is(buf_bytes(&more), "true") && !is_first_only;
-    return 0;
+    return true;
+}
+
+static void print_removal_sum(const struct call *call, const struct removal_sum *sum)
+{
+    bool is_dry = has(call, COMMAND_DRY_RUN);
+    char size[TABLE_SIZE_TEXT];
+
+    (void)fprintf(stderr, "%llu %s, %s %s\n", (unsigned long long)sum->images,
+                  is_dry ? "would be removed" : "removed", table_size_text(sum->bytes, size),
+                  is_dry                   ? "would be freed"
+                  : has(call, COMMAND_NOW) ? "freed"
+                                           : "will be freed after twice storage.grace");
 }
 
 int client_remove(struct call *call)
@@ -354,7 +380,6 @@ int client_remove(struct call *call)
     AUTO_BUF struct buf body;
     struct jsonio_writer json;
     struct removal_sum sum = {.images = 0};
-    char size[TABLE_SIZE_TEXT];
 
     buf_init(&body, INPUT_MAX);
     jsonio_writer_init(&json, &body);
@@ -367,26 +392,18 @@ int client_remove(struct call *call)
     jsonio_put_bool(&json, "dry_run", has(call, COMMAND_DRY_RUN));
     jsonio_put_bool(&json, "now", has(call, COMMAND_NOW));
     jsonio_put_end(&json);
-    do {
-        AUTO_REPLY struct reply reply = {.status = 0};
-
-        if (!call_get(call, "POST", "removals", buf_bytes(&body), &reply) ||
-            take_removal(call, &reply, &sum) != 0)
-            return CLI_STATUS_FAILED;
-    } while (sum.has_more);
-    if (call->is_json)
-        return 0;
-    if (sum.images == 0 && !sum.has_kept) {
+    if (!remove_all(call, buf_bytes(&body), &sum))
+        return CLI_STATUS_FAILED;
+    if (sum.images == 0 && !sum.has_kept && !call->is_json) {
         (void)fprintf(stderr, "entrepot: no image here matches; entrepot ls shows what is here\n");
         return CLI_STATUS_FAILED;
     }
-    if (!has(call, COMMAND_QUIET)) {
-        (void)fprintf(stderr, "%llu %s, %s %s\n", (unsigned long long)sum.images,
-                      has(call, COMMAND_DRY_RUN) ? "would be removed" : "removed",
-                      table_size_text(sum.bytes, size),
-                      has(call, COMMAND_DRY_RUN) ? "would be freed"
-                      : has(call, COMMAND_NOW)   ? "freed"
-                                                 : "will be freed after twice storage.grace");
+    if (!call->is_json && !has(call, COMMAND_QUIET))
+        print_removal_sum(call, &sum);
+    if (sum.has_more) {
+        (void)fprintf(stderr,
+                      "entrepot: more images match than the server looks at in one request; "
+                      "these are the first\n");
     }
     return sum.has_kept ? CLI_STATUS_FAILED : 0;
 }
@@ -400,13 +417,13 @@ int client_collect(struct call *call)
     struct slice body =
         has(call, COMMAND_DRY_RUN) ? SLICE_LITERAL("{\"dry_run\":true}") : SLICE_LITERAL("{}");
     char size[TABLE_SIZE_TEXT];
-    struct error err;
 
     if (!call_get(call, "POST", "collections", body, &reply))
         return CLI_STATUS_FAILED;
     if (call->is_json)
         return print_body(&reply);
-    if (jsonio_parse(buf_bytes(&reply.body), &document, &err) != 0)
+    document = parse(&reply);
+    if (!document)
         return CLI_STATUS_FAILED;
     struct jsonio_value waiting = jsonio_member(jsonio_root(document), "waiting");
     if (!has(call, COMMAND_QUIET)) {
@@ -443,18 +460,22 @@ static bool read_input(const char *file, struct buf *out)
     return is_right;
 }
 
-/* One image a line; what stands behind # is not read. */
-static void put_lines(struct slice text, struct jsonio_writer *json)
+/* One image a line; what stands behind # is not read. Returns how many there were. */
+static size_t put_lines(struct slice text, struct jsonio_writer *json)
 {
     struct slice line;
+    size_t count = 0;
 
     while (slice_split(&text, '\n', &line)) {
         ptrdiff_t hash = slice_find(line, '#');
         struct slice image = slice_trim(hash < 0 ? line : slice_from(line.data, (size_t)hash));
 
-        if (image.length > 0)
-            jsonio_put_string(json, NULL, image);
+        if (image.length == 0)
+            continue;
+        jsonio_put_string(json, NULL, image);
+        count++;
     }
+    return count;
 }
 
 static int change_pins(const struct call *call, bool is_removal)
@@ -477,7 +498,13 @@ static int change_pins(const struct call *call, bool is_removal)
     jsonio_put_array(&json, "images");
     for (size_t i = 0; i < call->operand_count; i++)
         jsonio_put_text(&json, NULL, call->operands[i]);
-    put_lines(buf_bytes(&input), &json);
+    if (put_lines(buf_bytes(&input), &json) == 0 && call->from && call->operand_count == 0) {
+        (void)fprintf(stderr,
+                      "entrepot %s: %s names no image; to empty a set, name its images to entrepot "
+                      "unpin\n",
+                      call->command->name, call->from);
+        return CLI_STATUS_FAILED;
+    }
     jsonio_put_end(&json);
     jsonio_put_end(&json);
     const char *method = call->from && !is_removal ? "PUT" : "POST";

@@ -89,6 +89,8 @@ class AskTest(CommandScenario):
         self.api.push("app", "1", index)
         self.ask("rm", f"app@{index.manifests[0].digest}", status=1)
         self.assertIn("which has a tag, names it", self.errors)
+        kept = json.loads(self.ask("rm", "-o", "json", f"app@{index.manifests[0].digest}", status=1))["kept"]
+        self.assertEqual(len(kept), 1)
         self.ask("rm", "app", status=1)
         self.assertIn("write REPOSITORY:TAG or REPOSITORY@DIGEST", self.errors)
         answer = json.loads(self.ask("rm", "-o", "json", "--repository", "--now", "app"))
@@ -109,6 +111,9 @@ class AskTest(CommandScenario):
         self.ask("unpin", name)
         self.ask("pin", "--set", "cluster", "--from", "-", stdin=f"{name}\n")
         self.assertEqual(json.loads(self.ask("pin", "-o", "json")), {"pins": [{"set": "cluster", "image": name}]})
+        self.ask("pin", "--set", "cluster", "--from", "-", stdin="# nothing\n", status=1)
+        self.assertIn("- names no image", self.errors)
+        self.assertEqual(self.rows("pin"), [["cluster", name]])
         self.ask("pin", "app:1", status=1)
         self.assertIn("write the whole name", self.errors)
 
