@@ -37,17 +37,6 @@ static int tear_down(void **state)
     return world_teardown(state);
 }
 
-/* The keeper does what falls due in this time. */
-static void pass(uint64_t ms)
-{
-    uint64_t end = clock_mono().ms + ms;
-
-    fake_loop_hold_clock(world_loop, ms);
-    world_turns(50 + (unsigned)ms / 50);
-    clock_advance(end - clock_mono().ms);
-    world_turns(20);
-}
-
 static void take(enum remove_kind kind, const char *repository, const char *tag,
                  const struct digest *digest)
 {
@@ -85,10 +74,10 @@ static void a_deleted_image_goes_after_twice_the_grace(void **state)
     struct digest config = world_digest("config");
     assert_int_equal(count_due(), 0);
     take(REMOVE_MANIFEST, "team/app", "", &one);
-    pass(2 * GRACE - 1000);
+    world_pass(2 * GRACE - 1000);
     assert_true(is_here(&one) && is_here(&layer));
     assert_int_equal(world_link("", "team/app", &layer), LINK_BLOB);
-    pass(3000);
+    world_pass(3000);
     assert_false(is_here(&one) || is_here(&layer));
     assert_int_equal(world_link("", "team/app", &layer), 0);
     assert_true(is_here(&config)); /* of two */
@@ -100,9 +89,9 @@ static void what_was_never_named_goes_too(void **state)
 {
     (void)state;
     struct digest blob = world_push_blob("team/app", "hello");
-    pass(2 * GRACE - 1000);
+    world_pass(2 * GRACE - 1000);
     assert_true(is_here(&blob));
-    pass(3000);
+    world_pass(3000);
     assert_false(is_here(&blob));
     assert_int_equal(world_repository("", "team/app").bytes, 0);
 }
@@ -113,9 +102,9 @@ static void a_push_in_between_keeps_what_it_needs(void **state)
     struct digest one = world_push("team/app", "v1", "one", image);
     struct digest layer = world_digest("layer");
     take(REMOVE_MANIFEST, "team/app", "", &one);
-    pass(2 * GRACE - 1000);
+    world_pass(2 * GRACE - 1000);
     (void)world_push("team/app", "v1", "one", image);
-    pass(4 * GRACE);
+    world_pass(4 * GRACE);
     assert_true(is_here(&one) && is_here(&layer));
     assert_int_equal(world_link("", "team/app", &layer), LINK_BLOB);
     assert_int_equal(count_due(), 0);
@@ -126,13 +115,13 @@ static void bytes_that_come_again_have_their_time_again(void **state)
 {
     (void)state;
     struct digest blob = world_push_blob("team/app", "hello");
-    pass(2 * GRACE - 1000);
+    world_pass(2 * GRACE - 1000);
     struct message_link link = {.repository = SLICE_LITERAL("team/app"), .digest = blob};
     assert_int_equal(world_ask(WORKER_0, MESSAGE_LINK, &link).type, MESSAGE_DONE);
-    pass(2 * GRACE - 1000);
+    world_pass(2 * GRACE - 1000);
     assert_true(is_here(&blob));
     assert_int_equal(world_link("", "team/app", &blob), LINK_BLOB);
-    pass(3000);
+    world_pass(3000);
     assert_false(is_here(&blob));
 }
 
@@ -143,7 +132,7 @@ static void a_link_goes_although_another_repository_needs_the_blob(void **state)
     (void)world_push("team/copy", "v1", "one", image);
     struct digest layer = world_digest("layer");
     take(REMOVE_MANIFEST, "team/app", "", &one);
-    pass(2 * GRACE + 2000);
+    world_pass(2 * GRACE + 2000);
     assert_int_equal(world_link("", "team/app", &layer), 0);
     assert_int_equal(world_link("", "team/copy", &layer), LINK_BLOB);
     assert_true(is_here(&layer) && is_here(&one));
@@ -154,14 +143,14 @@ static void a_link_of_one_lives_as_long_as_the_blob_of_another(void **state)
 {
     (void)state;
     struct digest blob = world_push_blob("team/app", "hello");
-    pass(GRACE);
+    world_pass(GRACE);
     struct message_link link = {.repository = SLICE_LITERAL("team/copy"), .digest = blob};
     assert_int_equal(world_ask(WORKER_0, MESSAGE_LINK, &link).type, MESSAGE_DONE);
-    pass(GRACE + 2000);
+    world_pass(GRACE + 2000);
     assert_int_equal(world_link("", "team/app", &blob), 0);
     assert_int_equal(world_link("", "team/copy", &blob), LINK_BLOB);
     assert_true(is_here(&blob));
-    pass(GRACE);
+    world_pass(GRACE);
     assert_false(is_here(&blob));
     assert_int_equal(world_link("", "team/copy", &blob), 0);
 }
@@ -179,12 +168,12 @@ static void a_running_push_keeps_the_layers_that_came_first(void **state)
     for (unsigned i = 0; i < 10; i++) { /* its last layer still comes */
         progress.used_ms = clock_wall().ms;
         assert_int_equal(upload_table_set(world_uploads, &id, &progress, &err), 0);
-        pass(GRACE / 2);
+        world_pass(GRACE / 2);
     }
     assert_true(is_here(&blob));
     assert_false(is_here(&stranger));
     upload_table_remove(world_uploads, &id);
-    pass(3 * GRACE + 2000);
+    world_pass(3 * GRACE + 2000);
     assert_false(is_here(&blob));
 }
 
@@ -193,10 +182,10 @@ static void a_shorter_grace_counts_at_once(void **state)
     (void)state;
     world_config.storage.grace_ms = 3600000;
     struct digest blob = world_push_blob("team/app", "hello");
-    pass(60000);
+    world_pass(60000);
     assert_true(is_here(&blob));
     world_config.storage.grace_ms = 1000;
-    pass(2000);
+    world_pass(2000);
     assert_false(is_here(&blob));
 }
 
@@ -206,9 +195,9 @@ static void a_clock_that_jumps_collects_nothing_early(void **state)
     (void)state;
     struct digest blob = world_push_blob("team/app", "hello");
     clock_freeze(clock_mono(), (struct walltime){clock_wall().ms + 86400000});
-    pass(2 * GRACE - 2000);
+    world_pass(2 * GRACE - 2000);
     assert_true(is_here(&blob));
-    pass(4000);
+    world_pass(4000);
     assert_false(is_here(&blob));
 }
 
@@ -238,7 +227,7 @@ static void much_goes_in_slices_and_orders_between_them(void **state)
     repository_put(txn, slice_of(""), slice_of("team/many"), &repository);
     assert_int_equal(ledger_commit(&txn, &err), 0);
     failpoint_arm("chores.collect", 1000000, 0); /* counts */
-    pass(2 * GRACE + 2000);
+    world_pass(2 * GRACE + 2000);
     assert_int_equal(count_due(), 0);
     assert_int_equal(world_repository("", "team/many").links, 0);
     assert_int_equal(world_repository("", "team/many").bytes, 0);
@@ -250,13 +239,13 @@ static void a_commit_that_fails_leaves_everything(void **state)
 {
     (void)state;
     struct digest blob = world_push_blob("team/app", "hello");
-    pass(2 * GRACE - 2000);
+    world_pass(2 * GRACE - 2000);
     failpoint_arm("ledger.commit", 0, 1);
     while (failpoint_hits("ledger.commit") == 0)
-        pass(500);
+        world_pass(500);
     assert_true(is_here(&blob));
     failpoint_clear();
-    pass(4000);
+    world_pass(4000);
     assert_false(is_here(&blob));
 }
 
@@ -268,16 +257,16 @@ static void pushed_again_at_any_moment(void **state)
         struct digest layer = world_digest("layer");
 
         take(REMOVE_MANIFEST, "team/app", "", &one);
-        pass(2 * GRACE - 500);
+        world_pass(2 * GRACE - 500);
         fake_loop_hold_clock(world_loop, 2000);
         world_turns(turns);
         struct digest again = world_push("team/app", "v1", "one", image);
         assert_true(digest_equal(&one, &again));
-        pass(2000);
+        world_pass(2000);
         assert_true(is_here(&one) && is_here(&layer));
         assert_int_equal(world_link("", "team/app", &layer), LINK_BLOB);
         take(REMOVE_MANIFEST, "team/app", "", &one);
-        pass(3 * GRACE);
+        world_pass(3 * GRACE);
         assert_false(is_here(&one) || is_here(&layer));
     }
 }
@@ -309,9 +298,9 @@ static void files_of_a_crash_are_found_and_removed_after_their_time(void **state
     set_clock_of_files();
     struct digest left = leave_file("left");
     struct digest named = world_push("team/app", "v1", "one", image);
-    pass(2 * GRACE - 2000);
+    world_pass(2 * GRACE - 2000);
     assert_true(world_has_file(&left));
-    pass(2 * GRACE + 8000); /* it is looked for now and then */
+    world_pass(2 * GRACE + 8000); /* it is looked for now and then */
     assert_false(world_has_file(&left));
     assert_true(is_here(&named));
 }
@@ -324,9 +313,9 @@ static void a_found_file_is_judged_again_when_nothing_can_be_placed(void **state
     struct digest left = leave_file("left");
     fake_loop_hold_clock(world_loop, 60000);
     failpoint_arm("chores.sweep", 1000000, 0); /* counts */
-    pass(2 * GRACE - 2000);
+    world_pass(2 * GRACE - 2000);
     (void)world_push_blob("team/app", "left");
-    pass(2 * GRACE - 2000);
+    world_pass(2 * GRACE - 2000);
     assert_true(is_here(&left));
     assert_true(failpoint_hits("chores.sweep") > 0);
 }
@@ -354,7 +343,7 @@ static void unneeded_things_of_an_older_ledger_are_found(void **state)
     survey_put(txn, &survey);
     assert_int_equal(ledger_commit(&txn, &err), 0);
     assert_int_equal(count_due(), 0);
-    pass(5000 + 4 * GRACE);
+    world_pass(5000 + 4 * GRACE);
     assert_false(is_here(&blob));
     assert_int_equal(world_link("", "team/copy", &lost), 0);
     struct digest layer = world_digest("layer");

@@ -30,16 +30,6 @@ static int set_up(void **state)
     return rc;
 }
 
-static void pass(uint64_t ms)
-{
-    uint64_t end = clock_mono().ms + ms;
-
-    fake_loop_hold_clock(world_loop, ms);
-    world_turns(50 + (unsigned)ms / 50);
-    clock_advance(end - clock_mono().ms);
-    world_turns(20);
-}
-
 static void fetch_blob(const char *content)
 {
     static const char origin[] = "docker.io";
@@ -62,7 +52,7 @@ static struct digest fetch(const char *tag, const char *const *contents)
     assert_int_equal(world_ask(FETCHER, MESSAGE_MANIFEST_STORED, &message).type, MESSAGE_DONE);
     for (size_t i = 0; contents[i]; i++)
         fetch_blob(contents[i]);
-    pass(1000);
+    world_pass(1000);
     return message.digest;
 }
 
@@ -78,7 +68,7 @@ static struct held held_now(void)
 static void set_limit(uint64_t bytes)
 {
     world_config.storage.cache_limit = bytes;
-    pass(3000);
+    world_pass(3000);
 }
 
 static bool is_here(const struct digest *digest)
@@ -137,7 +127,7 @@ static void a_use_moves_an_image_to_the_end(void **state)
     struct message_used used = {.digests = slice_from(binary, digest_encode(&one, binary)),
                                 .when = clock_wall().ms};
     (void)world_post(WORKER_0, MESSAGE_USED, &used);
-    pass(3000);
+    world_pass(3000);
     set_limit(held_now().cached_bytes - 1);
     assert_true(is_here(&one));
     assert_false(is_here(&two));
@@ -158,7 +148,7 @@ static void what_is_pinned_stays(void **state)
     assert_int_equal(ledger_write(world_ledger, &txn, &err), 0);
     assert_true(pin_delete(txn, slice_of("docker.io/library/app:1"), slice_of("cluster")));
     assert_int_equal(ledger_commit(&txn, &err), 0);
-    pass(8000); /* it rests when nothing may go */
+    world_pass(8000); /* it rests when nothing may go */
     assert_false(is_here(&one));
 }
 
@@ -166,10 +156,10 @@ static void what_nobody_pulled_for_so_long_goes(void **state)
 {
     (void)state;
     struct digest one = fetch("1", one_layer);
-    pass(60000);
+    world_pass(60000);
     struct digest two = fetch("2", two_layers);
     world_config.storage.cache_max_age_ms = 30000;
-    pass(3000);
+    world_pass(3000);
     assert_false(is_here(&one));
     assert_true(is_here(&two));
 }
@@ -180,7 +170,7 @@ static void a_clock_that_jumps_makes_nothing_old(void **state)
     struct digest one = fetch("1", one_layer);
     world_config.storage.cache_max_age_ms = 3600000;
     clock_freeze(clock_mono(), (struct walltime){clock_wall().ms + 365ull * 86400000});
-    pass(10000);
+    world_pass(10000);
     assert_true(is_here(&one));
 }
 
@@ -190,7 +180,7 @@ static void a_blob_that_no_manifest_names_goes_first(void **state)
     (void)state;
     fetch_blob("a loose blob that is long enough to be worth it");
     struct digest loose = world_digest("a loose blob that is long enough to be worth it");
-    pass(11 * 60 * 1000);
+    world_pass(11 * 60 * 1000);
     struct digest one = fetch("1", one_layer);
     set_limit(held_now().cached_bytes - 1);
     assert_false(is_here(&loose));

@@ -244,6 +244,16 @@ void world_turns(unsigned count)
         loop_turn(world_loop, 0);
 }
 
+void world_pass(uint64_t ms)
+{
+    uint64_t end = clock_mono().ms + ms;
+
+    fake_loop_hold_clock(world_loop, ms);
+    world_turns(50 + (unsigned)ms / 50);
+    clock_advance(end - clock_mono().ms);
+    world_turns(20);
+}
+
 void world_keep_house(void)
 {
     fake_loop_hold_clock(world_loop, 40000);

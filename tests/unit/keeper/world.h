@@ -67,6 +67,8 @@ struct answer world_answer(uint64_t request);
 struct answer world_await(uint64_t request);
 struct answer world_ask(enum who who, enum message_type type, void *message);
 void world_turns(unsigned count);
+/* So much time passes, in which the keeper does what falls due. */
+void world_pass(uint64_t ms);
 /* Until the keeper has done what it does by itself, once at least. */
 void world_keep_house(void);
 
