@@ -56,6 +56,10 @@ def main():
     parser.add_argument("--cuts", type=int, default=0)
     parser.add_argument("--seed", type=int, default=int(time.time()))
     wish = parser.parse_args()
+    if wish.cuts and "ENTREPOT_APART" not in os.environ:
+        # A container engine that starts meanwhile would copy our mounts, and a file system with a copy keeps its lost power.
+        os.environ["ENTREPOT_APART"] = "1"
+        os.execvp("unshare", ["unshare", "--mount", sys.executable, "-B", *sys.argv])
     print(f"seed {wish.seed}")
     folder = tempfile.mkdtemp()
     is_right = True
