@@ -317,7 +317,9 @@ static void end_fetch(struct token_fetch *fetch, const struct error *err)
     if (fetch->err.kind != ERR_NONE) {
         blame_upstream(&fetch->err); /* it could not be asked anonymously */
     } else if (!is_refusal && fetch->body.is_over) {
-        error_set(&fetch->err, ERR_UPSTREAM, "the token server's answer is over 1 MiB");
+        error_set(&fetch->err, ERR_UPSTREAM,
+                  "token server %.*s: its answer has more than 1 MiB, which is not taken",
+                  SLICE_PRINT(fetch->realm.authority));
     } else if (!is_refusal && err) {
         fetch->err = *err;
         error_wrap(&fetch->err, "token server %.*s", SLICE_PRINT(fetch->realm.authority));

@@ -69,7 +69,9 @@ static void on_fetch_done(const struct exchange_end *end, void *arg)
 
     fetch->exchange = NULL;
     if (fetch->body.is_over) {
-        error_set(&over.err, ERR_UPSTREAM, "the answer is over %zu bytes", fetch->body.maximum);
+        error_set(&over.err, ERR_UPSTREAM,
+                  "%s: the answer to %s has more than %zu bytes, which are not taken",
+                  fetch->upstream->name, fetch->path, fetch->body.maximum);
         over.is_final = true;
     }
     if (over.err.kind != ERR_NONE && !over.is_final && over.err.kind != ERR_BUSY &&

@@ -135,3 +135,13 @@ class OddAnswersTest(AnswersScenario):
         self.far.token_path = "/old"
         self.api.pull("library/hello", "latest")
         self.assertEqual({request.path for request in self.far.asked(kind="token")}, {"/old", "/token"})
+
+
+class SizeTest(AnswersScenario):
+    def test_a_manifest_that_is_too_large_is_said_with_its_upstream(self):
+        content = images.to_json({"schemaVersion": 2, "padding": "x" * (4 << 20)})
+        manifest = images.Manifest("application/vnd.oci.image.manifest.v1+json", content)
+        self.far.publish("library/large", "1", images.Image(manifest, [manifest], {}, []))
+        answer = check_status(self.api.manifest("library/large", "1"), 502)
+        self.assertEqual(answer.json()["errors"][0]["message"],
+                         "docker.io: the answer to library/large/manifests/1 has more than 4194304 bytes, which are not taken")
